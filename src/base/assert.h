@@ -1,0 +1,11 @@
+// Assertions about our own code that stay on in release: a broken invariant ends the process with its place,
+// because going on would forward bytes nobody can vouch for. Never used on input from outside.
+#pragma once
+
+namespace kferry {
+[[noreturn]] void assertion_failed(const char* condition, const char* file, int line);
+}
+
+#define KFERRY_ASSERT(condition) \
+  (__builtin_expect(static_cast<bool>(condition), 1) ? static_cast<void>(0) \
+                                                     : ::kferry::assertion_failed(#condition, __FILE__, __LINE__))

@@ -1,0 +1,22 @@
+// The distinct numbers of the Kafka protocol, each with a type of its own, so that none is taken for another.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+
+namespace kferry {
+
+// A broker's id as the cluster knows it (`node.id`). Below 0: "no such node".
+enum class NodeId : std::int32_t {};
+// Echoed by a broker in its response. Not unique on a connection: it is an assertion, not a key.
+enum class CorrelationId : std::int32_t {};
+// An API key; names are in kafka/api_names.h.
+enum class ApiKey : std::int16_t {};
+// The version of one API.
+using ApiVersion = std::int16_t;
+
+constexpr std::int32_t number(NodeId id) { return static_cast<std::int32_t>(id); }
+constexpr std::int32_t number(CorrelationId id) { return static_cast<std::int32_t>(id); }
+constexpr std::int16_t number(ApiKey key) { return static_cast<std::int16_t>(key); }
+
+}  // namespace kferry

@@ -1,0 +1,49 @@
+// An IPv4 or IPv6 address with a port, in the kernel's form.
+#pragma once
+
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace kferry {
+
+class SocketAddress {
+ public:
+  SocketAddress() = default;
+  // Copies at most sizeof(sockaddr_in6) octets; a family other than AF_INET/AF_INET6 gives an empty address.
+  SocketAddress(const sockaddr* address, socklen_t size);
+
+  // An address literal, IPv4 or IPv6 without brackets (a zone such as %eth0 is refused). Never asks DNS.
+  static std::optional<SocketAddress> parse(std::string_view literal, std::uint16_t port);
+
+  const sockaddr* get() const { return reinterpret_cast<const sockaddr*>(&storage_); }
+  socklen_t size() const { return size_; }
+  int family() const { return get()->sa_family; }
+  bool empty() const { return size_ == 0; }
+  std::uint16_t port() const;
+
+  // IPv4-mapped IPv6 addresses count as the IPv4 address inside.
+  bool is_loopback() const;
+  bool is_link_local() const;
+  bool is_wildcard() const;
+
+  // "1.2.3.4:5" or "[::1]:5".
+  std::string text() const;
+  // Without the port and brackets.
+  std::string host_text() const;
+
+  friend bool operator==(const SocketAddress& a, const SocketAddress& b);
+
+ private:
+  std::uint32_t v4_host_order() const;  // 0 unless IPv4 or IPv4-mapped
+  bool is_v4() const;
+
+  sockaddr_in6 storage_{};
+  socklen_t size_ = 0;
+};
+
+}  // namespace kferry

@@ -1,0 +1,31 @@
+#include "base/socket_address.h"
+
+#include <doctest/doctest.h>
+
+using kferry::SocketAddress;
+
+TEST_CASE("address literals are printed as they were read") {
+  CHECK(SocketAddress::parse("10.1.2.3", 9092)->text() == "10.1.2.3:9092");
+  CHECK(SocketAddress::parse("::1", 9092)->text() == "[::1]:9092");
+  CHECK_FALSE(SocketAddress::parse("kafka1", 9092));
+  CHECK_FALSE(SocketAddress::parse("", 9092));
+}
+
+TEST_CASE("address classes see through IPv4-mapped addresses") {
+  CHECK(SocketAddress::parse("127.9.9.9", 1)->is_loopback());
+  CHECK(SocketAddress::parse("::ffff:127.0.0.1", 1)->is_loopback());
+  CHECK(SocketAddress::parse("::1", 1)->is_loopback());
+  CHECK(SocketAddress::parse("169.254.1.1", 1)->is_link_local());
+  CHECK(SocketAddress::parse("fe80::1", 1)->is_link_local());
+  CHECK(SocketAddress::parse("0.0.0.0", 1)->is_wildcard());
+  CHECK(SocketAddress::parse("::", 1)->is_wildcard());
+  CHECK_FALSE(SocketAddress::parse("10.0.0.1", 1)->is_loopback());
+  CHECK_FALSE(SocketAddress().is_loopback());
+}
+
+TEST_CASE("addresses compare by family, octets and port") {
+  CHECK(*SocketAddress::parse("10.0.0.1", 1) == *SocketAddress::parse("10.0.0.1", 1));
+  CHECK_FALSE(*SocketAddress::parse("10.0.0.1", 1) == *SocketAddress::parse("10.0.0.1", 2));
+  CHECK_FALSE(*SocketAddress::parse("10.0.0.1", 1) == *SocketAddress::parse("10.0.0.2", 1));
+  CHECK(SocketAddress() == SocketAddress());
+}

@@ -1,0 +1,91 @@
+// What an operator asked for, as plain structs, complete and valid. Made by config/load.h; knows nothing of run time.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/host_port.h"
+#include "base/limits.h"
+
+namespace kferry::config {
+
+enum class SecurityProtocol : std::uint8_t { plaintext, ssl, sasl_plaintext, sasl_ssl };
+enum class Routing : std::uint8_t { port, sni };
+
+// One port of a listener: what clients are told, and where kferry listens.
+struct Port {
+  std::uint16_t advertised = 0;
+  std::uint16_t local = 0;
+};
+
+struct Listener {
+  std::string name;  // lower case
+  SecurityProtocol security_protocol = SecurityProtocol::plaintext;
+  Routing routing = Routing::port;
+  std::vector<Port> ports;  // expanded, in order; the first is the bootstrap port too
+  std::string advertised_host;
+  std::string bind_address = "0.0.0.0";  // an address literal, checked
+  std::int32_t min_broker_id = 0;
+  std::vector<std::int32_t> ids;  // expanded `ids`; empty: modulo mapping
+};
+
+// Credentials of kferry's own, for discovery only.
+struct SaslCredentials {
+  std::string mechanism;  // PLAIN, SCRAM-SHA-256, SCRAM-SHA-512; others: configured, but discovery cannot use them
+  std::string username;
+  std::string password;  // secret: never logged
+};
+
+struct Upstream {
+  std::vector<HostPort> bootstrap_servers;
+  SecurityProtocol security_protocol = SecurityProtocol::plaintext;
+  std::optional<SaslCredentials> sasl;
+};
+
+struct Cluster {
+  std::string name;
+  Upstream upstream;
+  std::vector<Listener> listeners;
+  std::vector<std::int16_t> pass_api_keys;
+};
+
+enum class Backend : std::uint8_t { automatic, io_uring, epoll };
+
+struct Engine {
+  std::uint32_t workers = 0;  // 0: one per core this process may run on
+  Backend backend = Backend::automatic;
+  std::uint64_t splice_threshold_bytes = 256 * KiB;
+};
+
+struct Limits {
+  std::uint32_t upstream_connect_timeout_ms = 5'000;
+  std::uint32_t first_byte_timeout_ms = 60'000;
+  std::uint32_t keepalive_idle_s = 60;
+  std::uint32_t keepalive_interval_s = 10;
+  std::uint32_t keepalive_probes = 3;
+  std::uint32_t drain_deadline_s = 60;
+  std::uint32_t unanswered_requests = unanswered_requests_max;
+  std::uint64_t request_size_bytes = request_size_max;
+  std::uint64_t held_size_bytes = held_size_max;
+  std::uint32_t discovery_interval_s = 300;
+};
+
+struct Operations {
+  std::string bind_host = "127.0.0.1";
+  std::uint16_t port = 8888;
+  std::string health_bind_host;  // empty: none
+};
+
+struct Config {
+  std::vector<Cluster> clusters;
+  Engine engine;
+  Limits limits;
+  Operations operations;
+};
+
+}  // namespace kferry::config

@@ -1,0 +1,72 @@
+// What both directions of one Kafka connection share: the queue of unanswered requests and the SASL state.
+// A connection has one Conversation, one RequestWalker and one ResponseWalker, all on one thread.
+//
+// Responses are strictly first in, first out. The queue says what the next response is; its correlation id is an
+// assertion (ids repeat: Java's re-authentication cycles eight).
+//
+// Raw tokens (SaslHandshake v0, protocol.md 4):
+//   framed ──handshake v0 request──▶ awaiting_handshake ──answer err 0──▶ raw ──(mechanism's last token,
+//   or a plausible header)──▶ framed.   awaiting_handshake ──answer err≠0──▶ framed.
+//   While awaiting_handshake, no client byte is interpreted.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/ids.h"
+#include "base/limits.h"
+
+namespace kferry::kafka {
+
+// The operator's part of the rules; outlives every conversation.
+struct Policy {
+  std::vector<std::int16_t> pass_api_keys;  // hidden keys let through all the same
+  std::size_t unanswered_max = unanswered_requests_max;
+  std::size_t request_size_max = kferry::request_size_max;
+  std::size_t held_size_max = kferry::held_size_max;
+  std::size_t exact_rewrite_size_max = kferry::exact_rewrite_size_max;
+};
+
+struct Unanswered {
+  ApiKey key{};
+  ApiVersion version = 0;
+  CorrelationId correlation_id{};
+  bool own = false;  // kferry answers this one itself; its body is Conversation::own_answer
+};
+
+class Conversation {
+ public:
+  explicit Conversation(const Policy& policy) : policy_(policy) {}
+
+  enum class Sasl : std::uint8_t { framed, awaiting_handshake, raw };
+
+  const Policy& policy() const { return policy_; }
+  bool full() const { return unanswered_.size() - first_ >= policy_.unanswered_max; }
+  bool empty() const { return unanswered_.size() == first_; }
+  std::size_t size() const { return unanswered_.size() - first_; }
+  const Unanswered& front() const { return unanswered_[first_]; }
+  void push(const Unanswered& request);
+  void pop();
+
+  Sasl sasl = Sasl::framed;
+  // Mechanism of the last SaslHandshake request, upper case as sent; at most 64 octets are kept.
+  std::string sasl_mechanism;
+  // Client tokens seen since raw mode began.
+  std::uint32_t raw_tokens = 0;
+  // From ApiVersions v3+; for messages. At most 64 octets of each are kept.
+  std::string client_software;
+  // The answer of kferry's own to an ApiVersions above the table; complete frame with its length.
+  std::vector<std::byte> own_answer;
+
+ private:
+  const Policy& policy_;
+  std::vector<Unanswered> unanswered_;  // a queue: [first_, end)
+  std::size_t first_ = 0;
+};
+
+}  // namespace kferry::kafka

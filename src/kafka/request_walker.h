@@ -1,0 +1,77 @@
+// Cuts the client's bytes into requests, queues what each is, and lets them pass as they came.
+// Bytes to bytes: never does I/O, owns no received bytes beyond a partial header.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "base/ids.h"
+#include "kafka/conversation.h"
+#include "kafka/failure.h"
+#include "kafka/output.h"
+
+namespace kferry::kafka {
+
+// A request whose header has been read and found plausible. Strings are valid during the call only.
+struct Request {
+  ApiKey key{};
+  ApiVersion version = 0;
+  CorrelationId correlation_id{};
+  std::string_view client_id;
+  std::uint32_t frame_size = 0;      // with the 4-byte length
+  bool raw_token = false;            // SASL token after SaslHandshake v0: the header fields are empty
+  bool own_answer = false;           // kferry will answer it; nothing goes upstream
+  std::optional<NodeId> asked_node;  // ApiVersions v5 that names a node (id ≥ 0)
+};
+
+enum class Judgement : std::uint8_t {
+  forward,
+  wait,   // not now: nothing of this frame is consumed; the walker is fed again later and asks again
+  close,  // the judge has its own reason; feed() stops with Stop::refused
+};
+
+class RequestJudge {
+ public:
+  virtual ~RequestJudge() = default;
+  // Called once per frame before a byte of it passes (again after `wait`).
+  virtual Judgement judge(const Request& request) = 0;
+};
+
+class RequestWalker {
+ public:
+  enum class Stop : std::uint8_t {
+    input,    // everything was consumed: more is needed
+    judge,    // the judge said wait
+    full,     // too many unanswered requests, or a SaslHandshake v0 whose answer is not here: feed again after a
+              // response has been walked and Conversation has room
+    refused,  // the judge said close
+    failed,   // failure() says why
+  };
+  struct Walked {
+    std::size_t consumed = 0;
+    Stop stop = Stop::input;
+  };
+
+  RequestWalker(Conversation& conversation, RequestJudge& judge, Output& output);
+
+  // Walks a prefix of `chunk` (the bytes after those already consumed). Every consumed octet has been passed, held
+  // or dropped on the output. After `refused` or `failed` it must not be called again.
+  Walked feed(std::span<const std::byte> chunk);
+
+  // The next octets of input that pass whatever they are (rest of a frame's opaque body); 0 when a header or a held
+  // part is next. They may be moved without being seen, then told to skip().
+  std::uint64_t opaque_run() const;
+  void skip(std::uint64_t size);  // ≤ opaque_run()
+
+  // True between frames with nothing held: a half-close here is clean.
+  bool at_boundary() const;
+  // True once a first complete plausible header has been seen.
+  bool started() const;
+  const Failure& failure() const;
+};
+
+}  // namespace kferry::kafka

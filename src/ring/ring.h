@@ -1,0 +1,124 @@
+// The completion interface the engine is written against: submit an operation, get its completion. Backends: io_uring
+// (ring/uring_ring.h), simulated (ring/simulated_ring.h), later epoll. One ring, one thread; only message() crosses.
+//
+// The kernel is an owner: what an operation uses (socket, buffers, token) stays until its last completion
+// (`more == false`). Submissions are batched and go to the kernel in wait().
+#pragma once
+
+#include <sys/uio.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/socket_address.h"
+
+namespace kferry::ring {
+
+// A socket of the ring's backend: a file descriptor for io_uring, an invented number for the simulation.
+enum class Socket : int { none = -1 };
+
+// Names an operation to its submitter. Never a pointer: a late completion finds a slot whose generation has moved on.
+struct Token {
+  std::uint32_t slot = 0;
+  std::uint16_t generation = 0;
+  std::uint16_t kind = 0;  // the submitter's own enumeration
+
+  friend bool operator==(const Token&, const Token&) = default;
+};
+
+// A received piece in one of the ring's own buffers. The receiver owns it until Ring::recycle(id).
+struct Piece {
+  std::uint16_t id = 0;
+  std::span<std::byte> bytes;
+};
+
+struct Completion {
+  Token token;
+  // ≥ 0: octets, accepted Socket, or message value; < 0: -errno.
+  std::int32_t result = 0;
+  // True: the operation goes on and will complete again (accept).
+  bool more = false;
+  // receive: what arrived, in stream order; the sum of sizes is `result`. Valid until the next wait(); the buffers
+  // themselves until recycled.
+  std::span<const Piece> pieces;
+};
+
+// What another thread may hold of a ring: enough to send it a message.
+class Mailbox {
+ public:
+  virtual ~Mailbox() = default;
+};
+
+class Ring {
+ public:
+  virtual ~Ring() = default;
+
+  // --- sockets, at once ------------------------------------------------------------------------------------------
+  // A listening socket on `address`; SO_REUSEADDR, and for IPv6 V6ONLY. -errno in `result` on failure.
+  struct Opened {
+    Socket socket = Socket::none;
+    int error = 0;  // errno, 0 when well
+  };
+  virtual Opened listen(const SocketAddress& address, int backlog) = 0;
+  // The address a socket is bound to, or its other end; empty when unknown.
+  virtual SocketAddress local_address(Socket socket) = 0;
+  virtual SocketAddress remote_address(Socket socket) = 0;
+  // TCP_NODELAY and keep-alive; errors are ignored (the socket may be dead already, which its next operation says).
+  virtual void set_options(Socket socket, Duration keepalive_idle, Duration keepalive_interval, int keepalive_probes) = 0;
+  // Sends FIN after what was sent; receiving goes on.
+  virtual void shut_write(Socket socket) = 0;
+  // Closes. No operation may be outstanding on it. `reset` sends RST and discards what was not sent.
+  virtual void close(Socket socket, bool reset) = 0;
+
+  // --- operations ------------------------------------------------------------------------------------------------
+  // Accepts until cancelled; each completion carries an accepted, non-blocking socket in `result`, `more` while it
+  // goes on. Errors such as EMFILE end it; the submitter re-arms.
+  virtual void accept(Token token, Socket listener) = 0;
+  // Creates a socket and connects it. The socket is returned at once for cancel/close; Socket::none with `error`
+  // when none could be made (then no completion follows).
+  virtual Opened connect(Token token, const SocketAddress& address) = 0;
+  // Receives once: up to `size_max` octets into the ring's own buffers. result 0: end of stream. -ENOBUFS: all buffers
+  // are out; receive again after a recycle. At most one per socket at a time.
+  virtual void receive(Token token, Socket socket, std::size_t size_max) = 0;
+  // Sends the pieces in order; they stay valid until the completion, the iovec array itself is copied. May be short.
+  // At most iov_max pieces are taken. At most one per socket at a time.
+  virtual void send(Token token, Socket socket, std::span<const iovec> pieces) = 0;
+  // Moves up to `size` octets from one socket to another inside the kernel. result: octets that have LEFT on `to`;
+  // 0: end of stream. What was read and cannot be written yet stays with the backend until it has left. No receive
+  // on `from` nor send on `to` may be outstanding.
+  virtual void splice(Token token, Socket from, Socket to, std::uint64_t size) = 0;
+  // Completes once when any of `events` (POLLIN, POLLOUT, POLLRDHUP) is there; result: the events.
+  virtual void poll(Token token, Socket socket, std::uint32_t events) = 0;
+  // Completes at `deadline` with 0, or -ECANCELED after cancel().
+  virtual void timer(Token token, Instant deadline) = 0;
+  // Asks for the end of every operation with this token; each still completes (-ECANCELED or with its result).
+  virtual void cancel(Token token) = 0;
+  // Delivers {token, value} as a completion on the ring behind `to` (any backend of the same kind). Completes here
+  // as {receipt} with 0 when delivered, -errno when not (then nothing arrived there).
+  virtual void message(Token receipt, Mailbox& to, Token token, std::int32_t value) = 0;
+  virtual std::shared_ptr<Mailbox> mailbox() = 0;
+  // Wakes a wait() of this ring from any thread; no completion.
+  virtual void wake() = 0;
+
+  // --- buffers ---------------------------------------------------------------------------------------------------
+  // Gives a piece's buffer back.
+  virtual void recycle(std::uint16_t buffer_id) = 0;
+  virtual std::size_t buffer_size() const = 0;
+  virtual std::size_t buffer_count() const = 0;
+  virtual std::size_t buffers_free() const = 0;
+
+  // --- the turn --------------------------------------------------------------------------------------------------
+  // Submits what was queued and waits for at least one completion or wake(). The result is valid until the next
+  // call; may be empty after wake(). now() moves forward only here.
+  virtual std::span<const Completion> wait() = 0;
+  virtual Instant now() const = 0;
+
+  static constexpr std::size_t iov_max = 64;
+};
+
+}  // namespace kferry::ring
