@@ -1,0 +1,90 @@
+// The few requests kferry makes on its own behalf (discovery, `check --dial`, `probe`) and their responses.
+// Bytes to bytes; no I/O. Fixed, old, never flexible versions that every broker from Kafka 1.0 to 4.x
+// answers: ApiVersions 0, Metadata 2 without topics, SaslHandshake 1, SaslAuthenticate 0 and 1.
+//
+//   size (4 octets) → frame_size() → that many octets → decode_…()
+//
+// Every length in a response is checked before it is used; decoding never reads past the frame.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <expected>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/host_port.h"
+#include "base/ids.h"
+#include "base/limits.h"
+#include "kafka/failure.h"
+
+namespace kferry::proxy {
+
+// A description of 10,000 brokers takes about 3 MiB: a longer answer is not what we asked for.
+inline constexpr std::size_t discovery_frame_size_max = 16 * MiB;
+static_assert(discovery_frame_size_max <= response_size_max);
+
+// --- requests: complete frames, their length in front
+// -------------------------------------------------------------
+std::vector<std::byte> encode_api_versions(CorrelationId id, std::string_view client_id);
+// Brokers and cluster id, no topic.
+std::vector<std::byte> encode_metadata(CorrelationId id, std::string_view client_id);
+std::vector<std::byte> encode_sasl_handshake(CorrelationId id, std::string_view client_id,
+                                             std::string_view mechanism);
+// `version` is 0 or 1; 1's answer tells the session's lifetime.
+std::vector<std::byte> encode_sasl_authenticate(CorrelationId id, std::string_view client_id,
+                                                ApiVersion version, std::span<const std::byte> token);
+
+// --- responses
+// ---------------------------------------------------------------------------------------------------- The
+// size that the first four octets of an answer announce. A failure names what speaks there when it is not
+// Kafka: a TLS record, HTTP, SSH; or a size below 4 or above discovery_frame_size_max.
+std::expected<std::size_t, kafka::Failure> frame_size(std::span<const std::byte, 4> first);
+
+struct ApiRange {
+  ApiKey key{};
+  ApiVersion min = 0;
+  ApiVersion max = 0;
+};
+struct ApiVersionsAnswer {
+  std::int16_t error = 0;
+  std::vector<ApiRange> ranges;
+};
+struct AdvertisedBroker {
+  NodeId id{};
+  HostPort where;
+};
+struct MetadataAnswer {
+  std::vector<AdvertisedBroker> brokers;
+  std::optional<std::string> cluster_id;
+  NodeId controller{-1};
+};
+struct SaslHandshakeAnswer {
+  std::int16_t error = 0;
+  std::vector<std::string> mechanisms;  // what the broker offers
+};
+struct SaslAuthenticateAnswer {
+  std::int16_t error = 0;
+  std::string message;  // the broker's own words; from outside: escape before printing
+  std::vector<std::byte> token;
+  std::int64_t session_lifetime_ms = 0;  // 0: none, or version 0
+};
+
+// `frame` is without its length. Causes of failure: "wrong_correlation_id", "malformed_frame" (field and
+// offset named; octets after the last field count too).
+std::expected<ApiVersionsAnswer, kafka::Failure> decode_api_versions(std::span<const std::byte> frame,
+                                                                     CorrelationId id);
+std::expected<MetadataAnswer, kafka::Failure> decode_metadata(std::span<const std::byte> frame,
+                                                              CorrelationId id);
+std::expected<SaslHandshakeAnswer, kafka::Failure> decode_sasl_handshake(std::span<const std::byte> frame,
+                                                                         CorrelationId id);
+std::expected<SaslAuthenticateAnswer, kafka::Failure> decode_sasl_authenticate(
+    std::span<const std::byte> frame, CorrelationId id, ApiVersion version);
+
+// "SASL_AUTHENTICATION_FAILED"; "error 1234" for one that is not known.
+std::string error_name(std::int16_t code);
+
+}  // namespace kferry::proxy
