@@ -1,0 +1,37 @@
+// The client side of the load: N connections, each asking again as soon as it is answered, every octet of
+// every answer compared with what it must be. A wrong, missing or surplus octet ends the process with a
+// message.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+namespace kferry::bench {
+
+enum class Workload : std::uint8_t {
+  small,    // OffsetFetch: about 100 octets each way, opaque to a proxy
+  fetch,    // small request, response of `size`
+  produce,  // request of `size`, small response
+  idle,     // one ApiVersions exchange on each connection, then silence
+};
+
+struct DriveOptions {
+  std::string server;  // where to connect to: the proxy, or the fake broker itself
+  Workload workload = Workload::small;
+  std::size_t connections = 1;
+  std::size_t depth = 1;  // unanswered requests on each connection
+  std::size_t size = 0;   // of the large frame, its length included
+  std::int16_t version = 0;
+  std::size_t partitions = 1;
+  double warm_up_s = 0.2;
+  double seconds = 1;
+  bool wait = false;  // for a line on stdin after "ready"
+};
+
+// Warms up, prints "ready", measures, prints one line of JSON: requests, bytes (large frames), seconds,
+// cpu_seconds (its own), p50_us, p99_us. Idle: prints {"idle": N} once all are there, holds them until stdin
+// ends, and fails if any was closed meanwhile.
+void drive(const DriveOptions& options);
+
+}  // namespace kferry::bench
