@@ -1,4 +1,5 @@
-// What an operator asked for, as plain structs, complete and valid. Made by config/load.h; knows nothing of run time.
+// What an operator asked for, as plain structs, complete and valid. Made by config/load.h; knows nothing of
+// run time.
 #pragma once
 
 #include <cstddef>
@@ -36,7 +37,8 @@ struct Listener {
 
 // Credentials of kferry's own, for discovery only.
 struct SaslCredentials {
-  std::string mechanism;  // PLAIN, SCRAM-SHA-256, SCRAM-SHA-512; others: configured, but discovery cannot use them
+  // PLAIN, SCRAM-SHA-256, SCRAM-SHA-512; others may be configured, but discovery cannot use them.
+  std::string mechanism;
   std::string username;
   std::string password;  // secret: never logged
 };
@@ -79,6 +81,7 @@ struct Operations {
   std::string bind_host = "127.0.0.1";
   std::uint16_t port = 8888;
   std::string health_bind_host;  // empty: none
+  std::string audit_path;        // empty: none
 };
 
 struct Config {

@@ -1,0 +1,75 @@
+#include "config/ports.h"
+
+#include <algorithm>
+#include <set>
+
+namespace kferry::config {
+namespace {
+
+std::size_t modulo(std::int64_t value, std::size_t size) {
+  const auto divisor = static_cast<std::int64_t>(size);
+  return static_cast<std::size_t>(((value % divisor) + divisor) % divisor);
+}
+
+}  // namespace
+
+std::optional<std::size_t> port_index(const Listener& listener, NodeId id) {
+  if (listener.ports.empty() || number(id) < 0) return std::nullopt;
+  if (listener.ids.empty()) {
+    // 64 bits: min_broker_id and the id may lie at the two ends of int32.
+    return modulo(std::int64_t{number(id)} - listener.min_broker_id, listener.ports.size());
+  }
+  const auto found = std::find(listener.ids.begin(), listener.ids.end(), number(id));
+  const auto index = static_cast<std::size_t>(found - listener.ids.begin());
+  if (found == listener.ids.end() || index >= listener.ports.size()) return std::nullopt;
+  return index;
+}
+
+bool PortMap::clash() const {
+  return std::any_of(ports.begin(), ports.end(), [](const PortUse& use) { return use.nodes.size() > 1; });
+}
+
+PortMap map_ports(const Listener& listener, std::span<const NodeId> nodes) {
+  PortMap map;
+  for (const Port& port : listener.ports) map.ports.push_back({port, {}});
+  std::vector<NodeId> sorted(nodes.begin(), nodes.end());
+  std::sort(sorted.begin(), sorted.end());
+  sorted.erase(std::unique(sorted.begin(), sorted.end()), sorted.end());
+  for (const NodeId id : sorted) {
+    if (const auto index = port_index(listener, id)) {
+      map.ports[*index].nodes.push_back(id);
+    } else {
+      map.unmapped.push_back(id);
+    }
+  }
+  return map;
+}
+
+std::string ids_of_port(const Listener& listener, std::size_t index) {
+  if (!listener.ids.empty()) {
+    return index < listener.ids.size() ? std::to_string(listener.ids[index]) : std::string("no broker");
+  }
+  const std::size_t size = listener.ports.size();
+  // The lowest id of 0 and above on this port, then one every `size`.
+  const auto lowest =
+      static_cast<std::int64_t>(modulo(static_cast<std::int64_t>(index) + listener.min_broker_id, size));
+  // From min_broker_id on, as an operator counts: ids below it are served too, but are not expected.
+  std::int64_t first = lowest;
+  if (listener.min_broker_id > first) first = listener.min_broker_id + static_cast<std::int64_t>(index);
+  const auto step = static_cast<std::int64_t>(size);
+  return std::to_string(first) + ", " + std::to_string(first + step) + ", " +
+         std::to_string(first + 2 * step) + ", …";
+}
+
+std::optional<std::size_t> ports_that_fit(std::int32_t min_broker_id, std::span<const NodeId> nodes) {
+  const std::set<NodeId> distinct(nodes.begin(), nodes.end());
+  std::size_t size = std::max<std::size_t>(1, distinct.size());
+  for (; size <= 65535; ++size) {
+    std::set<std::size_t> taken;
+    for (const NodeId id : distinct) taken.insert(modulo(std::int64_t{number(id)} - min_broker_id, size));
+    if (taken.size() == distinct.size()) return size;
+  }
+  return std::nullopt;
+}
+
+}  // namespace kferry::config
