@@ -1,0 +1,367 @@
+#include "ring/conformance.h"
+
+#include <poll.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "doctest/doctest.h"
+#include "ring/uring_ring.h"
+
+namespace kferry::ring {
+namespace {
+
+enum Kind : std::uint16_t {
+  accepting = 1,
+  connecting,
+  receiving,
+  sending,
+  splicing,
+  polling,
+  timing,
+  later,
+  receipt,
+  letter,
+  other
+};
+
+struct UringStage final : Stage {
+  explicit UringStage(const UringOptions& options) {
+    auto made = UringRing::create(options);
+    REQUIRE_MESSAGE(made.has_value(), (made ? "" : made.error()));
+    ring_ = std::move(*made);
+  }
+  Ring& ring() override { return *ring_; }
+  std::unique_ptr<Ring> ring_;
+};
+
+// A connection between two sockets of the ring, through a listener.
+struct Pair {
+  Pair(Stage& stage, Watch& all, Kind accept_kind = accepting)
+      : ring(stage.ring()), watch(all), accepted(accept_kind) {
+    const auto opened = ring.listen(*SocketAddress::parse("127.0.0.1", 0), 8);
+    REQUIRE(opened.error == 0);
+    listener = opened.socket;
+    ring.accept(Watch::token(accepted), listener);
+    a = connect();
+    b = accept();
+  }
+  ~Pair() {
+    ring.cancel(Watch::token(accepted));
+    while (watch.next(accepted).more) {
+    }
+    if (a != Socket::none) ring.close(a, false);
+    if (b != Socket::none) ring.close(b, false);
+    ring.close(listener, false);
+  }
+  Pair(const Pair&) = delete;
+  Pair& operator=(const Pair&) = delete;
+
+  Socket connect() {
+    const auto opened = ring.connect(Watch::token(connecting), ring.local_address(listener));
+    REQUIRE(opened.error == 0);
+    REQUIRE(watch.next(connecting).result == 0);
+    return opened.socket;
+  }
+  Socket accept() {
+    const auto seen = watch.next(accepted);
+    REQUIRE(seen.result >= 0);
+    REQUIRE(seen.more);
+    return Socket{seen.result};
+  }
+  std::int32_t send(Socket socket, std::string_view text) {
+    char bytes[64];
+    REQUIRE(text.size() <= sizeof bytes);
+    std::copy(text.begin(), text.end(), bytes);
+    const iovec one{bytes, text.size()};
+    ring.send(Watch::token(sending), socket, {&one, 1});
+    return watch.next(sending).result;
+  }
+  Watch::Seen receive(Socket socket, std::size_t size = 65536) {
+    ring.receive(Watch::token(receiving), socket, size);
+    return watch.next(receiving);
+  }
+  std::string receive_all(Socket socket, std::size_t size) {
+    std::string all;
+    while (all.size() < size) {
+      const auto seen = receive(socket, size - all.size());
+      REQUIRE(seen.result > 0);
+      REQUIRE(static_cast<std::size_t>(seen.result) == seen.octets.size());
+      all += seen.octets;
+    }
+    return all;
+  }
+
+  Ring& ring;
+  Watch& watch;
+  Kind accepted;
+  Socket listener = Socket::none;
+  Socket a = Socket::none;
+  Socket b = Socket::none;
+};
+
+std::string pattern(std::size_t size) {
+  std::string text(size, '\0');
+  for (std::size_t i = 0; i < size; ++i) text[i] = static_cast<char>((i * 2654435761U) >> 13);
+  return text;
+}
+
+template <class Body>
+void on_every_stage(Body&& body) {
+  for (auto& [name, stage] : every_stage()) {
+    INFO(name);
+    body(*stage);
+  }
+}
+
+}  // namespace
+
+TEST_CASE("octets go through listener, accept, send and receive") {
+  on_every_stage([](Stage& stage) {
+    Watch watch(stage);
+    Pair pair(stage, watch);
+    CHECK(pair.ring.remote_address(pair.a) == pair.ring.local_address(pair.b));
+    pair.ring.set_options(pair.a, std::chrono::seconds{60}, std::chrono::seconds{10}, 3);
+    std::string sent = "hello";
+    while (!sent.empty()) sent.erase(0, static_cast<std::size_t>(pair.send(pair.a, sent)));
+    CHECK(pair.receive_all(pair.b, 5) == "hello");
+  });
+}
+
+TEST_CASE("a gather send arrives in order, a receive never passes its size, every buffer comes back") {
+  on_every_stage([](Stage& stage) {
+    Watch watch(stage);
+    Pair pair(stage, watch);
+    std::string text = pattern(600'000);
+    std::string got;
+    std::size_t gone = 0;
+    bool busy = false;
+    while (got.size() < text.size()) {
+      if (!busy && gone < text.size()) {
+        iovec pieces[9];
+        std::size_t at = gone;
+        std::size_t count = 0;
+        for (; count < 9 && at < text.size(); ++count) {
+          const std::size_t size = std::min<std::size_t>(text.size() - at, 7'001);
+          pieces[count] = iovec{text.data() + at, size};
+          at += size;
+        }
+        pair.ring.send(Watch::token(sending), pair.a, {pieces, count});
+        busy = true;
+      }
+      const std::size_t size_max = got.size() % 3 == 0 ? 65'536 : got.size() % 3 == 1 ? 20'000 : 32'768;
+      const auto seen = pair.receive(pair.b, size_max);
+      REQUIRE(seen.result > 0);
+      REQUIRE(static_cast<std::size_t>(seen.result) <= size_max);
+      got += seen.octets;
+      if (pair.watch.has(sending)) {
+        const auto sent = pair.watch.next(sending);
+        REQUIRE(sent.result > 0);
+        gone += static_cast<std::size_t>(sent.result);
+        busy = false;
+      }
+      if (!busy && gone == got.size() && gone == text.size()) break;
+      while (busy && got.size() == text.size()) {
+        gone += static_cast<std::size_t>(pair.watch.next(sending).result);
+        busy = false;
+      }
+      while (busy && !pair.watch.has(sending) && gone < got.size()) pair.watch.turn();
+    }
+    CHECK(got == text);
+    CHECK(pair.ring.buffers_free() == pair.ring.buffer_count());
+  });
+}
+
+TEST_CASE("the end of the stream is a receive of nothing, and the other half goes on") {
+  on_every_stage([](Stage& stage) {
+    Watch watch(stage);
+    Pair pair(stage, watch);
+    pair.ring.shut_write(pair.a);
+    CHECK(pair.receive(pair.b).result == 0);
+    std::string sent = "still";
+    while (!sent.empty()) sent.erase(0, static_cast<std::size_t>(pair.send(pair.b, sent)));
+    CHECK(pair.receive_all(pair.a, 5) == "still");
+  });
+}
+
+TEST_CASE("a reset on one side is a reset on the other") {
+  on_every_stage([](Stage& stage) {
+    Watch watch(stage);
+    Pair pair(stage, watch);
+    pair.ring.close(pair.a, true);
+    pair.a = Socket::none;
+    CHECK(pair.receive(pair.b).result == -ECONNRESET);
+  });
+}
+
+TEST_CASE("without buffers a receive says ENOBUFS, and goes well after a recycle") {
+  on_every_stage([](Stage& stage) {
+    Watch watch(stage);
+    Pair pair(stage, watch);
+    pair.watch.hold = true;
+    std::int32_t result = 1;
+    while (result > 0) {
+      REQUIRE(pair.send(pair.a, "x") == 1);
+      result = pair.receive(pair.b).result;
+    }
+    CHECK(result == -ENOBUFS);
+    // A simulation may say so early; the buffers that are out are exactly those we hold.
+    CHECK(pair.ring.buffers_free() + pair.watch.held.size() == pair.ring.buffer_count());
+    for (const std::uint16_t id : pair.watch.held) pair.ring.recycle(id);
+    pair.watch.hold = false;
+    do result = pair.receive(pair.b).result;
+    while (result == -ENOBUFS);
+    CHECK(result > 0);
+    CHECK(pair.ring.buffers_free() == pair.ring.buffer_count());
+  });
+}
+
+TEST_CASE("what is cancelled completes once") {
+  on_every_stage([](Stage& stage) {
+    Watch watch(stage);
+    Pair pair(stage, watch);
+    pair.ring.receive(Watch::token(receiving), pair.a, 100);
+    pair.ring.poll(Watch::token(polling), pair.b, POLLIN);
+    pair.ring.timer(Watch::token(timing), pair.ring.now() + std::chrono::hours{1});
+    pair.ring.cancel(Watch::token(receiving));
+    pair.ring.cancel(Watch::token(polling));
+    pair.ring.cancel(Watch::token(timing));
+    CHECK(pair.watch.next(receiving).result == -ECANCELED);
+    CHECK(pair.watch.next(polling).result == -ECANCELED);
+    CHECK(pair.watch.next(timing).result == -ECANCELED);
+    pair.ring.timer(Watch::token(later), pair.ring.now() + std::chrono::milliseconds{2});
+    CHECK(pair.watch.next(later).result == 0);
+    CHECK(!pair.watch.has(receiving));
+    CHECK(!pair.watch.has(polling));
+    CHECK(!pair.watch.has(timing));
+  });
+}
+
+TEST_CASE("timers fire in the order of their deadlines, not before them") {
+  on_every_stage([](Stage& stage) {
+    Watch watch(stage);
+    Ring& ring = stage.ring();
+    const Instant start = ring.now();
+    for (const int n : {5, 1, 4, 2, 3})
+      ring.timer(Watch::token(static_cast<std::uint16_t>(100 + n)), start + std::chrono::milliseconds{n});
+    watch.next(105);
+    CHECK(watch.order == std::vector<std::uint16_t>{101, 102, 103, 104, 105});
+    CHECK(ring.now() - start >= std::chrono::milliseconds{5});
+  });
+}
+
+TEST_CASE("a poll tells that octets are there") {
+  on_every_stage([](Stage& stage) {
+    Watch watch(stage);
+    Pair pair(stage, watch);
+    pair.ring.poll(Watch::token(polling), pair.b, POLLIN);
+    REQUIRE(pair.send(pair.a, "x") == 1);
+    CHECK((pair.watch.next(polling).result & POLLIN) != 0);
+    CHECK(pair.receive(pair.b).octets == "x");
+  });
+}
+
+TEST_CASE("nobody listening is a refusal") {
+  on_every_stage([](Stage& stage) {
+    Ring& ring = stage.ring();
+    Watch watch(stage);
+    const auto opened = ring.listen(*SocketAddress::parse("127.0.0.1", 0), 1);
+    const SocketAddress address = ring.local_address(opened.socket);
+    ring.close(opened.socket, false);
+    const auto socket = ring.connect(Watch::token(connecting), address);
+    REQUIRE(socket.error == 0);
+    CHECK(watch.next(connecting).result == -ECONNREFUSED);
+    ring.close(socket.socket, false);
+  });
+}
+
+TEST_CASE("splice moves 10 MB in order past a slow reader, and ends at the end") {
+  on_every_stage([](Stage& stage) {
+    Watch watch(stage);
+    Pair in(stage, watch);
+    Pair out(stage, watch, other);
+    std::string text = pattern(10'000'000);
+    std::size_t gone = 0;
+    std::size_t spliced = 0;
+    std::string got;
+    const auto next_send = [&] {
+      const iovec rest{text.data() + gone, std::min<std::size_t>(text.size() - gone, 300'000)};
+      in.ring.send(Watch::token(sending), in.a, {&rest, 1});
+    };
+    next_send();
+    in.ring.splice(Watch::token(splicing), in.b, out.a, text.size() + 1);
+    out.ring.receive(Watch::token(receiving), out.b, 65'536);
+    bool ended = false;
+    while (!ended || got.size() < text.size()) {
+      in.watch.turn();
+      if (in.watch.has(sending)) {
+        const auto seen = in.watch.next(sending);
+        REQUIRE(seen.result > 0);
+        gone += static_cast<std::size_t>(seen.result);
+        if (gone < text.size()) {
+          next_send();
+        } else {
+          in.ring.shut_write(in.a);
+        }
+      }
+      if (in.watch.has(splicing)) {
+        const auto seen = in.watch.next(splicing);
+        REQUIRE(seen.result >= 0);
+        spliced += static_cast<std::size_t>(seen.result);
+        ended = seen.result == 0;
+        if (!ended) in.ring.splice(Watch::token(splicing), in.b, out.a, text.size() + 1 - spliced);
+      }
+      if (in.watch.has(receiving)) {
+        const auto seen = in.watch.next(receiving);
+        REQUIRE((seen.result > 0 || seen.result == -ENOBUFS));
+        got += seen.octets;
+        if (got.size() < text.size()) out.ring.receive(Watch::token(receiving), out.b, 65'536);
+      }
+    }
+    CHECK(spliced == text.size());
+    CHECK((got == text));
+  });
+}
+
+TEST_CASE("a splice that waits can be cancelled") {
+  on_every_stage([](Stage& stage) {
+    Watch watch(stage);
+    Pair in(stage, watch);
+    Pair out(stage, watch, other);
+    in.ring.splice(Watch::token(splicing), in.b, out.a, 1000);
+    in.ring.cancel(Watch::token(splicing));
+    CHECK(in.watch.next(splicing).result == -ECANCELED);
+    REQUIRE(in.send(in.a, "x") == 1);  // nothing was taken
+    CHECK(in.receive(in.b).octets == "x");
+  });
+}
+
+TEST_CASE("wake ends a wait without a completion") {
+  on_every_stage([](Stage& stage) {
+    stage.ring().wake();
+    CHECK(stage.ring().wait().empty());
+  });
+}
+
+TEST_CASE("a message reaches its own ring, after which its receipt tells so") {
+  on_every_stage([](Stage& stage) {
+    Watch watch(stage);
+    const auto mailbox = stage.ring().mailbox();
+    stage.ring().message(Watch::token(receipt), *mailbox, Token{letter, 9, letter}, -77);
+    CHECK(watch.next(receipt).result == 0);
+    CHECK(watch.next(letter).result == -77);
+  });
+}
+
+std::vector<std::pair<std::string, std::unique_ptr<Stage>>> every_stage() {
+  std::vector<std::pair<std::string, std::unique_ptr<Stage>>> stages;
+  stages.emplace_back("io_uring", std::make_unique<UringStage>(UringOptions{}));
+  UringOptions old;
+  old.entries = 8;  // the queue fills all the time
+  old.buffer_count = 8;
+  old.defer_taskrun = old.bundles = old.message_ring = old.multishot_accept = false;
+  stages.emplace_back("io_uring, everything newer off", std::make_unique<UringStage>(old));
+  return stages;
+}
+
+}  // namespace kferry::ring

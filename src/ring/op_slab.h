@@ -1,0 +1,108 @@
+// The outstanding operations of a ring: a slab of small records found by slot, and by token for cancel().
+// Slots are reused, generations tell a late completion of the former user; nothing is allocated once the slab
+// has grown to the most operations ever outstanding at once.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "base/assert.h"
+#include "base/clock.h"
+#include "ring/ring.h"
+
+namespace kferry::ring {
+
+enum class OpKind : std::uint8_t { free, accept, connect, receive, send, splice, poll, timer, message };
+
+struct Op {
+  static constexpr std::uint32_t none = 0xFFFFFFFF;
+
+  Token token;
+  std::uint64_t size = 0;  // receive: size_max; poll: events; message: value
+  Instant deadline{};      // timer
+  int fd = -1;
+  std::uint32_t extra =
+      none;  // send, connect: parcel; splice: transfer; message: addressee; timer: place in the heap
+  std::uint32_t next = none;  // in its bucket, or in the free list
+  std::uint16_t generation = 0;
+  OpKind kind = OpKind::free;
+  bool cancelled = false;
+};
+
+class OpSlab {
+ public:
+  std::uint32_t take(OpKind kind, Token token, int fd) {
+    if (free_ == Op::none) grow();
+    const std::uint32_t slot = free_;
+    Op& op = ops_[slot];
+    free_ = op.next;
+    const auto generation = static_cast<std::uint16_t>(op.generation + 1);
+    op = Op{};
+    op.generation = generation;
+    op.kind = kind;
+    op.token = token;
+    op.fd = fd;
+    std::uint32_t& head = buckets_[bucket(token)];
+    op.next = head;
+    head = slot;
+    ++outstanding_;
+    return slot;
+  }
+
+  void release(std::uint32_t slot) {
+    Op& op = ops_[slot];
+    KFERRY_ASSERT(op.kind != OpKind::free);
+    std::uint32_t* link = &buckets_[bucket(op.token)];
+    while (*link != slot) link = &ops_[*link].next;
+    *link = op.next;
+    op.kind = OpKind::free;
+    op.next = free_;
+    free_ = slot;
+    --outstanding_;
+  }
+
+  Op& at(std::uint32_t slot) { return ops_[slot]; }
+  std::size_t outstanding() const { return outstanding_; }
+  std::size_t size() const { return ops_.size(); }
+
+  // Calls `visit(slot)` for each operation of this token; it may release that slot, and no other.
+  template <class Visit>
+  void each(Token token, Visit&& visit) {
+    for (std::uint32_t slot = buckets_.empty() ? Op::none : buckets_[bucket(token)]; slot != Op::none;) {
+      const std::uint32_t next = ops_[slot].next;
+      if (ops_[slot].token == token) visit(slot);
+      slot = next;
+    }
+  }
+
+ private:
+  std::size_t bucket(Token token) const {
+    const std::uint64_t mixed =
+        (std::uint64_t{token.slot} << 20 ^ std::uint64_t{token.generation} << 4 ^ token.kind) *
+        0x9E3779B97F4A7C15U;
+    return static_cast<std::size_t>(mixed >> 32) & (buckets_.size() - 1);
+  }
+
+  void grow() {
+    const auto old = static_cast<std::uint32_t>(ops_.size());
+    const std::uint32_t wanted = old == 0 ? 64 : old * 2;
+    ops_.resize(wanted);
+    buckets_.assign(wanted, Op::none);
+    for (std::uint32_t slot = 0; slot < old; ++slot) {  // all are taken, or we would not grow
+      std::uint32_t& head = buckets_[bucket(ops_[slot].token)];
+      ops_[slot].next = head;
+      head = slot;
+    }
+    for (std::uint32_t slot = wanted; slot-- > old;) {
+      ops_[slot].next = free_;
+      free_ = slot;
+    }
+  }
+
+  std::vector<Op> ops_;
+  std::vector<std::uint32_t> buckets_;
+  std::uint32_t free_ = Op::none;
+  std::size_t outstanding_ = 0;
+};
+
+}  // namespace kferry::ring

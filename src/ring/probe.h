@@ -1,0 +1,29 @@
+// What this host's kernel offers, found by trying it; for start-up and `kferry doctor`. Never by version
+// number.
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace kferry::ring {
+
+struct Feature {
+  std::string name;
+  bool available = false;
+  std::string used_for;
+  std::string remedy;  // what is used instead, or what to do; empty when available
+};
+
+struct Probe {
+  bool io_uring = false;
+  // Why io_uring cannot be used and what to do about it; empty when it can.
+  std::string refusal;
+  std::vector<Feature> features;
+};
+
+Probe probe_host();
+
+// The reason and the remedy behind io_uring_setup's errno.
+std::string io_uring_refusal(int error);
+
+}  // namespace kferry::ring

@@ -1,0 +1,60 @@
+// A ring's receive buffers: one provided-buffer ring shared with the kernel, and the memory behind it.
+//
+// The kernel takes buffers from the head in the order they were added, and a bundle names only its first:
+// position_ finds where that one stands, the next ones follow. How much a buffer could take is read back from
+// its entry, since some kernels shorten the last entry of a bundle in place (and leave it so when the receive
+// found nothing). Only `posted_target` buffers are with the kernel at a time, the last returned first: a
+// quiet process touches few.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "ring/ring.h"
+
+struct io_uring;
+struct io_uring_buf_ring;
+
+namespace kferry::ring {
+
+class ReceiveBuffers {
+ public:
+  ReceiveBuffers() = default;
+  ~ReceiveBuffers();
+  ReceiveBuffers(const ReceiveBuffers&) = delete;
+  ReceiveBuffers& operator=(const ReceiveBuffers&) = delete;
+
+  // 0 or -errno. `count` is a power of two, at most 32768.
+  int open(io_uring& ring, std::size_t count, std::size_t size);
+
+  // Appends the pieces of a completion of `octets` whose first buffer is `first`.
+  void collect(std::uint16_t first, std::size_t octets, std::vector<Piece>& pieces);
+  void recycle(std::uint16_t id);
+  // Hands the kernel more from the reserve; false when there is none.
+  bool top_up();
+
+  std::size_t size() const { return size_; }
+  std::size_t count() const { return count_; }
+  std::size_t free() const { return posted_ + reserve_.size(); }
+  std::size_t reserve() const { return reserve_.size(); }
+
+ private:
+  static constexpr std::size_t posted_target = 64;
+
+  void post(std::uint16_t id);
+  void publish();
+
+  std::byte* memory_ = nullptr;
+  io_uring_buf_ring* entries_ = nullptr;
+  std::size_t entries_octets_ = 0;
+  std::size_t size_ = 0;
+  std::size_t count_ = 0;
+  std::size_t posted_ = 0;
+  std::uint16_t tail_ = 0;
+  std::vector<std::uint16_t> position_;  // by id: where it was last added
+  std::vector<bool> out_;                // by id: with the receiver
+  std::vector<std::uint16_t> reserve_;   // neither with the kernel nor out
+};
+
+}  // namespace kferry::ring

@@ -1,0 +1,342 @@
+// Setting a ring up, the turn, and taking it down. The operations are in uring_operations.cc.
+#include "ring/uring_ring.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "base/assert.h"
+#include "ring/kernel_abi.h"
+#include "ring/probe.h"
+#include "ring/uring_tag.h"
+
+namespace kferry::ring {
+namespace {
+
+Instant monotonic_now() {
+  timespec time{};
+  ::clock_gettime(CLOCK_MONOTONIC, &time);
+  return Instant{std::chrono::seconds{time.tv_sec} + std::chrono::nanoseconds{time.tv_nsec}};
+}
+
+// splice(2) has no MSG_NOSIGNAL: a client that went away must not end the process.
+void ignore_sigpipe() {
+  struct sigaction now{};
+  if (::sigaction(SIGPIPE, nullptr, &now) == 0 && now.sa_handler == SIG_DFL) ::signal(SIGPIPE, SIG_IGN);
+}
+
+}  // namespace
+
+UringMailbox::~UringMailbox() {
+  if (ring_fd_ >= 0) ::close(ring_fd_);
+  if (event_fd_ >= 0) ::close(event_fd_);
+}
+
+std::expected<std::unique_ptr<Ring>, std::string> UringRing::create(const UringOptions& options) {
+  std::unique_ptr<UringRing> ring(new UringRing);
+  if (auto opened = ring->open(options); !opened) return std::unexpected(opened.error());
+  return std::unique_ptr<Ring>(std::move(ring));
+}
+
+std::expected<void, std::string> UringRing::open(const UringOptions& options) {
+  ignore_sigpipe();
+  io_uring_params params{};
+  const unsigned base = IORING_SETUP_CLAMP | IORING_SETUP_SUBMIT_ALL | IORING_SETUP_CQSIZE;
+  int error = -EINVAL;
+  for (const unsigned extra :
+       {IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN, IORING_SETUP_COOP_TASKRUN, 0U}) {
+    if (!options.defer_taskrun && (extra & IORING_SETUP_DEFER_TASKRUN) != 0) continue;
+    params = {};
+    params.flags = base | extra;
+    params.cq_entries = std::max(options.entries, 256U) * 4;
+    error = io_uring_queue_init_params(options.entries, &ring_, &params);
+    if (error != -EINVAL) break;
+  }
+  if (error != 0) return std::unexpected(io_uring_refusal(-error));
+  ring_open_ = true;
+  if ((params.features & IORING_FEAT_NODROP) == 0 || (params.features & IORING_FEAT_EXT_ARG) == 0)
+    return std::unexpected(std::string("this kernel's io_uring is too old: run Linux 6.1 or newer"));
+  io_uring_register_ring_fd(&ring_);  // best effort: saves an fd lookup per turn
+  bundles_ = options.bundles && (params.features & abi::feature_recvsend_bundle) != 0;
+  multishot_accept_ = options.multishot_accept;
+
+  if (const int refused = buffers_.open(ring_, options.buffer_count, options.buffer_size); refused != 0)
+    return std::unexpected(
+        refused == -ENOMEM
+            ? std::string("no memory for the receive buffers: raise the memory or memlock limit")
+            : std::string("provided-buffer rings are refused: run Linux 6.1 or newer"));
+
+  mailbox_ = std::make_shared<UringMailbox>();
+  mailbox_->event_fd_ = ::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+  mailbox_->ring_fd_ = ::fcntl(ring_.ring_fd, F_DUPFD_CLOEXEC, 0);
+  if (mailbox_->event_fd_ < 0 || mailbox_->ring_fd_ < 0)
+    return std::unexpected(std::string("out of file descriptors: raise LimitNOFILE (ulimit -n)"));
+  mailbox_->by_ring_ = options.message_ring && try_message_ring();
+  now_ = monotonic_now();
+  poll_wake();
+  return {};
+}
+
+// Tells the truth about this very ring: it sends itself a message.
+bool UringRing::try_message_ring() {
+  io_uring_sqe& sqe = next_sqe();
+  io_uring_prep_msg_ring(&sqe, mailbox_->ring_fd_, 0, user_data(Tag::probe), 0);
+  sqe.user_data = user_data(Tag::probe, 1);
+  bool arrived = false;
+  bool receipt = false;
+  while (!receipt) {
+    io_uring_cqe* cqe = nullptr;
+    const int error = io_uring_submit_and_wait(&ring_, 1);
+    if (error < 0 && error != -EINTR) return false;
+    while (io_uring_peek_cqe(&ring_, &cqe) == 0) {
+      if (slot_of(cqe->user_data) == 1) {
+        receipt = true;
+        if (cqe->res < 0) arrived = false;
+      } else {
+        arrived = true;
+      }
+      io_uring_cqe_seen(&ring_, cqe);
+    }
+  }
+  if (!arrived) {  // the message may be a moment behind its receipt
+    io_uring_cqe* cqe = nullptr;
+    __kernel_timespec brief{0, 50'000'000};
+    if (io_uring_wait_cqe_timeout(&ring_, &cqe, &brief) == 0) {
+      arrived = true;
+      io_uring_cqe_seen(&ring_, cqe);
+    }
+  }
+  return arrived;
+}
+
+UringRing::~UringRing() {
+  if (mailbox_ != nullptr) {
+    const std::lock_guard lock(mailbox_->mutex_);
+    mailbox_->ended_ = true;
+  }
+  if (!ring_open_) return;
+  closing_ = true;
+  while (!timers_.empty()) {
+    const std::uint32_t slot = timers_.first();
+    timers_.remove(slot);
+    ops_.release(slot);
+  }
+  // Accepts go on by themselves and the mailbox may keep the ring alive: end everything here, and see it end.
+  for (std::uint32_t slot = 0; slot < ops_.size(); ++slot)
+    if (ops_.at(slot).kind != OpKind::free) cancel(ops_.at(slot).token);
+  const Instant patience = monotonic_now() + std::chrono::seconds{1};
+  while (ops_.outstanding() > 0 && monotonic_now() < patience) {
+    flush_backlog();
+    __kernel_timespec brief{0, 10'000'000};
+    io_uring_cqe* cqe = nullptr;
+    io_uring_submit_and_wait_timeout(&ring_, &cqe, 1, &brief, nullptr);
+    completions_.clear();
+    pieces_.clear();
+    reap();
+    for (const Completion& completion : completions_)
+      if (completion.more) ::close(completion.result);  // accepted while we were leaving: nobody will take it
+  }
+  for (const Transfer& transfer : transfers_)
+    if (transfer.pipe.read_end >= 0) SplicePipes::destroy(transfer.pipe);
+  io_uring_queue_exit(&ring_);
+}
+
+io_uring_sqe& UringRing::next_sqe() {
+  io_uring_sqe* sqe = backlog_.empty() ? io_uring_get_sqe(&ring_) : nullptr;
+  if (sqe == nullptr && backlog_.empty()) {
+    io_uring_submit(&ring_);  // an error leaves the queue full, and the backlog takes over until wait()
+    sqe = io_uring_get_sqe(&ring_);
+  }
+  if (sqe == nullptr) sqe = &backlog_.emplace_back();
+  *sqe = io_uring_sqe{};
+  return *sqe;
+}
+
+void UringRing::flush_backlog() {
+  while (!backlog_.empty()) {
+    io_uring_sqe* sqe = io_uring_get_sqe(&ring_);
+    if (sqe == nullptr) {
+      if (io_uring_submit(&ring_) <= 0) return;  // completions must be taken first
+      continue;
+    }
+    *sqe = backlog_.front();
+    backlog_.pop_front();
+  }
+}
+
+void UringRing::poll_wake() {
+  io_uring_sqe& sqe = next_sqe();
+  io_uring_prep_poll_add(&sqe, mailbox_->event_fd_, POLLIN);
+  sqe.user_data = user_data(Tag::wake);
+}
+
+void UringRing::wake() {
+  const std::uint64_t one = 1;
+  // A full counter (EAGAIN) has woken the ring already.
+  [[maybe_unused]] const ssize_t written = ::write(mailbox_->event_fd_, &one, sizeof one);
+}
+
+void UringRing::on_wake() {
+  std::uint64_t count = 0;
+  [[maybe_unused]] const ssize_t octets = ::read(mailbox_->event_fd_, &count, sizeof count);
+  woken_ = true;
+  {
+    const std::lock_guard lock(mailbox_->mutex_);
+    letters_.swap(mailbox_->letters_);
+  }
+  for (const UringMailbox::Letter& letter : letters_) finish(letter.token, letter.value);
+  letters_.clear();
+  if (!closing_) poll_wake();
+}
+
+std::span<const Completion> UringRing::wait() {
+  completions_.clear();
+  pieces_.clear();
+  completions_.swap(ready_);
+  woken_ = false;
+  do {
+    flush_backlog();
+    enter();
+    now_ = monotonic_now();
+    reap();
+    fire_timers();
+  } while (completions_.empty() && ready_.empty() && !woken_);
+  completions_.insert(completions_.end(), ready_.begin(), ready_.end());
+  ready_.clear();
+  // The pieces may have moved while more arrived: now they stand still.
+  std::size_t place = 0;
+  for (Completion& completion : completions_) {
+    const std::size_t count = completion.pieces.size();
+    if (count == 0) continue;
+    completion.pieces = std::span<const Piece>(pieces_).subspan(place, count);
+    place += count;
+  }
+  return completions_;
+}
+
+void UringRing::enter() {
+  const bool block = completions_.empty() && ready_.empty() && backlog_.empty();
+  int result = 0;
+  if (!block) {
+    result = io_uring_submit_and_get_events(&ring_);
+  } else if (timers_.empty()) {
+    result = io_uring_submit_and_wait(&ring_, 1);
+  } else {
+    const Duration left = std::max(ops_.at(timers_.first()).deadline - monotonic_now(), Duration::zero());
+    __kernel_timespec until{};
+    until.tv_sec = left / std::chrono::seconds{1};
+    until.tv_nsec = (left % std::chrono::seconds{1}).count();
+    io_uring_cqe* cqe = nullptr;
+    result = io_uring_submit_and_wait_timeout(&ring_, &cqe, 1, &until, nullptr);
+  }
+  // EBUSY, EAGAIN: completions must be taken or memory is short for a moment; what was queued stays queued.
+  KFERRY_ASSERT(result >= 0 || result == -ETIME || result == -EINTR || result == -EBUSY ||
+                result == -EAGAIN || result == -ENOMEM);
+}
+
+void UringRing::reap() {
+  // One sweep: what it queues (polls, receives again) goes with the next entry, so no socket holds the turn.
+  unsigned head = 0;
+  unsigned count = 0;
+  io_uring_cqe* cqe = nullptr;
+  io_uring_for_each_cqe(&ring_, head, cqe) {
+    on_cqe(*cqe);
+    ++count;
+  }
+  io_uring_cq_advance(&ring_, count);
+}
+
+void UringRing::on_cqe(const io_uring_cqe& cqe) {
+  if ((cqe.user_data & message_bit) != 0) return finish(message_token(cqe.user_data), cqe.res);
+  switch (tag_of(cqe.user_data)) {
+    case Tag::wake:
+      return on_wake();
+    case Tag::cancellation:
+    case Tag::probe:
+      return;
+    case Tag::operation:
+      break;
+  }
+  const std::uint32_t slot = slot_of(cqe.user_data);
+  KFERRY_ASSERT(slot < ops_.size());
+  Op& op = ops_.at(slot);
+  KFERRY_ASSERT(op.kind != OpKind::free && op.generation == generation_of(cqe.user_data));
+  const bool more = (cqe.flags & IORING_CQE_F_MORE) != 0;
+  switch (op.kind) {
+    case OpKind::receive:
+      return on_receive(slot, cqe.res, cqe.flags);
+    case OpKind::splice:
+      if (cqe.res == -ECANCELED || (op.cancelled && cqe.res < 0)) return end_transfer(slot, -ECANCELED);
+      return transfer(slot);
+    case OpKind::accept:
+      if (more) return finish(op.token, cqe.res, true);
+      if (cqe.res == -EINVAL && multishot_accept_) {
+        multishot_accept_ = false;  // Linux before 5.19
+        return submit(slot);
+      }
+      if (!op.cancelled && (cqe.res >= 0 || cqe.res == -ECONNABORTED || cqe.res == -EINTR)) {
+        // The queue overflowed, or there is no multishot: to the submitter it goes on.
+        if (cqe.res >= 0) finish(op.token, cqe.res, true);
+        return submit(slot);
+      }
+      return complete(slot, cqe.res);
+    default:
+      return complete(slot, cqe.res);
+  }
+}
+
+void UringRing::on_receive(std::uint32_t slot, std::int32_t result, std::uint32_t flags) {
+  Op& op = ops_.at(slot);
+  if (result <= 0 || (flags & IORING_CQE_F_BUFFER) == 0) {
+    KFERRY_ASSERT(result <= 0);
+    if ((flags & IORING_CQE_F_BUFFER) != 0) {  // taken, and nothing in it: hand it straight back
+      std::vector<Piece> nothing;
+      buffers_.collect(static_cast<std::uint16_t>(flags >> IORING_CQE_BUFFER_SHIFT), 0, nothing);
+      buffers_.recycle(nothing.front().id);
+    }
+    const bool again = (result == -ENOBUFS && buffers_.free() > 0) || result == -EINTR;
+    if (again && !op.cancelled) {
+      buffers_.top_up();
+      return submit(slot);
+    }
+    return complete(slot, result);
+  }
+  const std::size_t before = pieces_.size();
+  buffers_.collect(static_cast<std::uint16_t>(flags >> IORING_CQE_BUFFER_SHIFT),
+                   static_cast<std::size_t>(result), pieces_);
+  const std::size_t count = pieces_.size() - before;
+  complete(slot, result);
+  completions_.back().pieces = {pieces_.data() + before, count};
+}
+
+void UringRing::fire_timers() {
+  while (!timers_.empty() && ops_.at(timers_.first()).deadline <= now_) {
+    const std::uint32_t slot = timers_.first();
+    timers_.remove(slot);
+    complete(slot, 0);
+  }
+}
+
+void UringRing::finish(Token token, std::int32_t result, bool more) {
+  completions_.push_back(Completion{token, result, more, {}});
+}
+
+void UringRing::complete(std::uint32_t slot, std::int32_t result) {
+  Op& op = ops_.at(slot);
+  if (op.kind == OpKind::send || op.kind == OpKind::connect) parcels_free_.push_back(op.extra);
+  if (op.kind == OpKind::message) {
+    addressees_[op.extra].reset();
+    addressees_free_.push_back(op.extra);
+  }
+  const Token token = op.token;
+  ops_.release(slot);
+  finish(token, result);
+}
+
+}  // namespace kferry::ring

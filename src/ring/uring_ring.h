@@ -1,0 +1,159 @@
+// The io_uring backend. Created on the thread that runs it (the kernel holds us to that: SINGLE_ISSUER).
+//
+// Techniques: DEFER_TASKRUN (else COOP_TASKRUN), a registered ring descriptor, single-shot receives from one
+// shared provided-buffer ring, in bundles where the kernel has them, gather sends, multishot accept, MSG_RING
+// between rings (else a queue and an eventfd), one timer heap served by the wait's time-out. splice() is a
+// poll, then splice(2) inline: IORING_OP_SPLICE punts to worker threads on sockets. Floor: Linux 6.1;
+// everything newer is probed by trying it.
+#pragma once
+
+#include <liburing.h>
+
+#include <deque>
+#include <expected>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "ring/op_slab.h"
+#include "ring/receive_buffers.h"
+#include "ring/ring.h"
+#include "ring/splice_pipes.h"
+#include "ring/timer_heap.h"
+
+namespace kferry::ring {
+
+struct UringOptions {
+  unsigned entries = 256;
+  std::size_t buffer_count = 256;  // a power of two
+  std::size_t buffer_size = 16 * 1024;
+  // Switched off by tests to walk the fall-backs of older kernels.
+  bool defer_taskrun = true;
+  bool bundles = true;
+  bool message_ring = true;
+  bool multishot_accept = true;
+};
+
+// Outlives its ring while someone holds it: messages then fail with -EOWNERDEAD.
+class UringMailbox final : public Mailbox, public std::enable_shared_from_this<UringMailbox> {
+ public:
+  ~UringMailbox() override;
+
+ private:
+  friend class UringRing;
+  struct Letter {
+    Token token;
+    std::int32_t value = 0;
+  };
+  static constexpr std::size_t letters_max = 4096;
+
+  std::mutex mutex_;
+  int ring_fd_ = -1;   // a duplicate, so that the number is never another file's
+  int event_fd_ = -1;  // wakes the ring
+  bool by_ring_ = false;
+  bool ended_ = false;
+  std::vector<Letter> letters_;  // only without MSG_RING
+};
+
+class UringRing final : public Ring {
+ public:
+  // The error names the reason and the remedy.
+  static std::expected<std::unique_ptr<Ring>, std::string> create(const UringOptions& options);
+  // Ends every operation and waits until the kernel has let go. Sockets stay the caller's.
+  ~UringRing() override;
+
+  Opened listen(const SocketAddress& address, int backlog) override;
+  SocketAddress local_address(Socket socket) override;
+  SocketAddress remote_address(Socket socket) override;
+  void set_options(Socket socket, Duration keepalive_idle, Duration keepalive_interval, int probes) override;
+  void shut_write(Socket socket) override;
+  void close(Socket socket, bool reset) override;
+
+  void accept(Token token, Socket listener) override;
+  Opened connect(Token token, const SocketAddress& address) override;
+  void receive(Token token, Socket socket, std::size_t size_max) override;
+  void send(Token token, Socket socket, std::span<const iovec> pieces) override;
+  void splice(Token token, Socket from, Socket to, std::uint64_t size) override;
+  void poll(Token token, Socket socket, std::uint32_t events) override;
+  void timer(Token token, Instant deadline) override;
+  void cancel(Token token) override;
+  void message(Token receipt, Mailbox& to, Token token, std::int32_t value) override;
+  std::shared_ptr<Mailbox> mailbox() override { return mailbox_; }
+  void wake() override;
+
+  void recycle(std::uint16_t buffer_id) override { buffers_.recycle(buffer_id); }
+  std::size_t buffer_size() const override { return buffers_.size(); }
+  std::size_t buffer_count() const override { return buffers_.count(); }
+  std::size_t buffers_free() const override { return buffers_.free(); }
+
+  std::span<const Completion> wait() override;
+  Instant now() const override { return now_; }
+
+  bool bundles() const { return bundles_; }
+  bool message_ring() const { return mailbox_->by_ring_; }
+
+ private:
+  // What a send or connect points the kernel at; stays put until the completion.
+  struct Parcel {
+    msghdr header{};
+    iovec pieces[iov_max];
+    SocketAddress address;
+  };
+  struct Transfer {
+    Pipe pipe;
+    int from = -1;
+    int to = -1;
+    std::uint64_t wanted = 0;
+    std::uint64_t left = 0;  // octets that have left on `to`
+    std::uint64_t held = 0;  // in the pipe
+  };
+
+  UringRing() = default;
+  std::expected<void, std::string> open(const UringOptions& options);
+  bool try_message_ring();
+
+  io_uring_sqe& next_sqe();
+  void submit(std::uint32_t slot);
+  void poll_wake();
+  void flush_backlog();
+  void enter();
+  void reap();
+  void on_cqe(const io_uring_cqe& cqe);
+  void on_receive(std::uint32_t slot, std::int32_t result, std::uint32_t flags);
+  void on_wake();
+  void fire_timers();
+  void complete(std::uint32_t slot, std::int32_t result);
+  void finish(Token token, std::int32_t result, bool more = false);
+  void transfer(std::uint32_t slot);
+  void end_transfer(std::uint32_t slot, std::int64_t result);
+  std::uint32_t take_parcel();
+
+  io_uring ring_{};
+  bool ring_open_ = false;
+  bool bundles_ = false;
+  bool multishot_accept_ = true;
+  bool woken_ = false;
+  bool closing_ = false;
+  Instant now_{};
+  ReceiveBuffers buffers_;
+  SplicePipes pipes_;
+  OpSlab ops_;
+  TimerHeap timers_{ops_};
+  std::vector<std::unique_ptr<Parcel>> parcels_;
+  std::vector<std::uint32_t> parcels_free_;
+  std::vector<Transfer> transfers_;
+  std::vector<std::uint32_t> transfers_free_;
+  std::vector<std::shared_ptr<UringMailbox>> addressees_;
+  std::vector<std::uint32_t> addressees_free_;
+  std::deque<io_uring_sqe> backlog_;  // when the submission queue is full and the kernel takes no more now
+  std::shared_ptr<UringMailbox> mailbox_;
+
+  // Completions that came about by themselves (cancelled timers, queued messages) until the next wait().
+  std::vector<Completion> ready_;
+  std::vector<Completion> completions_;
+  std::vector<Piece> pieces_;
+  std::vector<UringMailbox::Letter> letters_;
+};
+
+}  // namespace kferry::ring
