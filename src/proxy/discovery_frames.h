@@ -24,7 +24,7 @@
 namespace kferry::proxy {
 
 // A description of 10,000 brokers takes about 3 MiB: a longer answer is not what we asked for.
-inline constexpr std::size_t discovery_frame_size_max = 16 * MiB;
+inline constexpr std::size_t discovery_frame_size_max = 4 * MiB;
 static_assert(discovery_frame_size_max <= response_size_max);
 
 // --- requests: complete frames, their length in front
