@@ -26,10 +26,10 @@ namespace kferry::net {
 struct Answer {
   std::uint64_t request = 0;
   // Empty: the name could not be resolved, and `error` says why. Each carries the request's port.
-  std::vector<SocketAddress> addresses;
+  std::vector<SocketAddress> addresses{};
   // Why there is no fresh answer, for an operator: "DNS server failure (SERVFAIL) for kafka1". Empty when
   // fresh.
-  std::string error;
+  std::string error{};
   // True: DNS failed now, and these are the last addresses it gave, `age` ago. Never after an authoritative
   // "no such name": the address may belong to another broker by now.
   bool stale = false;
@@ -65,6 +65,11 @@ class Resolver {
   // comes back in the answer. Any thread. Never blocks on the network.
   virtual void resolve(std::uint64_t request, const HostPort& where, std::shared_ptr<AnswerQueue> queue) = 0;
 };
+
+// For those that implement the above: the same address with another port, and IPv4 in front with the order
+// kept.
+SocketAddress with_port(const SocketAddress& address, std::uint16_t port);
+std::vector<SocketAddress> ipv4_first(const std::vector<SocketAddress>& addresses);
 
 // For tools without a ring: asks and waits for the answer, which every resolver gives within its own time
 // limit.

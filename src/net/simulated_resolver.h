@@ -20,7 +20,7 @@ class SimulatedResolver final : public Resolver {
   SimulatedResolver(std::uint64_t seed, std::function<Instant()> now);
 
   // From here on `name` has these addresses (ports are the requests').
-  void set(const std::string& name, std::vector<SocketAddress> addresses);
+  void set(const std::string& name, const std::vector<SocketAddress>& addresses);
   // From here on asking for `name` fails: with its last addresses, stale, if it ever had any and
   // `authoritative` is false; without any else.
   void fail(const std::string& name, const std::string& error, bool authoritative = false);
@@ -41,7 +41,8 @@ class SimulatedResolver final : public Resolver {
  private:
   struct Name {
     std::vector<SocketAddress> addresses;
-    std::string error;  // empty: resolves
+    std::string error;   // empty: resolves
+    bool known = false;  // an answer with these addresses was given
     bool authoritative = false;
     Instant learnt{};
     std::uint64_t requests = 0;
