@@ -1,6 +1,6 @@
 // From what an operator wrote (a TOML file, environment variables, files they point at) to a Config, or to
-// everything that is wrong with it at once. Touches the machine through Sources alone, so a test needs neither
-// files nor setenv.
+// everything that is wrong with it at once. Touches the machine through Sources alone, so a test needs
+// neither files nor setenv.
 //
 //   TOML text ─▶ toml_file ─┐
 //                           ├─▶ draft: settings as text, each with its place ─▶ validation ─▶ Config
@@ -40,7 +40,8 @@ struct Sources {
   std::optional<std::pair<std::uint16_t, std::uint16_t>> ephemeral_ports;
 };
 
-// One thing wrong: where ("kferry.toml:12", "GATEWAY_LISTENER_EXTERNAL_PORTS"), what, and what to do about it.
+// One thing wrong: where ("kferry.toml:12", "GATEWAY_LISTENER_EXTERNAL_PORTS"), what, and what to do about
+// it.
 struct Problem {
   std::string where;
   std::string what;

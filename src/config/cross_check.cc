@@ -1,0 +1,195 @@
+#include <algorithm>
+#include <set>
+
+#include "base/socket_address.h"
+#include "config/grammar.h"
+#include "config/validate.h"
+#include "config/words.h"
+
+namespace kferry::config {
+namespace {
+
+constexpr std::uint16_t node_port_first = 30'000;
+constexpr std::uint16_t node_port_last = 32'767;
+
+// A listener with the draft it came from.
+struct Placed {
+  const Cluster& cluster;
+  const Listener& listener;
+  const DraftListener& draft;
+
+  std::string where(std::string_view key) const {
+    const auto setting = draft.settings.find(key);
+    return setting == draft.settings.end() ? draft.where : setting->second.where;
+  }
+  std::string title() const { return "listener " + listener.name + " of cluster " + cluster.name; }
+};
+
+bool same_sockets(const std::string& a, const std::string& b) {
+  const auto left = SocketAddress::parse(a, 0);
+  const auto right = SocketAddress::parse(b, 0);
+  if (!left || !right) return false;
+  // A wildcard takes the port on every address of its family; :: takes IPv4's too unless the host says
+  // otherwise.
+  if (left->is_wildcard() || right->is_wildcard()) {
+    return left->family() == right->family() || (left->is_wildcard() && left->family() == AF_INET6) ||
+           (right->is_wildcard() && right->family() == AF_INET6);
+  }
+  return *left == *right;
+}
+
+std::string pattern_of(const Placed& placed) {
+  const auto found = placed.draft.settings.find("advertised_host_pattern");
+  return found == placed.draft.settings.end() ? std::string() : found->second.text;
+}
+
+// Listeners that route by SNI on one address share the socket if no name answers to both.
+bool share_by_name(const Placed& a, const Placed& b) {
+  return a.listener.routing == Routing::sni && b.listener.routing == Routing::sni &&
+         a.listener.bind_address == b.listener.bind_address && !pattern_of(a).empty() &&
+         !pattern_of(b).empty() && !patterns_meet(pattern_of(a), pattern_of(b));
+}
+
+// "6969-6971, 7000" of a listener's local ports that lie in a range.
+std::string ports_within(const Listener& listener, std::uint16_t first, std::uint16_t last) {
+  std::vector<std::uint16_t> inside;
+  for (const Port& port : listener.ports) {
+    if (port.local >= first && port.local <= last) inside.push_back(port.local);
+  }
+  std::sort(inside.begin(), inside.end());
+  std::vector<std::string> parts;
+  for (std::size_t i = 0; i < inside.size();) {
+    std::size_t end = i;
+    while (end + 1 < inside.size() && inside[end + 1] == inside[end] + 1) ++end;
+    parts.push_back(std::to_string(inside[i]) + (end > i ? "-" + std::to_string(inside[end]) : ""));
+    i = end + 1;
+  }
+  return join(parts, ", ");
+}
+
+void check_ports(const std::vector<Placed>& all, const Config& config, const Draft& draft, Report& report) {
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    for (std::size_t j = i + 1; j < all.size(); ++j) {
+      if (!same_sockets(all[i].listener.bind_address, all[j].listener.bind_address) ||
+          share_by_name(all[i], all[j]))
+        continue;
+      std::set<std::uint16_t> taken;
+      for (const Port& port : all[i].listener.ports) taken.insert(port.local);
+      Listener common;
+      for (const Port& port : all[j].listener.ports) {
+        if (taken.contains(port.local)) common.ports.push_back(port);
+      }
+      if (common.ports.empty()) continue;
+      report.error(
+          all[j].where("ports"),
+          all[j].title() + " and " + all[i].title() + " share local port " + ports_within(common, 1, 65535),
+          "give each listener ports of its own, or different bind addresses");
+    }
+    const Listener& listener = all[i].listener;
+    const auto http = std::find_if(listener.ports.begin(), listener.ports.end(),
+                                   [&](const Port& port) { return port.local == config.operations.port; });
+    if (http != listener.ports.end()) {
+      const auto setting = draft.operations.find("http_port");
+      report.error(
+          all[i].where("ports"),
+          all[i].title() + " takes port " + std::to_string(http->local) + ", which is the HTTP port",
+          "move the listener, or set " +
+              (setting != draft.operations.end() ? std::string("GATEWAY_HTTP_PORT")
+                                                 : std::string("GATEWAY_HTTP_PORT (bind in [operations])")) +
+              " to another port");
+    }
+  }
+}
+
+// Only what the text itself shows; `check --dial` compares resolved addresses.
+void check_self(const std::vector<Placed>& all, const Config& config, const Draft& draft, Report& report) {
+  for (std::size_t c = 0; c < config.clusters.size(); ++c) {
+    for (const HostPort& server : config.clusters[c].upstream.bootstrap_servers) {
+      const auto literal = SocketAddress::parse(server.host, 0);
+      const bool local = lower(server.host) == "localhost" || (literal && literal->is_loopback());
+      for (const Placed& placed : all) {
+        const auto bind = SocketAddress::parse(placed.listener.bind_address, 0);
+        const bool same =
+            std::any_of(placed.listener.ports.begin(), placed.listener.ports.end(), [&](const Port& port) {
+              if (port.advertised == server.port &&
+                  lower(server.host) == lower(placed.listener.advertised_host))
+                return true;
+              if (port.local != server.port || !bind) return false;
+              return local ? bind->is_wildcard() || bind->is_loopback() : literal && *literal == *bind;
+            });
+        if (!same) continue;
+        const Section& upstream = draft.clusters[c].upstream;
+        const auto setting = upstream.find("bootstrap_servers");
+        report.error(setting == upstream.end() ? draft.clusters[c].where : setting->second.where,
+                     to_string(server) + " is " + placed.title() + " itself: kferry would dial itself",
+                     "name the brokers' own addresses");
+        break;
+      }
+    }
+  }
+}
+
+void warn_listener(const Placed& placed, const Sources& sources, Report& report) {
+  const Listener& listener = placed.listener;
+  if (sources.ephemeral_ports) {
+    const auto [first, last] = *sources.ephemeral_ports;
+    if (const std::string inside = ports_within(listener, first, last); !inside.empty()) {
+      const std::string range = std::to_string(first) + "-" + std::to_string(last);
+      report.warn(placed.where("ports"),
+                  "port " + inside + " of " + placed.title() + " lies in the kernel's ephemeral range " +
+                      range + ": an outgoing connection may hold it when kferry starts",
+                  "use ports outside, or set net.ipv4.ip_local_reserved_ports=" + inside);
+    }
+  }
+  if (const std::string inside = ports_within(listener, node_port_first, node_port_last); !inside.empty()) {
+    report.warn(
+        placed.where("ports"),
+        "port " + inside + " of " + placed.title() + " lies in Kubernetes' NodePort range 30000-32767",
+        "on a Kubernetes node use ports outside it");
+  }
+  const auto advertised = SocketAddress::parse(listener.advertised_host, 0);
+  const std::string place = placed.where("advertised_host");
+  if (advertised && advertised->is_wildcard()) {
+    report.warn(place,
+                placed.title() + " advertises " + listener.advertised_host + ", which no client can dial",
+                "advertise the name or address under which clients reach kferry");
+  } else if ((advertised && advertised->is_loopback()) || lower(listener.advertised_host) == "localhost") {
+    report.warn(
+        place,
+        placed.title() + " advertises " + listener.advertised_host + ": only clients on this host reach it",
+        "advertise the name or address under which clients reach kferry");
+  }
+  const auto bind = SocketAddress::parse(listener.bind_address, 0);
+  const Upstream& upstream = placed.cluster.upstream;
+  if (uses_tls(upstream.security_protocol) && !uses_tls(listener.security_protocol) && bind &&
+      !bind->is_loopback()) {
+    report.warn(placed.where("security_protocol"),
+                placed.title() + " is plaintext off loopback before a TLS upstream: passwords cross in clear",
+                "use " + std::string(uses_sasl(upstream.security_protocol) ? "SASL_SSL" : "SSL") +
+                    " on the listener, or bind it to 127.0.0.1");
+  }
+  std::set<std::string> hosts;
+  for (const HostPort& server : upstream.bootstrap_servers) hosts.insert(to_string(server));
+  if (listener.routing == Routing::port && !listener.ports.empty() && listener.ports.size() < hosts.size()) {
+    report.warn(placed.where("ports"),
+                placed.title() + " has " + std::to_string(listener.ports.size()) + " ports for " +
+                    std::to_string(hosts.size()) + " bootstrap servers: some brokers will have no port",
+                "list at least as many ports as the cluster has brokers");
+  }
+}
+
+}  // namespace
+
+void cross_check(const Config& config, const Draft& draft, const Sources& sources, Report& report) {
+  std::vector<Placed> all;
+  for (std::size_t c = 0; c < config.clusters.size(); ++c) {
+    for (std::size_t l = 0; l < config.clusters[c].listeners.size(); ++l) {
+      all.push_back({config.clusters[c], config.clusters[c].listeners[l], draft.clusters[c].listeners[l]});
+    }
+  }
+  check_ports(all, config, draft, report);
+  check_self(all, config, draft, report);
+  for (const Placed& placed : all) warn_listener(placed, sources, report);
+}
+
+}  // namespace kferry::config

@@ -1,0 +1,367 @@
+#include "config/environment.h"
+
+#include <algorithm>
+#include <array>
+#include <set>
+
+#include "config/legacy.h"
+#include "config/words.h"
+
+namespace kferry::config {
+namespace {
+
+constexpr std::string_view gateway = "GATEWAY_";
+constexpr std::string_view kafka = "KAFKA_";
+constexpr std::string_view listener_prefix = "GATEWAY_LISTENER_";
+constexpr std::string_view ssl_prefix = "GATEWAY_SSL_";
+
+constexpr std::array<std::string_view, 10> global_names{
+    "GATEWAY_LISTENER_NAMES", "GATEWAY_SECURITY_MODE",   "GATEWAY_ACL_ENABLED", "GATEWAY_MIN_BROKERID",
+    "GATEWAY_HTTP_PORT",      "GATEWAY_HTTP_BIND",       "GATEWAY_HEALTH_BIND", "GATEWAY_ENV_FILE",
+    "GATEWAY_LICENSE_KEY",    "GATEWAY_LICENSE_KEY_FILE"};
+
+// What the full gateway knows and a passthrough has no use for.
+constexpr std::array<std::string_view, 34> full_gateway_prefixes{"GATEWAY_INTERCEPTOR",
+                                                                 "GATEWAY_PLUGIN",
+                                                                 "GATEWAY_VCLUSTER",
+                                                                 "GATEWAY_VIRTUAL_CLUSTER",
+                                                                 "GATEWAY_USER_POOL",
+                                                                 "GATEWAY_USER_MAPPING",
+                                                                 "GATEWAY_ADMIN_API",
+                                                                 "GATEWAY_CLUSTER_ID",
+                                                                 "GATEWAY_GROUP_ID",
+                                                                 "GATEWAY_STORE_TTL",
+                                                                 "GATEWAY_TOPIC",
+                                                                 "GATEWAY_SUPER_USERS",
+                                                                 "GATEWAY_AUDIT_LOG",
+                                                                 "GATEWAY_FEATURE_FLAGS",
+                                                                 "GATEWAY_AUTO_CREATE",
+                                                                 "GATEWAY_DEFAULT_COMPRESSION",
+                                                                 "GATEWAY_BACKEND_KAFKA",
+                                                                 "GATEWAY_SECURED_METRICS",
+                                                                 "GATEWAY_HTTPS_",
+                                                                 "GATEWAY_OAUTH",
+                                                                 "GATEWAY_JWT",
+                                                                 "GATEWAY_ACL_STORE",
+                                                                 "GATEWAY_RATE_LIMIT",
+                                                                 "GATEWAY_MAX_",
+                                                                 "GATEWAY_DOWNSTREAM_",
+                                                                 "GATEWAY_UPSTREAM_",
+                                                                 "GATEWAY_ENCRYPTION",
+                                                                 "GATEWAY_SCHEMA_REGISTRY",
+                                                                 "GATEWAY_SECURITY_PROVIDER",
+                                                                 "GATEWAY_EXEMPT",
+                                                                 "GATEWAY_OFFSET_STORE",
+                                                                 "GATEWAY_CONSUMER_OFFSETS",
+                                                                 "GATEWAY_MULTI_TENANCY",
+                                                                 "GATEWAY_DATA_MASKING"};
+
+class Variables {
+ public:
+  Variables(const Sources& sources, const std::map<std::string, std::string>& places, Draft& draft,
+            Report& report)
+      : sources_(sources), places_(places), draft_(draft), report_(report) {}
+
+  void read() {
+    for (const auto& [name, value] : sources_.environment) {
+      if (!name.starts_with(gateway) && !name.starts_with(kafka)) continue;
+      if (injected_by_kubernetes(name, value)) continue;
+      // An empty variable is how templates leave one out; only host name verification is switched off so.
+      if (value.empty() && name != "KAFKA_SSL_ENDPOINT_IDENTIFICATION_ALGORITHM") continue;
+      names_.emplace(name, value);
+    }
+    if (const std::string* list = find("GATEWAY_LISTENER_NAMES")) declare(*list);
+    for (const auto& [name, value] : names_) {
+      if (name.starts_with(kafka)) {
+        upstream(name, value);
+      } else if (name.starts_with(listener_prefix) && name != "GATEWAY_LISTENER_NAMES") {
+        listener(name, value);
+      } else if (name.starts_with(ssl_prefix)) {
+        listener_tls(name, value);
+      } else {
+        global(name, value);
+      }
+    }
+    report_legacy_variables(names_, draft_, report_);
+    if (DraftCluster* cluster = draft_.find("default")) {
+      for (DraftListener& l : cluster->listeners) {
+        if (const std::string* min = find("GATEWAY_MIN_BROKERID"))
+          put(l.settings, "min_broker_id", "GATEWAY_MIN_BROKERID", *min);
+      }
+    }
+  }
+
+ private:
+  const std::string* find(const std::string& name) const {
+    const auto found = names_.find(name);
+    return found == names_.end() ? nullptr : &found->second;
+  }
+
+  std::string where(const std::string& name) const {
+    const auto place = places_.find(name);
+    return place == places_.end() ? name : name + " (" + place->second + ")";
+  }
+
+  void put(Section& section, const std::string& key, const std::string& name, const std::string& value) {
+    // A variable overrides the file, also when one of them names a secret and the other a file with it.
+    constexpr std::string_view file = "_file";
+    const std::string bare = key.ends_with(file) ? key.substr(0, key.size() - file.size()) : key;
+    for (const std::string& other : {bare, bare + std::string(file)}) {
+      const auto old = section.find(other);
+      if (old != section.end() && !from_variable_.contains(&old->second)) section.erase(old);
+    }
+    Setting setting{where(name), std::string(trim(value)), {}};
+    setting.items = split(value, ',');
+    const auto [at, added] = section.insert_or_assign(key, std::move(setting));
+    (void)added;
+    from_variable_.insert(&at->second);
+  }
+
+  DraftCluster& cluster() {
+    if (DraftCluster* found = draft_.find("default")) return *found;
+    DraftCluster made;
+    made.name = "default";
+    made.where = "environment";
+    made.from_variables = true;
+    draft_.clusters.push_back(std::move(made));
+    return draft_.clusters.back();
+  }
+
+  void declare(const std::string& list) {
+    const std::string place = where("GATEWAY_LISTENER_NAMES");
+    std::set<std::string> seen;
+    for (const std::string& item : split(list, ',')) {
+      if (item.empty()) continue;
+      const std::string name = lower(item);
+      if (!listener_name_valid(item)) {
+        const bool underscore = item.find('_') != std::string::npos;
+        report_.error(place,
+                      quoted(item) + (underscore ? " holds an underscore, which no listener name may"
+                                                 : " is no listener name"),
+                      "use a letter, then letters and digits");
+        continue;
+      }
+      if (!seen.insert(name).second) {
+        report_.error(place, "listener " + name + " is named twice",
+                      "names are matched without case: rename one");
+        continue;
+      }
+      DraftCluster& own = cluster();
+      if (own.find(name) != nullptr) continue;
+      DraftListener made;
+      made.name = name;
+      made.where = place;
+      made.from_variables = true;
+      own.listeners.push_back(std::move(made));
+    }
+    if (seen.empty()) report_.error(place, "no listener is named", "name at least one, such as external");
+  }
+
+  void listener(const std::string& name, const std::string& value) {
+    const std::string rest = name.substr(listener_prefix.size());
+    const auto underscore = rest.find('_');
+    const std::string listener_name = lower(rest.substr(0, underscore));
+    const std::string suffix = underscore == std::string::npos ? "" : rest.substr(underscore + 1);
+    DraftCluster* own = draft_.find("default");
+    DraftListener* declared = own == nullptr ? nullptr : own->find(listener_name);
+    if (declared == nullptr) {
+      report_.warn(where(name),
+                   "no listener " + quoted(listener_name) + " is declared: the variable is ignored",
+                   "add it to GATEWAY_LISTENER_NAMES, or remove the variable");
+      return;
+    }
+    std::string key = lower(suffix);
+    if (key == "host") key = "advertised_host";
+    // min_broker_id is one variable for all: GATEWAY_MIN_BROKERID.
+    const Key* known = key == "min_broker_id" ? nullptr : find_key(listener_keys(), key);
+    if (known == nullptr) {
+      std::vector<std::string> suffixes{"HOST"};
+      for (const std::string& candidate : names_of(listener_keys())) {
+        if (candidate != "min_broker_id") suffixes.push_back(upper(candidate));
+      }
+      std::string remedy = "known suffixes: " + join(suffixes, ", ");
+      if (key == "min_broker_id") {
+        remedy = "set GATEWAY_MIN_BROKERID, or min_broker_id in the file";
+      } else if (const auto guess = nearest(upper(suffix), suffixes)) {
+        remedy = "did you mean " + std::string(listener_prefix) + upper(listener_name) + "_" + *guess + "?";
+      }
+      report_.error(where(name), quoted(suffix) + " is no setting of a listener", remedy);
+      return;
+    }
+    if (key == "advertised_host" && lower(suffix) == "host" &&
+        find(std::string(listener_prefix) + upper(listener_name) + "_ADVERTISED_HOST") != nullptr) {
+      report_.warn(where(name), "the old name of ADVERTISED_HOST, which is set too: ignored", "remove it");
+      return;
+    }
+    put(declared->settings, key, name, value);
+  }
+
+  void upstream(const std::string& name, const std::string& value) {
+    const std::string key = lower(name.substr(kafka.size()));
+    if (find_key(upstream_keys(), key) == nullptr) {
+      unknown(name, upstream_names());
+      return;
+    }
+    put(cluster().upstream, key, name, value);
+  }
+
+  static std::vector<std::string> upstream_names() {
+    std::vector<std::string> names;
+    for (const std::string& key : names_of(upstream_keys())) names.push_back(std::string(kafka) + upper(key));
+    return names;
+  }
+
+  void listener_tls(const std::string& name, const std::string& value) {
+    const std::string key = lower(name.substr(ssl_prefix.size()));
+    if (find_key(gateway_ssl_keys(), key) == nullptr) {
+      std::vector<std::string> names;
+      for (const std::string& known : names_of(gateway_ssl_keys()))
+        names.push_back(std::string(ssl_prefix) + upper(known));
+      unknown(name, names);
+      return;
+    }
+    put(draft_.listener_tls, key, name, value);
+  }
+
+  void global(const std::string& name, const std::string& value) {
+    if (name == "GATEWAY_SECURITY_MODE") {
+      security_mode(name, value);
+    } else if (name == "GATEWAY_ACL_ENABLED") {
+      const std::string flag = lower(trim(value));
+      if (flag == "true") {
+        report_.error(where(name), "kferry enforces no ACLs: the brokers do, on the clients' own principals",
+                      "set GATEWAY_ACL_ENABLED=false and keep the ACLs in Kafka");
+      } else if (flag != "false") {
+        report_.error(where(name), quoted(value) + " is neither true nor false",
+                      "set GATEWAY_ACL_ENABLED=false");
+      }
+    } else if (name == "GATEWAY_HTTP_PORT") {
+      put(draft_.operations, "http_port", name, value);
+    } else if (name == "GATEWAY_HTTP_BIND") {
+      put(draft_.operations, "http_bind", name, value);
+    } else if (name == "GATEWAY_HEALTH_BIND") {
+      put(draft_.operations, "health_bind", name, value);
+    } else if (name == "GATEWAY_MIN_BROKERID" || name == "GATEWAY_LISTENER_NAMES" ||
+               name == "GATEWAY_ENV_FILE" || name == "GATEWAY_LICENSE_KEY" ||
+               name == "GATEWAY_LICENSE_KEY_FILE" || is_legacy_variable(name)) {
+      // Read elsewhere, or (the licence) accepted and never needed.
+    } else if (std::any_of(full_gateway_prefixes.begin(), full_gateway_prefixes.end(),
+                           [&](std::string_view prefix) { return name.starts_with(prefix); })) {
+      report_.warn(where(name), "belongs to the full gateway and means nothing to a passthrough: ignored",
+                   "remove it to silence this line");
+    } else {
+      unknown(name, {global_names.begin(), global_names.end()});
+    }
+  }
+
+  void security_mode(const std::string& name, const std::string& value) {
+    const std::string mode = upper(trim(value));
+    if (mode == "KAFKA_MANAGED") return;
+    if (mode == "GATEWAY_MANAGED") {
+      report_.error(where(name),
+                    "GATEWAY_MANAGED asks for users and ACLs kept by the gateway; kferry stores no "
+                    "credentials, clients "
+                    "authenticate at the brokers themselves",
+                    "set GATEWAY_SECURITY_MODE=KAFKA_MANAGED");
+      return;
+    }
+    report_.error(where(name), quoted(value) + " is no security mode",
+                  "set GATEWAY_SECURITY_MODE=KAFKA_MANAGED");
+  }
+
+  void unknown(const std::string& name, const std::vector<std::string>& known) {
+    const auto guess = nearest(name, known);
+    report_.warn(where(name), "unknown variable: ignored",
+                 guess ? "did you mean " + *guess + "?" : "remove it to silence this line");
+  }
+
+  const Sources& sources_;
+  const std::map<std::string, std::string>& places_;
+  Draft& draft_;
+  Report& report_;
+  std::map<std::string, std::string> names_;
+  std::set<const Setting*> from_variable_;
+};
+
+bool all_digits(std::string_view text) {
+  return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
+}
+
+}  // namespace
+
+bool injected_by_kubernetes(std::string_view name, std::string_view value) {
+  if (!name.starts_with(gateway) && !name.starts_with(kafka)) return false;
+  if (name.ends_with("_SERVICE_HOST") || name.ends_with("_SERVICE_PORT") ||
+      name.find("_SERVICE_PORT_") != std::string_view::npos) {
+    return true;
+  }
+  const auto scheme = value.find("://");
+  const std::string_view transport = scheme == std::string_view::npos ? "" : value.substr(0, scheme);
+  const bool address = transport == "tcp" || transport == "udp" || transport == "sctp";
+  if (name.ends_with("_PORT") && address) return true;
+  // …_PORT_9092_TCP, and the same with _PROTO, _PORT, _ADDR.
+  const auto port = name.rfind("_PORT_", name.ends_with("_PORT") ? name.size() - 6 : std::string_view::npos);
+  if (port == std::string_view::npos) return false;
+  std::string_view rest = name.substr(port + 6);
+  for (const std::string_view suffix : {"_PROTO", "_PORT", "_ADDR"}) {
+    if (rest.ends_with(suffix)) {
+      rest.remove_suffix(suffix.size());
+      break;
+    }
+  }
+  for (const std::string_view suffix : {"_TCP", "_UDP", "_SCTP"}) {
+    if (rest.ends_with(suffix)) return all_digits(rest.substr(0, rest.size() - suffix.size()));
+  }
+  return false;
+}
+
+void read_env_file(Sources& sources, std::map<std::string, std::string>& places, Report& report) {
+  const auto found = sources.environment.find("GATEWAY_ENV_FILE");
+  if (found == sources.environment.end() || found->second.empty()) return;
+  const std::string path = found->second;
+  const auto text =
+      sources.read_file
+          ? sources.read_file(path)
+          : std::expected<std::string, std::string>(std::unexpected("no file can be read here"));
+  if (!text) {
+    report.error("GATEWAY_ENV_FILE", "cannot read " + quoted(path) + ": " + text.error(),
+                 "check the path, and that kferry's user may read it");
+    return;
+  }
+  std::string_view rest = *text;
+  for (int line = 1; !rest.empty(); ++line) {
+    const auto end = rest.find('\n');
+    std::string_view entry = trim(rest.substr(0, end));
+    rest = end == std::string_view::npos ? std::string_view{} : rest.substr(end + 1);
+    if (entry.empty() || entry.front() == '#') continue;
+    if (entry.starts_with("export ")) entry = trim(entry.substr(7));
+    const auto equals = entry.find('=');
+    const std::string_view name = trim(entry.substr(0, equals));
+    const bool named =
+        !name.empty() && !(name.front() >= '0' && name.front() <= '9') &&
+        std::all_of(name.begin(), name.end(), [](char c) {
+          return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
+        });
+    const std::string place = path + ":" + std::to_string(line);
+    if (equals == std::string_view::npos || !named) {
+      report.error(place, "the line is not NAME=value",
+                   "write [export ]NAME=value, or begin a comment with #");
+      continue;
+    }
+    std::string_view value = trim(entry.substr(equals + 1));
+    if (value.size() >= 2 && (value.front() == '"' || value.front() == '\'') &&
+        value.back() == value.front()) {
+      value = value.substr(1, value.size() - 2);
+    }
+    if (sources.environment.emplace(std::string(name), std::string(value)).second) {
+      places.emplace(std::string(name), place);
+    }
+  }
+}
+
+void read_variables(const Sources& sources, const std::map<std::string, std::string>& places, Draft& draft,
+                    Report& report) {
+  Variables(sources, places, draft, report).read();
+}
+
+}  // namespace kferry::config

@@ -1,0 +1,112 @@
+#include "config/load.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <memory>
+#include <utility>
+
+#include "config/draft.h"
+#include "config/environment.h"
+#include "config/toml_file.h"
+#include "config/validate.h"
+#include "config/words.h"
+
+namespace kferry::config {
+namespace {
+
+// Nothing a configuration names is larger; a device or a log named by mistake must not fill the memory.
+constexpr std::size_t file_size_max = 4 * MiB;
+
+std::expected<std::string, std::string> read_whole_file(const std::string& path) {
+  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "rbe"), &std::fclose);
+  if (!file) return std::unexpected(std::string(std::strerror(errno)));
+  std::string text;
+  char block[16 * KiB];
+  for (;;) {
+    const std::size_t got = std::fread(block, 1, sizeof block, file.get());
+    text.append(block, got);
+    if (text.size() > file_size_max) return std::unexpected(std::string("larger than 4 MiB"));
+    if (got < sizeof block) break;
+  }
+  if (std::ferror(file.get()) != 0) return std::unexpected(std::string(std::strerror(errno)));
+  return text;
+}
+
+void read_secrets(Draft& draft, const Sources& sources, Report& report) {
+  for (DraftCluster& cluster : draft.clusters) {
+    read_secret_files(cluster.upstream, upstream_keys(), sources, report);
+    for (DraftListener& listener : cluster.listeners) {
+      read_secret_files(listener.settings, listener_tls_keys(), sources, report);
+    }
+  }
+  read_secret_files(draft.listener_tls, gateway_ssl_keys(), sources, report);
+}
+
+}  // namespace
+
+std::string to_string(const Problem& problem) {
+  return problem.where + ": " + problem.what + (problem.remedy.empty() ? "" : ": " + problem.remedy);
+}
+
+Loaded load(const Sources& given) {
+  Report report;
+  Sources sources = given;
+  std::map<std::string, std::string> places;
+  Draft draft;
+  Loaded loaded;
+  read_env_file(sources, places, report);
+  if (sources.toml) {
+    Report file;
+    const bool parsed = read_toml(*sources.toml, sources, draft, file);
+    if (!parsed) {
+      loaded.problems = std::move(file.problems);
+      return loaded;
+    }
+    std::move(file.problems.begin(), file.problems.end(), std::back_inserter(report.problems));
+  }
+  read_variables(sources, places, draft, report);
+  read_secrets(draft, sources, report);
+  loaded.config = validate(draft, report);
+  cross_check(loaded.config, draft, sources, report);
+  loaded.problems = std::move(report.problems);
+  loaded.warnings = std::move(report.warnings);
+  return loaded;
+}
+
+std::expected<Sources, Problem> system_sources(const std::optional<std::string>& path) {
+  Sources sources;
+  sources.read_file = read_whole_file;
+  for (char** entry = environ; entry != nullptr && *entry != nullptr; ++entry) {
+    const std::string_view pair(*entry);
+    const auto equals = pair.find('=');
+    if (equals != std::string_view::npos)
+      sources.environment.emplace(pair.substr(0, equals), pair.substr(equals + 1));
+  }
+  const std::string name = path.value_or(default_path);
+  if (path || access(default_path, F_OK) == 0) {
+    auto text = read_whole_file(name);
+    if (!text) {
+      return std::unexpected(Problem{name, "cannot be read: " + text.error(),
+                                     "check the path, and that kferry's user may read it", false});
+    }
+    sources.toml = Toml{name, std::move(*text)};
+  }
+  if (auto range = read_whole_file("/proc/sys/net/ipv4/ip_local_port_range")) {
+    std::replace(range->begin(), range->end(), '\t', ' ');
+    const std::string_view text = trim(*range);
+    const auto space = text.find(' ');
+    const auto first = parse_integer(text.substr(0, space));
+    const auto last =
+        space == std::string_view::npos ? std::nullopt : parse_integer(trim(text.substr(space)));
+    if (first && last && *first >= 0 && *last <= 65535 && *first <= *last) {
+      sources.ephemeral_ports = {static_cast<std::uint16_t>(*first), static_cast<std::uint16_t>(*last)};
+    }
+  }
+  return sources;
+}
+
+}  // namespace kferry::config

@@ -1,0 +1,231 @@
+#include "config/toml_file.h"
+
+#define TOML_EXCEPTIONS 0
+#define TOML_HEADER_ONLY 1
+#define TOML_ENABLE_FORMATTERS 0
+#include <toml++/toml.h>
+
+#include <algorithm>
+
+#include "config/words.h"
+
+namespace kferry::config {
+namespace {
+
+// A parser's message may quote the text around the fault, which may be a password: quoted pieces are cut.
+std::string without_quotes(std::string_view message) {
+  std::string out;
+  for (std::size_t at = 0; at < message.size();) {
+    const char c = message[at];
+    if (c != '\'' && c != '"') {
+      out += c;
+      ++at;
+      continue;
+    }
+    const auto end = message.find(c, at + 1);
+    if (end == std::string_view::npos) return out + "…";
+    const std::string_view inside = message.substr(at + 1, end - at - 1);
+    out += inside.size() <= 1 ? std::string(message.substr(at, end - at + 1)) : std::string("…");
+    at = end + 1;
+  }
+  return out;
+}
+
+class Reader {
+ public:
+  Reader(const std::string& file, const Sources& sources, Draft& draft, Report& report)
+      : file_(file), sources_(sources), draft_(draft), report_(report) {}
+
+  void root(const toml::table& table) {
+    for (const auto& [key, node] : table) {
+      const std::string name(key.str());
+      if (name == "cluster") {
+        if (const auto* clusters = table_of(node, "cluster")) {
+          for (const auto& [cluster_key, cluster] : *clusters)
+            read_cluster(std::string(cluster_key.str()), cluster);
+        }
+      } else if (name == "operations") {
+        section(node, name, operations_keys(), draft_.operations);
+      } else if (name == "engine") {
+        section(node, name, engine_keys(), draft_.engine);
+      } else if (name == "tls") {
+        section(node, name, tls_keys(), draft_.tls);
+      } else if (name == "limits") {
+        section(node, name, limits_keys(), draft_.limits);
+      } else {
+        unknown(key, "the file", {"cluster", "operations", "engine", "tls", "limits"});
+      }
+    }
+    // toml++ gives keys by name; operators read by line.
+    const auto by_line = [](const auto& a, const auto& b) { return line_of(a.where) < line_of(b.where); };
+    std::stable_sort(draft_.clusters.begin(), draft_.clusters.end(), by_line);
+    for (DraftCluster& cluster : draft_.clusters) {
+      std::stable_sort(cluster.listeners.begin(), cluster.listeners.end(), by_line);
+    }
+    std::stable_sort(report_.problems.begin(), report_.problems.end(), by_line);
+  }
+
+ private:
+  static long line_of(const std::string& where) {
+    const auto colon = where.rfind(':');
+    return colon == std::string::npos ? 0
+                                      : parse_integer(std::string_view(where).substr(colon + 1)).value_or(0);
+  }
+
+  std::string place(const toml::source_region& region) const {
+    return file_ + ":" + std::to_string(region.begin.line);
+  }
+
+  const toml::table* table_of(const toml::node& node, const std::string& name) {
+    if (const auto* table = node.as_table()) return table;
+    report_.error(place(node.source()), name + " is not a table", "write it as [" + name + "…]");
+    return nullptr;
+  }
+
+  void unknown(const toml::key& key, const std::string& inside, std::vector<std::string> known) {
+    const std::string name(key.str());
+    const auto guess = nearest(lower(name), known);
+    std::sort(known.begin(), known.end());
+    report_.error(place(key.source()), "unknown key " + quoted(name) + " in " + inside,
+                  guess ? "did you mean " + *guess + "?" : "known here: " + join(known, ", "));
+  }
+
+  void section(const toml::node& node, const std::string& name, std::span<const Key> keys, Section& into) {
+    if (const auto* table = table_of(node, name)) {
+      for (const auto& [key, value] : *table) setting(key, value, "[" + name + "]", keys, {}, "", into);
+    }
+  }
+
+  void setting(const toml::key& key, const toml::node& value, const std::string& inside,
+               std::span<const Key> keys, const std::vector<std::string>& more, const std::string& prefix,
+               Section& into) {
+    const Key* known = find_key(keys, key.str());
+    if (known == nullptr) {
+      std::vector<std::string> names = names_of(keys);
+      names.insert(names.end(), more.begin(), more.end());
+      unknown(key, inside, std::move(names));
+      return;
+    }
+    Setting out;
+    out.where = place(key.source());
+    if (const auto* array = value.as_array()) {
+      if (known->kind != Kind::list) return wrong_type(out.where, *known);
+      for (const toml::node& item : *array) {
+        auto text = scalar(item, out.where, Kind::list);
+        if (!text) return wrong_type(out.where, *known);
+        out.items.push_back(*text);
+      }
+      out.text = join(out.items, ",");
+    } else {
+      auto text = scalar(value, out.where, known->kind);
+      if (!text) return wrong_type(out.where, *known);
+      out.text = *text;
+      out.items = {*text};
+    }
+    into.insert_or_assign(prefix + std::string(key.str()), std::move(out));
+  }
+
+  std::optional<std::string> scalar(const toml::node& node, const std::string& where, Kind kind) {
+    if (const auto* text = node.as_string()) return interpolate(text->get(), where, sources_, report_);
+    if (const auto* integer = node.as_integer();
+        integer != nullptr && (kind == Kind::integer || kind == Kind::list)) {
+      return std::to_string(integer->get());
+    }
+    if (const auto* flag = node.as_boolean(); flag != nullptr && kind == Kind::flag) {
+      return std::string(flag->get() ? "true" : "false");
+    }
+    return std::nullopt;
+  }
+
+  void wrong_type(const std::string& where, const Key& key) {
+    static constexpr std::array<std::string_view, 4> wanted{"a string", "a string or a list",
+                                                            "a whole number", "true or false"};
+    const std::string want(wanted[static_cast<std::size_t>(key.kind)]);
+    report_.error(where, std::string(key.name) + " has the wrong type", "write " + want);
+  }
+
+  void read_cluster(const std::string& name, const toml::node& node) {
+    const auto* table = table_of(node, "cluster." + name);
+    if (table == nullptr) return;
+    DraftCluster cluster;
+    cluster.name = name;
+    cluster.where = place(node.source());
+    const bool valid =
+        !name.empty() && name.size() <= 64 && std::all_of(name.begin(), name.end(), [](char c) {
+          return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+                 c == '-';
+        });
+    if (!valid) {
+      report_.error(cluster.where, quoted(name) + " is no cluster name",
+                    "use letters, digits, '-' and '_', at most 64 characters");
+    }
+    for (const auto& [key, value] : *table) {
+      if (key.str() == "upstream") {
+        section(value, "cluster." + name + ".upstream", upstream_keys(), cluster.upstream);
+      } else if (key.str() == "listener") {
+        if (const auto* listeners = table_of(value, "cluster." + name + ".listener")) {
+          for (const auto& [listener_key, listener] : *listeners) {
+            read_listener(std::string(listener_key.str()), listener, cluster);
+          }
+        }
+      } else {
+        setting(key, value, "[cluster." + name + "]", cluster_keys(), {"upstream", "listener"}, "",
+                cluster.settings);
+      }
+    }
+    draft_.clusters.push_back(std::move(cluster));
+  }
+
+  void read_listener(const std::string& name, const toml::node& node, DraftCluster& cluster) {
+    const std::string path = "cluster." + cluster.name + ".listener." + name;
+    const auto* table = table_of(node, path);
+    if (table == nullptr) return;
+    DraftListener listener;
+    listener.name = lower(name);
+    listener.where = place(node.source());
+    if (!listener_name_valid(name)) {
+      report_.error(listener.where, quoted(name) + " is no listener name",
+                    "use a letter, then letters and digits; an underscore is not allowed");
+    } else if (cluster.find(listener.name) != nullptr) {
+      report_.error(listener.where, "listener " + listener.name + " is declared twice",
+                    "names are matched without case: rename one");
+      return;
+    }
+    for (const auto& [key, value] : *table) {
+      if (key.str() == "tls") {
+        if (const auto* tls = table_of(value, path + ".tls")) {
+          for (const auto& [tls_key, tls_value] : *tls) {
+            setting(tls_key, tls_value, "[" + path + ".tls]", listener_tls_keys(), {}, "tls.",
+                    listener.settings);
+          }
+        }
+      } else {
+        setting(key, value, "[" + path + "]", listener_keys(), {"tls"}, "", listener.settings);
+      }
+    }
+    cluster.listeners.push_back(std::move(listener));
+  }
+
+  const std::string& file_;
+  const Sources& sources_;
+  Draft& draft_;
+  Report& report_;
+};
+
+}  // namespace
+
+bool read_toml(const Toml& toml, const Sources& sources, Draft& draft, Report& report) {
+  const toml::parse_result parsed = toml::parse(toml.text, std::string_view{toml.name});
+  if (!parsed) {
+    const toml::parse_error& error = parsed.error();
+    report.error(toml.name + ":" + std::to_string(error.source().begin.line) + ":" +
+                     std::to_string(error.source().begin.column),
+                 "TOML syntax error: " + without_quotes(error.description()),
+                 "correct it; the rest of the file is read only then");
+    return false;
+  }
+  Reader(toml.name, sources, draft, report).root(parsed.table());
+  return true;
+}
+
+}  // namespace kferry::config

@@ -1,0 +1,443 @@
+#include "config/validate.h"
+
+#include <algorithm>
+#include <limits>
+
+#include "base/limits.h"
+#include "base/socket_address.h"
+#include "config/grammar.h"
+#include "config/words.h"
+
+namespace kferry::config {
+namespace {
+
+constexpr std::string_view no_tls = "needs TLS support, not in this build";
+
+const Setting* find(const Section& section, std::string_view key) {
+  const auto found = section.find(key);
+  return found == section.end() ? nullptr : &found->second;
+}
+
+class Validation {
+ public:
+  Validation(const Draft& draft, Report& report) : draft_(draft), report_(report) {}
+
+  Config run() {
+    Config config;
+    for (const DraftCluster& cluster : draft_.clusters) config.clusters.push_back(read_cluster(cluster));
+    if (draft_.clusters.empty()) {
+      report_.error(
+          "configuration", "no cluster is configured",
+          "set KAFKA_BOOTSTRAP_SERVERS, GATEWAY_LISTENER_NAMES and the listener's variables, or write "
+          "[cluster.NAME.upstream] and [cluster.NAME.listener.NAME] into " +
+              std::string(default_path));
+    }
+    read_engine(config.engine);
+    read_limits(config.limits);
+    read_operations(config.operations);
+    for (const std::string_view key : {"kernel_receive", "kernel_send"})
+      choice(draft_.tls, key, {"on", "off"});
+    return config;
+  }
+
+ private:
+  template <typename Value>
+  void take(const Setting& setting, std::expected<Value, Fault> parsed, Value& into) {
+    if (parsed) {
+      into = std::move(*parsed);
+    } else {
+      report_.error(setting.where, parsed.error().what, parsed.error().remedy);
+    }
+  }
+
+  template <typename Number>
+  void integer(const Section& section, std::string_view key, std::int64_t low, std::int64_t high,
+               Number& into) {
+    const Setting* setting = find(section, key);
+    if (setting == nullptr) return;
+    const auto value = parse_integer(trim(setting->text));
+    if (value && *value >= low && *value <= high) {
+      into = static_cast<Number>(*value);
+      return;
+    }
+    report_.error(setting->where, std::string(key) + " = " + quoted(setting->text) + " is out of range",
+                  "use a whole number from " + std::to_string(low) + " to " + std::to_string(high));
+  }
+
+  // The choice in lower case; empty when unset or wrong.
+  std::string choice(const Section& section, std::string_view key, const std::vector<std::string>& allowed) {
+    const Setting* setting = find(section, key);
+    if (setting == nullptr) return {};
+    const std::string value = lower(trim(setting->text));
+    if (std::find(allowed.begin(), allowed.end(), value) != allowed.end()) return value;
+    const auto guess = nearest(value, allowed);
+    report_.error(setting->where, std::string(key) + " = " + quoted(setting->text) + " is not known",
+                  (guess ? "did you mean " + *guess + "? " : std::string()) + "use " + join(allowed, ", "));
+    return {};
+  }
+
+  Cluster read_cluster(const DraftCluster& draft) {
+    Cluster cluster;
+    cluster.name = draft.name;
+    if (const Setting* keys = find(draft.settings, "pass_api_keys")) {
+      for (const std::string& item : keys->items) {
+        const auto key = parse_integer(trim(item));
+        if (!key || *key < 0 || *key > std::numeric_limits<std::int16_t>::max()) {
+          report_.error(keys->where, "pass_api_keys holds " + quoted(item),
+                        "list API keys as numbers from 0 to 32767");
+        } else {
+          cluster.pass_api_keys.push_back(static_cast<std::int16_t>(*key));
+        }
+      }
+    }
+    upstream_tls_known_ = true;
+    cluster.upstream = read_upstream(draft);
+    if (draft.listeners.empty()) {
+      report_.error(draft.where, "cluster " + draft.name + " has no listener",
+                    draft.from_variables
+                        ? "set GATEWAY_LISTENER_NAMES=external and GATEWAY_LISTENER_EXTERNAL_PORTS"
+                        : "write [cluster." + draft.name + ".listener.external] with its ports");
+    }
+    for (const DraftListener& listener : draft.listeners) {
+      cluster.listeners.push_back(read_listener(listener, draft, cluster.upstream));
+    }
+    return cluster;
+  }
+
+  // How an operator writes a setting that is missing.
+  static std::string upstream_name(const DraftCluster& cluster, const std::string& key) {
+    return cluster.from_variables ? "KAFKA_" + upper(key)
+                                  : key + " in [cluster." + cluster.name + ".upstream]";
+  }
+  static std::string listener_name(const DraftCluster& cluster, const DraftListener& listener,
+                                   const std::string& key) {
+    return listener.from_variables
+               ? "GATEWAY_LISTENER_" + upper(listener.name) + "_" + upper(key)
+               : key + " in [cluster." + cluster.name + ".listener." + listener.name + "]";
+  }
+
+  Upstream read_upstream(const DraftCluster& draft) {
+    Upstream upstream;
+    const Section& section = draft.upstream;
+    if (const Setting* servers = find(section, "bootstrap_servers")) {
+      take(*servers, parse_servers(servers->items), upstream.bootstrap_servers);
+    } else {
+      const std::string name = upstream_name(draft, "bootstrap_servers");
+      report_.error(draft.from_variables ? name : draft.where, name + " is missing",
+                    "list the brokers to start from, such as kafka1:9092,kafka2:9092");
+    }
+    const Setting* protocol = find(section, "security_protocol");
+    if (protocol != nullptr) {
+      const std::size_t before = report_.problems.size();
+      take(*protocol, parse_security_protocol(protocol->text), upstream.security_protocol);
+      upstream_tls_known_ = before == report_.problems.size();
+    }
+    if (uses_tls(upstream.security_protocol)) {
+      report_.error(protocol->where,
+                    "the upstream of cluster " + draft.name + " has security protocol " +
+                        std::string(name_of(upstream.security_protocol)) + ": " + std::string(no_tls),
+                    "use PLAINTEXT or SASL_PLAINTEXT towards brokers reached over a trusted network");
+    }
+    read_credentials(section, upstream);
+    if (const Setting* algorithm = find(section, "ssl_endpoint_identification_algorithm")) {
+      const std::string value = lower(trim(algorithm->text));
+      if (value.empty()) {
+        report_.warn(algorithm->where, "host name verification of the brokers is switched off",
+                     "set it to https, so that no other host can pose as a broker");
+      } else if (value != "https") {
+        report_.error(algorithm->where, quoted(algorithm->text) + " is no endpoint identification algorithm",
+                      "use https, or leave it empty to verify no host name");
+      }
+    }
+    if (const Setting* lend = find(section, "lend_identity");
+        lend != nullptr && lend->text != "true" && lend->text != "false") {
+      report_.error(lend->where, "lend_identity is neither true nor false", "write true or false");
+    }
+    return upstream;
+  }
+
+  void read_credentials(const Section& section, Upstream& upstream) {
+    const Setting* jaas_text = find(section, "sasl_jaas_config");
+    const Setting* mechanism = find(section, "sasl_mechanism");
+    if (!uses_sasl(upstream.security_protocol)) {
+      for (const Setting* setting : {jaas_text, mechanism}) {
+        if (setting != nullptr && upstream_tls_known_) {
+          report_.warn(setting->where,
+                       "SASL is configured, but the upstream's security protocol has none: ignored",
+                       "set security_protocol to SASL_PLAINTEXT or SASL_SSL, or remove it");
+        }
+      }
+      return;
+    }
+    if (jaas_text == nullptr) return;
+    auto jaas = parse_jaas(jaas_text->text);
+    if (!jaas) {
+      report_.error(jaas_text->where, jaas.error().what, jaas.error().remedy);
+      return;
+    }
+    const std::string_view module = std::string_view(jaas->module).substr(jaas->module.rfind('.') + 1);
+    const bool plain = module == "PlainLoginModule";
+    const bool scram = module == "ScramLoginModule";
+    SaslCredentials credentials;
+    if (mechanism != nullptr) {
+      credentials.mechanism = upper(trim(mechanism->text));
+    } else if (plain) {
+      credentials.mechanism = "PLAIN";
+    } else {
+      report_.error(jaas_text->where, "sasl_jaas_config is set without sasl_mechanism",
+                    "set KAFKA_SASL_MECHANISM (sasl_mechanism), such as SCRAM-SHA-512");
+      return;
+    }
+    const bool scram_mechanism =
+        credentials.mechanism == "SCRAM-SHA-256" || credentials.mechanism == "SCRAM-SHA-512";
+    if (credentials.mechanism != "PLAIN" && !scram_mechanism) {
+      static const std::vector<std::string> known{"PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER",
+                                                  "GSSAPI"};
+      const auto guess = nearest(credentials.mechanism, known);
+      if (std::find(known.begin(), known.end(), credentials.mechanism) == known.end() && guess) {
+        report_.error(mechanism->where, quoted(mechanism->text) + " is no SASL mechanism",
+                      "did you mean " + *guess + "?");
+        return;
+      }
+      report_.warn(mechanism->where,
+                   "kferry cannot authenticate by " + quoted(credentials.mechanism) +
+                       ": it learns the brokers from clients' connections alone",
+                   "give PLAIN or SCRAM credentials for discovery, or leave it so");
+    } else if ((credentials.mechanism == "PLAIN") != plain || scram_mechanism != scram) {
+      report_.error(jaas_text->where,
+                    "the JAAS login module does not belong to mechanism " + credentials.mechanism,
+                    std::string("use org.apache.kafka.common.security.") +
+                        (scram_mechanism ? "scram.ScramLoginModule" : "plain.PlainLoginModule") +
+                        ", or the mechanism of the module");
+      return;
+    } else {
+      for (const char* option : {"username", "password"}) {
+        const auto found = jaas->options.find(option);
+        if (found == jaas->options.end() || found->second.empty()) {
+          report_.error(jaas_text->where, std::string("the JAAS text has no ") + option,
+                        std::string("add ") + option + "=\"…\" before the ';'");
+        }
+      }
+    }
+    credentials.username = jaas->options["username"];
+    credentials.password = jaas->options["password"];
+    upstream.sasl = std::move(credentials);
+  }
+
+  Listener read_listener(const DraftListener& draft, const DraftCluster& cluster, const Upstream& upstream) {
+    Listener listener;
+    listener.name = draft.name;
+    const Section& section = draft.settings;
+    const auto missing = [&](const std::string& key, const std::string& remedy) {
+      const std::string name = listener_name(cluster, draft, key);
+      report_.error(draft.from_variables ? name : draft.where, name + " is missing", remedy);
+    };
+
+    bool protocol_known = false;
+    if (const Setting* protocol = find(section, "security_protocol")) {
+      const std::size_t before = report_.problems.size();
+      take(*protocol, parse_security_protocol(protocol->text), listener.security_protocol);
+      protocol_known = before == report_.problems.size();
+      if (protocol_known) check_listener_protocol(*protocol, draft, cluster, listener, upstream);
+    } else {
+      missing("security_protocol",
+              "set it to PLAINTEXT or SASL_PLAINTEXT (SSL and SASL_SSL need TLS support)");
+    }
+
+    if (choice(section, "routing", {"port", "sni"}) == "sni") listener.routing = Routing::sni;
+    if (const Setting* ports = find(section, "ports")) {
+      take(*ports, parse_ports(ports->text), listener.ports);
+      if (listener.routing == Routing::sni && listener.ports.size() > 1) {
+        report_.error(ports->where,
+                      "routing by SNI takes exactly one port, not " + std::to_string(listener.ports.size()),
+                      "list one port: the name tells the broker");
+      }
+    } else {
+      missing("ports", "list one port for each broker, such as 6969-6971");
+    }
+    if (listener.routing == Routing::sni) check_sni(section, protocol_known, listener, draft, cluster);
+
+    std::optional<SocketAddress> bind = SocketAddress::parse(listener.bind_address, 0);
+    if (const Setting* address = find(section, "bind_address")) {
+      std::string_view text = trim(address->text);
+      if (text.size() > 2 && text.front() == '[' && text.back() == ']')
+        text = text.substr(1, text.size() - 2);
+      bind = SocketAddress::parse(text, 0);
+      if (bind) {
+        listener.bind_address = std::string(text);
+      } else {
+        report_.error(address->where, quoted(address->text) + " is no address",
+                      "write one IPv4 or IPv6 address, or 0.0.0.0 (:: for IPv6) for every interface");
+      }
+    }
+    if (const Setting* host = find(section, "advertised_host")) {
+      take(*host, parse_host(host->text), listener.advertised_host);
+    } else if (bind && !bind->is_wildcard()) {
+      listener.advertised_host = listener.bind_address;
+    } else if (bind) {
+      missing("advertised_host", "set the name or address under which clients reach kferry");
+    }
+
+    integer(section, "min_broker_id", 0, std::numeric_limits<std::int32_t>::max(), listener.min_broker_id);
+    if (const Setting* ids = find(section, "ids")) {
+      const std::size_t before = report_.problems.size();
+      take(*ids, parse_ids(ids->text), listener.ids);
+      if (before == report_.problems.size() && !listener.ports.empty() && listener.routing == Routing::port &&
+          listener.ids.size() > listener.ports.size()) {
+        report_.error(ids->where,
+                      std::to_string(listener.ids.size()) + " ids for " +
+                          std::to_string(listener.ports.size()) + " ports",
+                      "list " + std::to_string(listener.ids.size()) + " ports, or fewer ids");
+      }
+    }
+    check_identity(section, upstream, cluster);
+    return listener;
+  }
+
+  void check_listener_protocol(const Setting& protocol, const DraftListener& draft,
+                               const DraftCluster& cluster, const Listener& listener,
+                               const Upstream& upstream) {
+    const std::string title = "listener " + listener.name + " of cluster " + cluster.name;
+    if (upstream_tls_known_ &&
+        uses_sasl(listener.security_protocol) != uses_sasl(upstream.security_protocol)) {
+      report_.error(protocol.where,
+                    title + " has " + std::string(name_of(listener.security_protocol)) +
+                        " and its upstream " + std::string(name_of(upstream.security_protocol)) +
+                        ": SASL is end to end, from the client to the broker",
+                    "use SASL on both sides or on neither");
+    }
+    if (!uses_tls(listener.security_protocol)) return;
+    report_.error(protocol.where,
+                  title + " has security protocol " + std::string(name_of(listener.security_protocol)) +
+                      ": " + std::string(no_tls),
+                  uses_sasl(listener.security_protocol)
+                      ? "use SASL_PLAINTEXT on a trusted network, or TLS before kferry"
+                      : "use PLAINTEXT on a trusted network, or TLS before kferry");
+    const bool own_certificate = find(draft.settings, "tls.certificate") != nullptr;
+    const bool shared = cluster.name == "default" && find(draft_.listener_tls, "key_store_path") != nullptr;
+    if (shared) return;
+    if (draft.from_variables) {
+      if (!own_certificate) {
+        report_.error("GATEWAY_SSL_KEY_STORE_PATH",
+                      "GATEWAY_SSL_KEY_STORE_PATH is missing: " + title + " has no certificate",
+                      "set it to a PEM, PKCS12 or JKS file with the certificate and its key, and "
+                      "GATEWAY_SSL_KEY_STORE_PASSWORD if the file has a password");
+      }
+    } else if (!own_certificate || find(draft.settings, "tls.key") == nullptr) {
+      report_.error(draft.where, title + " has no " + (own_certificate ? "tls.key" : "tls.certificate"),
+                    "add tls = { certificate = \"/path/tls.crt\", key = \"/path/tls.key\" }");
+    }
+  }
+
+  void check_sni(const Section& section, bool protocol_known, const Listener& listener,
+                 const DraftListener& draft, const DraftCluster& cluster) {
+    constexpr std::string_view node_id = "{{nodeId}}";
+    if (protocol_known && !uses_tls(listener.security_protocol)) {
+      report_.error(find(section, "routing")->where, "routing by SNI on a listener without TLS",
+                    "use SSL or SASL_SSL, or routing = port: " + std::string(no_tls));
+    }
+    const Setting* pattern = find(section, "advertised_host_pattern");
+    if (pattern == nullptr) {
+      const std::string name = listener_name(cluster, draft, "advertised_host_pattern");
+      report_.error(draft.from_variables ? name : draft.where, name + " is missing",
+                    "routing by SNI needs a pattern such as broker-{{nodeId}}.kafka.example.com");
+    } else if (pattern->text.find(node_id) == std::string::npos) {
+      report_.error(pattern->where, "the pattern holds no {{nodeId}}", "write it where the broker's id goes");
+    }
+    const Setting* bootstrap = find(section, "bootstrap_host_pattern");
+    if (bootstrap != nullptr && bootstrap->text.find(node_id) != std::string::npos) {
+      report_.error(bootstrap->where, "the bootstrap pattern holds {{nodeId}}",
+                    "write the one name clients begin with");
+    }
+  }
+
+  // A client certificate of kferry's own is an identity: whoever reaches the port would have it.
+  void check_identity(const Section& section, const Upstream& upstream, const DraftCluster& cluster) {
+    const std::vector<std::string> modes{"none", "optional", "require"};
+    std::string mode = choice(section, "ssl_client_auth", modes);
+    if (mode.empty() && cluster.name == "default") mode = choice(draft_.listener_tls, "client_auth", modes);
+    const Setting* store = find(cluster.upstream, "ssl_keystore_location");
+    if (store == nullptr) store = find(cluster.upstream, "ssl_keystore_key");
+    const Setting* lend = find(cluster.upstream, "lend_identity");
+    if (store == nullptr || mode == "require" || !uses_tls(upstream.security_protocol)) return;
+    if (lend != nullptr && lend->text == "true") return;
+    report_.error(
+        store->where,
+        "a client certificate towards the brokers behind a listener that requires none: anyone who reaches "
+        "the port would become kferry's principal",
+        "set SSL_CLIENT_AUTH to REQUIRE on the listener, or lend_identity = true on the upstream");
+  }
+
+  void read_engine(Engine& engine) {
+    integer(draft_.engine, "workers", 0, 1024, engine.workers);
+    const std::string backend = choice(draft_.engine, "backend", {"auto", "io_uring", "epoll"});
+    if (backend == "io_uring") engine.backend = Backend::io_uring;
+    if (backend == "epoll") {
+      engine.backend = Backend::epoll;
+      report_.error(find(draft_.engine, "backend")->where, "the epoll backend is not in this build",
+                    "set backend = \"auto\"; kferry doctor says what io_uring needs");
+    }
+    integer(draft_.engine, "splice_threshold_bytes", 0, std::numeric_limits<std::int64_t>::max(),
+            engine.splice_threshold_bytes);
+  }
+
+  void read_limits(Limits& limits) {
+    constexpr std::int64_t day_s = 86'400;
+    constexpr std::int64_t day_ms = day_s * 1000;
+    const Section& section = draft_.limits;
+    integer(section, "upstream_connect_timeout_ms", 1, day_ms, limits.upstream_connect_timeout_ms);
+    integer(section, "first_byte_timeout_ms", 1, day_ms, limits.first_byte_timeout_ms);
+    // The kernel's own bounds (include/net/tcp.h: MAX_TCP_KEEPIDLE, KEEPINTVL, KEEPCNT).
+    integer(section, "keepalive_idle_s", 1, 32'767, limits.keepalive_idle_s);
+    integer(section, "keepalive_interval_s", 1, 32'767, limits.keepalive_interval_s);
+    integer(section, "keepalive_probes", 1, 127, limits.keepalive_probes);
+    integer(section, "drain_deadline_s", 0, day_s, limits.drain_deadline_s);
+    integer(section, "unanswered_requests", 2, 1'000'000, limits.unanswered_requests);
+    integer(section, "request_size_bytes", 1024, static_cast<std::int64_t>(response_size_max),
+            limits.request_size_bytes);
+    integer(section, "held_size_bytes", static_cast<std::int64_t>(exact_rewrite_size_max),
+            static_cast<std::int64_t>(request_size_max), limits.held_size_bytes);
+    integer(section, "discovery_interval_s", 1, day_s, limits.discovery_interval_s);
+  }
+
+  void read_operations(Operations& operations) {
+    const auto address = [&](const Setting& setting, std::string_view text, std::string& into) {
+      text = trim(text);
+      if (text.size() > 2 && text.front() == '[' && text.back() == ']')
+        text = text.substr(1, text.size() - 2);
+      if (SocketAddress::parse(text, 0)) {
+        into = std::string(text);
+      } else {
+        report_.error(setting.where, quoted(text) + " is no address",
+                      "write an IPv4 or IPv6 address, such as 127.0.0.1");
+      }
+    };
+    const Section& section = draft_.operations;
+    if (const Setting* bind = find(section, "bind")) {
+      const auto where = parse_host_port(trim(bind->text));
+      if (where) {
+        address(*bind, where->host, operations.bind_host);
+        operations.port = static_cast<std::uint16_t>(where->port);
+      } else {
+        report_.error(bind->where, quoted(bind->text) + " is not address:port", "write it as 127.0.0.1:8888");
+      }
+    }
+    integer(section, "http_port", 1, 65535, operations.port);
+    if (const Setting* host = find(section, "http_bind")) address(*host, host->text, operations.bind_host);
+    if (const Setting* host = find(section, "health_bind"))
+      address(*host, host->text, operations.health_bind_host);
+    if (const Setting* audit = find(section, "audit")) operations.audit_path = audit->text;
+  }
+
+  const Draft& draft_;
+  Report& report_;
+  bool upstream_tls_known_ = true;  // the upstream's protocol could be read
+};
+
+}  // namespace
+
+Config validate(const Draft& draft, Report& report) {
+  return Validation(draft, report).run();
+}
+
+}  // namespace kferry::config
