@@ -39,8 +39,8 @@ struct LogOptions {
   std::size_t pairs_max = 4096;
   Duration blocked_wait = std::chrono::milliseconds(20);
   // Clocks, for tests; empty: the system's.
-  std::function<std::chrono::system_clock::time_point()> wall_clock;
-  std::function<Instant()> clock;
+  std::function<std::chrono::system_clock::time_point()> wall_clock{};
+  std::function<Instant()> clock{};
 };
 
 class Log final : public LogSink {
