@@ -75,7 +75,9 @@ Verdict judge(int status, const std::string& name) {
     case ARES_EREFUSED:
       return {false, "the DNS server refused to answer for " + name};
     case ARES_ECONNREFUSED:
-      return {false, "no DNS server could be reached for " + name + ": check resolv.conf"};
+      // c-ares 1.18 says this of SERVFAIL and REFUSED answers too, once every server has given one.
+      return {false,
+              "no DNS server could answer for " + name + " (unreachable, or SERVFAIL): check resolv.conf"};
     case ARES_ETIMEOUT:
       return {false, "no DNS server answered in time for " + name};
     default:
@@ -219,10 +221,16 @@ std::expected<ares_channel, std::string> CaresResolver::open_channel() {
       sockets[socket] = static_cast<short>((readable != 0 ? POLLIN : 0) | (writable != 0 ? POLLOUT : 0));
     }
   };
+  int port_option = 0;
+  if (options_.port != 0) {
+    wanted.udp_port = options_.port;
+    wanted.tcp_port = options_.port;
+    port_option = ARES_OPT_UDP_PORT | ARES_OPT_TCP_PORT;
+  }
   ares_channel channel = nullptr;
-  int status = ares_init_options(
-      &channel, &wanted,
-      ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_LOOKUPS | ARES_OPT_RESOLVCONF | ARES_OPT_SOCK_STATE_CB);
+  int status = ares_init_options(&channel, &wanted,
+                                 ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_LOOKUPS |
+                                     ARES_OPT_RESOLVCONF | ARES_OPT_SOCK_STATE_CB | port_option);
   if (status == ARES_SUCCESS && !options_.servers.empty()) {
     status = ares_set_servers_ports_csv(channel, options_.servers.c_str());
     if (status != ARES_SUCCESS) ares_destroy(channel);

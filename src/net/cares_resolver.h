@@ -3,6 +3,7 @@
 // for one name share one question. How long answers live: net/name_cache.h.
 #pragma once
 
+#include <cstdint>
 #include <expected>
 #include <memory>
 #include <string>
@@ -17,7 +18,9 @@ struct CaresOptions {
   // How long one server is given before it is asked again or the next one is.
   Duration attempt_timeout = std::chrono::milliseconds(1'500);
   // "127.0.0.1:5353,[::1]:53": ask these instead of resolv.conf's. For tests.
-  std::string servers;
+  std::string servers{};
+  // Asks resolv.conf's servers on this port; 0: 53. For tests.
+  std::uint16_t port = 0;
   std::string resolv_conf = "/etc/resolv.conf";
   // Reads the hosts file that CARES_HOSTS names instead of /etc/hosts. For tests.
   bool hosts_from_environment = false;

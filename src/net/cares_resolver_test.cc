@@ -1,0 +1,257 @@
+#include "net/cares_resolver.h"
+
+#include <doctest/doctest.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
+
+#include "net/dns_server_test.h"
+
+namespace kferry::net {
+namespace {
+
+using namespace std::chrono_literals;
+using testing::DnsServer;
+using testing::Record;
+using Way = Record::Way;
+
+std::unique_ptr<Resolver> start(const DnsServer& server, Duration timeout = 5s, Duration attempt = 200ms) {
+  auto started = start_cares_resolver({.timeout = timeout,
+                                       .attempt_timeout = attempt,
+                                       .servers = server.address(),
+                                       .resolv_conf = "/dev/null"});
+  REQUIRE(started.has_value());
+  return std::move(*started);
+}
+
+std::vector<std::string> texts(const Answer& answer) {
+  std::vector<std::string> out;
+  for (const SocketAddress& address : answer.addresses) out.push_back(address.text());
+  return out;
+}
+
+using Texts = std::vector<std::string>;
+
+TEST_CASE("every address of a name comes, IPv4 first, with the request's port") {
+  DnsServer server;
+  server.set("kafka1.test", {.v4 = {"10.0.0.2", "10.0.0.1"}, .v6 = {"fd00::1"}});
+  const auto resolver = start(server);
+  const Answer answer = resolve_and_wait(*resolver, {"kafka1.test", 9092});
+  CHECK(answer.error == "");
+  CHECK_FALSE(answer.stale);
+  CHECK(texts(answer) == Texts{"10.0.0.2:9092", "10.0.0.1:9092", "[fd00::1]:9092"});
+}
+
+TEST_CASE("an answer counts for its TTL, whatever the case and port, and for 1 s at least") {
+  DnsServer server;
+  server.set("kafka1.test", {.v4 = {"10.0.0.1"}, .ttl_s = 0});
+  const auto resolver = start(server);
+  CHECK(texts(resolve_and_wait(*resolver, {"kafka1.test", 1})) == Texts{"10.0.0.1:1"});
+  const auto learnt = std::chrono::steady_clock::now();
+  server.set("kafka1.test", {.v4 = {"10.0.0.9"}, .ttl_s = 60});
+  const Answer again = resolve_and_wait(*resolver, {"KAFKA1.test", 2});
+  const bool within = std::chrono::steady_clock::now() - learnt < 900ms;
+  if (within) CHECK(texts(again) == Texts{"10.0.0.1:2"});
+  // Over: asked again, and the new address is there.
+  std::this_thread::sleep_until(learnt + 1100ms);
+  CHECK(texts(resolve_and_wait(*resolver, {"kafka1.test", 3})) == Texts{"10.0.0.9:3"});
+}
+
+TEST_CASE("literals need no DNS and are answered at once") {
+  DnsServer server;
+  const auto resolver = start(server);
+  bool notified = false;
+  const auto queue = std::make_shared<AnswerQueue>([&] { notified = true; });
+  resolver->resolve(7, {"::1", 9092}, queue);
+  CHECK(notified);
+  const auto answers = queue->drain();
+  REQUIRE(answers.size() == 1);
+  CHECK(answers[0].request == 7);
+  CHECK(texts(answers[0]) == Texts{"[::1]:9092"});
+}
+
+TEST_CASE("no such name is told as that, and is asked again after a second at most") {
+  DnsServer server;
+  const auto resolver = start(server);
+  const Answer answer = resolve_and_wait(*resolver, {"nowhere.test", 1});
+  CHECK(answer.addresses.empty());
+  CHECK(answer.error.find("knows no such name: nowhere.test") != std::string::npos);
+}
+
+TEST_CASE("a failing server keeps the last good answer; no such name forgets it") {
+  DnsServer server;
+  server.set("kafka1.test", {.v4 = {"10.0.0.1"}, .ttl_s = 0});
+  const auto resolver = start(server);
+  CHECK(resolve_and_wait(*resolver, {"kafka1.test", 1}).error.empty());
+  server.set("kafka1.test", {.way = Way::server_failure});
+  std::this_thread::sleep_for(1050ms);  // the TTL's floor
+  const Answer kept = resolve_and_wait(*resolver, {"kafka1.test", 1});
+  CHECK(kept.stale);
+  CHECK(kept.age >= 1s);
+  CHECK(kept.error ==
+        "no DNS server could answer for kafka1.test (unreachable, or SERVFAIL): check resolv.conf");
+  CHECK(texts(kept) == Texts{"10.0.0.1:1"});
+  server.set("kafka1.test", {.way = Way::no_such_name});
+  std::this_thread::sleep_for(1050ms);  // what a failure counts for
+  const Answer gone = resolve_and_wait(*resolver, {"kafka1.test", 1});
+  CHECK_FALSE(gone.stale);
+  CHECK(gone.addresses.empty());
+}
+
+TEST_CASE("a silent server costs the time limit, not more") {
+  DnsServer server;
+  server.set("kafka1.test", {.way = Way::silence});
+  const auto resolver = start(server, 300ms, 5s);
+  const auto began = std::chrono::steady_clock::now();
+  const Answer answer = resolve_and_wait(*resolver, {"kafka1.test", 1});
+  const auto took = std::chrono::steady_clock::now() - began;
+  CHECK(answer.addresses.empty());
+  CHECK(answer.error.find("in time") != std::string::npos);
+  CHECK(took >= 300ms);
+  CHECK(took < 4s);
+}
+
+TEST_CASE("garbage and answers cut short fail within the time limit") {
+  DnsServer server;
+  server.set("garbage.test", {.way = Way::garbage, .v4 = {"10.0.0.1"}});
+  server.set("short.test", {.way = Way::truncated_bytes, .v4 = {"10.0.0.1"}, .v6 = {"fd00::1"}});
+  const auto resolver = start(server, 1s, 100ms);
+  for (const char* name : {"garbage.test", "short.test"}) {
+    const Answer answer = resolve_and_wait(*resolver, {name, 1});
+    CHECK(answer.addresses.empty());
+    CHECK_FALSE(answer.error.empty());
+  }
+}
+
+TEST_CASE("many requests for one name share one question") {
+  DnsServer server;
+  server.set("kafka1.test", {.way = Way::silence});
+  const auto resolver = start(server, 5s, 100ms);
+  std::mutex mutex;
+  std::condition_variable arrived;
+  bool has_arrived = false;
+  const auto queue = std::make_shared<AnswerQueue>([&] {
+    const std::lock_guard lock(mutex);
+    has_arrived = true;
+    arrived.notify_one();
+  });
+  resolver->resolve(0, {"kafka1.test", 1}, queue);
+  server.wait_until_asked("kafka1.test", 1);
+  for (std::uint64_t i = 1; i < 100; ++i) resolver->resolve(i, {"kafka1.test", 1}, queue);
+  server.set("kafka1.test", {.v4 = {"10.0.0.1"}});
+  std::vector<Answer> answers;
+  while (answers.size() < 100) {
+    std::unique_lock lock(mutex);
+    arrived.wait(lock, [&] { return has_arrived; });
+    has_arrived = false;
+    lock.unlock();
+    for (Answer& answer : queue->drain()) answers.push_back(std::move(answer));
+  }
+  for (const Answer& answer : answers) CHECK(texts(answer) == Texts{"10.0.0.1:1"});
+  CHECK(server.asked("kafka1.test") <= 2);  // the one that was not answered, and its repetition
+}
+
+TEST_CASE("ending with questions open drops them and calls nobody") {
+  DnsServer server;
+  std::atomic<int> notified = 0;
+  const auto queue = std::make_shared<AnswerQueue>([&] { ++notified; });
+  {
+    auto resolver = start(server, 60s, 30s);
+    for (std::uint64_t i = 0; i < 50; ++i) {
+      const std::string name = "silent" + std::to_string(i) + ".test";
+      server.set(name, {.way = Way::silence});
+      resolver->resolve(i, {name, 1}, queue);
+    }
+    server.wait_until_asked("silent49.test", 1);
+  }
+  CHECK(notified == 0);
+  CHECK(queue->drain().empty());
+}
+
+TEST_CASE("a closed queue gets nothing more") {
+  DnsServer server;
+  server.set("kafka1.test", {.v4 = {"10.0.0.1"}});
+  const auto resolver = start(server);
+  std::atomic<int> notified = 0;
+  const auto queue = std::make_shared<AnswerQueue>([&] { ++notified; });
+  queue->close();
+  resolver->resolve(0, {"kafka1.test", 1}, queue);
+  // Answered after it, on the same thread.
+  CHECK(resolve_and_wait(*resolver, {"kafka1.test", 1}).error.empty());
+  CHECK(notified == 0);
+  CHECK(queue->drain().empty());
+}
+
+class File {
+ public:
+  File() : path_("/tmp/kferry-resolver-test-" + std::to_string(getpid())) {}
+  File(const File&) = delete;
+  File& operator=(const File&) = delete;
+  ~File() { std::remove(path_.c_str()); }
+  const std::string& path() const { return path_; }
+  void write(const std::string& text) const {
+    std::ofstream out(path_ + ".new");
+    out << text;
+    out.close();
+    REQUIRE(std::rename((path_ + ".new").c_str(), path_.c_str()) == 0);
+  }
+
+ private:
+  std::string path_;
+};
+
+TEST_CASE("a new resolv.conf is read, and questions open then are asked again") {
+  DnsServer before;
+  DnsServer after(INADDR_LOOPBACK + 1, before.port());
+  before.set("stuck.test", {.way = Way::silence});
+  after.set("stuck.test", {.v4 = {"10.0.0.1"}});
+  after.set("kafka1.test", {.v4 = {"10.0.0.2"}});
+  const File file;
+  file.write("nameserver 127.0.0.1\n");
+  auto started = start_cares_resolver(
+      {.timeout = 20s, .attempt_timeout = 10s, .port = before.port(), .resolv_conf = file.path()});
+  REQUIRE(started.has_value());
+  std::mutex mutex;
+  std::condition_variable arrived;
+  bool has_arrived = false;
+  const auto queue = std::make_shared<AnswerQueue>([&] {
+    const std::lock_guard lock(mutex);
+    has_arrived = true;
+    arrived.notify_one();
+  });
+  (*started)->resolve(1, {"stuck.test", 1}, queue);
+  before.wait_until_asked("stuck.test", 1);
+  file.write("nameserver 127.0.0.2\n");
+  CHECK(texts(resolve_and_wait(**started, {"kafka1.test", 1})) == Texts{"10.0.0.2:1"});
+  std::unique_lock lock(mutex);
+  arrived.wait(lock, [&] { return has_arrived; });
+  lock.unlock();
+  const auto answers = queue->drain();
+  REQUIRE(answers.size() == 1);
+  CHECK(texts(answers[0]) == Texts{"10.0.0.1:1"});
+}
+
+TEST_CASE("the hosts file comes before DNS") {
+  DnsServer server;
+  server.set("kafka1.test", {.v4 = {"10.0.0.1"}});
+  const File file;
+  file.write("192.0.2.7 kafka1.test\n");
+  REQUIRE(setenv("CARES_HOSTS", file.path().c_str(), 1) == 0);
+  const auto started = start_cares_resolver(
+      {.servers = server.address(), .resolv_conf = "/dev/null", .hosts_from_environment = true});
+  REQUIRE(started.has_value());
+  const Answer answer = resolve_and_wait(**started, {"kafka1.test", 9092});
+  unsetenv("CARES_HOSTS");
+  CHECK(texts(answer) == Texts{"192.0.2.7:9092"});
+  CHECK(server.asked("kafka1.test") == 0);
+}
+
+TEST_CASE("servers that are none are refused at the start") {
+  CHECK_FALSE(start_cares_resolver({.servers = "not an address"}).has_value());
+}
+
+}  // namespace
+}  // namespace kferry::net
