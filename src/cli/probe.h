@@ -1,0 +1,42 @@
+// The verb `probe`: what a client would find at HOST:PORT, without credentials. Asks ApiVersions and Metadata
+// there, then visits every address that the answer advertises, as a client would. What it found goes to
+// stdout.
+//
+//   resolve ─▶ connect ─▶ ApiVersions 0 ─▶ Metadata 2 ─▶ for each broker: resolve ─▶ connect ─▶ ApiVersions 0
+//
+// A listener that wants SASL first closes on Metadata: then the addresses stay unknown, which is told and is
+// no error.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "base/clock.h"
+#include "base/host_port.h"
+#include "net/resolver.h"
+#include "proxy/discovery_frames.h"
+
+namespace kferry::cli {
+
+struct ProbeStep {
+  std::string failure;  // empty: well. What is wrong there and the remedy; printable
+  std::string address;  // that was connected to; empty: none
+  Duration connect_time{};
+  Duration answer_time{};  // of ApiVersions
+  std::size_t apis = 0;    // offered
+};
+
+struct ProbeFinding {
+  ProbeStep bootstrap;
+  std::optional<proxy::MetadataAnswer> metadata;
+  std::string metadata_failure;  // why there is none: closed (SASL is wanted), malformed
+};
+
+// Connects to every address of `where` in turn until one answers, each within `timeout`. With
+// `with_metadata`, Metadata is asked as well on the same connection. Blocks.
+ProbeFinding probe_broker(net::Resolver& resolver, const HostPort& where, Duration timeout,
+                          bool with_metadata);
+
+}  // namespace kferry::cli
