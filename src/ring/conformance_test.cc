@@ -6,6 +6,7 @@
 #include <cerrno>
 
 #include "doctest/doctest.h"
+#include "ring/simulated_ring.h"
 #include "ring/uring_ring.h"
 
 namespace kferry::ring {
@@ -33,6 +34,14 @@ struct UringStage final : Stage {
   }
   Ring& ring() override { return *ring_; }
   std::unique_ptr<Ring> ring_;
+};
+
+struct SimulatedStage final : Stage {
+  explicit SimulatedStage(std::uint64_t seed) : world({.seed = seed}), ring_(world) {}
+  Ring& ring() override { return ring_; }
+  void idle() override { REQUIRE(world.step()); }
+  Simulation world;
+  SimulatedRing ring_;
 };
 
 // A connection between two sockets of the ring, through a listener.
@@ -361,6 +370,8 @@ std::vector<std::pair<std::string, std::unique_ptr<Stage>>> every_stage() {
   old.buffer_count = 8;
   old.defer_taskrun = old.bundles = old.message_ring = old.multishot_accept = false;
   stages.emplace_back("io_uring, everything newer off", std::make_unique<UringStage>(old));
+  for (std::uint64_t seed = 1; seed <= 5; ++seed)
+    stages.emplace_back("simulated, seed " + std::to_string(seed), std::make_unique<SimulatedStage>(seed));
   return stages;
 }
 

@@ -1,0 +1,170 @@
+#include "ring/simulated_ring.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include "base/assert.h"
+
+namespace kferry::ring {
+namespace {
+int id_of(Socket socket) {
+  return static_cast<int>(socket);
+}
+}  // namespace
+
+SimulatedRing::SimulatedRing(Simulation& world, std::size_t buffer_count, std::size_t buffer_size)
+    : world_(world),
+      now_(world.now()),
+      buffer_size_(buffer_size),
+      buffers_(buffer_count, std::vector<std::byte>(buffer_size)),
+      out_(buffer_count),
+      box_(std::make_shared<Box>()) {
+  for (std::size_t id = 0; id < buffer_count; ++id) free_.push_back(static_cast<std::uint16_t>(id));
+  box_->ring = this;
+  world_.rings_.push_back(this);
+}
+
+SimulatedRing::~SimulatedRing() {
+  box_->ring = nullptr;
+  std::erase(world_.rings_, this);
+  std::erase_if(world_.ops_, [this](const auto& entry) { return entry.second.ring == this; });
+}
+
+Ring::Opened SimulatedRing::listen(const SocketAddress& address, int) {
+  int error = 0;
+  const int id = world_.open_listener(this, address, error);
+  return {id < 0 ? Socket::none : Socket{id}, error};
+}
+
+SocketAddress SimulatedRing::local_address(Socket socket) {
+  return world_.end(id_of(socket)).local;
+}
+SocketAddress SimulatedRing::remote_address(Socket socket) {
+  return world_.end(id_of(socket)).remote;
+}
+void SimulatedRing::shut_write(Socket socket) {
+  world_.shut_end(id_of(socket));
+}
+
+void SimulatedRing::close(Socket socket, bool reset) {
+  for (const auto& [id, op] : world_.ops_)
+    KFERRY_ASSERT(op.kind == Simulation::Kind::timer ||
+                  (op.socket != id_of(socket) && op.to != id_of(socket)));
+  world_.close_end(id_of(socket), reset);
+}
+
+void SimulatedRing::accept(Token token, Socket listener) {
+  world_.add_op({.ring = this, .token = token, .kind = Simulation::Kind::accept, .socket = id_of(listener)});
+}
+
+Ring::Opened SimulatedRing::connect(Token token, const SocketAddress& address) {
+  const int id = world_.make_end(this);
+  world_.end(id).remote = address;
+  world_.add_op(
+      {.ring = this, .token = token, .kind = Simulation::Kind::connect, .socket = id, .address = address});
+  return {Socket{id}, 0};
+}
+
+void SimulatedRing::receive(Token token, Socket socket, std::size_t size_max) {
+  KFERRY_ASSERT(size_max > 0);
+  for (const auto& [id, op] : world_.ops_)
+    KFERRY_ASSERT(op.socket != id_of(socket) ||
+                  (op.kind != Simulation::Kind::receive && op.kind != Simulation::Kind::splice));
+  world_.add_op({.ring = this,
+                 .token = token,
+                 .kind = Simulation::Kind::receive,
+                 .socket = id_of(socket),
+                 .size = size_max});
+}
+
+void SimulatedRing::send(Token token, Socket socket, std::span<const iovec> pieces) {
+  KFERRY_ASSERT(!pieces.empty());
+  for (const auto& [id, op] : world_.ops_)
+    KFERRY_ASSERT((op.socket != id_of(socket) || op.kind != Simulation::Kind::send) &&
+                  op.to != id_of(socket));
+  world_.add_op({.ring = this,
+                 .token = token,
+                 .kind = Simulation::Kind::send,
+                 .socket = id_of(socket),
+                 .pieces = {pieces.begin(),
+                            pieces.begin() + static_cast<std::ptrdiff_t>(std::min(pieces.size(), iov_max))}});
+}
+
+void SimulatedRing::splice(Token token, Socket from, Socket to, std::uint64_t size) {
+  KFERRY_ASSERT(size > 0);
+  for (const auto& [id, op] : world_.ops_)
+    KFERRY_ASSERT(!(op.kind == Simulation::Kind::receive && op.socket == id_of(from)) &&
+                  !(op.kind == Simulation::Kind::send && op.socket == id_of(to)));
+  world_.add_op({.ring = this,
+                 .token = token,
+                 .kind = Simulation::Kind::splice,
+                 .socket = id_of(from),
+                 .to = id_of(to),
+                 .size = size});
+}
+
+void SimulatedRing::poll(Token token, Socket socket, std::uint32_t events) {
+  world_.add_op({.ring = this,
+                 .token = token,
+                 .kind = Simulation::Kind::poll,
+                 .socket = id_of(socket),
+                 .size = events});
+}
+
+void SimulatedRing::timer(Token token, Instant deadline) {
+  const std::uint64_t id = world_.next_op_++;
+  world_.ops_[id] = {.ring = this, .token = token, .kind = Simulation::Kind::timer, .scheduled = true};
+  world_.after(std::max(deadline - world_.now(), Duration::zero()),
+               [&world = world_, id] { world.finish(id, 0); });
+}
+
+void SimulatedRing::cancel(Token token) {
+  world_.cancel(*this, token);
+}
+
+std::shared_ptr<Mailbox> SimulatedRing::mailbox() {
+  return box_;
+}
+
+void SimulatedRing::message(Token receipt, Mailbox& to, Token token, std::int32_t value) {
+  auto target = std::static_pointer_cast<Box>(
+      static_cast<Box&>(to).ring == nullptr ? std::shared_ptr<Mailbox>{} : static_cast<Box&>(to).ring->box_);
+  world_.after(world_.latency(), [from = box_, target, receipt, token, value] {
+    const bool there = target != nullptr && target->ring != nullptr;
+    if (there) target->ring->due_.push_back({token, value, false, {}});
+    if (from->ring != nullptr) from->ring->due_.push_back({receipt, there ? 0 : -EOWNERDEAD, false, {}});
+  });
+}
+
+void SimulatedRing::recycle(std::uint16_t buffer_id) {
+  KFERRY_ASSERT(buffer_id < out_.size() && out_[buffer_id]);
+  out_[buffer_id] = false;
+  std::memset(buffers_[buffer_id].data(), 0xDB, buffer_size_);
+  free_.push_back(buffer_id);
+}
+
+std::vector<Piece> SimulatedRing::fill(std::string_view octets) {
+  std::vector<Piece> pieces;
+  while (!octets.empty()) {
+    const std::uint16_t id = free_.front();
+    free_.pop_front();
+    out_[id] = true;
+    const std::size_t size = std::min(octets.size(), buffer_size_);
+    std::memcpy(buffers_[id].data(), octets.data(), size);
+    pieces.push_back({id, {buffers_[id].data(), size}});
+    octets.remove_prefix(size);
+  }
+  return pieces;
+}
+
+std::span<const Completion> SimulatedRing::wait() {
+  now_ = world_.now();
+  completions_.clear();
+  taken_.clear();
+  taken_.swap(due_);
+  for (const Due& due : taken_) completions_.push_back({due.token, due.result, due.more, due.pieces});
+  return completions_;
+}
+
+}  // namespace kferry::ring

@@ -1,0 +1,78 @@
+// The simulated backend: a ring whose sockets live in a Simulation. wait() never blocks: it takes what is
+// due, and the caller lets time pass by Simulation::step(). A recycled buffer is filled with garbage, so that
+// use after recycle shows; a double recycle is an assertion.
+#pragma once
+
+#include <deque>
+#include <memory>
+#include <vector>
+
+#include "ring/ring.h"
+#include "ring/simulation.h"
+
+namespace kferry::ring {
+
+class SimulatedRing final : public Ring {
+ public:
+  explicit SimulatedRing(Simulation& world, std::size_t buffer_count = 64,
+                         std::size_t buffer_size = 16 * 1024);
+  ~SimulatedRing() override;
+  SimulatedRing(const SimulatedRing&) = delete;
+  SimulatedRing& operator=(const SimulatedRing&) = delete;
+
+  Opened listen(const SocketAddress& address, int backlog) override;
+  SocketAddress local_address(Socket socket) override;
+  SocketAddress remote_address(Socket socket) override;
+  void set_options(Socket, Duration, Duration, int) override {}
+  void shut_write(Socket socket) override;
+  void close(Socket socket, bool reset) override;
+
+  void accept(Token token, Socket listener) override;
+  Opened connect(Token token, const SocketAddress& address) override;
+  void receive(Token token, Socket socket, std::size_t size_max) override;
+  void send(Token token, Socket socket, std::span<const iovec> pieces) override;
+  void splice(Token token, Socket from, Socket to, std::uint64_t size) override;
+  void poll(Token token, Socket socket, std::uint32_t events) override;
+  void timer(Token token, Instant deadline) override;
+  void cancel(Token token) override;
+  void message(Token receipt, Mailbox& to, Token token, std::int32_t value) override;
+  std::shared_ptr<Mailbox> mailbox() override;
+  void wake() override {}
+
+  void recycle(std::uint16_t buffer_id) override;
+  std::size_t buffer_size() const override { return buffer_size_; }
+  std::size_t buffer_count() const override { return buffers_.size(); }
+  std::size_t buffers_free() const override { return free_.size(); }
+
+  std::span<const Completion> wait() override;
+  Instant now() const override { return now_; }
+  // Something is due: the next wait() is not empty.
+  bool due() const { return !due_.empty(); }
+
+ private:
+  friend class Simulation;
+  struct Box final : Mailbox {
+    SimulatedRing* ring = nullptr;  // null once it has ended
+  };
+  struct Due {
+    Token token;
+    std::int32_t result = 0;
+    bool more = false;
+    std::vector<Piece> pieces;
+  };
+
+  std::vector<Piece> fill(std::string_view octets);
+
+  Simulation& world_;
+  Instant now_;
+  std::size_t buffer_size_;
+  std::vector<std::vector<std::byte>> buffers_;
+  std::vector<bool> out_;
+  std::deque<std::uint16_t> free_;
+  std::vector<Due> due_;
+  std::vector<Due> taken_;
+  std::vector<Completion> completions_;
+  std::shared_ptr<Box> box_;
+};
+
+}  // namespace kferry::ring

@@ -1,0 +1,198 @@
+// A world of simulated TCP in virtual time: every socket of every SimulatedRing, and the endpoints a test
+// plays itself. Everything that may happen in one order or another, whole or in parts, is decided by the
+// seed, so a failure is repeated by its seed alone. One thread. The caller alternates between running its
+// rings and step().
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <optional>
+#include <random>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "ring/ring.h"
+
+namespace kferry::ring {
+
+class SimulatedRing;
+class Simulation;
+
+// Chances are per attempt, in parts of a million.
+struct SimulationOptions {
+  std::uint64_t seed = 1;
+  std::uint32_t short_read = 500'000;
+  std::uint32_t short_write = 500'000;
+  std::uint32_t no_buffers =
+      20'000;               // ENOBUFS though there are some; only while some are out, so that a recycle comes
+  std::uint32_t reset = 0;  // a connection breaks by itself
+  std::size_t socket_buffer_min = 2'000;
+  std::size_t socket_buffer_max = 100'000;
+  Duration latency_max = std::chrono::microseconds{200};
+  std::function<void(const std::string&)> trace{};  // one line for each thing that happens
+};
+
+// What dialling an address comes to, other than what its listener says.
+enum class DialFault : std::uint8_t { none, refused, unreachable, hang };
+
+// An endpoint outside, played by the test: at once, no completions. Copies name the same endpoint.
+class SimSocket {
+ public:
+  // Octets taken; fewer than given when the other side does not read. Nothing after a reset or shutdown().
+  std::size_t write(std::string_view octets);
+  // Everything that has arrived, up to `size_max`.
+  std::string read(std::size_t size_max = SIZE_MAX);
+  std::size_t readable() const;
+  // The other side sent FIN and everything before it was read.
+  bool ended() const;
+  bool was_reset() const;
+  // Ended, reset, or closed here.
+  bool closed() const;
+  void shutdown();
+  void close();
+  void reset();
+  bool open() const;
+  SocketAddress local_address() const;
+  SocketAddress remote_address() const;
+
+ private:
+  friend class Simulation;
+  friend class SimListener;
+  SimSocket(Simulation& world, int id) : world_(&world), id_(id) {}
+  Simulation* world_;
+  int id_;
+};
+
+class SimListener {
+ public:
+  std::optional<SimSocket> accept();
+  SocketAddress address() const;
+  // Refuses from now on; those not yet accepted are reset.
+  void close();
+
+ private:
+  friend class Simulation;
+  SimListener(Simulation& world, int id) : world_(&world), id_(id) {}
+  Simulation* world_;
+  int id_;
+};
+
+class Simulation {
+ public:
+  explicit Simulation(SimulationOptions options);
+
+  Instant now() const { return now_; }
+  std::uint64_t seed() const { return options_.seed; }
+  // Lets the next thing happen, if one is due by `until`; else moves the time there and says false.
+  bool step(Instant until);
+  // As above without a limit: false when nothing is left at all.
+  bool step();
+
+  // Connects at once to whoever listens there; nullopt when nobody does.
+  std::optional<SimSocket> connect_from_outside(const SocketAddress& address,
+                                                const std::optional<SocketAddress>& from = {});
+  std::optional<SimListener> listen_outside(const SocketAddress& address);
+  void set_dial_fault(const SocketAddress& address, DialFault fault);
+
+  struct Leaks {
+    std::size_t sockets = 0;  // of the rings; those outside are the test's
+    std::size_t operations = 0;
+    std::size_t buffers = 0;  // not recycled
+    bool any() const { return sockets + operations + buffers > 0; }
+  };
+  Leaks leaks() const;
+
+  // For tests that have chances of their own to take from the same seed.
+  std::uint64_t random(std::uint64_t below) { return below == 0 ? 0 : random_() % below; }
+  // Calls `what` after `delay`.
+  void after(Duration delay, std::function<void()> what);
+
+ private:
+  friend class SimulatedRing;
+  friend class SimSocket;
+  friend class SimListener;
+
+  enum class Kind : std::uint8_t { accept, connect, receive, send, splice, poll, timer };
+  struct End {
+    SimulatedRing* owner = nullptr;  // null: outside
+    bool listening = false;
+    bool connected = false;
+    int other = -1;  // gone when closed
+    SocketAddress local;
+    SocketAddress remote;
+    std::string inbox;
+    std::size_t inbox_max = 0;
+    bool fin_received = false;
+    bool fin_sent = false;
+    bool broken = false;          // by RST
+    bool reset_reported = false;  // the error is told once, as the kernel does
+    std::deque<int> backlog;
+  };
+  struct Op {
+    SimulatedRing* ring = nullptr;
+    Token token;
+    Kind kind = Kind::poll;
+    int socket = -1;
+    int to = -1;
+    std::uint64_t size = 0;
+    std::uint64_t left = 0;
+    std::string held{};
+    std::vector<iovec> pieces{};
+    SocketAddress address{};
+    bool scheduled = false;
+  };
+
+  bool chance(std::uint32_t parts) { return random(1'000'000) < parts; }
+  Duration latency() {
+    return Duration{
+        static_cast<std::int64_t>(random(static_cast<std::uint64_t>(options_.latency_max.count()) + 1))};
+  }
+  void trace(const std::string& line) {
+    if (options_.trace) options_.trace(line);
+  }
+
+  End& end(int id);
+  End* find(int id);
+  int make_end(SimulatedRing* owner);
+  int listener_at(const SocketAddress& address);
+  int open_listener(SimulatedRing* owner, const SocketAddress& address, int& error);
+  void join(int client, int listener);
+  void close_end(int id, bool reset);
+  void shut_end(int id);
+  void break_end(int id);
+  std::size_t room(const End& from);
+  std::size_t put(int from, std::string_view octets);
+  std::string take(int id, std::size_t size);
+  void touch(int id);
+
+  std::uint64_t add_op(Op op);
+  void schedule(std::uint64_t op, Duration delay);
+  void attempt(std::uint64_t id);
+  void finish(std::uint64_t id, std::int32_t result);
+  void cancel(SimulatedRing& ring, Token token);
+  void try_connect(std::uint64_t id, Op& op);
+  void try_accept(std::uint64_t id, Op& op);
+  void try_receive(std::uint64_t id, Op& op);
+  void try_send(std::uint64_t id, Op& op);
+  void try_splice(std::uint64_t id, Op& op);
+  void try_poll(std::uint64_t id, Op& op);
+
+  SimulationOptions options_;
+  std::mt19937_64 random_;
+  Instant now_{std::chrono::hours{1}};
+  std::uint64_t events_ = 0;
+  std::map<std::pair<Instant, std::uint64_t>, std::function<void()>> agenda_;
+  std::map<int, End> ends_;
+  std::map<std::uint64_t, Op> ops_;
+  std::map<std::string, DialFault> faults_;
+  std::vector<SimulatedRing*> rings_;
+  int next_end_ = 1000;
+  std::uint64_t next_op_ = 1;
+  std::uint16_t next_port_ = 20'000;
+};
+
+}  // namespace kferry::ring
