@@ -1,0 +1,220 @@
+// `kferry check`: everything wrong with the configuration at once, else the plan; with --dial each bootstrap
+// server resolved, connected and asked.
+#include <algorithm>
+#include <cstdio>
+#include <set>
+#include <string>
+#include <vector>
+
+#include <ifaddrs.h>
+
+#include "cli/commands.h"
+#include "cli/plan.h"
+#include "cli/probe.h"
+#include "cli/style.h"
+#include "config/grammar.h"
+#include "config/load.h"
+#include "config/ports.h"
+#include "net/cares_resolver.h"
+
+namespace kferry::cli {
+namespace {
+
+constexpr Duration name_timeout = std::chrono::seconds(3);
+
+std::string milliseconds(Duration time) {
+  return std::to_string(std::chrono::duration_cast<std::chrono::milliseconds>(time).count()) + " ms";
+}
+
+void print_problems(const std::vector<config::Problem>& problems) {
+  const bool colours = colours_wanted(stderr);
+  for (const config::Problem& problem : problems) {
+    const std::string label =
+        problem.warning ? paint(colours, Colour::yellow, "warning") : paint(colours, Colour::red, "error");
+    std::fprintf(stderr, "%s: %s\n", label.c_str(), printable(config::to_string(problem)).c_str());
+  }
+}
+
+std::vector<SocketAddress> own_addresses() {
+  std::vector<SocketAddress> own;
+  ifaddrs* list = nullptr;
+  if (getifaddrs(&list) != 0) return own;
+  for (const ifaddrs* entry = list; entry != nullptr; entry = entry->ifa_next) {
+    if (entry->ifa_addr == nullptr) continue;
+    const int family = entry->ifa_addr->sa_family;
+    if (family == AF_INET) own.emplace_back(entry->ifa_addr, sizeof(sockaddr_in));
+    if (family == AF_INET6) own.emplace_back(entry->ifa_addr, sizeof(sockaddr_in6));
+  }
+  freeifaddrs(list);
+  return own;
+}
+
+// The listener that a connection to this address would reach, if it is one of ours.
+const config::Listener* ours(const config::Config& config, const SocketAddress& address) {
+  static const std::vector<SocketAddress> own = own_addresses();
+  const bool local =
+      address.is_loopback() || std::any_of(own.begin(), own.end(), [&](const SocketAddress& mine) {
+        return mine.host_text() == address.host_text();
+      });
+  for (const config::Cluster& cluster : config.clusters) {
+    for (const config::Listener& listener : cluster.listeners) {
+      const auto bind = SocketAddress::parse(listener.bind_address, 0);
+      if (!bind || !(bind->is_wildcard() ? local : bind->host_text() == address.host_text())) continue;
+      for (const config::Port& port : listener.ports) {
+        if (port.local == address.port()) return &listener;
+      }
+    }
+  }
+  return nullptr;
+}
+
+class Dial {
+ public:
+  Dial(const config::Config& config, net::Resolver& resolver) : config_(config), resolver_(resolver) {}
+
+  // False when something cannot work.
+  bool run() {
+    for (const config::Cluster& cluster : config_.clusters) {
+      std::printf("\nDialling cluster %s\n", cluster.name.c_str());
+      std::optional<proxy::MetadataAnswer> metadata;
+      bool reached = false;
+      for (const HostPort& server : cluster.upstream.bootstrap_servers)
+        reached = server_works(cluster, server, metadata) || reached;
+      if (!reached) {
+        error("no bootstrap server of cluster " + cluster.name + " answers: kferry could reach no broker");
+      }
+      if (metadata) brokers(cluster, *metadata);
+    }
+    return well_;
+  }
+
+ private:
+  void error(const std::string& text) {
+    well_ = false;
+    std::printf("  %s: %s\n", paint(colours_, Colour::red, "error").c_str(), printable(text).c_str());
+  }
+
+  bool server_works(const config::Cluster& cluster, const HostPort& server,
+                    std::optional<proxy::MetadataAnswer>& metadata) {
+    const net::Answer answer = net::resolve_and_wait(resolver_, server);
+    if (answer.addresses.empty()) {
+      error(to_string(server) + " cannot be resolved: " + answer.error +
+            ": correct the name, or this host's DNS");
+      return false;
+    }
+    const bool sasl = config::uses_sasl(cluster.upstream.security_protocol);
+    bool reached = false;
+    for (const SocketAddress& address : answer.addresses) {
+      if (const config::Listener* listener = ours(config_, address)) {
+        error(to_string(server) + " resolves to " + address.text() + ", which is listener " + listener->name +
+              " itself: kferry would dial itself: name the brokers' own addresses");
+        continue;
+      }
+      const HostPort where{address.host_text(), address.port()};
+      const Duration timeout = std::chrono::milliseconds(config_.limits.upstream_connect_timeout_ms);
+      ProbeFinding found = probe_broker(resolver_, where, timeout, !sasl && !metadata);
+      if (!found.bootstrap.failure.empty()) {
+        error(to_string(server) + " at " + address.text() + ": " + found.bootstrap.failure);
+        continue;
+      }
+      reached = true;
+      std::printf("  %s at %s: connected in %s, ApiVersions in %s, %zu APIs\n", to_string(server).c_str(),
+                  address.text().c_str(), milliseconds(found.bootstrap.connect_time).c_str(),
+                  milliseconds(found.bootstrap.answer_time).c_str(), found.bootstrap.apis);
+      if (found.metadata) metadata = std::move(found.metadata);
+      if (!found.metadata_failure.empty()) {
+        error(to_string(server) + ": Metadata: " + found.metadata_failure +
+              ": is the upstream's security_protocol right?");
+      }
+    }
+    if (sasl && reached && !told_sasl_) {
+      told_sasl_ = true;
+      std::printf("  the brokers want SASL: their list is learnt at run time\n");
+    }
+    return reached;
+  }
+
+  void brokers(const config::Cluster& cluster, const proxy::MetadataAnswer& metadata) {
+    std::printf("  cluster id %s, %zu brokers\n", printable(metadata.cluster_id.value_or("(none)")).c_str(),
+                metadata.brokers.size());
+    std::vector<NodeId> nodes;
+    for (const proxy::AdvertisedBroker& broker : metadata.brokers) nodes.push_back(broker.id);
+    for (const config::Listener& listener : cluster.listeners) {
+      const config::PortMap map = config::map_ports(listener, nodes);
+      for (const proxy::AdvertisedBroker& broker : metadata.brokers) {
+        const auto index = config::port_index(listener, broker.id);
+        const std::string name =
+            "broker " + std::to_string(number(broker.id)) + " (" + to_string(broker.where) + ")";
+        if (!index) {
+          error(name + " has no port on listener " + listener.name + ": add its id to ids, and a port");
+        } else if (map.ports[*index].nodes.front() != broker.id) {
+          const auto size = config::ports_that_fit(listener.min_broker_id, nodes);
+          error(name + " falls on the port of broker " +
+                std::to_string(number(map.ports[*index].nodes.front())) + " on listener " + listener.name +
+                ": " +
+                (size ? "a list of " + std::to_string(*size) + " ports fits"
+                      : std::string("list the brokers in ids")));
+        } else {
+          const HostPort told{listener.advertised_host, listener.ports[*index].advertised};
+          std::printf("  %s -> %s (listener %s)\n", printable(name).c_str(), to_string(told).c_str(),
+                      listener.name.c_str());
+        }
+      }
+    }
+  }
+
+  const config::Config& config_;
+  net::Resolver& resolver_;
+  bool colours_ = colours_wanted(stdout);
+  bool told_sasl_ = false;
+  bool well_ = true;
+};
+
+// Clients may have other DNS than this host: a warning, never an error.
+void warn_of_names(const config::Config& config, net::Resolver& resolver) {
+  std::set<std::string> seen;
+  std::vector<config::Problem> warnings;
+  for (const config::Cluster& cluster : config.clusters) {
+    for (const config::Listener& listener : cluster.listeners) {
+      if (!seen.insert(listener.advertised_host).second) continue;
+      const net::Answer answer =
+          net::resolve_and_wait(resolver, {listener.advertised_host, listener.ports.front().advertised});
+      if (!answer.addresses.empty()) continue;
+      warnings.push_back(
+          {"listener " + listener.name,
+           "advertised host " + listener.advertised_host + " cannot be resolved here (" + answer.error + ")",
+           "make sure that clients can resolve it", true});
+    }
+  }
+  print_problems(warnings);
+}
+
+}  // namespace
+
+int check(const CheckOptions& options) {
+  const auto sources = config::system_sources(options.config_path);
+  if (!sources) {
+    print_problems({sources.error()});
+    return exit_configuration;
+  }
+  const config::Loaded loaded = config::load(*sources);
+  print_problems(loaded.problems);
+  print_problems(loaded.warnings);
+  if (!loaded.ok()) {
+    std::fprintf(stderr, "%zu %s in the configuration\n", loaded.problems.size(),
+                 loaded.problems.size() == 1 ? "error" : "errors");
+    return exit_configuration;
+  }
+  std::fputs(plan_text(loaded.config).c_str(), stdout);
+  std::fflush(stdout);
+  auto resolver = net::start_cares_resolver({.timeout = name_timeout});
+  if (!resolver) {
+    std::fprintf(stderr, "kferry check: %s\n", resolver.error().c_str());
+    return exit_failure;
+  }
+  warn_of_names(loaded.config, **resolver);
+  if (options.dial && !Dial(loaded.config, **resolver).run()) return exit_failure;
+  return exit_well;
+}
+
+}  // namespace kferry::cli

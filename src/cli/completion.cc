@@ -1,0 +1,76 @@
+#include "cli/completion.h"
+
+namespace kferry::cli {
+namespace {
+
+constexpr std::string_view bash = R"(# bash completion for kferry
+_kferry() {
+  local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD-1]} verb=${COMP_WORDS[1]}
+  COMPREPLY=()
+  case $previous in
+    --config) mapfile -t COMPREPLY < <(compgen -f -- "$current"); return ;;
+    completion) mapfile -t COMPREPLY < <(compgen -W "bash zsh fish" -- "$current"); return ;;
+  esac
+  local words="run check doctor probe completion --config --help --version"
+  if [ "$COMP_CWORD" -gt 1 ]; then
+    case $verb in
+      run) words="--config --help" ;;
+      check) words="--config --dial --help" ;;
+      doctor|completion) words="--help" ;;
+      probe) words="--timeout --help" ;;
+    esac
+  fi
+  mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current")
+}
+complete -F _kferry kferry
+)";
+
+constexpr std::string_view zsh = R"(#compdef kferry
+_kferry() {
+  if (( CURRENT == 2 )); then
+    local -a verbs=(
+      'run:run the proxy'
+      'check:check the configuration and print the plan'
+      'doctor:show what this host offers'
+      'probe:look at a listener as a client would'
+      'completion:print a completion script'
+    )
+    _describe 'verb' verbs
+    _arguments '--config[configuration file]:file:_files' '--help[help]' '--version[version]'
+    return
+  fi
+  case $words[2] in
+    run) _arguments '--config[configuration file]:file:_files' '--help[help]' ;;
+    check) _arguments '--config[configuration file]:file:_files' '--dial[dial the brokers]' '--help[help]' ;;
+    probe) _arguments '--timeout[milliseconds]:milliseconds:' '--help[help]' ;;
+    completion) _values 'shell' bash zsh fish ;;
+  esac
+}
+compdef _kferry kferry
+)";
+
+constexpr std::string_view fish = R"(# fish completion for kferry
+complete -c kferry -f
+complete -c kferry -n __fish_use_subcommand -a run -d 'Run the proxy'
+complete -c kferry -n __fish_use_subcommand -a check -d 'Check the configuration and print the plan'
+complete -c kferry -n __fish_use_subcommand -a doctor -d 'Show what this host offers'
+complete -c kferry -n __fish_use_subcommand -a probe -d 'Look at a listener as a client would'
+complete -c kferry -n __fish_use_subcommand -a completion -d 'Print a completion script'
+complete -c kferry -n __fish_use_subcommand -l version -d 'Print the version'
+complete -c kferry -n '__fish_use_subcommand; or __fish_seen_subcommand_from run check' -l config -r -F -d 'Configuration file'
+complete -c kferry -n '__fish_seen_subcommand_from check' -l dial -d 'Dial the brokers'
+complete -c kferry -n '__fish_seen_subcommand_from probe' -l timeout -x -d 'Milliseconds'
+complete -c kferry -n '__fish_seen_subcommand_from completion' -a 'bash zsh fish'
+complete -c kferry -l help -d 'Help'
+)";
+
+}  // namespace
+
+std::optional<std::string_view> completion_script(std::string_view shell) {
+  if (shell == "bash") return bash;
+  if (shell == "zsh") return zsh;
+  if (shell == "fish") return fish;
+  return std::nullopt;
+}
+
+}  // namespace kferry::cli

@@ -1,0 +1,109 @@
+// `kferry doctor`: what this host offers, which path will be taken, each lack with its remedy. Reads the
+// host, never the configuration.
+#include <sched.h>
+#include <sys/resource.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
+#include <string>
+
+#include "cli/commands.h"
+#include "cli/style.h"
+#include "ring/probe.h"
+
+namespace kferry::cli {
+namespace {
+
+// Two descriptors per connection: below this a busy edge host runs out.
+constexpr rlim_t open_files_wanted = 65'536;
+// What a spliced direction asks of its pipe.
+constexpr long pipe_size_wanted = 1024 * 1024;
+
+std::string first_line(const char* path) {
+  std::ifstream file(path);
+  std::string line;
+  std::getline(file, line);
+  for (char& c : line) {
+    if (c == '\t') c = ' ';
+  }
+  return line;
+}
+
+std::string limit_text(rlim_t value) {
+  return value == RLIM_INFINITY ? std::string("unlimited") : std::to_string(value);
+}
+
+class Examination {
+ public:
+  void row(bool good, const std::string& name, const std::string& found, const std::string& remedy = {}) {
+    const std::string mark =
+        good ? paint(colours_, Colour::green, "ok  ") : paint(colours_, Colour::yellow, "lack");
+    std::printf("%s  %-28s %s\n", mark.c_str(), name.c_str(), printable(found).c_str());
+    if (!good && !remedy.empty()) std::printf("      %s\n", printable(remedy).c_str());
+  }
+
+  void limits() {
+    rlimit files{};
+    getrlimit(RLIMIT_NOFILE, &files);
+    row(files.rlim_max >= open_files_wanted, "open files",
+        "soft " + limit_text(files.rlim_cur) + ", hard " + limit_text(files.rlim_max) + ": room for about " +
+            (files.rlim_max == RLIM_INFINITY ? std::string("any number of")
+                                             : std::to_string(files.rlim_max / 2)) +
+            " connections (kferry raises the soft limit)",
+        "raise the hard limit: LimitNOFILE=1048576 in the service, or --ulimit nofile in the container");
+    rlimit locked{};
+    getrlimit(RLIMIT_MEMLOCK, &locked);
+    // Since Linux 5.12 rings are charged to the memory cgroup; older ones count here.
+    row(true, "locked memory", limit_text(locked.rlim_cur));
+    const std::string pipe = first_line("/proc/sys/fs/pipe-max-size");
+    row(!pipe.empty() && std::atol(pipe.c_str()) >= pipe_size_wanted, "fs.pipe-max-size",
+        pipe.empty() ? "unknown" : pipe,
+        "sysctl fs.pipe-max-size=1048576: smaller pipes make splicing large frames slower");
+    row(true, "fs.pipe-user-pages-soft", first_line("/proc/sys/fs/pipe-user-pages-soft"));
+    row(true, "ephemeral ports",
+        first_line("/proc/sys/net/ipv4/ip_local_port_range") + ": keep listener ports outside");
+  }
+
+  void cores() {
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    const bool known = sched_getaffinity(0, sizeof set, &set) == 0;
+    const long online = sysconf(_SC_NPROCESSORS_ONLN);
+    row(known, "cores",
+        known ? std::to_string(CPU_COUNT(&set)) + " usable of " + std::to_string(online) + ": one worker each"
+              : "unknown",
+        "allow sched_getaffinity in the container's seccomp profile");
+  }
+
+  bool ring_features() {
+    const ring::Probe probe = ring::probe_host();
+    row(probe.io_uring, "io_uring", probe.io_uring ? "usable" : "not usable", probe.refusal);
+    for (const ring::Feature& feature : probe.features) {
+      row(feature.available, feature.name, feature.used_for, feature.remedy);
+    }
+    return probe.io_uring;
+  }
+
+ private:
+  bool colours_ = colours_wanted(stdout);
+};
+
+}  // namespace
+
+int doctor(const DoctorOptions&) {
+  Examination examination;
+  utsname kernel{};
+  uname(&kernel);
+  examination.row(true, "kernel", std::string(kernel.sysname) + " " + kernel.release + " " + kernel.machine);
+  examination.cores();
+  examination.limits();
+  const bool usable = examination.ring_features();
+  std::printf("\n%s\n", usable ? "Path: io_uring, with what is marked ok above"
+                               : "Path: none: kferry cannot run here until io_uring is allowed");
+  return usable ? exit_well : exit_failure;
+}
+
+}  // namespace kferry::cli

@@ -1,0 +1,68 @@
+#include "cli/options.h"
+
+#include <ares_version.h>
+
+#include <CLI/CLI.hpp>
+
+namespace kferry::cli {
+
+std::string version_text() {
+  return "kferry " KFERRY_VERSION
+         "\n"
+         "liburing " KFERRY_LIBURING_VERSION ", wolfSSL " KFERRY_WOLFSSL_VERSION ", c-ares " ARES_VERSION_STR
+         ", toml++ " KFERRY_TOMLPLUSPLUS_VERSION ", CLI11 " CLI11_VERSION
+         "\n"
+         "Sources: Apache-2.0. Binaries that contain wolfSSL: GPL-3.0-or-later.";
+}
+
+std::expected<Options, int> parse_options(int count, const char* const* words) {
+  CLI::App app{"Lets Kafka clients reach brokers they cannot route to.", "kferry"};
+  app.set_version_flag("--version", version_text(), "Print the version, what is inside and its licence");
+  app.footer(
+      "Without a verb: run. Configuration: GATEWAY_* and KAFKA_* variables over the file.\n"
+      "Exit status: 0 well, 2 configuration, 1 anything else.");
+  std::string config;
+  const std::string config_help = "TOML file (/etc/kferry/kferry.toml, if it exists)";
+  app.add_option("--config", config, config_help)->type_name("FILE");
+  auto* run_verb = app.add_subcommand("run", "Run the proxy (also with no verb)");
+  run_verb->add_option("--config", config, config_help)->type_name("FILE");
+  auto* check_verb =
+      app.add_subcommand("check", "Print everything wrong with the configuration, or the plan");
+  check_verb->add_option("--config", config, config_help)->type_name("FILE");
+  CheckOptions check_options;
+  check_verb->add_flag("--dial", check_options.dial, "Resolve, connect and ask each bootstrap server");
+  auto* doctor_verb =
+      app.add_subcommand("doctor", "Show what this host offers, and remedies for what it lacks");
+  auto* probe_verb =
+      app.add_subcommand("probe", "Look at a listener from a client's side, without credentials");
+  ProbeOptions probe_options;
+  probe_verb->add_option("target", probe_options.target, "The address clients bootstrap at")
+      ->type_name("HOST:PORT")
+      ->required();
+  probe_verb->add_option("--timeout", probe_options.timeout_ms, "For each step")
+      ->type_name("MILLISECONDS")
+      ->check(CLI::Range(1, 3'600'000))
+      ->capture_default_str();
+  auto* completion_verb = app.add_subcommand("completion", "Print a completion script");
+  CompletionOptions completion_options;
+  completion_verb->add_option("shell", completion_options.shell, "The shell")
+      ->required()
+      ->check(CLI::IsMember({"bash", "zsh", "fish"}));
+  app.require_subcommand(0, 1);
+  try {
+    app.parse(count, words);
+  } catch (const CLI::ParseError& end) {
+    return std::unexpected(app.exit(end) == 0 ? exit_well : exit_failure);
+  }
+  const auto path = config.empty() ? std::optional<std::string>() : std::optional(config);
+  if (check_verb->parsed()) {
+    check_options.config_path = path;
+    return check_options;
+  }
+  if (doctor_verb->parsed()) return DoctorOptions{};
+  if (probe_verb->parsed()) return probe_options;
+  if (completion_verb->parsed()) return completion_options;
+  return RunOptions{path};
+}
+
+}  // namespace kferry::cli
