@@ -1,0 +1,85 @@
+"""The Java clients of lab/java/Driver.java, from Python."""
+
+import itertools
+import re
+
+from . import kafka_jars
+from .processes import Process
+
+_names = itertools.count(1)
+
+
+class Client:
+    """One client inside the driver; what it said so far, and what it will say."""
+
+    def __init__(self, driver, name, since):
+        self._process, self._driver = driver.process, driver
+        self.name, self._since = name, since
+
+    def events(self, event):
+        """The words of every `event` so far, each a list."""
+        start = f"{self.name} {event}"
+        return [
+            line[len(start) :].split()
+            for line in self._process.lines(self._since)
+            if line == start or line.startswith(start + " ")
+        ]
+
+    def mark(self):
+        return self._process.mark()
+
+    def wait(self, event, timeout=30, since=None, count=1):
+        """Waits for the `count`-th `event` (a regular expression) after `since`."""
+        pattern = rf"^{re.escape(self.name)} (?:{event})(?: |$)"
+        return self._process.wait_for_line(pattern, timeout, self._since if since is None else since, count)
+
+    def finish(self, timeout=30):
+        """Waits until it has ended well."""
+        match = self.wait("ended|failed", timeout)
+        assert match[0].split()[1] == "ended", f"{self.name}: {match.string}"
+        return self
+
+    def stop(self, timeout=30):
+        self._driver.tell("stop", self.name)
+        return self.finish(timeout)
+
+    def acked(self):
+        """The values of the records that brokers acknowledged, a producer's."""
+        return {f"{self.name}-{words[0]}" for words in self.events("acked")}
+
+    def got(self):
+        """The values that a consumer got, in order."""
+        return [words[0] for words in self.events("got")]
+
+
+class Driver:
+    """A JVM of Kafka clients inside a namespace, all with one bootstrap list unless told otherwise."""
+
+    def __init__(self, namespace, log_path, bootstrap=None):
+        self.bootstrap = bootstrap
+        self.process = Process(kafka_jars.java("client", ["Driver"], heap="384m"), log_path, namespace, stdin=True)
+
+    def ready(self):
+        self.process.wait_for_line("^driver ready$", 30)
+        return self
+
+    def tell(self, verb, name, words=()):
+        self.process.stdin.write("\t".join([verb, name, *words]).encode() + b"\n")
+        self.process.stdin.flush()
+
+    def start(self, verb, bootstrap=None, lab=None, **properties):
+        """Starts `verb`. Properties are the client's, with `_` for `.`; `lab` holds the driver's own."""
+        name = f"{verb}{next(_names)}"
+        words = [f"bootstrap.servers={bootstrap or self.bootstrap}"]
+        words += [f"lab.{key}={value}" for key, value in (lab or {}).items()]
+        words += [f"{key.replace('_', '.')}={value}" for key, value in properties.items()]
+        since = self.process.mark()
+        self.tell(verb, name, words)
+        return Client(self, name, since)
+
+    def do(self, verb, timeout=60, **more):
+        """Starts `verb` and waits until it has ended well."""
+        return self.start(verb, **more).finish(timeout)
+
+    def close(self):
+        self.process.kill()

@@ -1,0 +1,117 @@
+"""Apache Kafka's jars, fetched once by Maven into `.cache/kafka/<version>` of the checkout, the driver compiled
+against them, and class data archives that halve a JVM's start.
+
+KFERRY_KAFKA_VERSION chooses another version than the one tested by default.
+"""
+
+import fcntl
+import hashlib
+import os
+import pathlib
+import shutil
+import subprocess
+
+VERSION = os.environ.get("KFERRY_KAFKA_VERSION", "4.4.0")
+CHECKOUT = pathlib.Path(__file__).resolve().parents[3]
+CACHE = CHECKOUT / ".cache" / "kafka" / VERSION
+JAVA_SOURCES = pathlib.Path(__file__).parent / "java"
+
+# For a machine with few cores: C1 only, no parallel collector.
+FAST_JVM = ["-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData", "-Xshare:auto"]
+
+_POM = """<project xmlns="http://maven.apache.org/POM/4.0.0">
+  <modelVersion>4.0.0</modelVersion>
+  <groupId>kferry</groupId><artifactId>lab</artifactId><version>1</version>
+  <dependencies>
+    <dependency><groupId>org.apache.kafka</groupId><artifactId>kafka_2.13</artifactId><version>{kafka}</version></dependency>
+    <dependency><groupId>org.apache.kafka</groupId><artifactId>kafka-tools</artifactId><version>{kafka}</version></dependency>
+    <dependency><groupId>org.apache.logging.log4j</groupId><artifactId>log4j-slf4j-impl</artifactId><version>2.24.3</version></dependency>
+    <dependency><groupId>org.apache.logging.log4j</groupId><artifactId>log4j-core</artifactId><version>2.24.3</version></dependency>
+  </dependencies>
+</project>
+"""
+
+
+def _run(command, **more):
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False, **more)
+    if done.returncode != 0:
+        raise RuntimeError(f"{' '.join(map(str, command))} failed with {done.returncode}:\n{done.stdout[-4000:]}")
+
+
+def _fetch_jars():
+    jars = CACHE / "jars"
+    if jars.is_dir():
+        return
+    fresh = CACHE / "jars.fresh"
+    shutil.rmtree(fresh, ignore_errors=True)
+    pom = CACHE / "pom.xml"
+    pom.write_text(_POM.format(kafka=VERSION), encoding="utf-8")
+    _run(
+        ["mvn", "-q", "-B", "-f", pom, "dependency:copy-dependencies", "-DincludeScope=runtime"]
+        + [f"-DoutputDirectory={fresh}"]
+    )
+    fresh.rename(jars)
+
+
+def _classpath(kind):
+    # Brokers do without the driver, so that their archive outlives a change to it.
+    jars = sorted((CACHE / "jars").glob("*.jar"))
+    return ":".join(str(path) for path in ([CACHE / "driver.jar"] if kind == "client" else []) + jars)
+
+
+def _compile_driver():
+    sources = sorted(JAVA_SOURCES.glob("*.java"))
+    digest = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()
+    stamp = CACHE / "driver.sha256"
+    if stamp.exists() and stamp.read_text() == digest:
+        return
+    classes = CACHE / "driver-classes"
+    shutil.rmtree(classes, ignore_errors=True)
+    _run(["javac", "-nowarn", "-d", classes, "-cp", _classpath("broker"), *sources])
+    _run(["jar", "--create", "--file", CACHE / "driver.jar", "-C", classes, "."])
+    archive_path("client").unlink(missing_ok=True)
+    stamp.write_text(digest)
+
+
+def archive_path(kind):
+    """The class data archive of the JVMs of a kind: `broker`, `client`."""
+    return CACHE / f"{kind}.jsa"
+
+
+def prepare():
+    """Fetches and compiles what is missing. Runs of the tests at the same time wait for each other."""
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with open(CACHE / "lock", "w", encoding="ascii") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        _fetch_jars()
+        _compile_driver()
+        if not archive_path("client").exists():
+            _archive("client", ["Warm"], timeout=60)
+
+
+def _archive(kind, arguments, timeout):
+    fresh = archive_path(kind).with_suffix(".fresh")
+    _run(
+        java(kind, arguments, heap="256m", more=[f"-XX:ArchiveClassesAtExit={fresh}"], archived=False),
+        timeout=timeout,
+        cwd=CACHE,
+    )
+    fresh.rename(archive_path(kind))
+
+
+def java(kind, arguments, heap="256m", more=(), log_level="WARN", archived=True):
+    """The command that runs a class of Kafka or of the driver."""
+    archive = archive_path(kind)
+    shared = [f"-XX:SharedArchiveFile={archive}", "-Xlog:cds=off", "-Xlog:cds+dynamic=off"]
+    return [
+        "java",
+        *FAST_JVM,
+        f"-Xmx{heap}",
+        *(shared if archived and archive.exists() else []),
+        f"-Dlog4j2.configurationFile={JAVA_SOURCES / 'log4j2.properties'}",
+        f"-Dlab.log.level={log_level}",
+        *more,
+        "-cp",
+        _classpath(kind),
+        *map(str, arguments),
+    ]
