@@ -6,6 +6,7 @@
 #include <toml++/toml.h>
 
 #include <algorithm>
+#include <map>
 
 #include "config/words.h"
 
@@ -57,12 +58,9 @@ class Reader {
       }
     }
     // toml++ gives keys by name; operators read by line.
-    const auto by_line = [](const auto& a, const auto& b) { return line_of(a.where) < line_of(b.where); };
-    std::stable_sort(draft_.clusters.begin(), draft_.clusters.end(), by_line);
-    for (DraftCluster& cluster : draft_.clusters) {
-      std::stable_sort(cluster.listeners.begin(), cluster.listeners.end(), by_line);
-    }
-    std::stable_sort(report_.problems.begin(), report_.problems.end(), by_line);
+    sort_by_line(draft_.clusters);
+    for (DraftCluster& cluster : draft_.clusters) sort_by_line(cluster.listeners);
+    sort_by_line(report_.problems);
   }
 
  private:
@@ -70,6 +68,18 @@ class Reader {
     const auto colon = where.rfind(':');
     return colon == std::string::npos ? 0
                                       : parse_integer(std::string_view(where).substr(colon + 1)).value_or(0);
+  }
+
+  // Stable. Not std::stable_sort: libstdc++ 12's uses what clang calls deprecated.
+  template <typename Placed>
+  static void sort_by_line(std::vector<Placed>& placed) {
+    std::multimap<long, Placed> sorted;
+    for (Placed& each : placed) {
+      const long line = line_of(each.where);
+      sorted.emplace(line, std::move(each));
+    }
+    placed.clear();
+    for (auto& [line, each] : sorted) placed.push_back(std::move(each));
   }
 
   std::string place(const toml::source_region& region) const {

@@ -1,0 +1,77 @@
+// Fuzzes the loader: the input's first octet says how many lines are variables, the rest is TOML.
+// It must neither crash nor show the secret that every run carries, whatever stands around it. Without
+// libFuzzer the same file replays the corpus files named on its command line.
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <fstream>
+#include <iterator>
+#include <string>
+
+#include "config/load.h"
+
+using namespace kferry::config;
+
+namespace {
+
+constexpr std::string_view secret = "zQ9-fuzz-secret";
+
+void require_no_secret(const std::vector<Problem>& problems) {
+  for (const Problem& problem : problems) {
+    if (to_string(problem).find(secret) != std::string::npos) std::abort();
+    if (problem.what.empty() || problem.where.empty()) std::abort();
+  }
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* octets, std::size_t size);
+int LLVMFuzzerTestOneInput(const std::uint8_t* octets, std::size_t size) {
+  if (size == 0) return 0;
+  std::string_view text(reinterpret_cast<const char*>(octets) + 1, size - 1);
+  // An input that names the secret in a plain key would be told of it rightly.
+  if (text.find(secret) != std::string_view::npos) return 0;
+  Sources sources;
+  for (int lines = octets[0] % 16; lines > 0 && !text.empty(); --lines) {
+    const std::string_view line = text.substr(0, text.find('\n'));
+    text.remove_prefix(std::min(text.size(), line.size() + 1));
+    const auto equals = line.find('=');
+    if (equals == std::string_view::npos) continue;
+    sources.environment.emplace(line.substr(0, equals), line.substr(equals + 1));
+  }
+  sources.environment["KAFKA_SASL_JAAS_CONFIG_FILE"] = "/secret";
+  sources.environment["GATEWAY_SSL_KEY_PASSWORD"] = secret;
+  sources.environment["GATEWAY_LICENSE_KEY"] = secret;
+  sources.read_file = [&](const std::string& path) -> std::expected<std::string, std::string> {
+    if (path == "/secret") return std::string(secret);
+    return std::unexpected(std::string("none"));
+  };
+  sources.toml = Toml{"fuzz.toml", std::string(text)};
+  const Loaded loaded = load(sources);
+  require_no_secret(loaded.problems);
+  require_no_secret(loaded.warnings);
+  if (loaded.ok()) {
+    if (loaded.config.clusters.empty()) std::abort();
+    for (const Cluster& cluster : loaded.config.clusters) {
+      if (cluster.listeners.empty() || cluster.upstream.bootstrap_servers.empty()) std::abort();
+      for (const Listener& listener : cluster.listeners) {
+        if (listener.ports.empty() || listener.advertised_host.empty()) std::abort();
+      }
+    }
+  }
+  return 0;
+}
+
+#ifndef KFERRY_LIBFUZZER
+int main(int count, char** names) {
+  if (count < 2) return 1;
+  for (int i = 1; i < count; ++i) {
+    std::ifstream file(names[i], std::ios::binary);
+    if (!file) return 1;
+    const std::string text{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+    LLVMFuzzerTestOneInput(reinterpret_cast<const std::uint8_t*>(text.data()), text.size());
+  }
+  return 0;
+}
+#endif
