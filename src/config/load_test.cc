@@ -373,6 +373,18 @@ TEST_CASE("a syntax error is reported alone, with its line") {
   CHECK(loaded.problems[0].what.starts_with("TOML syntax error: "));
 }
 
+TEST_CASE("a key that begins with '=' is a syntax error, not toml++'s assertion") {
+  const Loaded loaded = load_text("[= \"x\"\n");
+  REQUIRE(loaded.problems.size() == 1);
+  CHECK(loaded.problems[0].where.starts_with("k.toml:1:"));
+}
+
+TEST_CASE("a control character is a syntax error with its line") {
+  const Loaded loaded = load_text("\n[\x01operations]\n");
+  REQUIRE(loaded.problems.size() == 1);
+  CHECK(loaded.problems[0].where == "k.toml:2");
+}
+
 TEST_CASE("unknown keys name the nearest known one, each with its line") {
   const Loaded loaded =
       load_text(toml_plain + "port = 1\ntls = { certifcate = \"x\" }\n[limit]\n[engine]\nworker = 1\n");
