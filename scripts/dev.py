@@ -1,0 +1,195 @@
+"""Builds, tests, demonstrates and measures kferry. Installs what each command needs.
+
+  ./dev build            the release binary with g++
+  ./dev test             every behaviour once: at most 25 minutes on two cores
+  ./dev test --all       full matrices, a million steps of simulation, TSan of everything, fuzzing, two Kafkas
+  ./dev test --only STEP one step (more than one: repeat it); --list names them
+  ./dev demo             three acts: direct, through a plain proxy, through kferry
+      --kafka            with three real Apache Kafka brokers instead of librdkafka's mock cluster
+      --keep             leave it up, and print a line to try
+  ./dev bench            beside HAProxy and direct, about five minutes; options go to bench/bench.py
+  ./dev format           formats every C++ file
+  ./dev tidy             clang-tidy over src/
+  ./dev help             this
+
+Logs of everything are kept in build/logs.
+"""
+
+import argparse
+import os
+import signal
+import sys
+
+import builds
+import packages
+import steps
+from counts import Counts
+from progress import CHECKOUT, LOGS, Failure, Progress, logged, say, show_tail
+
+PYTHON = steps.PYTHON
+
+
+def prepare(progress, names):
+    """One step of its own when packages are missing, nothing when they are there."""
+    wanted = packages.missing(names)
+    if not wanted:
+        return
+    progress.total += 1
+    progress.begin(f"install {len(wanted)} packages")
+    progress.end(packages.install(names))
+
+
+def build_release(progress):
+    prepare(progress, packages.BUILD)
+    progress.begin("build, g++ release")
+    builds.compile_tree(builds.RELEASE)
+    progress.end(f"{builds.RELEASE.kferry.relative_to(CHECKOUT)} is ready")
+
+
+def build(_words):
+    build_release(Progress(1))
+
+
+def parse_test_words(words):
+    parser = argparse.ArgumentParser(prog="./dev test")
+    parser.add_argument("--all", action="store_true")
+    parser.add_argument("--only", action="append", metavar="STEP", choices=[step.name for step in steps.STEPS])
+    parser.add_argument("--list", action="store_true")
+    return parser.parse_args(words)
+
+
+def test(words):
+    options = parse_test_words(words)
+    if options.list:
+        for step in steps.STEPS:
+            say(f"{step.name:14} {step.title}{' (--all)' if step.only_in_all else ''}")
+        return 0
+    chosen = [step for step in steps.STEPS
+              if (step.name in options.only if options.only else options.all or not step.only_in_all)]
+    present = [step for step in chosen if (CHECKOUT / step.needs).exists()]
+    for log in LOGS.glob("*.log"):
+        log.unlink()
+    progress = Progress(len(chosen))
+    total, failed = Counts(), []
+    try:
+        prepare(progress, [name for step in present for name in step.packages])
+    except Failure as failure:
+        report(failure)
+        total, failed = total + Counts(failed=1), ["install"]
+        chosen = []
+    for step in chosen:
+        progress.begin(f"{step.name}: {step.title}")
+        if step not in present:
+            total += Counts(skipped=1)
+            progress.end(f"skipped: {step.needs} is not in the tree yet")
+            continue
+        result = run_step(step, options.all)
+        total += result
+        if result.failed:
+            failed.append(step.name)
+        progress.end(str(result))
+    if failed:
+        say(f"failed: {', '.join(failed)}")
+    say(str(total))
+    return 1 if total.failed or not total.passed else 0
+
+
+def run_step(step, everything):
+    before = {log: log.stat().st_size for log in LOGS.glob("*.log")}
+    try:
+        result = step.run(everything)
+    except Failure as failure:
+        report(failure)
+        return Counts(failed=1)
+    if result.passed + result.failed + result.skipped == 0:
+        say("    not one test ran")
+        return Counts(failed=1)
+    if result.failed:
+        for log in sorted(LOGS.glob("*.log")):
+            if log.stat().st_size != before.get(log):
+                show_tail(log)
+    return result
+
+
+def report(failure):
+    say(f"    {failure}")
+    show_tail(failure.log)
+
+
+def demo(words):
+    known = {"--kafka", "--keep"}
+    if set(words) - known:
+        raise Failure(f"./dev demo knows {' and '.join(sorted(known))}")
+    progress = Progress(1)
+    more = packages.end_to_end() if "--kafka" in words else []
+    prepare(progress, [*packages.BUILD, *packages.DEMO, *more])
+    build_release(progress)
+    command = [PYTHON, "-B", "demo/demo.py", "--kferry", str(builds.RELEASE.kferry), *words]
+    if os.geteuid() != 0:
+        command = ["sudo", "-n", *command]  # network namespaces
+    os.execvp(command[0], command)
+
+
+def bench(words):
+    progress = Progress(1)
+    prepare(progress, [*packages.BUILD, *packages.BENCH])
+    progress.begin("build, g++ release with the benchmarks")
+    builds.compile_tree(builds.BENCH)
+    progress.end("built")
+    command = [PYTHON, "-B", "bench/bench.py", "--build", str(builds.BENCH.path), *words]
+    os.execvp(command[0], command)
+
+
+def format_files(_words):
+    prepare(Progress(0), packages.FORMAT)
+    files = steps.cpp_files()
+    logged("format", ["clang-format-19", "-i", *files])
+    say(f"{len(files)} files formatted")
+
+
+def tidy(words):
+    progress = Progress(1)
+    prepare(progress, [*packages.BUILD, *packages.SANITIZERS, *packages.TIDY])
+    progress.begin("clang-tidy-19 over src/")
+    builds.set_up(builds.ASAN)
+    sources = [str(path) for path in steps.cpp_files()
+               if path.suffix == ".cc" and (CHECKOUT / "src") in path.parents
+               and (not words or any(word in str(path) for word in words))]
+    logged("tidy", ["xargs", "-a", write_list(sources), "-P", str(os.cpu_count()), "-n", "4", "clang-tidy-19",
+                    "--quiet", "-p", builds.ASAN.path], timeout_s=3600)
+    progress.end(f"{len(sources)} files, nothing found")
+
+
+def write_list(sources):
+    listing = LOGS / "tidy-files.txt"
+    listing.parent.mkdir(parents=True, exist_ok=True)
+    listing.write_text("".join(f"{source}\n" for source in sources))
+    return listing
+
+
+def show_help(_words):
+    say(__doc__.strip())
+
+
+COMMANDS = {"build": build, "test": test, "demo": demo, "bench": bench, "format": format_files, "tidy": tidy,
+            "help": show_help, "--help": show_help, "-h": show_help}
+
+
+def main():
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    os.chdir(CHECKOUT)
+    verb, *words = sys.argv[1:] or ["help"]
+    if verb not in COMMANDS:
+        print(f"dev: no command {verb!r}; ./dev help lists them", file=sys.stderr)
+        return 1
+    try:
+        return COMMANDS[verb](words) or 0
+    except Failure as failure:
+        report(failure)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,58 @@
+"""The Debian packages that each part of the work needs: the one place where they are listed."""
+
+import os
+import shutil
+import subprocess
+
+from progress import CHECKOUT, Failure, logged
+
+BUILD = ["g++", "meson", "ninja-build", "pkg-config", "ccache", "liburing-dev", "libc-ares-dev", "libwolfssl-dev",
+         "libtomlplusplus-dev", "libcli11-dev", "doctest-dev"]
+FORMAT = ["clang-format-19", "git"]
+TIDY = ["clang-19", "clang-tidy-19"]
+SANITIZERS = ["clang-19", "libclang-rt-19-dev", "llvm-19"]
+PYTEST = ["python3-pytest"]
+BENCH = ["libbenchmark-dev", "haproxy"]
+DEMO = ["librdkafka-dev", "kcat", "haproxy", "iproute2", "strace", "util-linux", "procps"]
+VECTORS = ["openjdk-17-jdk-headless", "maven"]
+COMMAND_LINE = ["man-db", "zsh", "fish"]
+
+
+def end_to_end():
+    """The laboratory keeps its own list beside its tests."""
+    listing = CHECKOUT / "tests/e2e/packages.txt"
+    if not listing.exists():
+        return []
+    lines = (line.split("#")[0].strip() for line in listing.read_text().splitlines())
+    return [line for line in lines if line] + ["strace"]
+
+
+def missing(names):
+    """Those of `names` that dpkg does not have installed, in order, each once."""
+    names = list(dict.fromkeys(names))
+    shown = subprocess.run(["dpkg-query", "-W", "-f", "${Package} ${Provides} ${db:Status-Status}\n", *names],
+                           stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=False)
+    installed = {line.split()[0] for line in shown.stdout.splitlines() if line.endswith(" installed")}
+    return [name for name in names if name not in installed]
+
+
+def install(names):
+    """Installs what is missing. Returns what it did, in words."""
+    wanted = missing(names)
+    if not wanted:
+        return "nothing to install"
+    as_root = []
+    if os.geteuid() != 0:
+        if not shutil.which("sudo"):
+            raise Failure(f"missing: {' '.join(wanted)}. Run as root, install sudo, or install them by hand")
+        as_root = ["sudo", "-n", "env", "DEBIAN_FRONTEND=noninteractive"]
+    command = [*as_root, "apt-get", "-q", "-y", "-o", "DPkg::Lock::Timeout=300"]
+    # A JDK's post-install script needs this folder, which minimal images leave out.
+    if any("openjdk" in name for name in wanted):
+        make_folder = [*as_root, "mkdir", "-p", "/usr/share/man/man1"]
+        logged("packages", make_folder)
+    environment = {"DEBIAN_FRONTEND": "noninteractive"}
+    logged("packages", [*command, "update"], environment=environment, timeout_s=600)
+    logged("packages", [*command, "install", "--no-install-recommends", *wanted], environment=environment,
+           timeout_s=1800)
+    return f"installed {' '.join(wanted)}"

@@ -1,0 +1,204 @@
+"""The steps of `./dev test`, quick checks first. A step is a function that returns Counts; a Failure counts as one
+failed test. A step whose part of the tree does not exist is shown and counted as skipped, never as passed."""
+
+import os
+import re
+import time
+from dataclasses import dataclass
+from typing import Callable
+
+import builds
+import counts
+import packages
+from counts import Counts
+from progress import BUILD, CHECKOUT, LOGS, Failure, logged
+
+PYTHON = "/usr/bin/python3"
+PYTEST = [PYTHON, "-B", "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+FUZZ_SECONDS = 300
+# What concurrency there is between threads: the hand-over of connections, ring messages, the resolver's thread.
+ACROSS_THREADS = re.compile(r"hand.?off|hand.?over|message|^ring|^net$|^worker|^proxy$|^topology$")
+
+
+@dataclass(frozen=True)
+class Step:
+    name: str
+    title: str
+    run: Callable[[bool], Counts]  # told whether this is --all
+    needs: str = "meson.build"  # what must be in the tree
+    packages: tuple = ()
+    only_in_all: bool = False
+
+
+def cpp_files():
+    _, listed = logged("format", ["git", "-c", f"safe.directory={CHECKOUT}", "ls-files", "*.cc", "*.h"])
+    return [CHECKOUT / line for line in listed.split() if (CHECKOUT / line).exists()]
+
+
+def layers(_everything):
+    status, output = logged("layers", [PYTHON, "-B", "tests/layers_test.py"], timeout_s=900, may_fail=True)
+    found = re.search(r"^(\d+) passed, (\d+) failed", output, re.MULTILINE)
+    if not found:
+        raise Failure("layers_test.py printed no count", LOGS / "layers.log")
+    return Counts(int(found[1]), max(int(found[2]), int(status != 0)))
+
+
+def formatting(_everything):
+    files = cpp_files()
+    if not files:
+        raise Failure("no C++ file found: is this a git checkout?")
+    status, output = logged("format", ["clang-format-19", "--dry-run", "-Werror", *files], may_fail=True)
+    wrong = len(set(re.findall(r"^(\S+?):\d+:\d+: error:", output, re.MULTILINE)))
+    if status != 0 and not wrong:
+        raise Failure("clang-format-19 failed", LOGS / "format.log")
+    return Counts(len(files) - wrong, wrong)
+
+
+def build(tree):
+    def run(_everything):
+        builds.compile_tree(tree)
+        return Counts(passed=1)
+    return run
+
+
+def unit(tree):
+    def run(_everything):
+        built(tree)
+        return builds.run_meson_tests(tree, multiplier=1 if tree is builds.RELEASE else 3)
+    return run
+
+
+def built(tree):
+    if not tree.kferry.exists():
+        raise Failure(f"build/{tree.name} has no kferry: its build failed, or run the step build-{tree.name} first")
+    return tree.kferry
+
+
+def vectors(everything):
+    tier = ["--all"] if everything else []
+    _, output = logged("vectors", [CHECKOUT / "tests/vectors/generate.py", *tier], timeout_s=1800)
+    paths = [line for line in output.splitlines() if line.endswith(".txt") and not line.startswith("vectors:")]
+    result = Counts()
+    for tree in (builds.RELEASE, builds.ASAN):
+        program = tree.path / "tests/vectors/vectors_test"
+        if not program.exists():
+            raise Failure(f"{program.relative_to(CHECKOUT)} was not built")
+        neutralised = BUILD / f"neutralised-{tree.name}.txt"
+        status, output = logged("vectors", [program, paths[-1], "--neutralised", neutralised],
+                                environment=builds.SANITIZER_OPTIONS, timeout_s=1800, may_fail=True)
+        one = counts.of_doctest(output) or Counts(failed=1)
+        result += one if status == 0 or one.failed else one + Counts(failed=1)
+        if status == 0:
+            logged("vectors", [CHECKOUT / "tests/vectors/generate.py", *tier, "--verify", neutralised], timeout_s=1800)
+            result += Counts(passed=1)
+    return result
+
+
+def across_threads(everything):
+    builds.set_up(builds.TSAN)
+    chosen = [(name, program) for name, program in builds.tests_of(builds.TSAN)
+              if everything or ACROSS_THREADS.search(name)]
+    programs = [program for _, program in chosen if program.startswith(str(BUILD))]
+    if not chosen:
+        raise Failure("no meson test has a name that tells of threads")
+    builds.compile_tree(builds.TSAN, () if everything else [p.removeprefix(f"{builds.TSAN.path}/") for p in programs])
+    return builds.run_meson_tests(builds.TSAN, [name for name, _ in chosen], multiplier=5)
+
+
+def pytest(log, arguments, tree=builds.RELEASE, timeout_s=900, environment=None):
+    status, output = logged(log, [*PYTEST, *arguments], timeout_s=timeout_s, may_fail=True,
+                            environment={"KFERRY": str(built(tree)), **builds.SANITIZER_OPTIONS, **(environment or {})})
+    return counts.of_pytest(output, status)
+
+
+def end_to_end(everything):
+    return pytest("e2e", ["tests/e2e"] if everything else ["tests/e2e", "-m", "quick"],
+                  timeout_s=7200 if everything else 1200)
+
+
+def older_kafka(_everything):
+    return pytest("e2e-older", ["tests/e2e", "-m", "quick"], environment={"KFERRY_KAFKA_VERSION": "4.3.0"},
+                  timeout_s=3600)
+
+
+def command_line(_everything):
+    return pytest("cli", ["tests/cli"])
+
+
+def long_simulation(_everything):
+    program = builds.ASAN.path / "tests/simulation/simulation_test"
+    status, output = logged("simulation", [program], timeout_s=7200, may_fail=True,
+                            environment={**builds.SANITIZER_OPTIONS, "KFERRY_SIMULATION_STEPS": "1000000",
+                                         "KFERRY_SIMULATION_SEED": str(int(time.time()))})
+    one = counts.of_doctest(output) or Counts(failed=1)
+    return one if status == 0 or one.failed else one + Counts(failed=1)
+
+
+def fuzzing(_everything):
+    seconds = int(os.environ.get("KFERRY_FUZZ_SECONDS", FUZZ_SECONDS))
+    builds.compile_tree(builds.FUZZ)
+    targets = sorted(path for path in builds.FUZZ.path.rglob("*_fuzz") if path.is_file())
+    if not targets:
+        raise Failure("no fuzzer was built")
+    result = Counts()
+    for target in targets:
+        found = BUILD / "fuzz-findings" / target.name
+        found.mkdir(parents=True, exist_ok=True)
+        relative = target.relative_to(builds.FUZZ.path)
+        corpus = [path for path in (CHECKOUT / relative.parent / "corpus", ) if path.is_dir()]
+        status, _ = logged("fuzz", [target, f"-max_total_time={seconds}", "-rss_limit_mb=3000", "-print_final_stats=1",
+                                    f"-artifact_prefix={found}/crash-", found, *corpus],
+                           timeout_s=seconds + 300, may_fail=True, environment=builds.SANITIZER_OPTIONS)
+        result += Counts(int(status == 0), int(status != 0))
+    return result
+
+
+def bench_smoke(_everything):
+    builds.compile_tree(builds.BENCH)
+    _, output = logged("bench", [CHECKOUT / "bench/bench.py", "--build", builds.BENCH.path, "--quick"], timeout_s=600)
+    if not re.search(r"^marks: \d+ met", output, re.MULTILINE):
+        raise Failure("the benchmark printed no marks", LOGS / "bench.log")
+    return Counts(passed=1)
+
+
+def demo(*words):
+    def run(_everything):
+        builds.compile_tree(builds.RELEASE)
+        _, output = logged("demo", [PYTHON, "-B", "demo/demo.py", "--kferry", built(builds.RELEASE), *words],
+                           timeout_s=600)
+        acts = re.findall(r"^act (\d) done\b", output, re.MULTILINE)
+        if acts != ["1", "2", "3"]:
+            raise Failure(f"the demo did not end all three acts but {acts}", LOGS / "demo.log")
+        return Counts(passed=3)
+    return run
+
+
+STEPS = [
+    Step("layers", "includes follow the layers' arrows, headers compile alone", layers, "tests/layers_test.py",
+         tuple(packages.BUILD)),
+    Step("format", "every file is as clang-format-19 has it", formatting, packages=tuple(packages.FORMAT)),
+    Step("build-release", "build, g++ release", build(builds.RELEASE), packages=tuple(packages.BUILD)),
+    Step("build-asan", "build, clang 19 with ASan and UBSan", build(builds.ASAN),
+         packages=tuple(packages.BUILD + packages.SANITIZERS)),
+    Step("unit-release", "unit tests, corpora and simulation, g++ release", unit(builds.RELEASE),
+         packages=tuple(packages.BUILD)),
+    Step("unit-asan", "unit tests, corpora and simulation, ASan and UBSan", unit(builds.ASAN),
+         packages=tuple(packages.BUILD + packages.SANITIZERS)),
+    Step("vectors", "frames made and judged by Kafka's own classes", vectors, "src/kafka/response_walker.cc",
+         tuple(packages.VECTORS)),
+    Step("tsan", "what crosses threads, under TSan", across_threads,
+         packages=tuple(packages.BUILD + packages.SANITIZERS)),
+    Step("cli", "the command line from outside", command_line, "tests/cli",
+         tuple(packages.PYTEST + packages.COMMAND_LINE)),
+    Step("demo", "the demo's three acts", demo(), "src/cli/run.cc", tuple(packages.BUILD + packages.DEMO)),
+    Step("e2e", "real Kafka through kferry", end_to_end, "src/cli/run.cc", tuple(packages.end_to_end())),
+    Step("bench", "benchmark, a smoke test", bench_smoke, "src/cli/run.cc", tuple(packages.BUILD + packages.BENCH)),
+    Step("simulation", "simulation of a million steps, ASan and UBSan", long_simulation, "tests/simulation",
+         only_in_all=True),
+    Step("fuzz", "fuzzing, five minutes a target", fuzzing, only_in_all=True,
+         packages=tuple(packages.BUILD + packages.SANITIZERS)),
+    Step("demo-kafka", "the demo on Apache Kafka", demo("--kafka"), "src/cli/run.cc",
+         tuple(packages.BUILD + packages.DEMO + packages.end_to_end()), only_in_all=True),
+    Step("e2e-older", "an older Kafka through kferry", older_kafka, "src/cli/run.cc", tuple(packages.end_to_end()),
+         only_in_all=True),
+]
