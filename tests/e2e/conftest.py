@@ -13,6 +13,14 @@ from lab.namespaces import Network
 from lab.tools import Tools
 
 
+def pytest_addoption(parser):
+    parser.addoption(
+        "--direct",
+        action="store_true",
+        help="put the clients among the brokers and leave kferry out: tells a fault of the laboratory from one of kferry",
+    )
+
+
 def pytest_configure(config):
     config.addinivalue_line("markers", "quick: shows a behaviour once; together at most six minutes on two cores")
     config.addinivalue_line("markers", "may_dial_elsewhere: dials past kferry are what this test is about")
@@ -73,9 +81,15 @@ def scratch(directory, request):
         shutil.rmtree(path, ignore_errors=True)
 
 
+@pytest.fixture(scope="session")
+def clients_side(request, network):
+    """The namespace that the clients live in."""
+    return network.brokers if request.config.getoption("--direct") else network.clients
+
+
 @pytest.fixture
-def tools(cluster, network, scratch):
-    return Tools(network.clients, scratch)
+def tools(cluster, clients_side, scratch):
+    return Tools(clients_side, scratch)
 
 
 class Dials:
@@ -101,9 +115,22 @@ def dials(dial_watch, request):
         assert not dials.elsewhere(), f"clients dialled past kferry: {dials.elsewhere()}"
 
 
+class NoProxy:
+    """Stands where a kferry would with --direct."""
+
+    def __init__(self, upstream):
+        self._upstream = upstream
+
+    def bootstrap(self, index=0):
+        return self._upstream.split(",")[index]
+
+
 @pytest.fixture
-def start_kferry(network, scratch, dials):
+def start_kferry(request, network, scratch, dials):
     """Starts kferries for one test; each must end well."""
+    if request.config.getoption("--direct"):
+        yield lambda upstream, **_: NoProxy(upstream)
+        return
     binary()
     started = []
 
@@ -131,9 +158,9 @@ def kferry(start_kferry, cluster):
 
 
 @pytest.fixture
-def driver(network, scratch, kferry):
+def driver(clients_side, scratch, kferry):
     """Java clients in the clients' namespace that bootstrap at kferry's first port."""
-    driver = Driver(network.clients, scratch / "driver.log", kferry.bootstrap()).ready()
+    driver = Driver(clients_side, scratch / "driver.log", kferry.bootstrap()).ready()
     yield driver
     driver.close()
 

@@ -119,6 +119,7 @@ final class Driver {
                      new KafkaProducer<>(client, new StringSerializer(), new StringSerializer())) {
             int partitions = producer.partitionsFor(topic(lab)).size();
             say(name, "started");
+            double reauthentications = 0;
             for (long number = 0; number < count && goesOn(name); ++number) {
                 long sent = number;
                 producer.send(new ProducerRecord<>(topic(lab), (int) (number % partitions), null, name + "-" + number),
@@ -127,9 +128,20 @@ final class Driver {
                             else say(name, "lost", sent, problem);
                         });
                 if (interval > 0) Thread.sleep(interval);
+                double now = metric(producer, "successful-reauthentication-total");
+                if (now > reauthentications) say(name, "reauthenticated", (long) now);
+                reauthentications = now;
             }
             producer.flush();
+            say(name, "failed-reauthentications", (long) metric(producer, "failed-reauthentication-total"));
         }
+    }
+
+    // The sum over all connections so far, closed ones included.
+    private static double metric(KafkaProducer<?, ?> producer, String name) {
+        return producer.metrics().entrySet().stream()
+                .filter(entry -> entry.getKey().name().equals(name) && entry.getKey().group().equals("producer-metrics"))
+                .mapToDouble(entry -> (Double) entry.getValue().metricValue()).sum();
     }
 
     private static void report(String name, ConsumerRecord<String, String> record) {

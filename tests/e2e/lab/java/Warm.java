@@ -15,7 +15,7 @@ final class Warm {
         "org.apache.kafka.tools.consumer.ConsoleShareConsumer", "org.apache.kafka.tools.TopicCommand",
         "org.apache.kafka.tools.MetadataQuorumCommand", "org.apache.kafka.tools.ClusterTool",
         "org.apache.kafka.tools.TransactionsCommand", "org.apache.kafka.tools.LogDirsCommand",
-        "org.apache.kafka.tools.BrokerApiVersionsCommand", "kafka.admin.ConfigCommand",
+        "org.apache.kafka.tools.BrokerApiVersionsCommand", "org.apache.kafka.tools.ConfigCommand",
         "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand",
         "org.apache.kafka.tools.reassign.ReassignPartitionsCommand", "kafka.tools.StorageTool",
         "joptsimple.OptionParser", "net.sourceforge.argparse4j.ArgumentParsers", "Driver",
