@@ -6,6 +6,7 @@ namespace kferry {
 [[noreturn]] void assertion_failed(const char* condition, const char* file, int line);
 }
 
-#define KFERRY_ASSERT(condition) \
-  (__builtin_expect(static_cast<bool>(condition), 1) ? static_cast<void>(0) \
-                                                     : ::kferry::assertion_failed(#condition, __FILE__, __LINE__))
+#define KFERRY_ASSERT(condition)                     \
+  (__builtin_expect(static_cast<bool>(condition), 1) \
+       ? static_cast<void>(0)                        \
+       : ::kferry::assertion_failed(#condition, __FILE__, __LINE__))

@@ -15,8 +15,14 @@ enum class ApiKey : std::int16_t {};
 // The version of one API.
 using ApiVersion = std::int16_t;
 
-constexpr std::int32_t number(NodeId id) { return static_cast<std::int32_t>(id); }
-constexpr std::int32_t number(CorrelationId id) { return static_cast<std::int32_t>(id); }
-constexpr std::int16_t number(ApiKey key) { return static_cast<std::int16_t>(key); }
+constexpr std::int32_t number(NodeId id) {
+  return static_cast<std::int32_t>(id);
+}
+constexpr std::int32_t number(CorrelationId id) {
+  return static_cast<std::int32_t>(id);
+}
+constexpr std::int16_t number(ApiKey key) {
+  return static_cast<std::int16_t>(key);
+}
 
 }  // namespace kferry

@@ -7,7 +7,9 @@
 namespace kferry {
 namespace {
 
-const sockaddr_in& v4(const sockaddr_in6& storage) { return reinterpret_cast<const sockaddr_in&>(storage); }
+const sockaddr_in& v4(const sockaddr_in6& storage) {
+  return reinterpret_cast<const sockaddr_in&>(storage);
+}
 
 }  // namespace
 

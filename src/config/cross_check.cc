@@ -1,3 +1,5 @@
+// What only the whole configuration shows to be wrong: two settings that contradict each other, ports taken twice,
+// an upstream that is kferry itself. Adds to the draft's problems; the contract stands in config/validate.h.
 #include <algorithm>
 #include <set>
 

@@ -44,10 +44,10 @@ class RequestJudge {
 class RequestWalker {
  public:
   enum class Stop : std::uint8_t {
-    input,    // everything was consumed: more is needed
-    judge,    // the judge said wait
-    full,     // too many unanswered requests, or a SaslHandshake v0 whose answer is not here: feed again after a
-              // response has been walked and Conversation has room
+    input,  // everything was consumed: more is needed
+    judge,  // the judge said wait
+    full,  // too many unanswered requests, or a SaslHandshake v0 whose answer is not here: feed again after a
+           // response has been walked and Conversation has room
     refused,  // the judge said close
     failed,   // failure() says why
   };

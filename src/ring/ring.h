@@ -69,7 +69,8 @@ class Ring {
   virtual SocketAddress local_address(Socket socket) = 0;
   virtual SocketAddress remote_address(Socket socket) = 0;
   // TCP_NODELAY and keep-alive; errors are ignored (the socket may be dead already, which its next operation says).
-  virtual void set_options(Socket socket, Duration keepalive_idle, Duration keepalive_interval, int keepalive_probes) = 0;
+  virtual void set_options(Socket socket, Duration keepalive_idle, Duration keepalive_interval,
+                           int keepalive_probes) = 0;
   // Sends FIN after what was sent; receiving goes on.
   virtual void shut_write(Socket socket) = 0;
   // Closes. No operation may be outstanding on it. `reset` sends RST and discards what was not sent.
