@@ -76,8 +76,7 @@ def test_sessions_that_authenticate_again_go_on(start_kferry, cluster, outside, 
         assert not producer.events("lost"), f"{mechanism}: {producer.events('lost')[:3]}"
         assert producer.events("failed-reauthentications") == [["0"]]
         sent |= producer.acked()
-    while not sent <= set(consumer.got()):
-        consumer.wait("got", 20, since=consumer.mark())
+    consumer.until_got(sent)
     consumer.stop()
 
 

@@ -33,6 +33,18 @@ class Client:
         pattern = rf"^{re.escape(self.name)} (?:{event})(?: |$)"
         return self._process.wait_for_line(pattern, timeout, self._since if since is None else since, count)
 
+    def until(self, condition, event, timeout=30):
+        """Waits until `condition()` holds, looking again at every further `event`."""
+        while True:
+            mark = self.mark()
+            if condition():
+                return
+            self.wait(event, timeout, since=mark)
+
+    def until_got(self, values, timeout=30):
+        """Waits until a consumer has got all these values; `timeout` is from one record to the next."""
+        self.until(lambda: values <= set(self.got()), "got", timeout)
+
     def finish(self, timeout=30):
         """Waits until it has ended well."""
         match = self.wait("ended|failed", timeout)

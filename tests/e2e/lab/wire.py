@@ -1,0 +1,86 @@
+"""Just enough of Kafka's protocol for raw clients and scripted brokers: old, inflexible versions only."""
+
+import struct
+
+PRODUCE, FETCH, METADATA, FIND_COORDINATOR, SASL_HANDSHAKE, API_VERSIONS, DESCRIBE_LOG_DIRS = 0, 1, 3, 10, 17, 18, 35
+
+
+def string(text):
+    """A nullable string."""
+    return struct.pack("!h", -1) if text is None else struct.pack("!h", len(text.encode())) + text.encode()
+
+
+def frame(payload):
+    return struct.pack("!i", len(payload)) + payload
+
+
+def request(key, version, correlation_id, body=b"", client_id="raw"):
+    return frame(struct.pack("!hhi", key, version, correlation_id) + string(client_id) + body)
+
+
+def response(correlation_id, body):
+    return frame(struct.pack("!i", correlation_id) + body)
+
+
+def api_versions_request(correlation_id):
+    return request(API_VERSIONS, 0, correlation_id)
+
+
+def api_versions_body(ranges):
+    """The v0 answer: {key: (min, max)}."""
+    entries = b"".join(struct.pack("!hhh", key, low, high) for key, (low, high) in ranges.items())
+    return struct.pack("!hi", 0, len(ranges)) + entries
+
+
+def metadata_request(correlation_id, version=2):
+    """For no topic: an empty array from version 1."""
+    return request(METADATA, version, correlation_id, struct.pack("!i", 0))
+
+
+def metadata_body(brokers, cluster_id="fake", controller=1):
+    """The v2 answer without topics: brokers as (id, host, port)."""
+    entries = b"".join(
+        struct.pack("!i", node_id) + string(host) + struct.pack("!i", port) + string(None) for node_id, host, port in brokers
+    )
+    return struct.pack("!i", len(brokers)) + entries + string(cluster_id) + struct.pack("!ii", controller, 0)
+
+
+def parse_metadata(body):
+    """The brokers of a v2 answer, as (id, host, port)."""
+    (count,) = struct.unpack_from("!i", body)
+    at, brokers = 4, []
+    for _ in range(count):
+        node_id, size = struct.unpack_from("!ih", body, at)
+        host = body[at + 6 : at + 6 + size].decode()
+        at += 6 + size
+        port, rack = struct.unpack_from("!ih", body, at)
+        at += 6 + max(rack, 0)
+        brokers.append((node_id, host, port))
+    return brokers
+
+
+def receive_exactly(connection, size):
+    """`size` octets, or None when the other side closed or reset before."""
+    received = b""
+    while len(received) < size:
+        try:
+            piece = connection.recv(size - len(received))
+        except ConnectionError:
+            return None
+        if not piece:
+            return None
+        received += piece
+    return received
+
+
+def receive_frame(connection):
+    """The next frame's payload; None at the end."""
+    size = receive_exactly(connection, 4)
+    return receive_exactly(connection, struct.unpack("!i", size)[0]) if size else None
+
+
+def ask(connection, message):
+    """Sends a request and returns (correlation id, body) of what comes; None at the end."""
+    connection.sendall(message)
+    payload = receive_frame(connection)
+    return (struct.unpack_from("!i", payload)[0], payload[4:]) if payload else None

@@ -1,0 +1,181 @@
+"""Brokers that die, come back and move, and a kferry that is restarted: clients go on, nothing acknowledged is lost."""
+
+import struct
+
+import pytest
+
+from lab import wire
+from lab.kafka import PLAIN_PORT
+from lab.namespaces import broker_address
+
+pytestmark = pytest.mark.quick
+
+
+@pytest.fixture
+def whole_cluster(cluster, outside):
+    """The shared cluster, put back as it was."""
+    yield cluster
+    for broker in cluster.brokers.values():
+        broker.resume()
+        moved = (broker.host, broker.port) != (broker.home, PLAIN_PORT)
+        if moved:
+            broker.kill()
+            broker.move_home()
+        if not broker.process.running():
+            broker.start()
+    outside.do("nodes")
+
+
+@pytest.fixture
+def needs_kferry(request):
+    if request.config.getoption("--direct"):
+        pytest.skip("about kferry alone")
+
+
+class Flow:
+    """A producer and a consumer on one topic, replicated on all brokers; what was acknowledged is found again."""
+
+    def __init__(self, driver, outside, topic, bootstrap=None):
+        self._outside, self._topic = outside, {"topic": topic}
+        outside.do("create-topic", lab={**self._topic, "assignment": "1,2,3/2,3,1/3,1,2"})
+        self.producer = driver.start("producer", bootstrap, self._topic, acks="all", linger_ms=0)
+        self.consumer = driver.start(
+            "consumer", bootstrap, self._topic, group_id=topic, auto_offset_reset="earliest", session_timeout_ms=6000,
+            heartbeat_interval_ms=1000,
+        )  # fmt: skip
+        self.goes_on()
+
+    def goes_on(self, partitions=(0, 1, 2), timeout=60):
+        mark = self.producer.mark()
+        for partition in partitions:
+            self.producer.wait(rf"acked \d+ {partition}", timeout, since=mark, count=10)
+            self.consumer.wait(rf"got \S+ {partition}", timeout, since=mark, count=10)
+
+    def finish(self):
+        self.producer.stop(150)
+        assert not self.producer.events("lost"), self.producer.events("lost")[:3]
+        acked = self.producer.acked()
+        self.consumer.until_got(acked)
+        self.consumer.stop()
+        reader = self._outside.do("read", lab=self._topic)
+        assert acked <= set(reader.got()), f"{len(acked - set(reader.got()))} acknowledged records are gone"
+
+
+def log_dirs(tools, bootstrap, node_id):
+    impatient = tools.properties_file({"default.api.timeout.ms": 5000, "request.timeout.ms": 4000})
+    return tools.try_to_run(
+        "kafka-log-dirs", "--describe", "--bootstrap-server", bootstrap, "--broker-list", node_id,
+        "--command-config", impatient,
+    ).output  # fmt: skip
+
+
+def directories_of_others(cluster, node_id, output):
+    return [str(b.directory) for b in cluster.brokers.values() if b.node_id != node_id and str(b.directory) in output]
+
+
+def test_a_broker_killed_and_back(kferry, driver, outside, tools, whole_cluster):
+    flow = Flow(driver, outside, "killed")
+    assert str(whole_cluster.brokers[2].directory) in log_dirs(tools, kferry.bootstrap(), 2)
+    whole_cluster.brokers[2].kill()
+    # Before the cluster has noticed, and after.
+    for _ in range(2):
+        output = log_dirs(tools, kferry.bootstrap(), 2)
+        assert not directories_of_others(whole_cluster, 2, output), output
+        assert str(whole_cluster.brokers[2].directory) not in output
+    flow.goes_on()
+    whole_cluster.brokers[2].start()
+    outside.do("elect", lab={"topic": "killed"})
+    flow.goes_on()
+    output = log_dirs(tools, kferry.bootstrap(), 2)
+    assert str(whole_cluster.brokers[2].directory) in output, output
+    assert not directories_of_others(whole_cluster, 2, output), output
+    flow.finish()
+
+
+def test_a_stand_in_serves_bootstrap_and_closes_on_a_request_meant_for_one_broker(
+    needs_kferry, kferry, network, whole_cluster
+):
+    port = (kferry.listener.host, kferry.listener.ports[2])  # 2 mod 3
+    with network.clients.connect(port) as connection:
+        assert wire.ask(connection, wire.api_versions_request(1))[0] == 1
+        answer = wire.ask(connection, wire.request(wire.DESCRIBE_LOG_DIRS, 1, 2, struct.pack("!i", -1)))
+        assert str(whole_cluster.brokers[2].directory).encode() in answer[1]
+    whole_cluster.brokers[2].kill()
+    with network.clients.connect(port) as connection:
+        # The connection that finds the broker dead may fail; from then on there is a stand-in.
+        connection.settimeout(10)
+        wire.ask(connection, wire.api_versions_request(1))
+    with network.clients.connect(port) as connection:
+        assert wire.ask(connection, wire.api_versions_request(1))[0] == 1
+        correlation_id, body = wire.ask(connection, wire.metadata_request(2))
+        told = wire.parse_metadata(body)
+        assert correlation_id == 2 and told
+        assert {(host, where) for _, host, where in told} <= set(kferry.listener.addresses()), told
+        assert wire.ask(connection, wire.request(wire.DESCRIBE_LOG_DIRS, 1, 3, struct.pack("!i", -1))) is None
+
+
+@pytest.mark.parametrize("host, port", [(None, 9192), (broker_address(6), None)], ids=["port", "host"])
+def test_a_broker_back_at_another_address(kferry, driver, outside, tools, whole_cluster, host, port):
+    flow = Flow(driver, outside, f"moved-{port or host}")
+    broker = whole_cluster.brokers[2]
+    broker.kill()
+    flow.goes_on()
+    broker.move(host, port)
+    broker.start()
+    outside.do("elect", lab={"topic": f"moved-{port or host}"})
+    flow.goes_on()
+    output = log_dirs(tools, kferry.bootstrap(), 2)
+    assert str(broker.directory) in output, output
+    assert not directories_of_others(whole_cluster, 2, output), output
+    flow.finish()
+
+
+def test_bootstrap_while_the_first_ports_broker_is_down(start_kferry, driver, outside, whole_cluster, request):
+    known = start_kferry(whole_cluster.bootstrap())
+    whole_cluster.brokers[3].kill()  # 3 mod 3: the first port is its
+    unknown = start_kferry(whole_cluster.bootstrap())
+    for name, kferry in (("known", known), ("unknown", unknown)):
+        topic = {"topic": f"first-down-{name}"}
+        outside.do("create-topic", lab={**topic, "assignment": "1,2/2,1"})
+        at = kferry.bootstrap(0)
+        producer = driver.start("producer", at, {**topic, "count": 100}, acks="all").finish(60)
+        assert len(producer.acked()) == 100
+        consumer = driver.start("consumer", at, topic, group_id=topic["topic"], auto_offset_reset="earliest")
+        consumer.wait("got", 60, count=100)
+        assert set(consumer.got()) == producer.acked()
+        consumer.stop()
+    whole_cluster.brokers[3].start()
+    outside.do("reassign", lab={"topic": "first-down-unknown", "partition": 0, "replicas": "3"})
+    for kferry in (known, unknown):
+        producer = driver.start("producer", kferry.bootstrap(0), {"topic": "first-down-unknown", "count": 100}, acks="all")
+        assert len(producer.finish(60).acked()) == 100
+
+
+@pytest.mark.parametrize("ending", ["stop", "kill"])
+def test_kferry_restarted_under_load(needs_kferry, kferry, driver, outside, ending):
+    flow = Flow(driver, outside, f"restarted-{ending}")
+    for _ in range(2):
+        if ending == "stop":
+            kferry.stop(70)
+        else:
+            kferry.kill()
+        kferry.start()
+        flow.goes_on()
+    flow.finish()
+
+
+def test_two_brokers_on_one_port_leave_the_higher_id_out(needs_kferry, start_kferry, driver, outside, cluster, network):
+    kferry = start_kferry(cluster.bootstrap(), count=2)  # 1 and 3 share the second port
+    first = kferry.listener.first
+    topic = {"topic": "two-ports"}
+    outside.do("create-topic", lab={**topic, "assignment": "1,2/2,1"})
+    producer = driver.start("producer", kferry.bootstrap(), {**topic, "count": 500}, acks="all").finish(40)
+    assert len(producer.acked()) == 500
+    reader = driver.start("read", kferry.bootstrap(), topic).finish(40)
+    assert set(reader.got()) == producer.acked()
+    with network.clients.connect(kferry.listener.addresses()[0]) as connection:
+        told = wire.parse_metadata(wire.ask(connection, wire.metadata_request(1))[1])
+    assert sorted(told) == [(1, kferry.listener.host, first + 1), (2, kferry.listener.host, first)]
+    said = kferry.matching(rf"\b{first}-{first + 2}\b")
+    assert len(said) == 1, f"one line names the list that would fit: {kferry.log()}"
+    assert kferry.matching("degraded")

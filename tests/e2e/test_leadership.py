@@ -1,0 +1,77 @@
+"""Leadership moves under running clients that look for new metadata once an hour by themselves.
+
+This is where a translator that misses KIP-951's node endpoints leaks: a client that is told of the new leader in
+the very answer that refuses it dials that leader at once.
+"""
+
+import pytest
+
+pytestmark = pytest.mark.quick
+
+HOUR = 3_600_000
+
+
+def test_producers_consumers_and_share_consumers_follow_the_leader_through_kferry(driver, outside):
+    topic = {"topic": "moving"}
+    outside.do("create-topic", lab={**topic, "assignment": "1/2/3"})
+    outside.do("group-config", lab={"group": "moving-share", "set": "share.auto.offset.reset=earliest"})
+    producers = [
+        driver.start(
+            "producer", lab={**topic, "interval.ms": 5}, acks=acks, linger_ms=0, metadata_max_age_ms=HOUR,
+            enable_idempotence=str(acks == "all").lower(),
+        )
+        for acks in ("all", "1")
+    ]  # fmt: skip
+    consumers = [
+        driver.start(
+            "consumer", lab=topic, group_id=f"moving-{protocol}", group_protocol=protocol,
+            auto_offset_reset="earliest", metadata_max_age_ms=HOUR,
+        )
+        for protocol in ("classic", "consumer")
+    ] + [driver.start("share", lab=topic, group_id="moving-share", metadata_max_age_ms=HOUR)]  # fmt: skip
+    clients = [*producers, *consumers]
+
+    def everyone_gets_on(partition):
+        event = {id(client): rf"acked \d+ {partition}" for client in producers}
+        event |= {id(client): rf"got \S+ {partition}" for client in consumers}
+        marks = [client.mark() for client in clients]
+        for client, mark in zip(clients, marks):
+            client.wait(event[id(client)], 40, since=mark, count=20)
+
+    for partition in range(3):
+        everyone_gets_on(partition)
+    # Each partition to a broker that did not hold it, and on; then back.
+    for partition, replicas in ((0, "2"), (1, "3"), (2, "1"), (0, "3"), (0, "1"), (1, "2"), (2, "3")):
+        outside.do("reassign", lab={**topic, "partition": partition, "replicas": replicas})
+        everyone_gets_on(partition)
+
+    for producer in producers:
+        producer.stop()
+        assert not producer.events("lost")
+    # What one leader alone has acknowledged (acks=1) Kafka itself may lose when it is replaced.
+    for consumer in consumers:
+        consumer.until_got(producers[0].acked())
+        consumer.stop()
+
+
+def test_a_preferred_election_moves_every_partition_at_once(driver, outside, dials, kferry, request):
+    topic = {"topic": "electing"}
+    outside.do("create-topic", lab={**topic, "assignment": "1,2,3/2,3,1/3,1,2"})
+    producer = driver.start("producer", lab=topic, acks="all", linger_ms=0, metadata_max_age_ms=HOUR)
+    consumer = driver.start(
+        "consumer", lab=topic, group_id="electing", auto_offset_reset="earliest", metadata_max_age_ms=HOUR
+    )
+    consumer.wait("got", 20, count=30)
+    # Another order of the same replicas: only the leader changes, at the election.
+    for partition, replicas in ((0, "2,3,1"), (1, "3,1,2"), (2, "1,2,3")):
+        outside.do("reassign", lab={**topic, "partition": partition, "replicas": replicas})
+    mark = producer.mark()
+    for partition in range(3):
+        producer.wait(rf"acked \d+ {partition}", 30, since=mark, count=20)
+        consumer.wait(rf"got \S+ {partition}", 30, since=mark, count=20)
+    producer.stop()
+    assert not producer.events("lost")
+    consumer.until_got(producer.acked())
+    consumer.stop()
+    if not request.config.getoption("--direct"):
+        assert {port for _, port in dials.made()} == set(kferry.listener.ports)
