@@ -1,0 +1,122 @@
+// The bytes of one direction on their way through kferry, without copying them:
+//
+//   received ─▶ [ input │ held │ ready ] ─▶ sent
+//
+//   input: received, not yet judged.   held: judged, may not leave yet.   ready: may leave.
+//
+// Bytes stand in the ring's receive buffers (leased, counted by the BufferPool) or in heap blocks of the
+// rope's own. Nothing moves once it is named in a gather: until sent() or unsend() those segments stay where
+// they are.
+#pragma once
+
+#include <sys/uio.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "net/buffer_pool.h"
+
+namespace kferry::net {
+
+class Rope {
+ public:
+  explicit Rope(BufferPool& pool) : pool_(pool) {}
+  ~Rope() { clear(); }
+  Rope(const Rope&) = delete;
+  Rope& operator=(const Rope&) = delete;
+
+  // Takes over pieces that a receive has delivered.
+  void received(std::span<const ring::Piece> pieces);
+  // Copies bytes to the end of the input, as if received; for bytes that did not come from the ring.
+  void received_copy(std::span<const std::byte> bytes);
+
+  // The first contiguous run of input; empty when there is none. Stays readable until the next unpin().
+  std::span<const std::byte> pin_input();
+  void unpin();
+
+  // Judgement of input, in order (see kafka/output.h). Sizes never exceed what is there.
+  void pass(std::size_t size);  // nothing may be held
+  void hold(std::size_t size);
+  void drop(std::size_t size);
+  void insert(std::span<const std::byte> bytes);
+  void overwrite_held(std::size_t offset, std::span<const std::byte> bytes);
+  void cut_held(std::size_t size);
+  void release_held();
+
+  // Names what is ready, from its start, at most `pieces.size()` runs; returns how many. Valid until
+  // sent/unsend.
+  std::size_t gather(std::span<iovec> pieces);
+  // The first `size` octets of the gather have left; the gather is over.
+  void sent(std::size_t size);
+
+  std::size_t input_size() const { return input_.octets; }
+  std::size_t held_size() const { return held_.octets; }
+  std::size_t ready_size() const { return ready_.octets; }
+  std::size_t size() const { return input_.octets + held_.octets + ready_.octets; }
+  bool empty() const { return size() == 0; }
+  // Receive buffers that this rope keeps from the ring, counting one twice that stands in two places.
+  std::size_t leased() const { return input_.leased + held_.leased + ready_.leased; }
+  std::size_t heap_octets() const { return heap_octets_; }
+
+  // Copies everything that is not named in a gather out of the ring's buffers into right-sized heap blocks,
+  // so that they can serve others.
+  void move_to_heap();
+
+  // Called when walking is over for now. Keeps what waits from pinning buffers it hardly fills (a header that
+  // comes an octet at a time), and a direction from keeping more than `leased_max` buffers.
+  void spare_buffers(std::size_t leased_max);
+
+  // Drops everything. No gather may be under way.
+  void clear();
+
+ private:
+  struct Block {  // followed by `capacity` octets
+    std::uint32_t needed;
+    std::uint32_t capacity;
+    std::byte* octets() { return reinterpret_cast<std::byte*>(this + 1); }
+  };
+  struct Segment {
+    std::byte* bytes;
+    Block* block;  // nullptr: leased buffer `buffer_id`
+    std::uint32_t size;
+    std::uint16_t buffer_id;
+  };
+  // A first-in-first-out queue that holds no memory when empty for long.
+  struct Queue {
+    std::vector<Segment> segments;
+    std::size_t first = 0;
+    std::size_t octets = 0;
+    std::size_t leased = 0;
+
+    bool empty() const { return segments.size() == first; }
+    Segment& front() { return segments[first]; }
+    Segment& back() { return segments.back(); }
+    std::size_t count() const { return segments.size() - first; }
+    void push(const Segment& segment);
+    void pop_front();
+  };
+
+  static constexpr std::size_t kept_segments = 8;
+
+  Block* make_block(std::size_t capacity);
+  void retain(const Segment& segment);
+  void release(const Segment& segment);
+  // Appends, joining with the last segment where both are one run of the same buffer or block.
+  void append(Queue& queue, const Segment& segment);
+  void move(Queue& from, Queue& to, std::size_t size);
+  void discard_front(Queue& queue, std::size_t size);
+  void move_to_heap(Queue& queue, std::size_t skip);
+
+  BufferPool& pool_;
+  Queue input_;
+  Queue held_;
+  Queue ready_;
+  std::size_t heap_octets_ = 0;
+  std::size_t gathered_ = 0;  // segments at the front of ready_ that a gather names
+  Segment pinned_{};
+  bool has_pin_ = false;
+};
+
+}  // namespace kferry::net

@@ -1,0 +1,91 @@
+#include "proxy/engine.h"
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include "base/assert.h"
+#include "proxy/routes.h"
+
+namespace kferry::proxy {
+namespace {
+
+kafka::Policy policy_of(const config::Cluster& cluster, const config::Limits& limits) {
+  kafka::Policy policy;
+  policy.pass_api_keys = cluster.pass_api_keys;
+  policy.unanswered_max = limits.unanswered_requests;
+  policy.request_size_max = limits.request_size_bytes;
+  policy.held_size_max = limits.held_size_bytes;
+  policy.exact_rewrite_size_max = std::min<std::size_t>(policy.exact_rewrite_size_max, policy.held_size_max);
+  return policy;
+}
+
+// One line per listener that cannot give every live broker a port, each time the topology changes.
+void report_clashes(const config::Cluster& cluster, const Snapshot& snapshot, LogSink& log) {
+  for (const config::Listener& listener : cluster.listeners) {
+    Routes routes(listener);
+    routes.refresh(snapshot);
+    std::string what;
+    for (const Clash& clash : routes.clashes()) {
+      what += (what.empty() ? "" : "; ") + std::string("broker ") + std::to_string(number(clash.dropped)) +
+              " falls on port " + std::to_string(clash.local_port) + ", which broker " +
+              std::to_string(number(clash.kept)) + " keeps";
+    }
+    for (const NodeId id : routes.unmapped()) {
+      what += (what.empty() ? "" : "; ") + std::string("broker ") + std::to_string(number(id)) +
+              " is not in the listener's ids";
+    }
+    if (what.empty()) continue;
+    log.write({Severity::error, "port_clash", listener.name,
+               "degraded: listener " + listener.name + " of cluster " + cluster.name + " has " +
+                   std::to_string(listener.ports.size()) + " ports: " + what +
+                   ": these brokers are left out of what clients are told; give the listener " +
+                   routes.list_that_fits(snapshot)});
+  }
+}
+
+}  // namespace
+
+ClusterState::ClusterState(const config::Cluster& cluster, const config::Limits& limits, LogSink& log)
+    : config(cluster), policy(policy_of(cluster, limits)), topology(cluster.name, log) {
+  topology.on_publish([&cluster, &log](const Snapshot& snapshot) { report_clashes(cluster, snapshot, log); });
+}
+
+bool ClusterState::note_hidden(ApiKey key) {
+  const std::scoped_lock lock(noted_mutex_);
+  return hidden_noted_.insert(key).second;
+}
+
+bool ClusterState::note_left_out(NodeId id) {
+  const std::scoped_lock lock(noted_mutex_);
+  return left_out_noted_.insert(id).second;
+}
+
+Engine::Engine(const config::Config& configuration, LogSink& sink) : config(configuration), log(sink) {
+  std::uint32_t listener_index = 0;
+  for (std::uint32_t c = 0; c < config.clusters.size(); ++c) {
+    const config::Cluster& cluster = config.clusters[c];
+    clusters.push_back(std::make_unique<ClusterState>(cluster, config.limits, log));
+    clusters.back()->topology.on_change([this] {
+      for (const auto& worker : workers) worker->ring->wake();
+    });
+    for (std::uint32_t l = 0; l < cluster.listeners.size(); ++l, ++listener_index) {
+      const config::Listener& listener = cluster.listeners[l];
+      for (std::uint32_t p = 0; p < listener.ports.size(); ++p) {
+        const auto address = SocketAddress::parse(listener.bind_address, listener.ports[p].local);
+        KFERRY_ASSERT(address);  // the loader checked the literal
+        ports.push_back(PortEntry{c, l, listener_index, p, *address});
+      }
+    }
+  }
+}
+
+bool Engine::is_own(const SocketAddress& address) const {
+  return std::any_of(ports.begin(), ports.end(), [&](const PortEntry& port) {
+    if (port.address.port() != address.port()) return false;
+    if (port.address.is_wildcard()) return address.is_loopback() || address.is_wildcard();
+    return port.address == address;
+  });
+}
+
+}  // namespace kferry::proxy

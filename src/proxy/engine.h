@@ -1,0 +1,77 @@
+// What all workers of a process share: the configuration, the clusters and their topologies, the ports
+// clients come to. Built once at start and outlives the workers; everything in it is immutable or locks
+// itself.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <vector>
+
+#include "base/log_sink.h"
+#include "base/socket_address.h"
+#include "config/config.h"
+#include "kafka/conversation.h"
+#include "proxy/topology.h"
+#include "ring/ring.h"
+
+namespace kferry::proxy {
+
+// One upstream cluster at run time.
+struct ClusterState {
+  ClusterState(const config::Cluster& cluster, const config::Limits& limits, LogSink& log);
+
+  const config::Cluster& config;
+  const kafka::Policy policy;
+  Topology topology;
+  // Learnt addresses on loopback or link-local are dialled only where a bootstrap server resolved into the
+  // class.
+  std::atomic<bool> bootstrap_on_loopback = false;
+  std::atomic<bool> bootstrap_on_link_local = false;
+  // Raised by a failed dial: discovery runs soon. Cleared by discovery.
+  std::atomic<bool> discovery_wanted = false;
+
+  // True the first time this key is noted as hidden from clients, or this broker as left out.
+  bool note_hidden(ApiKey key);
+  bool note_left_out(NodeId id);
+
+ private:
+  std::mutex noted_mutex_;
+  std::set<ApiKey> hidden_noted_;
+  std::set<NodeId> left_out_noted_;
+};
+
+// One local port of one listener.
+struct PortEntry {
+  std::uint32_t cluster = 0;         // index into Engine::clusters
+  std::uint32_t listener = 0;        // index into ClusterState::config.listeners
+  std::uint32_t listener_index = 0;  // counted over all clusters
+  std::uint32_t port_index = 0;      // index into Listener::ports
+  SocketAddress address;             // to bind
+};
+
+// A worker as the others see it. Lives as long as the engine.
+struct WorkerLink {
+  std::shared_ptr<ring::Mailbox> mailbox;
+  ring::Ring* ring = nullptr;  // for wake() only
+  std::atomic<std::uint32_t> sessions = 0;
+};
+
+struct Engine {
+  // `config` and `log` outlive the engine.
+  Engine(const config::Config& config, LogSink& log);
+
+  // True when dialling `address` would reach one of our own listeners.
+  bool is_own(const SocketAddress& address) const;
+
+  const config::Config& config;
+  LogSink& log;
+  std::vector<std::unique_ptr<ClusterState>> clusters;
+  std::vector<PortEntry> ports;
+  // Filled before the first worker turns; never changed after.
+  std::vector<std::unique_ptr<WorkerLink>> workers;
+};
+
+}  // namespace kferry::proxy

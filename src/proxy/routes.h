@@ -1,0 +1,52 @@
+// Which broker stands behind each port of one listener, and what clients are told, under one snapshot of the
+// topology. A port is a pure function of the configuration and the broker's id (config/ports.h); of several
+// brokers on one port the lowest live id keeps it (a broker missing from the last full list is not live, and
+// serves only an empty port).
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "config/config.h"
+#include "proxy/topology.h"
+
+namespace kferry::proxy {
+
+// Two live brokers that fall on one port.
+struct Clash {
+  NodeId kept{};
+  NodeId dropped{};
+  std::uint16_t local_port = 0;
+};
+
+class Routes {
+ public:
+  // `listener` outlives the routes.
+  explicit Routes(const config::Listener& listener) : listener_(listener), owners_(listener.ports.size()) {}
+
+  void refresh(const Snapshot& snapshot);
+
+  // The broker that this port belongs to; nullopt while none is known.
+  std::optional<NodeId> owner(std::size_t port_index) const { return owners_[port_index]; }
+  // What clients dial for the broker; nullopt: it has no port (clash, unlisted id).
+  std::optional<HostPort> advertised(NodeId id) const;
+
+  const std::vector<Clash>& clashes() const { return clashes_; }
+  // Live brokers that no port can be given to, clashes apart (ids not in the listener's `ids`).
+  const std::vector<NodeId>& unmapped() const { return unmapped_; }
+  // The `ports` list that would give every known live broker a port of its own, for messages.
+  std::string list_that_fits(const Snapshot& snapshot) const;
+
+  const config::Listener& listener() const { return listener_; }
+
+ private:
+  const config::Listener& listener_;
+  std::vector<std::optional<NodeId>> owners_;
+  std::vector<Clash> clashes_;
+  std::vector<NodeId> unmapped_;
+};
+
+}  // namespace kferry::proxy

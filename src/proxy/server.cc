@@ -1,0 +1,130 @@
+#include "proxy/server.h"
+
+#include <sched.h>
+
+#include <future>
+#include <random>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "proxy/engine.h"
+#include "proxy/worker.h"
+#include "ring/uring_ring.h"
+
+namespace kferry::proxy {
+
+std::uint32_t usable_cores() {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  if (sched_getaffinity(0, sizeof set, &set) != 0) return 1;
+  return static_cast<std::uint32_t>(std::max(1, CPU_COUNT(&set)));
+}
+
+namespace {
+
+// What one thread tells the starter, and waits to be told.
+struct Start {
+  bool has_ring = false;                                      // the starter's own note
+  std::promise<std::expected<void, std::string>> ring_ready;  // its ring exists; its link is filled
+  std::promise<std::expected<void, std::string>> listening;   // the first worker only
+  std::promise<void> ended;                                   // its worker is gone, its ring is not
+  std::promise<void> finish;                                  // every worker is gone: the ring may go
+};
+
+}  // namespace
+
+struct Server::Impl {
+  Impl(const config::Config& config, net::Resolver& resolver_, LogSink& log)
+      : engine(config, log), resolver(resolver_) {}
+
+  void run(std::size_t index, Start& start, std::shared_future<bool> all_ready);
+
+  Engine engine;
+  net::Resolver& resolver;
+  std::vector<std::unique_ptr<Start>> starts;
+  std::vector<std::unique_ptr<Worker>> workers;
+  std::vector<std::thread> threads;
+  bool started = false;  // every ring was made, so every worker turns until it is stopped
+};
+
+void Server::Impl::run(std::size_t index, Start& start, std::shared_future<bool> all_ready) {
+  // The ring belongs to this thread: it is made and unmade here.
+  auto ring = ring::UringRing::create(ring::UringOptions{});
+  if (!ring) {
+    start.ring_ready.set_value(std::unexpected(ring.error()));
+    return;
+  }
+  WorkerLink& link = *engine.workers[index];
+  link.mailbox = (*ring)->mailbox();
+  link.ring = ring->get();
+  workers[index] = std::make_unique<Worker>(engine, index, **ring, resolver, std::random_device{}());
+  Worker& worker = *workers[index];
+  start.ring_ready.set_value({});
+  if (all_ready.get()) {
+    if (index == 0) {
+      if (auto error = worker.listen()) {
+        start.listening.set_value(std::unexpected(*error));
+      } else {
+        start.listening.set_value({});
+        worker.discover();
+      }
+    }
+    while (!worker.stopped()) worker.turn();
+  }
+  workers[index].reset();
+  start.ended.set_value();
+  // Others may still wake this ring or have a message on the way: it stays until all have ended.
+  start.finish.get_future().wait();
+}
+
+Server::Server(const config::Config& config, net::Resolver& resolver, LogSink& log)
+    : impl_(std::make_unique<Impl>(config, resolver, log)) {}
+
+Server::~Server() {
+  stop();
+}
+
+std::size_t Server::worker_count() const {
+  return impl_->threads.size();
+}
+
+std::expected<void, std::string> Server::start() {
+  const std::uint32_t asked = impl_->engine.config.engine.workers;
+  const std::size_t count = asked > 0 ? asked : usable_cores();
+  for (std::size_t i = 0; i < count; ++i) {
+    impl_->engine.workers.push_back(std::make_unique<WorkerLink>());
+    impl_->starts.push_back(std::make_unique<Start>());
+    impl_->workers.emplace_back();
+  }
+  std::promise<bool> all_ready;
+  const std::shared_future<bool> ready(all_ready.get_future());
+  for (std::size_t i = 0; i < count; ++i) {
+    impl_->threads.emplace_back([this, i, ready] { impl_->run(i, *impl_->starts[i], ready); });
+  }
+  std::expected<void, std::string> result;
+  for (const auto& start : impl_->starts) {
+    auto made = start->ring_ready.get_future().get();
+    start->has_ring = made.has_value();
+    if (!made && result) result = std::move(made);
+  }
+  impl_->started = result.has_value();
+  all_ready.set_value(impl_->started);
+  if (result) result = impl_->starts.front()->listening.get_future().get();
+  if (!result) stop();
+  return result;
+}
+
+void Server::stop() {
+  if (impl_->threads.empty()) return;
+  // The acceptor first, so that no connection is handed to a worker that has ended.
+  for (std::size_t i = 0; i < impl_->threads.size(); ++i) {
+    if (impl_->started) impl_->workers[i]->stop();
+    if (impl_->starts[i]->has_ring) impl_->starts[i]->ended.get_future().wait();
+  }
+  for (const auto& start : impl_->starts) start->finish.set_value();
+  for (std::thread& thread : impl_->threads) thread.join();
+  impl_->threads.clear();
+}
+
+}  // namespace kferry::proxy

@@ -1,0 +1,39 @@
+// Runs the proxy: one thread, one ring and one worker per core, until it is asked to stop.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <expected>
+#include <memory>
+#include <string>
+
+#include "base/log_sink.h"
+#include "config/config.h"
+#include "net/resolver.h"
+
+namespace kferry::proxy {
+
+class Server {
+ public:
+  // Everything outlives the server.
+  Server(const config::Config& config, net::Resolver& resolver, LogSink& log);
+  ~Server();
+  Server(const Server&) = delete;
+  Server& operator=(const Server&) = delete;
+
+  // Starts the workers and binds every port. The error says what is wrong and what to do. Returns once
+  // clients can connect.
+  std::expected<void, std::string> start();
+  // Ends every session and every thread.
+  void stop();
+  std::size_t worker_count() const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+// The cores this process may run on.
+std::uint32_t usable_cores();
+
+}  // namespace kferry::proxy

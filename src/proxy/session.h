@@ -1,0 +1,188 @@
+// One client connection and the broker connection it is carried over: two ropes, two walkers, one
+// conversation.
+//
+//   accepted ─first plausible header▶ resolving ─▶ connecting ─▶ open ─▶ closing ─last completion▶ gone
+//                                        └── next target ◀──┘
+//
+// The close table (who ends, how, what still queued):
+//   client half-closes at a frame boundary   its requests are delivered, then the broker is half-closed;
+//   answers go on client half-closes inside a frame        the same; the partial frame is delivered as far as
+//   it came client half-closes before the dial       the session ends, nothing goes upstream broker closes at
+//   a frame boundary        answers are delivered, then the client is half-closed; it has
+//                                            half_close_timeout to close
+//   broker closes inside a frame             the client is reset: a cut stream never looks complete
+//   either side is reset                     the other is reset, what is queued is dropped
+//   a walker or the judge refuses            whole answers already queued are delivered, then the client is
+//   closed;
+//                                            where an answer is cut, it is reset
+//   no broker can be dialled                 the client is closed
+//   retired (stand-in replaced, port lost)   reading stops at a frame boundary, answers are awaited
+//   (drain_timeout),
+//                                            then both are closed
+//
+// Lives on its worker's thread in a slot of the worker's; is freed at zero outstanding operations, never
+// before.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/log_sink.h"
+#include "base/socket_address.h"
+#include "kafka/cluster_view.h"
+#include "kafka/conversation.h"
+#include "kafka/request_walker.h"
+#include "kafka/response_walker.h"
+#include "net/rope.h"
+#include "proxy/dial_plan.h"
+#include "proxy/engine.h"
+#include "proxy/rope_output.h"
+#include "ring/ring.h"
+
+namespace kferry::proxy {
+
+class Worker;
+
+class Session final : private kafka::RequestJudge, private kafka::ClusterView {
+ public:
+  // Kinds of operations, in Token::kind.
+  enum class Operation : std::uint16_t {
+    client_receive,
+    client_send,
+    broker_receive,
+    broker_send,
+    connect,
+    deadline,
+    end_
+  };
+
+  // Takes over `client`. Nothing is submitted before start().
+  Session(Worker& worker, std::uint32_t slot, std::uint16_t generation, const PortEntry& port,
+          ring::Socket client, const SocketAddress& client_address);
+  ~Session() override = default;
+
+  void start();
+  void on_completion(Operation operation, const ring::Completion& completion);
+  // The answer to the worker's resolve() on this session's behalf.
+  void on_resolved(std::vector<SocketAddress> addresses, const std::string& error);
+  // Buffers are back after a receive found none.
+  void receive_again(bool from_client);
+  // The topology or the reachability of a broker has changed.
+  void reconsider();
+  // Its sends have been standing since before `since`: gives the ring's buffers back.
+  void give_buffers_back(Instant since);
+  // Ends at once, resetting both sides.
+  void abort();
+
+  bool finished() const { return state_ == State::closing && outstanding_ == 0; }
+  std::uint32_t cluster() const { return port_.cluster; }
+
+ private:
+  enum class State : std::uint8_t { accepted, dialling, open, closing };
+  // What the session's one timer is for.
+  enum class Deadline : std::uint8_t { none, first_byte, connect, deliver, retire, drain, half_close };
+
+  struct Leg {
+    ring::Socket socket = ring::Socket::none;
+    bool receiving = false;
+    bool sending = false;
+    bool unsending = false;  // the send is being cancelled so that its buffers can be given back
+    bool starved = false;    // waits for receive buffers
+    bool ended = false;      // it has sent FIN
+    bool fin_sent = false;   // we have
+    bool reset = false;      // close with RST
+    Instant sending_since{};
+  };
+
+  // While dialling; given back when open.
+  struct Dial {
+    std::vector<DialTarget> targets;
+    std::size_t target = 0;
+    std::vector<SocketAddress> addresses;
+    std::size_t address = 0;
+    bool timed_out = false;
+    std::string tried;
+  };
+
+  // RequestJudge
+  kafka::Judgement judge(const kafka::Request& request) override;
+  // ClusterView
+  bool learn(const kafka::BrokerList& list) override;
+  std::optional<HostPort> advertised(NodeId id) override;
+  void left_out(ApiKey source, NodeId id) override;
+  void hidden_api(ApiKey key) override;
+
+  ring::Token token(Operation operation) const;
+
+  void on_received(Leg& from, net::Rope& rope, const ring::Completion& completion);
+  void on_sent(Leg& to, net::Rope& rope, const ring::Completion& completion);
+  void on_connected(const ring::Completion& completion);
+  void on_deadline();
+
+  void walk_requests();
+  void walk_responses();
+  void pump();
+  void send(Leg& to, net::Rope& rope, Operation operation);
+  void receive(Leg& from, net::Rope& rope, Operation operation);
+  void pass_on_ends();
+  void check_stopped();
+
+  void dial();
+  void next_target();
+  void next_address();
+  void open();
+  // Empty when the address may be dialled, else why not.
+  std::string_view forbidden(const SocketAddress& address) const;
+
+  std::optional<NodeId> owner() const;
+  std::optional<NodeId> proven() const;
+  kafka::Judgement refuse(std::string text);
+  void retire();
+
+  void set_deadline(Deadline purpose, Duration in);
+  void clear_deadline() { deadline_ = Deadline::none; }
+
+  // Ends with a reason, logged once; see the close table.
+  void fail(Severity severity, std::string_view cause, std::string text);
+  void close(bool reset_client, bool reset_broker);
+  void close_sockets();
+
+  Worker& worker_;
+  const PortEntry& port_;
+  const std::uint32_t slot_;
+  const std::uint16_t generation_;
+  State state_ = State::accepted;
+  Deadline deadline_ = Deadline::none;
+  bool timer_armed_ = false;
+  bool connecting_ = false;
+  bool judge_waits_ = false;  // the request walker stands before a frame that may not go yet
+  bool queue_full_ = false;   // walking requests stopped at the limit of unanswered ones
+  bool stopping_ = false;     // no further request goes; ends when everything is answered
+  bool delivering_ = false;   // only what is queued for the client still goes
+  bool stand_in_ = false;
+  bool received_anything_ = false;
+  std::uint32_t outstanding_ = 0;
+  Instant deadline_at_{};
+  Instant timer_at_{};
+  Leg client_;
+  Leg broker_;
+  SocketAddress client_address_;
+  net::Rope requests_;
+  net::Rope responses_;
+  RopeOutput request_output_;
+  RopeOutput response_output_;
+  kafka::Conversation conversation_;
+  kafka::RequestWalker request_walker_;
+  kafka::ResponseWalker response_walker_;
+  Origin origin_;
+  std::unique_ptr<Dial> dial_;
+  std::unique_ptr<std::string> refusal_;
+  HostPort dialled_;            // what the open broker connection was dialled at
+  std::optional<NodeId> node_;  // the node learnt to be there when it was dialled
+};
+
+}  // namespace kferry::proxy

@@ -1,0 +1,144 @@
+// One thread's share of the proxy: a ring, its sessions, and its own references to what all workers share.
+// The first worker also accepts, and hands each connection to the worker with the fewest sessions.
+//
+//   turn:  wait ▸ newest topologies ▸ answers of the resolver ▸ completions ▸ starved receives ▸ reconsider
+//
+// A worker is driven by turn() from one thread, real or simulated; only the functions marked so are for
+// others.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "net/buffer_pool.h"
+#include "net/resolver.h"
+#include "proxy/discovery.h"
+#include "proxy/engine.h"
+#include "proxy/routes.h"
+#include "proxy/session.h"
+#include "ring/ring.h"
+
+namespace kferry::proxy {
+
+class Worker {
+ public:
+  // Kinds of operations beside Session::Operation, in Token::kind.
+  enum class Operation : std::uint16_t {
+    accept = 16,
+    accept_again,
+    handed_over,
+    receipt,
+    pressure,
+    discovery = 32
+  };
+
+  // `index` is this worker's place in engine.workers. Everything outlives the worker.
+  Worker(Engine& engine, std::size_t index, ring::Ring& ring, net::Resolver& resolver, std::uint64_t seed);
+  ~Worker();
+
+  // Binds every port of the configuration and begins to accept. The error names port, reason and remedy.
+  std::optional<std::string> listen();
+  // Begins to discover every cluster that allows it.
+  void discover();
+  void turn();
+
+  // Any thread: asks the worker to end. It stops accepting, ends its sessions, and is over once stopped()
+  // holds.
+  void stop();
+  // On the worker's thread: nothing is outstanding any more and turn() must not be called again.
+  bool stopped() const;
+
+  // --- for sessions
+  // --------------------------------------------------------------------------------------------------
+  ring::Ring& ring() { return ring_; }
+  net::BufferPool& pool() { return pool_; }
+  Engine& engine() { return engine_; }
+  const config::Limits& limits() const { return engine_.config.limits; }
+  ClusterState& cluster(std::uint32_t index) { return *engine_.clusters[index]; }
+  const Snapshot& snapshot(std::uint32_t cluster) const { return *views_[cluster].snapshot; }
+  const Routes& routes(std::uint32_t listener_index) const { return routes_[listener_index]; }
+  Instant now() const { return ring_.now(); }
+  std::int64_t random(std::int64_t below);
+  void set_options(ring::Socket socket);
+
+  // Takes the newest topologies; sessions are asked to reconsider at the end of the turn.
+  void refresh();
+  // Asks for a name's addresses; Session::on_resolved answers.
+  void resolve(std::uint32_t slot, std::uint16_t generation, const HostPort& where);
+  // Asks on the discovery's behalf; Discovery::on_resolved answers.
+  void resolve_for_discovery(std::uint32_t cluster, const HostPort& where);
+  // Calls Session::receive_again when buffers are back, first come first served.
+  void starve(std::uint32_t slot, std::uint16_t generation, bool from_client);
+  void note_bootstrap_addresses(std::uint32_t cluster, const std::vector<SocketAddress>& addresses);
+  // A dial to a learnt broker has failed: its cluster is to be asked anew, soon.
+  void want_discovery(std::uint32_t cluster);
+  void note_left_out(const PortEntry& port, ApiKey source, NodeId id);
+  void note_hidden_api(const PortEntry& port, ApiKey key);
+
+  std::size_t sessions() const { return session_count_; }
+
+ private:
+  struct Slot {
+    std::unique_ptr<Session> session;
+    std::uint16_t generation = 0;
+  };
+  struct View {
+    std::uint64_t version = 0;
+    std::shared_ptr<const Snapshot> snapshot;
+    bool reconsider = false;
+  };
+  struct Starved {
+    std::uint32_t slot;
+    std::uint16_t generation;
+    bool from_client;
+  };
+  // An accepted socket on its way to another worker: ours until the receipt says it arrived.
+  struct HandOver {
+    ring::Socket socket = ring::Socket::none;
+    std::uint32_t port = 0;
+    std::size_t to = 0;
+  };
+
+  void dispatch(const ring::Completion& completion);
+  void on_accepted(std::uint32_t port, const ring::Completion& completion);
+  void on_receipt(std::uint32_t hand_over, int result);
+  void serve(std::uint32_t port, ring::Socket client);
+  Session* find(std::uint32_t slot, std::uint16_t generation);
+  void free_if_finished(std::uint32_t slot);
+  void answer_resolved();
+  void feed_starved();
+  void reconsider();
+  void on_pressure();
+  void begin_to_stop();
+
+  Engine& engine_;
+  const std::size_t index_;
+  ring::Ring& ring_;
+  net::BufferPool pool_;
+  net::Resolver& resolver_;
+  std::shared_ptr<net::AnswerQueue> answers_;
+  std::mt19937_64 random_;
+  std::vector<View> views_;     // by cluster
+  std::vector<Routes> routes_;  // by listener, counted over all clusters
+  std::vector<Slot> slots_;
+  std::vector<std::uint32_t> free_slots_;
+  std::size_t session_count_ = 0;
+  std::deque<Starved> starved_;
+  bool pressure_armed_ = false;
+  std::vector<ring::Socket> listening_;  // by port
+  std::uint32_t accepts_ = 0;            // outstanding
+  std::vector<HandOver> hand_overs_;
+  std::vector<std::uint32_t> free_hand_overs_;
+  std::vector<std::unique_ptr<Discovery>> discoveries_;  // by cluster; nullptr where there is none
+  std::atomic<bool> stop_asked_ = false;
+  bool stopping_ = false;
+};
+
+}  // namespace kferry::proxy
