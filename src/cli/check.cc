@@ -11,6 +11,7 @@
 #include "cli/commands.h"
 #include "cli/plan.h"
 #include "cli/probe.h"
+#include "cli/problems.h"
 #include "cli/style.h"
 #include "config/grammar.h"
 #include "config/load.h"
@@ -24,15 +25,6 @@ constexpr Duration name_timeout = std::chrono::seconds(3);
 
 std::string milliseconds(Duration time) {
   return std::to_string(std::chrono::duration_cast<std::chrono::milliseconds>(time).count()) + " ms";
-}
-
-void print_problems(const std::vector<config::Problem>& problems) {
-  const bool colours = colours_wanted(stderr);
-  for (const config::Problem& problem : problems) {
-    const std::string label =
-        problem.warning ? paint(colours, Colour::yellow, "warning") : paint(colours, Colour::red, "error");
-    std::fprintf(stderr, "%s: %s\n", label.c_str(), printable(config::to_string(problem)).c_str());
-  }
 }
 
 std::vector<SocketAddress> own_addresses() {
@@ -201,8 +193,7 @@ int check(const CheckOptions& options) {
   print_problems(loaded.problems);
   print_problems(loaded.warnings);
   if (!loaded.ok()) {
-    std::fprintf(stderr, "%zu %s in the configuration\n", loaded.problems.size(),
-                 loaded.problems.size() == 1 ? "error" : "errors");
+    print_count(loaded.problems);
     return exit_configuration;
   }
   std::fputs(plan_text(loaded.config).c_str(), stdout);

@@ -11,9 +11,8 @@
 namespace kferry::cli {
 namespace {
 
-int perform(const RunOptions& options) {
+int perform([[maybe_unused]] const RunOptions& options) {
 #ifdef KFERRY_WITHOUT_RUN
-  static_cast<void>(options);
   std::fputs("kferry run: not in this build\n", stderr);
   return exit_failure;
 #else

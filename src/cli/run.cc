@@ -1,12 +1,15 @@
-// `kferry run`: loads the configuration, starts the server, and waits for SIGTERM or SIGINT.
+// `kferry run`: loads the configuration, serves until SIGTERM or SIGINT, and ends. What happens goes to the
+// log on stderr, one event a line; what is wrong with the configuration is printed as `check` prints it.
 #include <sys/resource.h>
 
 #include <csignal>
 #include <cstdio>
-#include <iostream>
+#include <cstdlib>
+#include <ctime>
 #include <string>
 
 #include "cli/commands.h"
+#include "cli/problems.h"
 #include "config/load.h"
 #include "net/cares_resolver.h"
 #include "operations/log.h"
@@ -23,6 +26,84 @@ void raise_open_files() {
   setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+// Blocks them in this thread and all it starts, so that only wait_for_end() takes them.
+sigset_t block_ends() {
+  sigset_t ends;
+  sigemptyset(&ends);
+  sigaddset(&ends, SIGTERM);
+  sigaddset(&ends, SIGINT);
+  pthread_sigmask(SIG_BLOCK, &ends, nullptr);
+  return ends;
+}
+
+// Returns the signal's name. The log's open counts are written meanwhile.
+const char* wait_for_end(const sigset_t& ends, operations::Log& log) {
+  for (;;) {
+    const timespec second{1, 0};
+    const int received = sigtimedwait(&ends, nullptr, &second);
+    if (received == SIGTERM) return "SIGTERM";
+    if (received == SIGINT) return "SIGINT";
+    log.tick();
+  }
+}
+
+// Once per listener: what clients connect to.
+void log_listeners(const config::Config& config, std::size_t workers, operations::Log& log) {
+  std::size_t ports = 0;
+  for (const config::Cluster& cluster : config.clusters) {
+    for (const config::Listener& listener : cluster.listeners) {
+      ports += listener.ports.size();
+      const HostPort bootstrap{listener.advertised_host, listener.ports.front().advertised};
+      log.write({Severity::info, "listening", cluster.name + "/" + listener.name,
+                 "listener " + listener.name + " of cluster " + cluster.name + ": " +
+                     std::to_string(listener.ports.size()) +
+                     (listener.ports.size() == 1 ? " port" : " ports") + " on " + listener.bind_address +
+                     ", clients bootstrap at " + to_string(bootstrap)});
+    }
+  }
+  log.write({Severity::info, "ready", "",
+             "kferry " KFERRY_VERSION " is ready: " + std::to_string(ports) + " ports, " +
+                 std::to_string(workers) + (workers == 1 ? " worker" : " workers")});
+}
+
 }  // namespace
+
+int run(const RunOptions& options) {
+  const auto sources = config::system_sources(options.config_path);
+  if (!sources) {
+    print_problems({sources.error()});
+    return exit_configuration;
+  }
+  const config::Loaded loaded = config::load(*sources);
+  print_problems(loaded.problems);
+  if (!loaded.ok()) {
+    print_problems(loaded.warnings);
+    print_count(loaded.problems);
+    return exit_configuration;
+  }
+
+  raise_open_files();
+  const sigset_t ends = block_ends();
+  operations::Log log({.journal_prefixes = std::getenv("JOURNAL_STREAM") != nullptr});
+  for (const config::Problem& warning : loaded.warnings) {
+    log.write({Severity::warning, "configuration", warning.where, config::to_string(warning)});
+  }
+  const auto resolver = net::start_cares_resolver({});
+  if (!resolver) {
+    log.write({Severity::error, "start_failed", "", "cannot resolve names: " + resolver.error()});
+    return exit_failure;
+  }
+  proxy::Server server(loaded.config, **resolver, log);
+  if (const auto started = server.start(); !started) {
+    log.write({Severity::error, "start_failed", "", started.error()});
+    return exit_failure;
+  }
+  log_listeners(loaded.config, server.worker_count(), log);
+  const char* why = wait_for_end(ends, log);
+  log.write({Severity::info, "stopping", "", std::string(why) + ": ending every connection"});
+  server.stop();
+  log.write({Severity::info, "stopped", "", "kferry has ended"});
+  return exit_well;
+}
 
 }  // namespace kferry::cli

@@ -1,27 +1,24 @@
-// One client connection and the broker connection it is carried over: two ropes, two walkers, one
-// conversation.
+// One client connection and the broker connection it is carried over: two ropes, two walkers, one conversation.
 //
-//   accepted ─first plausible header▶ resolving ─▶ connecting ─▶ open ─▶ closing ─last completion▶ gone
-//                                        └── next target ◀──┘
+//   accepted ─first plausible header▶ dialling ─connected▶ open ─▶ closing ─last completion▶ gone
+//                                      └── next address, next target ◀┘
 //
-// The close table (who ends, how, what still queued):
-//   client half-closes at a frame boundary   its requests are delivered, then the broker is half-closed;
-//   answers go on client half-closes inside a frame        the same; the partial frame is delivered as far as
-//   it came client half-closes before the dial       the session ends, nothing goes upstream broker closes at
-//   a frame boundary        answers are delivered, then the client is half-closed; it has
-//                                            half_close_timeout to close
-//   broker closes inside a frame             the client is reset: a cut stream never looks complete
-//   either side is reset                     the other is reset, what is queued is dropped
-//   a walker or the judge refuses            whole answers already queued are delivered, then the client is
-//   closed;
-//                                            where an answer is cut, it is reset
-//   no broker can be dialled                 the client is closed
-//   retired (stand-in replaced, port lost)   reading stops at a frame boundary, answers are awaited
-//   (drain_timeout),
-//                                            then both are closed
+// The close table:
+//   who ends, and how                            what the other side sees
+//   client half-closes                           its requests are delivered as far as they came, then the broker
+//                                                is half-closed; answers go on
+//   client half-closes before a whole header     closed; nothing goes upstream
+//   broker closes at a frame's boundary          the answers, then the client is half-closed and has
+//                                                half_close_timeout to close
+//   broker closes inside a frame                 the client is reset: a cut stream never looks complete
+//   either side is reset                         the other is reset, what is queued is dropped
+//   a walker or the judge refuses                whole answers already queued, then the client is closed; where an
+//                                                answer is cut, it is reset
+//   no broker can be dialled                     the client is closed
+//   retired (stand-in replaced, port lost)       reading stops at a frame's boundary, answers are awaited
+//                                                (drain_timeout), then both are closed
 //
-// Lives on its worker's thread in a slot of the worker's; is freed at zero outstanding operations, never
-// before.
+// Lives on its worker's thread in a slot of the worker's; is freed at zero outstanding operations, never before.
 #pragma once
 
 #include <cstdint>

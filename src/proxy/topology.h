@@ -1,10 +1,11 @@
-// What is known of one upstream cluster: its id, its brokers, and where each of them is now. Learnt from
-// responses that pass and from kferry's own discovery; never stored. Shared by all workers.
+// What is known of one upstream cluster: its id, its brokers, and where each of them is now. Learnt from responses
+// that pass and from kferry's own discovery; never stored. Shared by all workers.
 //
-//   full list (Metadata, DescribeCluster)      says who is live: a node missing from it keeps its last
-//   address, unlisted partial list (FindCoordinator, endpoints)  adds addresses, removes none another cluster
-//   id                         ends the connection and teaches nothing; dialled at a bootstrap server
-//                                              and unopposed for rebuilt_after, the topology begins anew
+//   full list (Metadata, DescribeCluster)      says who is live: a node missing from it keeps its last address,
+//                                              unlisted
+//   partial list (FindCoordinator, endpoints)  adds addresses, removes none
+//   another cluster id                         ends the connection and teaches nothing; dialled at a bootstrap
+//                                              server and unopposed for rebuilt_after, the topology begins anew
 //
 // Thread safety: every function may be called from any thread. Readers hold an immutable Snapshot.
 #pragma once
