@@ -80,11 +80,13 @@ Engine::Engine(const config::Config& configuration, LogSink& sink) : config(conf
   }
 }
 
-bool Engine::is_own(const SocketAddress& address) const {
+bool Engine::is_own(const SocketAddress& address, const SocketAddress& from) const {
+  const bool this_host = address.is_loopback() || address.is_wildcard() ||
+                         (!from.empty() && from.host_text() == address.host_text());
   return std::any_of(ports.begin(), ports.end(), [&](const PortEntry& port) {
-    if (port.address.port() != address.port()) return false;
-    if (port.address.is_wildcard()) return address.is_loopback() || address.is_wildcard();
-    return port.address == address;
+    // IPv6 listeners are V6ONLY.
+    if (port.address.port() != address.port() || port.address.family() != address.family()) return false;
+    return port.address.is_wildcard() ? this_host : port.address.host_text() == address.host_text();
   });
 }
 

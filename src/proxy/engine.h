@@ -63,8 +63,9 @@ struct Engine {
   // `config` and `log` outlive the engine.
   Engine(const config::Config& config, LogSink& log);
 
-  // True when dialling `address` would reach one of our own listeners.
-  bool is_own(const SocketAddress& address) const;
+  // True when dialling `address` would reach one of our own listeners. `from` is the address a connection there
+  // was made from, once known: the kernel takes the dialled one when that is this host's.
+  bool is_own(const SocketAddress& address, const SocketAddress& from = {}) const;
 
   const config::Config& config;
   LogSink& log;

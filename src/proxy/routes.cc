@@ -1,11 +1,16 @@
 #include "proxy/routes.h"
 
 #include <algorithm>
-#include <limits>
 
 #include "config/ports.h"
 
 namespace kferry::proxy {
+namespace {
+
+// With more ports than this for each live broker, a list of ids is the better advice.
+constexpr std::size_t sparse_max = 4;
+
+}  // namespace
 
 void Routes::refresh(const Snapshot& snapshot) {
   std::fill(owners_.begin(), owners_.end(), std::nullopt);
@@ -39,26 +44,20 @@ std::optional<HostPort> Routes::advertised(NodeId id) const {
 }
 
 std::string Routes::list_that_fits(const Snapshot& snapshot) const {
-  std::int64_t highest = listener_.min_broker_id;
-  std::int64_t lowest = std::numeric_limits<std::int32_t>::max();
-  std::size_t live = 0;
+  std::vector<NodeId> live;
   for (const Node& node : snapshot.nodes) {
-    if (!node.listed) continue;
-    ++live;
-    highest = std::max<std::int64_t>(highest, number(node.id));
-    lowest = std::min<std::int64_t>(lowest, number(node.id));
+    if (node.listed) live.push_back(node.id);
   }
-  const std::int64_t span = highest - std::min<std::int64_t>(lowest, highest) + 1;
-  const std::uint16_t first = listener_.ports.front().local;
-  if (span <= static_cast<std::int64_t>(live) * 4 && first + span - 1 <= 65535) {
-    return "ports = \"" + std::to_string(first) + "-" + std::to_string(first + span - 1) + "\"";
-  }
+  const std::size_t first = listener_.ports.front().local;
+  const auto range = [first](std::size_t size) {
+    return "ports = \"" + std::to_string(first) + "-" + std::to_string(first + size - 1) + "\"";
+  };
+  const auto size = config::ports_that_fit(listener_.min_broker_id, live);
+  const bool worth_it = size && *size <= live.size() * sparse_max && first + *size <= 65536;
+  if (listener_.ids.empty() && worth_it) return range(*size);
   std::string ids;
-  for (const Node& node : snapshot.nodes) {
-    if (node.listed) ids += (ids.empty() ? "" : ",") + std::to_string(number(node.id));
-  }
-  return "ports = \"" + std::to_string(first) + "-" +
-         std::to_string(first + static_cast<std::int64_t>(live) - 1) + "\" with ids = \"" + ids + "\"";
+  for (const NodeId id : live) ids += (ids.empty() ? "" : ",") + std::to_string(number(id));
+  return range(live.size()) + " with ids = \"" + ids + "\"";
 }
 
 }  // namespace kferry::proxy

@@ -8,6 +8,7 @@
 
 #include "base/assert.h"
 #include "base/limits.h"
+#include "kafka/api_names.h"
 #include "proxy/worker.h"
 
 namespace kferry::proxy {
@@ -30,6 +31,10 @@ constexpr Duration drain_timeout = seconds(5);
 constexpr milliseconds retire_spread(5'000);
 
 static_assert(receive_size_max <= direction_quota / 2);
+
+constexpr const char* own_listener = "is a listener of kferry's own";
+// A client that leaves after its broker has said nothing for this long tells of a broker that hangs.
+constexpr Duration silence_worth_a_line = seconds(10);
 
 bool is_reset(int result) {
   return result < 0 && result != -ENOBUFS && result != -ECANCELED;
@@ -106,11 +111,20 @@ void Session::on_received(Leg& from, net::Rope& rope, const ring::Completion& co
     return;
   }
   if (is_reset(completion.result)) {
+    if (&from == &broker_) {
+      report_cut(std::strerror(-completion.result));
+    } else {
+      report_silence();
+    }
     // An error after the end is how a peer that is gone for good answers.
     close(&from == &client_ || !from.ended, &from == &broker_ || !from.ended);
     return;
   }
-  if (completion.result == 0) from.ended = true;
+  if (&from == &broker_) heard_at_ = worker_.now();
+  if (completion.result == 0) {
+    from.ended = true;
+    if (&from == &client_) report_silence();
+  }
   if (&from == &client_ && completion.result > 0) received_anything_ = true;
   pump();
 }
@@ -123,6 +137,7 @@ void Session::on_sent(Leg& to, net::Rope& rope, const ring::Completion& completi
   if (is_reset(completion.result)) {
     // A broker that has closed in order takes no more requests; its client got the end already.
     const bool after_end = &to == &broker_ && broker_.ended && client_.fin_sent;
+    if (&to == &broker_ && !after_end) report_cut(std::strerror(-completion.result));
     close(!after_end, !after_end);
     return;
   }
@@ -221,7 +236,7 @@ void Session::receive(Leg& from, net::Rope& rope, Operation operation) {
 void Session::pass_on_ends() {
   if (state_ == State::closing || delivering_) return;
   const bool requests_gone = requests_.input_size() == 0 && requests_.ready_size() == 0 && !broker_.sending;
-  if (client_.ended && state_ != State::open) {
+  if (client_.ended && state_ == State::accepted) {
     if (responses_.ready_size() > 0 || client_.sending) return;  // answers of our own
     if (received_anything_ && !request_walker_.started()) {
       fail(
@@ -335,7 +350,7 @@ void Session::on_resolved(std::vector<SocketAddress> addresses, const std::strin
 
 std::string_view Session::forbidden(const SocketAddress& address) const {
   const ClusterState& cluster = worker_.cluster(port_.cluster);
-  if (worker_.engine().is_own(address)) return "is kferry itself";
+  if (worker_.engine().is_own(address)) return own_listener;
   if (!dial_->targets[dial_->target].node) return {};
   if (address.is_loopback() && !cluster.bootstrap_on_loopback) return "learnt, on loopback: not dialled";
   if (address.is_link_local() && !cluster.bootstrap_on_link_local) return "learnt, link-local: not dialled";
@@ -367,6 +382,7 @@ void Session::next_address() {
   const bool more_of_it = dial_->target + 1 < dial_->targets.size() && target.node &&
                           dial_->targets[dial_->target + 1].node == target.node;
   if (target.node && !more_of_it) {
+    worker_.note_unreachable(port_, *target.node, dial_->tried);
     worker_.cluster(port_.cluster).topology.dial_failed(*target.node, worker_.now());
     worker_.want_discovery(port_.cluster);
   }
@@ -378,12 +394,20 @@ void Session::on_connected(const ring::Completion& completion) {
   connecting_ = false;
   if (state_ != State::dialling) return;
   clear_deadline();
-  if (completion.result >= 0) {
+  const SocketAddress& address = dial_->addresses[dial_->address];
+  const bool connected = completion.result >= 0;
+  // A host's own addresses change: the kernel tells which one it took for this connection.
+  const bool ourselves =
+      connected && worker_.engine().is_own(address, worker_.ring().local_address(broker_.socket));
+  if (connected && !ourselves) {
     open();
     return;
   }
-  dial_->tried += " " + dial_->addresses[dial_->address].text() + " (" +
-                  (dial_->timed_out ? "timed out" : std::strerror(-completion.result)) + ")";
+  dial_->tried += " " + address.text() + " (" +
+                  (ourselves          ? own_listener
+                   : dial_->timed_out ? "timed out"
+                                      : std::strerror(-completion.result)) +
+                  ")";
   worker_.ring().close(std::exchange(broker_.socket, ring::Socket::none), true);
   ++dial_->address;
   next_address();
@@ -417,6 +441,7 @@ kafka::Judgement Session::judge(const kafka::Request& request) {
   if (request.own_answer) return kafka::Judgement::forward;
   if (state_ == State::accepted) dial();
   if (state_ != State::open) return kafka::Judgement::wait;
+  if (conversation_.empty()) heard_at_ = worker_.now();
   const std::optional<NodeId> here = proven();
   const std::optional<NodeId> own = owner();
   if (stand_in_ && own && here == own) stand_in_ = false;
@@ -534,12 +559,43 @@ void Session::on_deadline() {
 // --- ends
 // ------------------------------------------------------------------------------------------------------------
 
-void Session::fail(Severity severity, std::string_view cause, std::string text) {
-  if (state_ == State::closing || delivering_) return;
+void Session::log(Severity severity, std::string_view cause, std::string text) {
   const config::Listener& listener = worker_.cluster(port_.cluster).config.listeners[port_.listener];
   worker_.engine().log.write({severity, cause, client_address_.host_text(),
                               "listener " + listener.name + " port " + std::to_string(port_.address.port()) +
                                   ": " + std::move(text)});
+}
+
+// What the client still waits for, for messages.
+std::string Session::unanswered_text() const {
+  const kafka::Unanswered& first = conversation_.front();
+  return std::to_string(conversation_.size()) + (conversation_.size() == 1 ? " request" : " requests") +
+         " unanswered, the first " + std::string(kafka::api_name(first.key)) + " v" +
+         std::to_string(first.version);
+}
+
+// The broker's side broke with requests unanswered; without any, a broker that restarts is no news.
+void Session::report_cut(const char* how) {
+  if (state_ != State::open || conversation_.empty() || delivering_) return;
+  log(Severity::warning, "broker_cut",
+      "the connection to broker " + to_string(dialled_) + " broke (" + how + ") with " + unanswered_text() +
+          ": the client is reset; see the broker's log and the network between");
+}
+
+// The client leaves a broker that has long said nothing.
+void Session::report_silence() {
+  if (state_ != State::open || conversation_.empty() || delivering_) return;
+  const Duration silence = worker_.now() - heard_at_;
+  if (silence < silence_worth_a_line) return;
+  log(Severity::warning, "broker_silent",
+      "the client left after broker " + to_string(dialled_) + " had said nothing for " +
+          std::to_string(std::chrono::duration_cast<seconds>(silence).count()) + " s, with " +
+          unanswered_text() + ": the broker hangs, or the network between loses packets");
+}
+
+void Session::fail(Severity severity, std::string_view cause, std::string text) {
+  if (state_ == State::closing || delivering_) return;
+  log(severity, cause, std::move(text));
   delivering_ = true;
   set_deadline(Deadline::deliver, drain_timeout);
   send(client_, responses_, Operation::client_send);

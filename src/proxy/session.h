@@ -143,6 +143,11 @@ class Session final : private kafka::RequestJudge, private kafka::ClusterView {
   void set_deadline(Deadline purpose, Duration in);
   void clear_deadline() { deadline_ = Deadline::none; }
 
+  void log(Severity severity, std::string_view cause, std::string text);
+  std::string unanswered_text() const;
+  void report_cut(const char* how);
+  void report_silence();
+
   // Ends with a reason, logged once; see the close table.
   void fail(Severity severity, std::string_view cause, std::string text);
   void close(bool reset_client, bool reset_broker);
@@ -163,6 +168,7 @@ class Session final : private kafka::RequestJudge, private kafka::ClusterView {
   bool stand_in_ = false;
   bool received_anything_ = false;
   std::uint32_t outstanding_ = 0;
+  Instant heard_at_{};  // from the broker last, or when a request first went unanswered
   Instant deadline_at_{};
   Instant timer_at_{};
   Leg client_;

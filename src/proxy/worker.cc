@@ -369,6 +369,14 @@ void Worker::want_discovery(std::uint32_t cluster) {
   if (index_ != 0) engine_.workers.front()->ring->wake();
 }
 
+void Worker::note_unreachable(const PortEntry& port, NodeId id, const std::string& tried) {
+  const config::Cluster& config = cluster(port.cluster).config;
+  engine_.log.write({Severity::warning, "broker_unreachable", config.name + "/" + std::to_string(number(id)),
+                     "broker " + std::to_string(number(id)) + " of cluster " + config.name +
+                         " cannot be reached: tried" + tried +
+                         ": other brokers stand in for bootstrap until it answers again"});
+}
+
 void Worker::note_left_out(const PortEntry& port, ApiKey source, NodeId id) {
   ClusterState& state = cluster(port.cluster);
   if (!state.note_left_out(id)) return;

@@ -79,6 +79,8 @@ class Worker {
   void note_bootstrap_addresses(std::uint32_t cluster, const std::vector<SocketAddress>& addresses);
   // A dial to a learnt broker has failed: its cluster is to be asked anew, soon.
   void want_discovery(std::uint32_t cluster);
+  // A dial to the broker failed; `tried` says where and how. The log limits the lines per broker.
+  void note_unreachable(const PortEntry& port, NodeId id, const std::string& tried);
   void note_left_out(const PortEntry& port, ApiKey source, NodeId id);
   void note_hidden_api(const PortEntry& port, ApiKey key);
 
