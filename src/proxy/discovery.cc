@@ -62,7 +62,6 @@ void Discovery::stop() {
 }
 
 // --- time
-// ------------------------------------------------------------------------------------------------------------
 
 void Discovery::set_alarm(Duration in) {
   if (stopping_) return;
@@ -89,7 +88,6 @@ void Discovery::on_alarm() {
 }
 
 // --- one round
-// -------------------------------------------------------------------------------------------------------
 
 void Discovery::begin() {
   targets_.clear();
@@ -176,7 +174,6 @@ void Discovery::on_connected(int result) {
 }
 
 // --- one question, one answer
-// ----------------------------------------------------------------------------------------
 
 void Discovery::ask(std::vector<std::byte> request, Stage stage) {
   stage_ = stage;
@@ -333,7 +330,6 @@ void Discovery::on_metadata(std::span<const std::byte> frame) {
 }
 
 // --- ends
-// ------------------------------------------------------------------------------------------------------------
 
 void Discovery::give_up(const std::string& why) {
   tried_ += " " + to_string(targets_[target_].address) + " (" + why + ")";

@@ -28,7 +28,6 @@ inline constexpr std::size_t discovery_frame_size_max = 4 * MiB;
 static_assert(discovery_frame_size_max <= response_size_max);
 
 // --- requests: complete frames, their length in front
-// -------------------------------------------------------------
 std::vector<std::byte> encode_api_versions(CorrelationId id, std::string_view client_id);
 // Brokers and cluster id, no topic.
 std::vector<std::byte> encode_metadata(CorrelationId id, std::string_view client_id);
@@ -39,7 +38,6 @@ std::vector<std::byte> encode_sasl_authenticate(CorrelationId id, std::string_vi
                                                 ApiVersion version, std::span<const std::byte> token);
 
 // --- responses
-// ---------------------------------------------------------------------------------------------------- The
 // size that the first four octets of an answer announce. A failure names what speaks there when it is not
 // Kafka: a TLS record, HTTP, SSH; or a size below 4 or above discovery_frame_size_max.
 std::expected<std::size_t, kafka::Failure> frame_size(std::span<const std::byte, 4> first);

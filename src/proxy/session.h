@@ -60,7 +60,8 @@ class Session final : private kafka::RequestJudge, private kafka::ClusterView {
   // Takes over `client`. Nothing is submitted before start().
   Session(Worker& worker, std::uint32_t slot, std::uint16_t generation, const PortEntry& port,
           ring::Socket client, const SocketAddress& client_address);
-  ~Session() override = default;
+  // Closes both sockets. Nothing may be outstanding.
+  ~Session() override;
 
   void start();
   void on_completion(Operation operation, const ring::Completion& completion);
@@ -80,6 +81,11 @@ class Session final : private kafka::RequestJudge, private kafka::ClusterView {
 
  private:
   enum class State : std::uint8_t { accepted, dialling, open, closing };
+  // A broker that closes leaves the client this long to close too.
+  static constexpr Duration half_close_timeout = std::chrono::seconds(30);
+  // What is queued when a session is ended is delivered within this, or dropped.
+  static constexpr Duration drain_timeout = std::chrono::seconds(5);
+
   // What the session's one timer is for.
   enum class Deadline : std::uint8_t { none, first_byte, connect, deliver, retire, drain, half_close };
 
@@ -151,7 +157,6 @@ class Session final : private kafka::RequestJudge, private kafka::ClusterView {
   // Ends with a reason, logged once; see the close table.
   void fail(Severity severity, std::string_view cause, std::string text);
   void close(bool reset_client, bool reset_broker);
-  void close_sockets();
 
   Worker& worker_;
   const PortEntry& port_;

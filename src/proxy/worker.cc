@@ -56,7 +56,6 @@ void Worker::set_options(ring::Socket socket) {
 }
 
 // --- start and end
-// ---------------------------------------------------------------------------------------------------
 
 std::optional<std::string> Worker::listen() {
   for (const PortEntry& port : engine_.ports) {
@@ -118,7 +117,6 @@ bool Worker::stopped() const {
 }
 
 // --- the turn
-// --------------------------------------------------------------------------------------------------------
 
 void Worker::turn() {
   const std::span<const ring::Completion> completions = ring_.wait();
@@ -177,7 +175,6 @@ void Worker::dispatch(const ring::Completion& completion) {
 }
 
 // --- accepting
-// -------------------------------------------------------------------------------------------------------
 
 void Worker::on_accepted(std::uint32_t port, const ring::Completion& completion) {
   if (completion.result >= 0) {
@@ -269,7 +266,6 @@ void Worker::free_if_finished(std::uint32_t slot) {
 }
 
 // --- buffers
-// ---------------------------------------------------------------------------------------------------------
 
 void Worker::starve(std::uint32_t slot, std::uint16_t generation, bool from_client) {
   starved_.push_back({slot, generation, from_client});
@@ -301,7 +297,6 @@ void Worker::on_pressure() {
 }
 
 // --- names and topologies
-// --------------------------------------------------------------------------------------------
 
 void Worker::resolve(std::uint32_t slot, std::uint16_t generation, const HostPort& where) {
   resolver_.resolve((std::uint64_t{slot} << 16U) | generation, where, answers_);

@@ -56,7 +56,6 @@ class Worker {
   bool stopped() const;
 
   // --- for sessions
-  // --------------------------------------------------------------------------------------------------
   ring::Ring& ring() { return ring_; }
   net::BufferPool& pool() { return pool_; }
   Engine& engine() { return engine_; }

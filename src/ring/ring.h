@@ -58,7 +58,7 @@ class Ring {
  public:
   virtual ~Ring() = default;
 
-  // --- sockets, at once ------------------------------------------------------------------------------------------
+  // --- sockets, at once
   // A listening socket on `address`; SO_REUSEADDR, and for IPv6 V6ONLY. -errno in `result` on failure.
   struct Opened {
     Socket socket = Socket::none;
@@ -76,7 +76,7 @@ class Ring {
   // Closes. No operation may be outstanding on it. `reset` sends RST and discards what was not sent.
   virtual void close(Socket socket, bool reset) = 0;
 
-  // --- operations ------------------------------------------------------------------------------------------------
+  // --- operations
   // Accepts until cancelled; each completion carries an accepted, non-blocking socket in `result`, `more` while it
   // goes on. Errors such as EMFILE end it; the submitter re-arms.
   virtual void accept(Token token, Socket listener) = 0;
@@ -106,14 +106,14 @@ class Ring {
   // Wakes a wait() of this ring from any thread; no completion.
   virtual void wake() = 0;
 
-  // --- buffers ---------------------------------------------------------------------------------------------------
+  // --- buffers
   // Gives a piece's buffer back.
   virtual void recycle(std::uint16_t buffer_id) = 0;
   virtual std::size_t buffer_size() const = 0;
   virtual std::size_t buffer_count() const = 0;
   virtual std::size_t buffers_free() const = 0;
 
-  // --- the turn --------------------------------------------------------------------------------------------------
+  // --- the turn
   // Submits what was queued and waits for at least one completion or wake(). The result is valid until the next
   // call; may be empty after wake(). now() moves forward only here.
   virtual std::span<const Completion> wait() = 0;
