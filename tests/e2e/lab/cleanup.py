@@ -6,6 +6,7 @@ carry this process's id in their names, and those of processes that are gone are
 """
 
 import atexit
+import contextlib
 import os
 import pathlib
 import re
@@ -53,16 +54,34 @@ def end_on_signals():
 
 
 def _alive(pid):
-    return pathlib.Path(f"/proc/{pid}").exists()
+    try:
+        state = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state not in "ZX"
+
+
+def delete_namespace(name):
+    if pathlib.Path("/run/netns", name).exists():
+        subprocess.run(["ip", "netns", "delete", name], check=False)
+
+
+def _end_processes(name):
+    """Those in a stale namespace: what a killed run began in the moment it was killed, at most."""
+    listed = subprocess.run(["ip", "netns", "pids", name], check=False, stdout=subprocess.PIPE, text=True).stdout
+    for pid in map(int, listed.split()):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
 
 def remove_stale():
-    """Removes the namespaces and directories of runs whose process is gone."""
+    """Removes the namespaces, their processes and the directories of runs whose process is gone."""
     names = pathlib.Path("/run/netns")
     for path in names.iterdir() if names.is_dir() else []:
         match = re.fullmatch(r"kf(\d+)-(clients|middle|brokers)", path.name)
         if match and not _alive(match[1]):
-            subprocess.run(["ip", "netns", "delete", path.name], check=False)
+            _end_processes(path.name)
+            delete_namespace(path.name)
     for path in pathlib.Path(tempfile.gettempdir()).glob("kferry-e2e-*"):
         match = re.fullmatch(r"kferry-e2e-(\d+)", path.name)
         if match and not _alive(match[1]):

@@ -29,10 +29,9 @@ class Namespace:
 
     def __init__(self, role):
         self.name = f"kf{os.getpid()}-{role}"
+        # Registered first: a signal may come as soon as it exists.
+        self._delete = cleanup.register(lambda: cleanup.delete_namespace(self.name))
         subprocess.run(["ip", "netns", "add", self.name], check=True)
-        self._delete = cleanup.register(
-            lambda: subprocess.run(["ip", "netns", "delete", self.name], check=False)
-        )
         self._inside = concurrent.futures.ThreadPoolExecutor(
             1, thread_name_prefix=self.name, initializer=self._enter
         )
