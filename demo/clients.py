@@ -80,7 +80,8 @@ class Kcat(Client):
     def fail_to_produce(self, bootstrap):
         """Tries for a second, where its default is five minutes, and must not get a record across."""
         impatient = ["-X", "message.timeout.ms=1000", "-X", "log_level=2"]
-        code, lines = self.kcat(bootstrap, "-P", "-t", self.topic, *impatient, stdin="hello\n", typed=" <<< hello")
+        code, lines = self.kcat(bootstrap, "-P", "-t", self.topic, *impatient, stdin="hello\n",
+                                typed=" <<< hello")
         if code == 0:
             raise Refused(f"a record reached the cluster by {bootstrap}", lines)
         self.screen.came(lines, "bad")
@@ -101,8 +102,8 @@ class Kcat(Client):
         code, got = self.kcat(bootstrap, "-C", "-t", self.topic, *whole)
         if code != 0 or sorted(got) != sorted(self._records):
             same = len(set(got) & set(self._records))
-            raise Refused(f"of {self.RECORDS} records {same} came back as sent, in {len(got)} lines; kcat ended "
-                          f"with {code}", got[-3:])
+            raise Refused(f"of {self.RECORDS} records {same} came back as sent, in {len(got)} lines; kcat "
+                          f"ended with {code}", got[-3:])
         self.screen.tell(f"{len(got)} records came back, and each is octet for octet as it was sent.")
         return len(got)
 

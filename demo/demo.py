@@ -1,15 +1,15 @@
 """The demonstration, in three acts: what a Kafka client can do when it has no route to the brokers.
 
-    demo.py --kferry PATH          librdkafka's mock cluster of three brokers
-            --kafka                three brokers of Apache Kafka, and its own perf tests as the client
-            --keep                 leaves it up after the third act, with lines to paste, until Enter or Ctrl-C
-            --mock-cluster PATH    where mock_cluster.cc was built to; else in the build tree of PATH
+    demo.py --kferry PATH         librdkafka's mock cluster of three brokers
+            --kafka               three brokers of Apache Kafka, and its own perf tests as the client
+            --keep                leaves it up after the third act, with lines to paste, until Enter or Ctrl-C
+            --mock-cluster PATH   where mock_cluster.cc was built to; else in the build tree of PATH
 
-Act 1: straight to the brokers. Act 2: through a plain TCP proxy. Act 3: through kferry. Real clients do what is
-shown, and an act that does not end as it should ends the demonstration with status 1.
+Act 1: straight to the brokers. Act 2: through a plain TCP proxy. Act 3: through kferry. Real clients do what
+is shown, and an act that does not end as it should ends the demonstration with status 1.
 
-Everything happens in network namespaces named after this process (tests/e2e/lab): two demonstrations do not meet,
-nothing outlives this one but what a kill -9 leaves, and the next one removes that. Needs root.
+Everything happens in network namespaces named after this process (tests/e2e/lab): two demonstrations do not
+meet, nothing outlives this one but what a kill -9 leaves, and the next one removes that. Needs root.
 """
 
 import argparse
@@ -79,13 +79,13 @@ class Play:
     def through_plain_proxy(self):
         address = scenes.start_plain_proxy(self.scene)
         self.screen.tell(f"HAProxy listens at {address}, where the client can reach it, and passes every "
-                         "connection on to one of the brokers. The client's first question gets through, and an "
-                         "answer comes back:")
+                         "connection on to one of the brokers. The client's first question gets through, and "
+                         "an answer comes back:")
         told = self.client.ask_for_brokers(address)
         self.screen.notable("what the client was told: " + ", ".join(broker.address for broker in told))
         self.screen.tell("The proxy carried the answer as it was. A Kafka client goes on to the addresses in "
-                         "the answer, because each partition is written and read at one broker alone, and so it "
-                         "leaves the proxy:")
+                         "the answer, because each partition is written and read at one broker alone, and so "
+                         "it leaves the proxy:")
         before = self.dials.counts()
         self.client.fail_to_produce(address)
         dialled = self.dials.counts() - before
@@ -100,8 +100,8 @@ class Play:
         before = self.dials.counts()
         self.kferry = scenes.start_kferry(self.scene)
         address = self.kferry.bootstrap()
-        self.screen.tell("kferry listens in the proxy's place, on one port for each broker. This is all that it "
-                         "is told:")
+        self.screen.tell("kferry listens in the proxy's place, on one port for each broker. This is all that "
+                         "it is told:")
         self.screen.verbatim("\n".join(f"{name}={value}" for name, value in self.kferry.variables.items()))
         self.screen.typed("gateway", "kferry run")
         self.screen.tell("The same question, and the answer with the addresses rewritten: each port leads to "
@@ -198,9 +198,9 @@ def main():
     kind = scenes.RealKafka if words.kafka else scenes.Embedded
     screen.title("kferry: Kafka for clients that have no route to the brokers")
     screen.verbatim(kind.picture)
-    screen.tell("A Kafka client connects twice: first to any address of the cluster, to ask which brokers there "
-                "are, then to each broker, at the address that the answer gave. Where the client has no route to "
-                "those addresses, a tunnel or a proxy for the first connection does not help it.")
+    screen.tell("A Kafka client connects twice: first to any address of the cluster, to ask which brokers "
+                "there are, then to each broker, at the address that the answer gave. Where the client has "
+                "no route to those addresses, a tunnel or a proxy for the first connection does not help it.")
     try:
         screen.step("making the two networks")
         scene = kind(screen, directory, words.mock_cluster)

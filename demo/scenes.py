@@ -55,8 +55,8 @@ class Embedded:
 
 class RealKafka:
     cluster = f"three brokers of Apache Kafka {kafka_jars.VERSION}"
-    unreachable = ("These are addresses of a network that the client has no route to: nobody forwards what it "
-                   "sends there.")
+    unreachable = ("These are addresses of a network that the client has no route to: nobody forwards what "
+                   "it sends there.")
     picture = """
         client's network                                          network of the brokers
         ┌───────────────┐            ┌──────────────────┐         ┌───────────────────────────┐

@@ -1,7 +1,7 @@
 """What the demonstration prints: how far it is, what is typed, what came back, what that means.
 
-Colours only on a terminal, and not where NO_COLOR or TERM=dumb asks for none. Scripts read the lines `act N done`
-and `All of it took N s`.
+Colours only on a terminal, and not where NO_COLOR or TERM=dumb asks for none. Scripts read the lines
+`act N done` and `All of it took N s`.
 """
 
 import os

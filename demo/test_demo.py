@@ -121,7 +121,7 @@ def test_an_interrupted_demo_leaves_nothing(start, number, times):
     demo = start()
     demo.wait_for(IN_ACT_2)
     begun = demo.processes()
-    assert len(begun) >= 3, "the brokers, the plain proxy, a client"
+    assert len(begun) >= 2, "the brokers, the plain proxy, and often the client"
     for _ in range(times):
         demo.signal(number)
     assert demo.wait(15) == 128 + number

@@ -31,6 +31,9 @@ class Tree:
 
 
 RELEASE = Tree("release", "g++", ("-Dbuildtype=release",))
+# The same tree, with what the demonstration needs besides kferry.
+DEMO = Tree("release", "g++", ("-Dbuildtype=release", "-Ddemo=true"))
+DEMO_PROGRAMS = ("src/cli/kferry", "demo/mock_cluster")
 ASAN = Tree("asan", "clang++-19", ("-Dbuildtype=debugoptimized", "-Db_sanitize=address,undefined"))
 TSAN = Tree("tsan", "clang++-19", ("-Dbuildtype=debugoptimized", "-Db_sanitize=thread"))
 FUZZ = Tree("fuzz", "clang++-19", ("-Dbuildtype=debugoptimized", "-Db_sanitize=address,undefined",

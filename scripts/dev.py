@@ -6,7 +6,7 @@
   ./dev test --only STEP one step (more than one: repeat it); --list names them
   ./dev demo             three acts: direct, through a plain proxy, through kferry
       --kafka            with three real Apache Kafka brokers instead of librdkafka's mock cluster
-      --keep             leave it up, and print a line to try
+      --keep             leave it up, and print lines to try, until Enter or Ctrl-C
   ./dev bench            beside HAProxy and direct, about five minutes; options go to bench/bench.py
   ./dev format           formats every C++ file
   ./dev tidy             clang-tidy over src/
@@ -123,8 +123,10 @@ def demo(words):
     progress = Progress(1)
     more = packages.end_to_end() if "--kafka" in words else []
     prepare(progress, [*packages.BUILD, *packages.DEMO, *more])
-    build_release(progress)
-    command = [PYTHON, "-B", "demo/demo.py", "--kferry", str(builds.RELEASE.kferry), *words]
+    progress.begin("build, g++ release: kferry and the demo's mock cluster")
+    builds.compile_tree(builds.DEMO, builds.DEMO_PROGRAMS)
+    progress.end("built")
+    command = [PYTHON, "-B", "demo/demo.py", "--kferry", str(builds.DEMO.kferry), *words]
     if os.geteuid() != 0:
         command = ["sudo", "-n", *command]  # network namespaces
     os.execvp(command[0], command)

@@ -13,7 +13,7 @@ TIDY = ["clang-19", "clang-tidy-19"]
 SANITIZERS = ["clang-19", "libclang-rt-19-dev", "llvm-19"]
 PYTEST = ["python3-pytest"]
 BENCH = ["libbenchmark-dev", "haproxy"]
-DEMO = ["librdkafka-dev", "kcat", "haproxy", "iproute2", "strace", "util-linux", "procps"]
+DEMO = ["librdkafka-dev", "kcat", "haproxy", "iproute2", "util-linux"]
 VECTORS = ["openjdk-17-jdk-headless", "maven"]
 COMMAND_LINE = ["man-db", "zsh", "fish"]
 

@@ -16,6 +16,7 @@ from progress import BUILD, CHECKOUT, LOGS, Failure, logged
 PYTHON = "/usr/bin/python3"
 PYTEST = [PYTHON, "-B", "-m", "pytest", "-q", "-p", "no:cacheprovider"]
 FUZZ_SECONDS = 300
+DEMO_SECONDS = 15
 # What concurrency there is between threads: the hand-over of connections, ring messages, the resolver's thread.
 ACROSS_THREADS = re.compile(r"hand.?off|hand.?over|message|^ring|^net$|^worker|^proxy$|^topology$")
 
@@ -162,14 +163,19 @@ def bench_smoke(_everything):
 
 
 def demo(*words):
+    """The three acts; on the mock cluster in the time promised, and whatever ends it, nothing is left of it."""
     def run(_everything):
-        builds.compile_tree(builds.RELEASE)
-        _, output = logged("demo", [PYTHON, "-B", "demo/demo.py", "--kferry", built(builds.RELEASE), *words],
+        builds.compile_tree(builds.DEMO, builds.DEMO_PROGRAMS)
+        _, output = logged("demo", [PYTHON, "-B", "demo/demo.py", "--kferry", built(builds.DEMO), *words],
                            timeout_s=600)
         acts = re.findall(r"^act (\d) done\b", output, re.MULTILINE)
         if acts != ["1", "2", "3"]:
             raise Failure(f"the demo did not end all three acts but {acts}", LOGS / "demo.log")
-        return Counts(passed=3)
+        if words:
+            return Counts(passed=3)
+        took = re.search(r"^ *All of it took ([\d.]+) s", output, re.MULTILINE)
+        in_time = took and float(took[1]) <= DEMO_SECONDS
+        return Counts(passed=3) + Counts(int(bool(in_time)), int(not in_time)) + pytest("demo-test", ["demo"])
     return run
 
 
@@ -190,7 +196,8 @@ STEPS = [
          packages=tuple(packages.BUILD + packages.SANITIZERS)),
     Step("cli", "the command line from outside", command_line, "tests/cli",
          tuple(packages.PYTEST + packages.COMMAND_LINE)),
-    Step("demo", "the demo's three acts", demo(), "src/cli/run.cc", tuple(packages.BUILD + packages.DEMO)),
+    Step("demo", "the demo's three acts, interrupted, killed, twice at once", demo(), "src/cli/run.cc",
+         tuple(packages.BUILD + packages.DEMO + packages.PYTEST)),
     Step("e2e", "real Kafka through kferry", end_to_end, "src/cli/run.cc", tuple(packages.end_to_end())),
     Step("bench", "benchmark, a smoke test", bench_smoke, "src/cli/run.cc", tuple(packages.BUILD + packages.BENCH)),
     Step("simulation", "simulation of a million steps, ASan and UBSan", long_simulation, "tests/simulation",
