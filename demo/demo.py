@@ -21,6 +21,22 @@ import subprocess
 import sys
 import time
 
+ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def be_deaf():
+    for number in ENDING_SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+
+
+def leave(number, _frame):
+    """The first signal ends the demonstration; those after it cannot interrupt the cleaning."""
+    be_deaf()
+    raise SystemExit(128 + number)
+
+
+for ending in ENDING_SIGNALS:  # before the imports, which take their time
+    signal.signal(ending, leave)
 CHECKOUT = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(CHECKOUT / "tests/e2e"))
 
@@ -32,23 +48,6 @@ from clients import Refused  # noqa: E402
 from screen import Screen  # noqa: E402
 
 ACTS = 3
-ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-
-
-def end_on_signals():
-    """The first signal ends the demonstration; those after it cannot interrupt the cleaning."""
-
-    def leave(number, _frame):
-        be_deaf()
-        raise SystemExit(128 + number)
-
-    for number in ENDING_SIGNALS:
-        signal.signal(number, leave)
-
-
-def be_deaf():
-    for number in ENDING_SIGNALS:
-        signal.signal(number, signal.SIG_IGN)
 
 
 class Play:
@@ -188,31 +187,42 @@ def show_logs(screen, directory):
                 screen.wrong(f"  | {line[:300]}")
 
 
-def main():
-    words = parse_words()
-    os.environ["KFERRY"] = str(words.kferry.resolve())
-    end_on_signals()
-    screen = Screen()
-    cleanup.remove_stale()
-    directory = cleanup.scratch_directory()
+def perform(words, screen, directory):
     kind = scenes.RealKafka if words.kafka else scenes.Embedded
     screen.title("kferry: Kafka for clients that have no route to the brokers")
     screen.verbatim(kind.picture)
+    screen.blank()
     screen.tell("A Kafka client connects twice: first to any address of the cluster, to ask which brokers "
                 "there are, then to each broker, at the address that the answer gave. Where the client has "
                 "no route to those addresses, a tunnel or a proxy for the first connection does not help it.")
+    screen.blank()
+    screen.step("making the networks")
+    scene = kind(screen, directory, words.mock_cluster)
+    screen.step(f"the brokers are up: {scene.bootstrap}")
+    play = Play(screen, scene)
+    play.all()
+    screen.tell(f"All of it took {screen.seconds():.1f} s.")
+    if words.keep:
+        play.stay()
+
+
+def main():
+    words = parse_words()
+    os.environ["KFERRY"] = str(words.kferry.resolve())
+    screen = Screen()
+    cleanup.remove_stale()
+    directory = cleanup.scratch_directory()
     try:
-        screen.step("making the two networks")
-        scene = kind(screen, directory, words.mock_cluster)
-        screen.step(f"they are up: {scene.bootstrap}")
-        play = Play(screen, scene)
-        play.all()
-        screen.tell(f"All of it took {screen.seconds():.1f} s.")
-        if words.keep:
-            play.stay()
+        perform(words, screen, directory)
+    except BrokenPipeError:  # nobody watches any more
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except (Refused, AssertionError, RuntimeError, OSError, subprocess.SubprocessError) as problem:
         be_deaf()
         screen.wrong(f"The demonstration failed: {problem}")
+        if isinstance(problem, subprocess.CalledProcessError) and problem.cmd[0] == "ip":
+            screen.wrong("It makes network namespaces: in a container that takes the capabilities SYS_ADMIN and "
+                         "NET_ADMIN (docker run --privileged).")
         screen.came(getattr(problem, "lines", []), "bad")
         show_logs(screen, directory)
         return 1

@@ -16,6 +16,7 @@ _COLOURS = {"bold": "1", "faint": "2", "bad": "31", "good": "32", "typed": "36",
 
 class Screen:
     def __init__(self, stream=sys.stdout):
+        stream.reconfigure(errors="replace")  # a terminal that knows no box drawing
         self._stream = stream
         self._coloured = stream.isatty() and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
         self._start = time.monotonic()
@@ -30,6 +31,9 @@ class Screen:
 
     def title(self, text):
         self._say(text, "bold")
+        self._say()
+
+    def blank(self):
         self._say()
 
     def verbatim(self, text, colour=None):
