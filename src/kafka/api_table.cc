@@ -1,0 +1,332 @@
+#include "kafka/api_table.h"
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+
+namespace kferry::kafka {
+namespace {
+
+using enum Wire;
+
+// ---- headers. After a request's correlation id, and after a response's, where the header has a tag section.
+
+constexpr std::array client_id_alone{Field{"client_id", classic_nullable_str, always, Role::client_id}};
+constexpr Field request_header{"header", structure, always, Role::none, client_id_alone};
+constexpr Field response_header{"header", structure};
+
+// ---- a broker and where it listens
+
+constexpr std::array node_fields{
+    Field{"node_id", i32, always, Role::node_id},
+    Field{"host", str, always, Role::host},
+    Field{"port", i32, always, Role::port},
+    Field{"rack", nullable_str},
+};
+
+// ---- Produce
+
+constexpr std::array produce_request{
+    request_header,
+    Field{"transactional_id", nullable_str, since(3)},
+    Field{"acks", i16, always, Role::acks},
+};
+
+constexpr std::array record_error_fields{
+    Field{"batch_index", i32},
+    Field{"batch_index_error_message", nullable_str},
+};
+constexpr std::array produce_partition_fields{
+    Field{"index", i32},
+    Field{"error_code", i16},
+    Field{"base_offset", i64},
+    Field{"log_append_time_ms", i64},
+    Field{"log_start_offset", i64},
+    Field{"record_errors", array, always, Role::none, record_error_fields},
+    Field{"error_message", nullable_str},
+};
+constexpr std::array produce_topic_fields{
+    Field{"name", str, between(10, 12)},
+    Field{"topic_id", uuid, since(13)},  // KIP-516
+    Field{"partition_responses", array, always, Role::none, produce_partition_fields},
+};
+constexpr std::array produce_response{
+    response_header, Field{"responses", array, always, Role::none, produce_topic_fields},
+    Field{"throttle_time_ms", i32},
+    Field{"node_endpoints", array, since(10), Role::nodes, node_fields, 0},  // KIP-951
+};
+
+// ---- Fetch
+
+constexpr std::array aborted_transaction_fields{
+    Field{"producer_id", i64},
+    Field{"first_offset", i64},
+};
+constexpr std::array fetch_partition_fields{
+    Field{"partition_index", i32},
+    Field{"error_code", i16},
+    Field{"high_watermark", i64},
+    Field{"last_stable_offset", i64},
+    Field{"log_start_offset", i64},
+    Field{"aborted_transactions", nullable_array, always, Role::none, aborted_transaction_fields},
+    Field{"preferred_read_replica", i32},
+    Field{"records", nullable_bytes},
+};
+constexpr std::array fetch_topic_fields{
+    Field{"topic_id", uuid},
+    Field{"partitions", array, always, Role::none, fetch_partition_fields},
+};
+constexpr std::array fetch_response{
+    response_header,
+    Field{"throttle_time_ms", i32},
+    Field{"error_code", i16},
+    Field{"session_id", i32},
+    Field{"responses", array, always, Role::none, fetch_topic_fields},
+    Field{"node_endpoints", array, since(16), Role::nodes, node_fields, 0},  // KIP-951
+};
+
+// ---- Metadata
+
+constexpr std::array metadata_broker_fields{
+    Field{"node_id", i32, always, Role::node_id},
+    Field{"host", str, always, Role::host},
+    Field{"port", i32, always, Role::port},
+    Field{"rack", nullable_str, since(1)},
+};
+constexpr std::array metadata_response{
+    response_header,
+    Field{"throttle_time_ms", i32, since(3)},
+    Field{"brokers", array, always, Role::brokers, metadata_broker_fields},
+    Field{"cluster_id", nullable_str, since(2), Role::cluster_id},
+};
+
+// ---- FindCoordinator
+
+constexpr std::array coordinator_fields{
+    Field{"key", str},
+    Field{"node_id", i32, always, Role::node_id},
+    Field{"host", str, always, Role::host},
+    Field{"port", i32, always, Role::port},
+    Field{"error_code", i16, always, Role::error_code},
+    Field{"error_message", nullable_str},
+};
+constexpr std::array find_coordinator_response{
+    response_header,
+    Field{"throttle_time_ms", i32, since(1)},
+    Field{"error_code", i16, between(0, 3), Role::error_code},
+    Field{"error_message", nullable_str, between(1, 3)},
+    Field{"node_id", i32, between(0, 3), Role::node_id},
+    Field{"host", str, between(0, 3), Role::host},
+    Field{"port", i32, between(0, 3), Role::port},
+    Field{"coordinators", array, since(4), Role::coordinators, coordinator_fields},
+};
+
+// ---- SaslHandshake: never flexible; version 0's answer decides whether raw tokens follow
+
+constexpr std::array sasl_handshake_request{
+    request_header,
+    Field{"mechanism", str, always, Role::mechanism},
+};
+constexpr std::array sasl_handshake_response{Field{"error_code", i16, always, Role::error_code}};
+
+// ---- ApiVersions: the response's header never has a tag section
+
+constexpr std::array api_versions_request{
+    request_header,
+    Field{"client_software_name", str, since(3), Role::software_name},
+    Field{"client_software_version", str, since(3), Role::software_version},
+    Field{"cluster_id", nullable_str, since(5)},  // KIP-1242
+    Field{"node_id", i32, since(5), Role::asked_node},
+};
+constexpr std::array api_range_fields{
+    Field{"api_key", i16, always, Role::api_key},
+    Field{"min_version", i16, always, Role::min_version},
+    Field{"max_version", i16, always, Role::max_version},
+};
+constexpr std::array api_versions_response{
+    Field{"error_code", i16, always, Role::error_code},
+    Field{"api_keys", array, always, Role::api_ranges, api_range_fields},
+};
+
+// ---- DescribeQuorum: the listeners are controllers'
+
+constexpr std::array replica_fields{
+    Field{"replica_id", i32},
+    Field{"replica_directory_id", uuid, since(2)},
+    Field{"log_end_offset", i64},
+    Field{"last_fetch_timestamp", i64, since(1)},
+    Field{"last_caught_up_timestamp", i64, since(1)},
+};
+constexpr std::array quorum_partition_fields{
+    Field{"partition_index", i32},
+    Field{"error_code", i16},
+    Field{"error_message", nullable_str, since(2)},
+    Field{"leader_id", i32},
+    Field{"leader_epoch", i32},
+    Field{"high_watermark", i64},
+    Field{"current_voters", array, always, Role::none, replica_fields},
+    Field{"observers", array, always, Role::none, replica_fields},
+};
+constexpr std::array quorum_topic_fields{
+    Field{"topic_name", str},
+    Field{"partitions", array, always, Role::none, quorum_partition_fields},
+};
+constexpr std::array listener_fields{
+    Field{"name", str}, Field{"host", str}, Field{"port", i16},  // unsigned
+};
+constexpr std::array quorum_node_fields{
+    Field{"node_id", i32},
+    Field{"listeners", array, always, Role::blanked, listener_fields},
+};
+constexpr std::array describe_quorum_response{
+    response_header,
+    Field{"error_code", i16},
+    Field{"error_message", nullable_str, since(2)},
+    Field{"topics", array, always, Role::none, quorum_topic_fields},
+    Field{"nodes", array, since(2), Role::none, quorum_node_fields},
+};
+
+// ---- DescribeCluster
+
+constexpr std::array cluster_broker_fields{
+    Field{"broker_id", i32, always, Role::node_id},
+    Field{"host", str, always, Role::host},
+    Field{"port", i32, always, Role::port},
+    Field{"rack", nullable_str},
+    Field{"is_fenced", i8, since(2)},
+};
+constexpr std::array describe_cluster_response{
+    response_header,
+    Field{"throttle_time_ms", i32},
+    Field{"error_code", i16, always, Role::error_code},
+    Field{"error_message", nullable_str},
+    Field{"endpoint_type", i8, since(1), Role::endpoint_type},
+    Field{"cluster_id", str, always, Role::cluster_id},
+    Field{"controller_id", i32},
+    Field{"brokers", array, always, Role::brokers, cluster_broker_fields},
+};
+
+// ---- ShareFetch and ShareAcknowledge: their node endpoints are not tagged
+
+constexpr std::array leader_fields{
+    Field{"leader_id", i32},
+    Field{"leader_epoch", i32},
+};
+constexpr std::array acquired_fields{
+    Field{"first_offset", i64},
+    Field{"last_offset", i64},
+    Field{"delivery_count", i16},
+};
+constexpr std::array share_fetch_partition_fields{
+    Field{"partition_index", i32},
+    Field{"error_code", i16},
+    Field{"error_message", nullable_str},
+    Field{"acknowledge_error_code", i16},
+    Field{"acknowledge_error_message", nullable_str},
+    Field{"current_leader", structure, always, Role::none, leader_fields},
+    Field{"records", nullable_bytes},
+    Field{"acquired_records", array, always, Role::none, acquired_fields},
+};
+constexpr std::array share_fetch_topic_fields{
+    Field{"topic_id", uuid},
+    Field{"partitions", array, always, Role::none, share_fetch_partition_fields},
+};
+constexpr std::array share_fetch_response{
+    response_header,
+    Field{"throttle_time_ms", i32},
+    Field{"error_code", i16},
+    Field{"error_message", nullable_str},
+    Field{"acquisition_lock_timeout_ms", i32},
+    Field{"responses", array, always, Role::none, share_fetch_topic_fields},
+    Field{"node_endpoints", array, always, Role::nodes, node_fields},
+};
+
+constexpr std::array share_acknowledge_partition_fields{
+    Field{"partition_index", i32},
+    Field{"error_code", i16},
+    Field{"error_message", nullable_str},
+    Field{"current_leader", structure, always, Role::none, leader_fields},
+};
+constexpr std::array share_acknowledge_topic_fields{
+    Field{"topic_id", uuid},
+    Field{"partitions", array, always, Role::none, share_acknowledge_partition_fields},
+};
+constexpr std::array share_acknowledge_response{
+    response_header,
+    Field{"throttle_time_ms", i32},
+    Field{"error_code", i16},
+    Field{"error_message", nullable_str},
+    Field{"acquisition_lock_timeout_ms", i32, since(2)},
+    Field{"responses", array, always, Role::none, share_acknowledge_topic_fields},
+    Field{"node_endpoints", array, always, Role::nodes, node_fields},
+};
+
+// ---- ControlledShutdown: its version 0 is the only request with a header of version 0, without a client id
+
+constexpr std::array controlled_shutdown_request{
+    Field{"client_id", classic_nullable_str, since(1), Role::client_id},
+};
+
+// ---- the table
+
+constexpr bool clamped = true;
+constexpr bool any_version = false;
+
+constexpr std::array<Api, 11> table{{
+    // key, versions, flexible, carries addresses, where, request, response
+    {ApiKey{0}, between(0, 13), clamped, since(9), since(10), Shape::tail, produce_request, produce_response},
+    {ApiKey{1}, between(0, 18), clamped, since(12), since(16), Shape::tail, client_id_alone, fetch_response},
+    {ApiKey{3}, between(0, 13), clamped, since(9), always, Shape::head, client_id_alone, metadata_response},
+    {ApiKey{7}, always, any_version, since(3), never, Shape::head, controlled_shutdown_request, {}},
+    {ApiKey{10}, between(0, 6), clamped, since(3), always, Shape::head, client_id_alone,
+     find_coordinator_response},
+    {ApiKey{17}, always, any_version, never, between(0, 0), Shape::head, sasl_handshake_request,
+     sasl_handshake_response},
+    {ApiKey{18}, between(0, 5), clamped, since(3), always, Shape::head, api_versions_request,
+     api_versions_response},
+    {ApiKey{55}, between(0, 2), clamped, always, since(2), Shape::head, client_id_alone,
+     describe_quorum_response},
+    {ApiKey{60}, between(0, 2), clamped, always, always, Shape::head, client_id_alone,
+     describe_cluster_response},
+    {ApiKey{78}, between(1, 2), clamped, always, always, Shape::tail, client_id_alone, share_fetch_response},
+    {ApiKey{79}, between(1, 2), clamped, always, always, Shape::tail, client_id_alone,
+     share_acknowledge_response},
+}};
+
+constexpr std::uint8_t no_row = 255;
+
+constexpr auto rows_by_key = [] {
+  std::array<std::uint8_t, newest_api_key + 1> rows{};
+  rows.fill(no_row);
+  for (std::size_t i = 0; i < table.size(); ++i)
+    rows[static_cast<std::size_t>(number(table[i].key))] = static_cast<std::uint8_t>(i);
+  return rows;
+}();
+
+constexpr std::array<std::int16_t, 6> controllers_keys{52, 53, 54, 58, 59, 82};
+
+}  // namespace
+
+const Api* find_api(ApiKey key) {
+  const std::int16_t index = number(key);
+  if (index < 0 || index > newest_api_key) return nullptr;
+  const std::uint8_t row = rows_by_key[static_cast<std::size_t>(index)];
+  return row == no_row ? nullptr : &table[row];
+}
+
+bool only_controllers_speak(ApiKey key) {
+  return std::find(controllers_keys.begin(), controllers_keys.end(), number(key)) != controllers_keys.end();
+}
+
+bool hidden(ApiKey key, std::span<const std::int16_t> pass_api_keys) {
+  const std::int16_t index = number(key);
+  if (index >= 0 && index <= newest_api_key && !only_controllers_speak(key)) return false;
+  if (index >= first_vendor_api_key) return false;
+  return std::find(pass_api_keys.begin(), pass_api_keys.end(), index) == pass_api_keys.end();
+}
+
+std::span<const Field> plain_request() {
+  return client_id_alone;
+}
+
+}  // namespace kferry::kafka

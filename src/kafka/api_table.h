@@ -1,0 +1,36 @@
+// The one table of the APIs that kferry decodes. A new version of Kafka is a number or a row here; the vectors'
+// generator compares it with Kafka's own schemas and fails when Kafka knows more.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "kafka/api_names.h"
+#include "kafka/schema.h"
+
+namespace kferry::kafka {
+
+inline constexpr ApiKey produce_key{0};
+inline constexpr ApiKey fetch_key{1};
+inline constexpr ApiKey metadata_key{3};
+inline constexpr ApiKey find_coordinator_key{10};
+inline constexpr ApiKey sasl_handshake_key{17};
+inline constexpr ApiKey api_versions_key{18};
+inline constexpr ApiKey describe_quorum_key{55};
+inline constexpr ApiKey describe_cluster_key{60};
+
+inline constexpr std::int16_t error_unsupported_version = 35;
+inline constexpr std::int16_t error_coordinator_not_available = 15;
+inline constexpr std::int64_t endpoint_type_brokers = 1;
+
+// nullptr: nothing of it is decoded, any version passes.
+const Api* find_api(ApiKey key);
+// Carriers of addresses that only controllers speak: never offered to a client.
+bool only_controllers_speak(ApiKey key);
+// Whether clients are not to see it at all: only controllers speak it, or this build does not know it.
+bool hidden(ApiKey key, std::span<const std::int16_t> pass_api_keys);
+
+// What follows the correlation id in a request of an API without a row: the client id.
+std::span<const Field> plain_request();
+
+}  // namespace kferry::kafka

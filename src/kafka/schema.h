@@ -1,0 +1,105 @@
+// How a message is described: one row per field, with the versions that have it and what it means to kferry.
+// Compactness and tag sections follow from the API's row: from `flexible_from` on strings and counts are compact, and
+// every structure ends in a tag section.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <limits>
+#include <span>
+#include <string_view>
+
+#include "base/ids.h"
+
+namespace kferry::kafka {
+
+enum class Wire : std::uint8_t {
+  i8,
+  i16,
+  i32,
+  i64,
+  uuid,
+  str,
+  nullable_str,
+  classic_nullable_str,  // classic even in flexible versions: the client id
+  nullable_bytes,
+  array,
+  nullable_array,
+  structure,
+};
+
+// Octets of a type of fixed size; 0 for the others.
+constexpr std::uint32_t fixed_size(Wire wire) {
+  constexpr std::array<std::uint8_t, 13> sizes{1, 2, 4, 8, 16, 0, 0, 0, 0, 0, 0, 0, 0};
+  return sizes[static_cast<std::size_t>(wire)];
+}
+
+// What kferry does with a field. A walker reports the fields that have one and skips the others.
+enum class Role : std::uint8_t {
+  none,
+  error_code,
+  cluster_id,
+  endpoint_type,
+  brokers,       // array; an element that cannot be mapped is left out
+  coordinators,  // array; an element that cannot be mapped becomes an error
+  nodes,         // array at the end of a response that streams: NodeEndpoints
+  blanked,       // array that is written empty
+  node_id,
+  host,
+  port,
+  api_ranges,  // array
+  api_key,
+  min_version,
+  max_version,
+  // in requests
+  client_id,
+  acks,
+  mechanism,
+  software_name,
+  software_version,
+  asked_node,
+};
+
+struct Versions {
+  ApiVersion from = 0;
+  ApiVersion to = std::numeric_limits<ApiVersion>::max();
+  constexpr bool has(ApiVersion version) const { return from <= version && version <= to; }
+};
+inline constexpr Versions always{};
+inline constexpr Versions never{1, 0};
+constexpr Versions since(ApiVersion version) {
+  return {version, std::numeric_limits<ApiVersion>::max()};
+}
+constexpr Versions between(ApiVersion from, ApiVersion to) {
+  return {from, to};
+}
+
+inline constexpr std::int32_t untagged = -1;
+
+struct Field {
+  std::string_view name;
+  Wire wire;
+  Versions versions = always;
+  Role role = Role::none;
+  std::span<const Field> fields = {};  // of a structure or of an array's elements
+  std::int32_t tag = untagged;         // in the message's own tag section; arrays only
+};
+
+// What becomes of a response that carries addresses.
+enum class Shape : std::uint8_t {
+  head,  // its addresses are near the front: kept up to the last described field, the rest flows
+  tail,  // its addresses are at the very end: described whole
+};
+
+struct Api {
+  ApiKey key;
+  Versions versions;  // what kferry forwards; what is beyond is clamped away and refused
+  bool clamped;       // `versions` binds; false: any version passes
+  Versions flexible;
+  Versions carries;  // responses of these versions are walked, others are opaque
+  Shape shape;
+  std::span<const Field> request;   // what follows the correlation id, as far as kferry reads
+  std::span<const Field> response;  // likewise
+};
+
+}  // namespace kferry::kafka
