@@ -36,7 +36,7 @@ struct Unanswered {
   ApiKey key{};
   ApiVersion version = 0;
   CorrelationId correlation_id{};
-  bool own = false;  // kferry answers this one itself; its body is Conversation::own_answer
+  bool own = false;  // kferry answers this one itself (ApiVersions above the table), at its turn
 };
 
 class Conversation {
@@ -50,18 +50,19 @@ class Conversation {
   bool empty() const { return unanswered_.size() == first_; }
   std::size_t size() const { return unanswered_.size() - first_; }
   const Unanswered& front() const { return unanswered_[first_]; }
+  // Ends raw mode on the broker's side: a client sends a request only after its last token.
   void push(const Unanswered& request);
   void pop();
 
   Sasl sasl = Sasl::framed;
   // Mechanism of the last SaslHandshake request, upper case as sent; at most 64 octets are kept.
   std::string sasl_mechanism;
+  // Whether the broker may send tokens that no request in the queue asked for.
+  bool raw_answers = false;
   // Client tokens seen since raw mode began.
   std::uint32_t raw_tokens = 0;
-  // From ApiVersions v3+; for messages. At most 64 octets of each are kept.
+  // Name and version from ApiVersions v3+; for messages. At most 64 octets of each are kept.
   std::string client_software;
-  // The answer of kferry's own to an ApiVersions above the table; complete frame with its length.
-  std::vector<std::byte> own_answer;
 
  private:
   const Policy& policy_;

@@ -4,15 +4,19 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string_view>
 #include <vector>
 
 #include "base/ids.h"
+#include "kafka/chunk.h"
 #include "kafka/conversation.h"
 #include "kafka/failure.h"
 #include "kafka/output.h"
+#include "kafka/schema.h"
+#include "kafka/structure_walker.h"
 
 namespace kferry::kafka {
 
@@ -68,10 +72,58 @@ class RequestWalker {
   void skip(std::uint64_t size);  // ≤ opaque_run()
 
   // True between frames with nothing held: a half-close here is clean.
-  bool at_boundary() const;
+  bool at_boundary() const { return stage_ == Stage::boundary; }
   // True once a first complete plausible header has been seen.
-  bool started() const;
+  bool started() const { return started_; }
   const Failure& failure() const;
+
+ private:
+  // boundary ─▶ length ─▶ header ─▶ fields ─▶ ready ─judged─▶ body │ dropping ─▶ boundary
+  //                └── raw token ──────────────┘
+  enum class Stage : std::uint8_t { boundary, length, header, fields, ready, body, dropping };
+  struct Text {
+    std::uint32_t at = 0;
+    std::uint32_t size = 0;
+  };
+
+  Stop advance(Chunk& chunk);
+  // The first `size` octets of the frame in one run, nullptr while they are not here.
+  const std::byte* head(Chunk& chunk, std::size_t size);
+  void keep(Chunk& chunk, std::size_t size);
+  void begin_frame();
+  bool read_length(Chunk& chunk);
+  bool read_header(Chunk& chunk);
+  bool read_fields(Chunk& chunk);
+  void note_field(StructureWalker::Step step);
+  bool plausible(const std::byte* head) const;
+  bool refuse_header(const std::byte* head);
+  bool accept_header(const std::byte* head);
+  bool counted_tokens() const;
+  std::string_view text(const Chunk& chunk, const Text& where) const;
+  Stop ask(Chunk& chunk);
+  void queue(const Chunk& chunk);
+  void forward();
+
+  Conversation& conversation_;
+  RequestJudge& judge_;
+  Output& output_;
+  std::unique_ptr<Failure> failure_;
+  StructureWalker walker_;
+  // The frame's octets so far, held on the output too, when its head does not come in one piece.
+  std::vector<std::byte> head_;
+  std::uint32_t frame_size_ = 0;
+  std::uint32_t left_ = 0;  // of the frame
+  CorrelationId correlation_id_{};
+  std::int32_t asked_node_ = -1;
+  ApiKey key_{};
+  ApiVersion version_ = 0;
+  std::int16_t acks_ = 1;
+  Text client_id_;
+  Text words_[2];  // SASL mechanism; or the client software's name and version
+  Stage stage_ = Stage::boundary;
+  bool token_ = false;
+  bool own_ = false;
+  bool started_ = false;
 };
 
 }  // namespace kferry::kafka

@@ -8,15 +8,21 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <vector>
 
+#include "kafka/chunk.h"
 #include "kafka/cluster_view.h"
 #include "kafka/conversation.h"
 #include "kafka/failure.h"
 #include "kafka/output.h"
+#include "kafka/schema.h"
+#include "kafka/structure_walker.h"
 
 namespace kferry::kafka {
+
+class Findings;
 
 class ResponseWalker {
  public:
@@ -30,6 +36,7 @@ class ResponseWalker {
   };
 
   ResponseWalker(Conversation& conversation, ClusterView& cluster, Output& output);
+  ~ResponseWalker();
 
   // Walks `chunk`, which follows what was already consumed. Responses that leave the queue pop it. Answers of
   // kferry's own are inserted at their turn.
@@ -44,8 +51,51 @@ class ResponseWalker {
   void skip(std::uint64_t size);
 
   // True between frames with nothing held.
-  bool at_boundary() const;
+  bool at_boundary() const { return stage_ == Stage::prelude && prelude_size_ == 0; }
   const Failure& failure() const;
+
+ private:
+  // prelude ─▶ opaque ──────────────────────────────────────────────▶ prelude
+  //        ├─▶ head (kept by us) ─rewritten─▶ opaque (the rest) ─────────▶
+  //        └─▶ body (held, or passing) ─▶ tail (kept by us) ─rewritten───▶
+  enum class Stage : std::uint8_t { prelude, opaque, head, body, tail };
+
+  void advance(Chunk& chunk);
+  void read_prelude(Chunk& chunk);
+  bool judge_size();
+  void begin_frame(Chunk& chunk);
+  void begin_structure(Chunk& chunk, const Api& api);
+  void end_frame();
+  void pass_opaque(Chunk& chunk);
+  void walk_head(Chunk& chunk);
+  void finish_head();
+  void walk_body(Chunk& chunk);
+  void begin_tail(Chunk& chunk);
+  void finish_body(Chunk& chunk);
+  void walk_tail(Chunk& chunk);
+  void finish_tail();
+  bool collect(Chunk& chunk);
+  void hold(Chunk& chunk);
+  void release(Chunk& chunk);
+  void note_handshake(std::int64_t error);
+  void refuse_cluster();
+  void answer_own_in(Chunk* chunk);
+
+  Conversation& conversation_;
+  ClusterView& cluster_;
+  Output& output_;
+  std::unique_ptr<Failure> failure_;
+  std::unique_ptr<Findings> findings_;  // while octets are kept
+  StructureWalker walker_;
+  std::uint64_t prelude_ = 0;     // length and correlation id, as far as they came
+  std::uint32_t frame_size_ = 0;  // with its length
+  std::uint32_t left_ = 0;        // of an opaque run that ends the frame
+  std::uint32_t held_ = 0;        // octets held on the output
+  Stage stage_ = Stage::prelude;
+  std::uint8_t prelude_size_ = 0;
+  bool token_ = false;     // the frame is a SASL token
+  bool exact_ = false;     // the body is held, so that its length can still change
+  bool answered_ = false;  // a whole prelude was seen
 };
 
 }  // namespace kferry::kafka

@@ -1,0 +1,57 @@
+#include "kafka/api_versions.h"
+
+#include "kafka/api_table.h"
+
+namespace kferry::kafka {
+namespace {
+
+// False: the range is not to be shown.
+bool clamp(Bytes& bytes, const FoundRange& range) {
+  const Api* api = find_api(range.key);
+  if (api == nullptr || !api->clamped) return true;
+  if (range.min > api->versions.to || range.max < api->versions.from) return false;
+  if (range.max > api->versions.to) store<ApiVersion>(&bytes[range.max_at], api->versions.to);
+  return true;
+}
+
+}  // namespace
+
+Bytes with_known_ranges(Findings& found, bool compact, std::span<const std::int16_t> pass_api_keys,
+                        ClusterView& cluster) {
+  const auto octets = [&](std::uint32_t begin, std::size_t end) {
+    return std::span<const std::byte>(found.bytes).subspan(begin, end - begin);
+  };
+  Bytes ranges;
+  ranges.reserve(found.bytes.size());
+  std::uint32_t kept = 0;
+  for (const FoundRange& range : found.ranges) {
+    if (hidden(range.key, pass_api_keys)) {
+      cluster.hidden_api(range.key);
+      continue;
+    }
+    if (!clamp(found.bytes, range)) continue;
+    append(ranges, octets(range.begin, range.end));
+    ++kept;
+  }
+  Bytes out;
+  out.reserve(found.bytes.size());
+  append(out, octets(0, found.list.begin));
+  append_count(out, kept, compact);
+  append(out, ranges);
+  append(out, octets(found.list.end, found.bytes.size()));
+  return out;
+}
+
+std::array<std::byte, 20> unsupported_api_versions(CorrelationId id) {
+  std::array<std::byte, 20> frame{};
+  store<std::int32_t>(&frame[0], frame.size() - 4);
+  store<std::int32_t>(&frame[4], number(id));
+  store<std::int16_t>(&frame[8], error_unsupported_version);
+  store<std::int32_t>(&frame[10], 1);
+  store<std::int16_t>(&frame[14], number(api_versions_key));
+  store<std::int16_t>(&frame[16], find_api(api_versions_key)->versions.from);
+  store<std::int16_t>(&frame[18], find_api(api_versions_key)->versions.to);
+  return frame;
+}
+
+}  // namespace kferry::kafka

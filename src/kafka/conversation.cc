@@ -1,0 +1,30 @@
+#include "kafka/conversation.h"
+
+#include "base/assert.h"
+
+namespace kferry::kafka {
+namespace {
+
+// An idle connection keeps room for this many; a burst's memory is given back once it is answered.
+constexpr std::size_t kept_unanswered = 16;
+
+}  // namespace
+
+void Conversation::push(const Unanswered& request) {
+  if (first_ > 0 && unanswered_.size() == unanswered_.capacity()) {
+    unanswered_.erase(unanswered_.begin(), unanswered_.begin() + static_cast<std::ptrdiff_t>(first_));
+    first_ = 0;
+  }
+  unanswered_.push_back(request);
+  raw_answers = false;
+}
+
+void Conversation::pop() {
+  KFERRY_ASSERT(!empty());
+  if (++first_ < unanswered_.size()) return;
+  first_ = 0;
+  unanswered_.clear();
+  if (unanswered_.capacity() > kept_unanswered) std::vector<Unanswered>().swap(unanswered_);
+}
+
+}  // namespace kferry::kafka

@@ -1,0 +1,86 @@
+// What a walk through a response found: the octets it kept, and where in them every address stands.
+// Lives from the first kept octet of a frame until what replaces them has been written.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "base/ids.h"
+#include "kafka/structure_walker.h"
+#include "kafka/wire.h"
+
+namespace kferry::kafka {
+
+// All offsets count from the first kept octet.
+struct FoundBroker {
+  NodeId id{};
+  std::int32_t port = 0;
+  std::uint32_t begin = 0;  // of the array's element
+  std::uint32_t end = 0;
+  std::uint32_t error_at = 0;  // coordinators only
+  std::uint32_t id_at = 0;
+  std::uint32_t host_at = 0;  // its length; the port follows the text at once
+  std::uint32_t host_text_at = 0;
+  std::uint32_t port_at = 0;
+};
+
+struct FoundRange {
+  ApiKey key{};
+  ApiVersion min = 0;
+  ApiVersion max = 0;
+  std::uint32_t begin = 0;
+  std::uint32_t end = 0;
+  std::uint32_t max_at = 0;
+};
+
+struct FoundList {
+  std::uint32_t begin = 0;  // its count
+  std::uint32_t end = 0;
+  std::uint32_t size = 0;  // elements
+};
+
+struct FoundTag {
+  std::uint32_t begin = 0;  // its number
+  std::uint32_t content = 0;
+  std::uint32_t end = 0;
+};
+
+class Findings {
+ public:
+  // `from`: the offset of the first kept octet in the frame.
+  explicit Findings(std::uint32_t from) : from_(from) {}
+
+  // Takes in what the walker has just reported.
+  void note(StructureWalker::Step step, const StructureWalker& walker);
+  std::string_view host(const FoundBroker& broker) const { return text(broker.host_text_at, broker.port_at); }
+  std::optional<std::string_view> cluster_id() const {
+    if (!has_cluster_id_) return std::nullopt;
+    return text(cluster_id_at_, cluster_id_end_);
+  }
+
+  Bytes bytes;
+  std::vector<FoundBroker> brokers;
+  std::vector<FoundRange> ranges;
+  std::vector<FoundList> blanked;
+  FoundList list;  // of brokers, coordinators, nodes or ranges
+  std::optional<FoundTag> tag;
+  std::int64_t error_code = 0;
+  std::int64_t endpoint_type = 1;  // brokers
+
+ private:
+  void note_integer(const StructureWalker& walker);
+  void end_element(std::uint32_t at);
+  std::string_view text(std::uint32_t begin, std::uint32_t end) const {
+    return {reinterpret_cast<const char*>(bytes.data()) + begin, end - begin};
+  }
+
+  const std::uint32_t from_;
+  std::uint32_t error_at_ = 0;
+  std::uint32_t cluster_id_at_ = 0;
+  std::uint32_t cluster_id_end_ = 0;
+  bool has_cluster_id_ = false;
+};
+
+}  // namespace kferry::kafka

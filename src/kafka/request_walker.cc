@@ -1,0 +1,345 @@
+#include "kafka/request_walker.h"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "base/assert.h"
+#include "kafka/api_table.h"
+#include "kafka/failures.h"
+#include "kafka/wire.h"
+
+namespace kferry::kafka {
+namespace {
+
+// Length, key, version, correlation id, and the client id's length: every plausible request has them.
+constexpr std::size_t length_size = 4;
+constexpr std::size_t header_size = 14;
+constexpr std::uint32_t fields_at = 12;
+constexpr std::int32_t request_size_min = 10;
+constexpr std::int16_t version_max = 127;
+constexpr std::size_t kept_text_max = 64;
+static_assert(header_size == length_size + static_cast<std::size_t>(request_size_min));
+
+}  // namespace
+
+RequestWalker::RequestWalker(Conversation& conversation, RequestJudge& judge, Output& output)
+    : conversation_(conversation), judge_(judge), output_(output) {}
+
+const Failure& RequestWalker::failure() const {
+  return failure_ ? *failure_ : no_failure();
+}
+
+RequestWalker::Walked RequestWalker::feed(std::span<const std::byte> bytes) {
+  KFERRY_ASSERT(!failure_);
+  Chunk chunk(bytes, output_);
+  const Stop stop = advance(chunk);
+  chunk.tell_passed();
+  return {chunk.told(), stop};
+}
+
+RequestWalker::Stop RequestWalker::advance(Chunk& chunk) {
+  const auto unfinished = [this] { return failure_ ? Stop::failed : Stop::input; };
+  for (;;) {
+    switch (stage_) {
+      case Stage::boundary:
+        if (chunk.empty()) return Stop::input;
+        if (conversation_.sasl == Conversation::Sasl::awaiting_handshake || conversation_.full())
+          return Stop::full;
+        begin_frame();
+        break;
+      case Stage::length:
+        if (!read_length(chunk)) return unfinished();
+        break;
+      case Stage::header:
+        if (!read_header(chunk)) return unfinished();
+        break;
+      case Stage::fields:
+        if (!read_fields(chunk)) return unfinished();
+        break;
+      case Stage::ready: {
+        const Stop stop = ask(chunk);
+        if (stop != Stop::input) return stop;
+        break;
+      }
+      case Stage::body:
+      case Stage::dropping: {
+        const auto size = static_cast<std::uint32_t>(std::min<std::size_t>(left_, chunk.left()));
+        chunk.at += size;
+        left_ -= size;
+        if (stage_ == Stage::body) {
+          chunk.let_pass();
+        } else {
+          chunk.drop();
+        }
+        if (left_ > 0) return Stop::input;
+        stage_ = Stage::boundary;
+        break;
+      }
+    }
+  }
+}
+
+std::uint64_t RequestWalker::opaque_run() const {
+  return stage_ == Stage::body ? left_ : 0;
+}
+
+void RequestWalker::skip(std::uint64_t size) {
+  KFERRY_ASSERT(size <= opaque_run());
+  left_ -= static_cast<std::uint32_t>(size);
+  if (stage_ == Stage::body && left_ == 0) stage_ = Stage::boundary;
+}
+
+void RequestWalker::begin_frame() {
+  stage_ = Stage::length;
+  token_ = own_ = false;
+  acks_ = 1;
+  asked_node_ = -1;
+  client_id_ = words_[0] = words_[1] = {};
+}
+
+void RequestWalker::keep(Chunk& chunk, std::size_t size) {
+  append(head_, std::span(chunk.data(), size));
+  chunk.at += size;
+  chunk.hold();
+}
+
+const std::byte* RequestWalker::head(Chunk& chunk, std::size_t size) {
+  if (head_.empty() && chunk.left() >= size) return chunk.data();
+  if (head_.size() < size) keep(chunk, std::min(size - head_.size(), chunk.left()));
+  return head_.size() >= size ? head_.data() : nullptr;
+}
+
+bool RequestWalker::counted_tokens() const {
+  return conversation_.sasl_mechanism == "PLAIN" || conversation_.sasl_mechanism.starts_with("SCRAM-");
+}
+
+bool RequestWalker::read_length(Chunk& chunk) {
+  const std::byte* octets = head(chunk, length_size);
+  if (octets == nullptr) return false;
+  const auto size = load<std::int32_t>(octets);
+  const bool raw = conversation_.sasl == Conversation::Sasl::raw;
+  const auto size_max = static_cast<std::int64_t>(conversation_.policy().request_size_max);
+  if (size > size_max || size < (raw ? 0 : request_size_min)) {
+    failure_ = foreign_client(std::span<const std::byte, 4>(octets, 4));
+    if (failure_) return false;
+    const char* cause = size < 0          ? "negative_frame_size"
+                        : size > size_max ? "frame_too_large"
+                                          : "frame_too_small";
+    failure_ = make_failure(
+        cause, "the client announces a request of " + std::to_string(size) + " octets, where " +
+                   std::to_string(request_size_min) + " to " + std::to_string(size_max) +
+                   " are possible: is it a Kafka client, and does its security.protocol fit the listener?");
+    return false;
+  }
+  frame_size_ = static_cast<std::uint32_t>(size) + length_size;
+  if (raw && (counted_tokens() || size < request_size_min)) {
+    token_ = true;
+    stage_ = Stage::ready;
+  } else {
+    stage_ = Stage::header;
+  }
+  return true;
+}
+
+// Whether the frame can be a request that is not hidden; decides between token and request, too.
+bool RequestWalker::plausible(const std::byte* octets) const {
+  const ApiKey key{load<std::int16_t>(octets + 4)};
+  const auto version = load<ApiVersion>(octets + 6);
+  if (version < 0 || version > version_max) return false;
+  if (hidden(key, conversation_.policy().pass_api_keys) && !only_controllers_speak(key)) return false;
+  if (number(key) == 7 && version == 0) return true;  // no client id
+  const auto client_id_size = load<std::int16_t>(octets + fields_at);
+  return client_id_size >= -1 && client_id_size <= static_cast<std::int64_t>(frame_size_ - header_size);
+}
+
+bool RequestWalker::read_header(Chunk& chunk) {
+  const std::byte* octets = head(chunk, header_size);
+  if (octets == nullptr) return false;
+  if (!plausible(octets)) {
+    if (conversation_.sasl != Conversation::Sasl::raw) return refuse_header(octets);
+    token_ = true;
+    stage_ = Stage::ready;
+    return true;
+  }
+  conversation_.sasl = Conversation::Sasl::framed;
+  return accept_header(octets);
+}
+
+// Always false.
+bool RequestWalker::refuse_header(const std::byte* octets) {
+  const ApiKey key{load<std::int16_t>(octets + 4)};
+  const auto version = load<ApiVersion>(octets + 6);
+  const bool token = octets[4] == std::byte{0x60} || (octets[4] == std::byte{5} && octets[5] == std::byte{4});
+  if (started_ && number(key) > newest_api_key && version >= 0 && version <= version_max) {
+    failure_ = hidden_api(key, version, conversation_);
+  } else if (!started_ && token) {
+    failure_ =
+        make_failure("gssapi_token_first",
+                     "an old client sends a GSSAPI token first, without SaslHandshake: kferry cannot carry "
+                     "it; use a client of Kafka 1.0 or newer (Kerberos names the broker's host, and needs "
+                     "the advertised host's name)");
+  } else {
+    failure_ = make_failure(
+        "implausible_request_header",
+        "no Kafka request: API key " + std::to_string(number(key)) + ", version " + std::to_string(version) +
+            ", client id of " + std::to_string(load<std::int16_t>(octets + fields_at)) +
+            " octets in a frame of " + std::to_string(frame_size_) +
+            ": is it a Kafka client? A key that is newer than this build passes with pass_api_keys");
+  }
+  return false;
+}
+
+bool RequestWalker::accept_header(const std::byte* octets) {
+  key_ = ApiKey{load<std::int16_t>(octets + 4)};
+  version_ = load<ApiVersion>(octets + 6);
+  correlation_id_ = CorrelationId{load<std::int32_t>(octets + 8)};
+  if (hidden(key_, conversation_.policy().pass_api_keys)) {
+    failure_ = hidden_api(key_, version_, conversation_);
+    return false;
+  }
+  const Api* api = find_api(key_);
+  std::span<const Field> rows = plain_request();
+  bool flexible = false;
+  if (api != nullptr) {
+    if (api->clamped && !api->versions.has(version_)) {
+      own_ = key_ == api_versions_key;
+      if (!own_) {
+        failure_ = version_outside_table(key_, version_, conversation_);
+        return false;
+      }
+    } else {
+      rows = api->request;
+      flexible = api->flexible.has(version_);
+    }
+  }
+  walker_.begin(rows, version_, flexible, false, fields_at, frame_size_);
+  if (!head_.empty()) {
+    // In pieces: the client id's length is among what is kept.
+    std::size_t at = fields_at;
+    for (;;) {
+      const StructureWalker::Step step = walker_.walk(std::span(head_), at);
+      if (step == StructureWalker::Step::more || step == StructureWalker::Step::end) break;
+      note_field(step);
+    }
+  }
+  stage_ = Stage::fields;
+  return true;
+}
+
+bool RequestWalker::read_fields(Chunk& chunk) {
+  // At the walker's place in the frame, which begins in this chunk or went on with it.
+  const std::size_t begin = chunk.at + (head_.empty() ? walker_.position() : 0);
+  std::size_t at = begin;
+  for (;;) {
+    const StructureWalker::Step step = walker_.walk(chunk.bytes(), at);
+    if (step == StructureWalker::Step::end) break;
+    if (step == StructureWalker::Step::failed) {
+      failure_ = malformed(key_, version_, "request", walker_);
+      return false;
+    }
+    if (step == StructureWalker::Step::more) {
+      keep(chunk, chunk.left());
+      if (head_.size() > conversation_.policy().held_size_max)
+        failure_ = make_failure("head_too_large",
+                                api_text(key_, version_) + " request: its header takes more than " +
+                                    std::to_string(conversation_.policy().held_size_max) + " octets");
+      return false;
+    }
+    note_field(step);
+  }
+  if (!head_.empty()) keep(chunk, at - begin);
+  started_ = true;
+  stage_ = Stage::ready;
+  return true;
+}
+
+void RequestWalker::note_field(StructureWalker::Step step) {
+  if (step == StructureWalker::Step::failed) return;  // told again by the next walk
+  const Text here{walker_.position(), walker_.size()};
+  switch (walker_.field().role) {
+    case Role::client_id:
+      client_id_ = here;
+      break;
+    case Role::acks:
+      acks_ = static_cast<std::int16_t>(walker_.value());
+      break;
+    case Role::mechanism:
+    case Role::software_name:
+      words_[0] = here;
+      break;
+    case Role::software_version:
+      words_[1] = here;
+      break;
+    case Role::asked_node:
+      asked_node_ = static_cast<std::int32_t>(walker_.value());
+      break;
+    default:
+      break;
+  }
+}
+
+std::string_view RequestWalker::text(const Chunk& chunk, const Text& where) const {
+  const std::byte* octets = head_.empty() ? chunk.data() : head_.data();
+  return {reinterpret_cast<const char*>(octets) + where.at, where.size};
+}
+
+RequestWalker::Stop RequestWalker::ask(Chunk& chunk) {
+  Request request;
+  request.frame_size = frame_size_;
+  request.raw_token = token_;
+  if (!token_) {
+    request.key = key_;
+    request.version = version_;
+    request.correlation_id = correlation_id_;
+    request.client_id = text(chunk, client_id_);
+    request.own_answer = own_;
+    if (asked_node_ >= 0) request.asked_node = NodeId{asked_node_};
+  }
+  switch (judge_.judge(request)) {
+    case Judgement::close:
+      return Stop::refused;
+    case Judgement::wait:
+      // Nothing of a frame that began in this chunk was consumed: it is read anew.
+      if (head_.empty()) stage_ = Stage::boundary;
+      return Stop::judge;
+    case Judgement::forward:
+      break;
+  }
+  queue(chunk);
+  forward();
+  return Stop::input;
+}
+
+void RequestWalker::queue(const Chunk& chunk) {
+  if (token_) {
+    ++conversation_.raw_tokens;
+    const std::uint32_t last = conversation_.sasl_mechanism == "PLAIN" ? 1 : 2;
+    if (counted_tokens() && conversation_.raw_tokens == last) conversation_.sasl = Conversation::Sasl::framed;
+    return;
+  }
+  if (key_ == sasl_handshake_key) {
+    conversation_.sasl_mechanism = text(chunk, words_[0]).substr(0, kept_text_max);
+    conversation_.raw_tokens = 0;
+    if (version_ == 0) conversation_.sasl = Conversation::Sasl::awaiting_handshake;
+  }
+  if (key_ == api_versions_key && words_[0].size > 0)
+    conversation_.client_software =
+        printable(text(chunk, words_[0])) + " " + printable(text(chunk, words_[1]));
+  if (key_ == produce_key && acks_ == 0) return;  // never answered
+  conversation_.push({key_, version_, correlation_id_, own_});
+}
+
+void RequestWalker::forward() {
+  stage_ = own_ ? Stage::dropping : Stage::body;
+  left_ = frame_size_ - static_cast<std::uint32_t>(head_.size());
+  if (head_.empty()) return;
+  if (own_) {
+    output_.cut_held(head_.size());
+  } else {
+    output_.release();
+  }
+  std::vector<std::byte>().swap(head_);
+}
+
+}  // namespace kferry::kafka

@@ -1,0 +1,367 @@
+#include "kafka/response_walker.h"
+
+#include <algorithm>
+#include <array>
+#include <string>
+
+#include "base/assert.h"
+#include "kafka/api_table.h"
+#include "kafka/api_versions.h"
+#include "kafka/failures.h"
+#include "kafka/findings.h"
+#include "kafka/rewriting.h"
+#include "kafka/wire.h"
+
+namespace kferry::kafka {
+namespace {
+
+using Step = StructureWalker::Step;
+
+constexpr std::uint8_t length_size = 4;
+constexpr std::uint8_t prelude_size_full = 8;
+
+}  // namespace
+
+ResponseWalker::ResponseWalker(Conversation& conversation, ClusterView& cluster, Output& output)
+    : conversation_(conversation), cluster_(cluster), output_(output) {}
+
+ResponseWalker::~ResponseWalker() = default;
+
+const Failure& ResponseWalker::failure() const {
+  return failure_ ? *failure_ : no_failure();
+}
+
+ResponseWalker::Walked ResponseWalker::feed(std::span<const std::byte> bytes) {
+  KFERRY_ASSERT(!failure_);
+  answer_own();
+  Chunk chunk(bytes, output_);
+  while (!chunk.empty() && !failure_) advance(chunk);
+  if (failure_) {
+    chunk.tell_passed();
+    return {chunk.told(), Stop::failed};
+  }
+  hold(chunk);
+  return {chunk.told(), Stop::input};
+}
+
+void ResponseWalker::advance(Chunk& chunk) {
+  switch (stage_) {
+    case Stage::prelude:
+      return read_prelude(chunk);
+    case Stage::opaque:
+      return pass_opaque(chunk);
+    case Stage::head:
+      return walk_head(chunk);
+    case Stage::body:
+      return walk_body(chunk);
+    case Stage::tail:
+      return walk_tail(chunk);
+  }
+}
+
+std::uint64_t ResponseWalker::opaque_run() const {
+  if (stage_ == Stage::opaque) return left_;
+  return stage_ == Stage::body && !exact_ ? walker_.opaque_run() : 0;
+}
+
+void ResponseWalker::skip(std::uint64_t size) {
+  KFERRY_ASSERT(size <= opaque_run());
+  if (stage_ == Stage::body) return walker_.skip(static_cast<std::uint32_t>(size));
+  left_ -= static_cast<std::uint32_t>(size);
+  if (stage_ == Stage::opaque && left_ == 0) {
+    end_frame();
+    answer_own();
+  }
+}
+
+// ---- holding
+
+void ResponseWalker::hold(Chunk& chunk) {
+  held_ += static_cast<std::uint32_t>(chunk.hold());
+}
+
+// What is held and what was walked leaves.
+void ResponseWalker::release(Chunk& chunk) {
+  if (held_ == 0) {
+    chunk.let_pass();
+    return;
+  }
+  hold(chunk);
+  output_.release();
+  held_ = 0;
+}
+
+// ---- the beginning of a frame, and its end
+
+void ResponseWalker::read_prelude(Chunk& chunk) {
+  if (prelude_size_ == 0) {
+    token_ = conversation_.empty() && conversation_.raw_answers;
+    if (conversation_.empty() && !token_) {
+      failure_ =
+          make_failure("unsolicited_response",
+                       "the broker sent octets that no request asked for: is the upstream a Kafka broker?");
+      return;
+    }
+  }
+  const std::uint8_t full = token_ ? length_size : prelude_size_full;
+  while (prelude_size_ < full) {
+    if (chunk.empty()) return;
+    prelude_ = prelude_ << 8 | std::to_integer<std::uint64_t>(*chunk.data());
+    ++chunk.at;
+    ++prelude_size_;
+    if (prelude_size_ == length_size && !judge_size()) return;
+  }
+  begin_frame(chunk);
+}
+
+bool ResponseWalker::judge_size() {
+  const auto size = static_cast<std::int32_t>(prelude_);
+  if (!answered_) {
+    std::array<std::byte, length_size> first;
+    store(first.data(), size);
+    failure_ = foreign_broker(first);
+    if (failure_) return false;
+  }
+  if (size < 0 || (!token_ && size < length_size)) {
+    failure_ =
+        make_failure(size < 0 ? "negative_frame_size" : "frame_too_small",
+                     "the broker announces a response of " + std::to_string(size) +
+                         " octets: is the upstream a Kafka broker, and does its security protocol fit?");
+    return false;
+  }
+  frame_size_ = static_cast<std::uint32_t>(size) + length_size;
+  return true;
+}
+
+void ResponseWalker::begin_frame(Chunk& chunk) {
+  if (!token_) {
+    const Unanswered& request = conversation_.front();
+    const auto id = static_cast<std::int32_t>(prelude_ & 0xFFFF'FFFF);
+    if (id != number(request.correlation_id)) {
+      failure_ = make_failure("wrong_correlation_id", "the broker answered with correlation id " +
+                                                          std::to_string(id) + " where " +
+                                                          std::to_string(number(request.correlation_id)) +
+                                                          " of " + api_text(request.key, request.version) +
+                                                          " is due: something between kferry and the broker "
+                                                          "mixes connections up, or it is no Kafka broker");
+      return;
+    }
+    answered_ = true;
+    const Api* api = find_api(request.key);
+    if (api != nullptr && api->carries.has(request.version)) return begin_structure(chunk, *api);
+  }
+  left_ = frame_size_ - prelude_size_;
+  stage_ = Stage::opaque;
+  release(chunk);
+  if (left_ == 0) end_frame();
+  answer_own_in(&chunk);
+}
+
+void ResponseWalker::begin_structure(Chunk& chunk, const Api& api) {
+  const ApiVersion version = conversation_.front().version;
+  const bool whole = api.shape == Shape::tail;
+  walker_.begin(api.response, version, api.flexible.has(version), whole, prelude_size_full, frame_size_);
+  if (whole) {
+    const Policy& policy = conversation_.policy();
+    const std::size_t exact_max =
+        api.key == produce_key ? policy.held_size_max : policy.exact_rewrite_size_max;
+    exact_ = frame_size_ <= exact_max;
+    stage_ = Stage::body;
+    if (!exact_) release(chunk);
+    return walk_body(chunk);
+  }
+  if (held_ > 0) output_.cut_held(held_);
+  held_ = 0;
+  chunk.drop();
+  findings_ = std::make_unique<Findings>(0);
+  findings_->bytes.resize(prelude_size_full);
+  store(findings_->bytes.data(), prelude_);
+  stage_ = Stage::head;
+  walk_head(chunk);
+}
+
+void ResponseWalker::end_frame() {
+  if (!token_) conversation_.pop();
+  stage_ = Stage::prelude;
+  prelude_size_ = 0;
+  prelude_ = 0;
+}
+
+void ResponseWalker::pass_opaque(Chunk& chunk) {
+  const auto size = static_cast<std::uint32_t>(std::min<std::size_t>(left_, chunk.left()));
+  chunk.at += size;
+  left_ -= size;
+  chunk.let_pass();
+  if (left_ > 0) return;
+  end_frame();
+  answer_own_in(&chunk);
+}
+
+// ---- answers of kferry's own
+
+void ResponseWalker::answer_own() {
+  answer_own_in(nullptr);
+}
+
+void ResponseWalker::answer_own_in(Chunk* chunk) {
+  while (at_boundary() && !conversation_.empty() && conversation_.front().own) {
+    if (chunk != nullptr) chunk->tell_passed();
+    output_.insert(unsupported_api_versions(conversation_.front().correlation_id));
+    conversation_.pop();
+  }
+}
+
+// ---- addresses near the front
+
+// Walks on, keeping the octets. True: the walk has ended.
+bool ResponseWalker::collect(Chunk& chunk) {
+  const std::size_t begin = chunk.at;
+  Step step = Step::more;
+  for (;;) {
+    step = walker_.walk(chunk.bytes(), chunk.at);
+    if (step == Step::more || step == Step::end || step == Step::failed) break;
+    if (step == Step::tail) continue;
+    findings_->note(step, walker_);
+    // A broker that lacks the asked version answers in version 0 (protocol.md 3).
+    if (step == Step::integer && walker_.field().role == Role::error_code &&
+        conversation_.front().key == api_versions_key && walker_.value() == error_unsupported_version)
+      walker_.continue_as(0, false);
+  }
+  append(findings_->bytes, chunk.bytes().subspan(begin, chunk.at - begin));
+  chunk.drop();
+  const Unanswered& request = conversation_.front();
+  if (step == Step::failed) {
+    failure_ = malformed(request.key, request.version, "response", walker_);
+    return false;
+  }
+  if (findings_->bytes.size() > conversation_.policy().held_size_max) {
+    failure_ =
+        make_failure("held_part_too_large",
+                     api_text(request.key, request.version) + " response: its addresses take more than " +
+                         std::to_string(conversation_.policy().held_size_max) + " octets");
+    return false;
+  }
+  return step == Step::end;
+}
+
+void ResponseWalker::walk_head(Chunk& chunk) {
+  if (!collect(chunk)) return;
+  finish_head();
+  if (failure_) return;
+  if (left_ == 0) end_frame();
+  answer_own_in(&chunk);
+}
+
+void ResponseWalker::finish_head() {
+  const Unanswered request = conversation_.front();
+  Findings& found = *findings_;
+  const bool compact = walker_.flexible();
+  Bytes replaced;
+  if (request.key == metadata_key) {
+    if (!teach(found, request.key, true, cluster_)) return refuse_cluster();
+    replaced = with_mapped_brokers(found, request.key, compact, cluster_);
+  } else if (request.key == describe_cluster_key) {
+    const bool of_brokers = found.endpoint_type == endpoint_type_brokers;
+    if (of_brokers && !teach(found, request.key, found.error_code == 0, cluster_)) return refuse_cluster();
+    replaced = of_brokers ? with_mapped_brokers(found, request.key, compact, cluster_)
+                          : without_brokers(found, compact);
+  } else if (request.key == find_coordinator_key) {
+    if (!teach(found, request.key, false, cluster_)) return refuse_cluster();
+    replaced = with_mapped_coordinators(found, compact, cluster_);
+  } else if (request.key == describe_quorum_key) {
+    replaced = with_blanked_lists(found, compact);
+  } else if (request.key == api_versions_key) {
+    replaced = with_known_ranges(found, compact, conversation_.policy().pass_api_keys, cluster_);
+  } else {
+    KFERRY_ASSERT(request.key == sasl_handshake_key);
+    note_handshake(found.error_code);
+    replaced = std::move(found.bytes);
+  }
+  left_ = frame_size_ - walker_.position();
+  store<std::int32_t>(replaced.data(), static_cast<std::int32_t>(replaced.size() + left_ - length_size));
+  output_.insert(replaced);
+  findings_.reset();
+  stage_ = Stage::opaque;
+}
+
+void ResponseWalker::note_handshake(std::int64_t error) {
+  if (conversation_.sasl != Conversation::Sasl::awaiting_handshake) return;
+  conversation_.sasl = error == 0 ? Conversation::Sasl::raw : Conversation::Sasl::framed;
+  conversation_.raw_answers = error == 0;
+}
+
+void ResponseWalker::refuse_cluster() {
+  const Unanswered& request = conversation_.front();
+  failure_ = make_failure(
+      "cluster_id_changed",
+      api_text(request.key, request.version) + " response: it names another cluster id than the one learnt" +
+          (findings_->cluster_id() ? " (" + printable(*findings_->cluster_id()) + ")" : "") +
+          ": do all bootstrap servers belong to one cluster?");
+}
+
+// ---- addresses at the end
+
+void ResponseWalker::walk_body(Chunk& chunk) {
+  for (;;) {
+    const Step step = walker_.walk(chunk.bytes(), chunk.at);
+    if (step == Step::more) {
+      if (!exact_) chunk.let_pass();
+      return;
+    }
+    if (step == Step::end) return finish_body(chunk);
+    if (step == Step::failed) {
+      if (!exact_) chunk.let_pass();
+      failure_ = malformed(conversation_.front().key, conversation_.front().version, "response", walker_);
+      return;
+    }
+    if (step != Step::tail) continue;
+    // Usually nothing is there: one octet says so.
+    const std::byte nothing = walker_.before_list() ? std::byte{1} : std::byte{0};
+    if (*chunk.data() != nothing) return begin_tail(chunk);
+  }
+}
+
+void ResponseWalker::finish_body(Chunk& chunk) {
+  release(chunk);
+  end_frame();
+  answer_own_in(&chunk);
+}
+
+void ResponseWalker::begin_tail(Chunk& chunk) {
+  if (exact_) {
+    hold(chunk);
+  } else {
+    chunk.let_pass();
+  }
+  findings_ = std::make_unique<Findings>(walker_.position());
+  stage_ = Stage::tail;
+}
+
+void ResponseWalker::walk_tail(Chunk& chunk) {
+  if (!collect(chunk)) return;
+  finish_tail();
+  if (failure_) return;
+  end_frame();
+  answer_own_in(&chunk);
+}
+
+void ResponseWalker::finish_tail() {
+  const ApiKey key = conversation_.front().key;
+  const Findings& found = *findings_;
+  if (!teach(found, key, false, cluster_)) return refuse_cluster();
+  const bool present = found.tag || found.list.size > 0;
+  if (exact_) {
+    const Bytes replaced = present ? with_mapped_nodes(found, key, cluster_) : found.bytes;
+    std::array<std::byte, length_size> length;
+    store(length.data(), static_cast<std::int32_t>(held_ + replaced.size() - length_size));
+    output_.overwrite_held(0, length);
+    output_.insert(replaced);
+    output_.release();
+    held_ = 0;
+  } else {
+    output_.insert(present ? neutralised(found) : found.bytes);
+  }
+  findings_.reset();
+}
+
+}  // namespace kferry::kafka

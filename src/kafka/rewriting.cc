@@ -1,0 +1,164 @@
+#include "kafka/rewriting.h"
+
+#include <algorithm>
+#include <cstdint>
+#include <string_view>
+
+#include "base/assert.h"
+#include "kafka/api_table.h"
+
+namespace kferry::kafka {
+namespace {
+
+// Unknown to every client, one octet, and above Kafka's own tags.
+constexpr std::uint32_t neutral_tag = 0x7F;
+
+std::span<const std::byte> piece(const Bytes& bytes, std::uint32_t begin, std::size_t end) {
+  return std::span(bytes).subspan(begin, end - begin);
+}
+
+void append_address(Bytes& out, std::string_view host, std::int32_t port, bool compact) {
+  append_string(out, host, compact);
+  append_integer(out, port);
+}
+
+// The elements that a client may see, with what it is to dial; returns how many.
+std::uint32_t append_brokers(Bytes& out, const Findings& found, ApiKey source, bool compact,
+                             ClusterView& cluster) {
+  std::uint32_t kept = 0;
+  for (const FoundBroker& broker : found.brokers) {
+    if (number(broker.id) < 0) {
+      append(out, piece(found.bytes, broker.begin, broker.end));
+      ++kept;
+      continue;
+    }
+    const std::optional<HostPort> where = cluster.advertised(broker.id);
+    if (!where) {
+      cluster.left_out(source, broker.id);
+      continue;
+    }
+    append(out, piece(found.bytes, broker.begin, broker.host_at));
+    append_address(out, where->host, where->port, compact);
+    append(out, piece(found.bytes, broker.port_at + 4, broker.end));
+    ++kept;
+  }
+  return kept;
+}
+
+}  // namespace
+
+bool teach(const Findings& found, ApiKey source, bool full, ClusterView& cluster) {
+  std::vector<BrokerEntry> brokers;
+  brokers.reserve(found.brokers.size());
+  for (const FoundBroker& broker : found.brokers)
+    if (number(broker.id) >= 0) brokers.push_back({broker.id, found.host(broker), broker.port});
+  if (brokers.empty() && !full) return true;
+  return cluster.learn({source, full, found.cluster_id(), brokers});
+}
+
+Bytes with_mapped_brokers(const Findings& found, ApiKey source, bool compact, ClusterView& cluster) {
+  Bytes brokers;
+  const std::uint32_t kept = append_brokers(brokers, found, source, compact, cluster);
+  Bytes out;
+  out.reserve(found.bytes.size() + brokers.size());
+  append(out, piece(found.bytes, 0, found.list.begin));
+  append_count(out, kept, compact);
+  append(out, brokers);
+  append(out, piece(found.bytes, found.list.end, found.bytes.size()));
+  return out;
+}
+
+Bytes without_brokers(const Findings& found, bool compact) {
+  Bytes out;
+  append(out, piece(found.bytes, 0, found.list.begin));
+  append_count(out, 0, compact);
+  append(out, piece(found.bytes, found.list.end, found.bytes.size()));
+  return out;
+}
+
+Bytes with_mapped_coordinators(Findings& found, bool compact, ClusterView& cluster) {
+  Bytes out;
+  std::uint32_t copied = 0;
+  for (const FoundBroker& broker : found.brokers) {
+    if (number(broker.id) < 0) continue;
+    const std::optional<HostPort> where = cluster.advertised(broker.id);
+    if (!where) {
+      cluster.left_out(find_coordinator_key, broker.id);
+      store<std::int16_t>(&found.bytes[broker.error_at], error_coordinator_not_available);
+      store<std::int32_t>(&found.bytes[broker.id_at], -1);
+    }
+    append(out, piece(found.bytes, copied, broker.host_at));
+    append_address(out, where ? where->host : "", where ? where->port : -1, compact);
+    copied = broker.port_at + 4;
+  }
+  append(out, piece(found.bytes, copied, found.bytes.size()));
+  return out;
+}
+
+Bytes with_blanked_lists(const Findings& found, bool compact) {
+  Bytes out;
+  std::uint32_t copied = 0;
+  for (const FoundList& list : found.blanked) {
+    append(out, piece(found.bytes, copied, list.begin));
+    append_count(out, 0, compact);
+    copied = list.end;
+  }
+  append(out, piece(found.bytes, copied, found.bytes.size()));
+  return out;
+}
+
+Bytes with_mapped_nodes(const Findings& found, ApiKey source, ClusterView& cluster) {
+  Bytes nodes;
+  const std::uint32_t kept = append_brokers(nodes, found, source, true, cluster);
+  Bytes out;
+  if (!found.tag) {
+    append_count(out, kept, true);
+    append(out, nodes);
+    append(out, piece(found.bytes, found.list.end, found.bytes.size()));
+    return out;
+  }
+  // Kafka writes no tag for an empty list.
+  const std::uint32_t tags = load_uvarint(found.bytes);
+  append_uvarint(out, kept > 0 ? tags : tags - 1);
+  append(out, piece(found.bytes, static_cast<std::uint32_t>(uvarint_width(found.bytes)), found.tag->begin));
+  if (kept > 0) {
+    append_uvarint(out, 0);
+    append_uvarint(out, static_cast<std::uint32_t>(uvarint_size(kept + 1) + nodes.size()));
+    append_count(out, kept, true);
+    append(out, nodes);
+  }
+  append(out, piece(found.bytes, found.tag->end, found.bytes.size()));
+  return out;
+}
+
+Bytes neutralised(const Findings& found) {
+  const Bytes& was = found.bytes;
+  Bytes out;
+  out.reserve(was.size());
+  if (found.tag) {
+    const FoundTag& tag = *found.tag;
+    const std::span<const std::byte> number_and_size = piece(was, tag.begin, tag.content);
+    const std::size_t number_width = uvarint_width(number_and_size);
+    append(out, piece(was, 0, tag.begin));
+    append(out, piece(was, tag.end, was.size()));
+    append_uvarint(out, neutral_tag, number_width);
+    append(out, number_and_size.subspan(number_width));
+  } else {
+    const std::span<const std::byte> tags = piece(was, found.list.end, was.size());
+    const std::span<const std::byte> others = tags.subspan(uvarint_width(tags));
+    append_count(out, 0, true);
+    append_uvarint(out, load_uvarint(tags) + 1);
+    append(out, others);
+    append_uvarint(out, neutral_tag);
+    // Where the length falls in a gap it is written a octet longer than need be.
+    const std::size_t room = was.size() - out.size();
+    std::size_t width = 1;
+    while (uvarint_size(static_cast<std::uint32_t>(room - width)) > width) ++width;
+    append_uvarint(out, static_cast<std::uint32_t>(room - width), width);
+  }
+  KFERRY_ASSERT(out.size() <= was.size());
+  out.resize(was.size());
+  return out;
+}
+
+}  // namespace kferry::kafka
