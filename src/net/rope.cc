@@ -28,6 +28,14 @@ void Rope::Queue::pop_front() {
   if (segments.capacity() > kept_segments) segments.shrink_to_fit();
 }
 
+std::size_t Rope::Queue::leased_octets() const {
+  std::size_t sum = 0;
+  for (std::size_t i = first; i < segments.size(); ++i) {
+    if (segments[i].block == nullptr) sum += segments[i].size;
+  }
+  return sum;
+}
+
 Rope::Block* Rope::make_block(std::size_t capacity) {
   void* memory = std::malloc(sizeof(Block) + capacity);
   if (memory == nullptr) throw std::bad_alloc();
@@ -218,25 +226,28 @@ void Rope::sent(std::size_t size) {
 }
 
 void Rope::move_to_heap(Queue& queue, std::size_t skip) {
+  auto& segments = queue.segments;
   const std::size_t begin = queue.first + skip;
+  std::size_t from = begin;
+  while (from < segments.size() && segments[from].block != nullptr) ++from;
+  if (from == segments.size()) return;
   std::size_t total = 0;
-  for (std::size_t i = begin; i < queue.segments.size(); ++i) {
-    if (queue.segments[i].block == nullptr) total += queue.segments[i].size;
-  }
-  if (total == 0) return;
+  for (std::size_t i = from; i < segments.size(); ++i) total += segments[i].size;
+  // Blocks that are no larger than what is copied behind them come along: octets that arrive one at a time become
+  // few blocks, and each is copied a few times, not each time.
+  while (from > begin && segments[from - 1].size <= total) total += segments[--from].size;
+
   Block* block = make_block(total);
+  block->needed = 1;
   std::byte* to = block->octets();
-  for (std::size_t i = begin; i < queue.segments.size(); ++i) {
-    Segment& segment = queue.segments[i];
-    if (segment.block != nullptr) continue;
-    std::memcpy(to, segment.bytes, segment.size);
-    pool_.release(segment.buffer_id);
-    segment.bytes = to;
-    segment.block = block;
-    ++block->needed;
-    --queue.leased;
-    to += segment.size;
+  for (std::size_t i = from; i < segments.size(); ++i) {
+    std::memcpy(to, segments[i].bytes, segments[i].size);
+    to += segments[i].size;
+    if (segments[i].block == nullptr) --queue.leased;
+    release(segments[i]);
   }
+  segments.resize(from + 1);
+  segments[from] = Segment{block->octets(), block, block->capacity, 0};
 }
 
 void Rope::move_to_heap() {
@@ -247,9 +258,8 @@ void Rope::move_to_heap() {
 }
 
 void Rope::spare_buffers(std::size_t leased_max) {
-  const std::size_t waiting = input_.octets + held_.octets;
   const std::size_t pinned = input_.leased + held_.leased;
-  if (pinned > 0 && waiting * 4 <= pinned * pool_.buffer_size()) {
+  if (pinned > 0 && (input_.leased_octets() + held_.leased_octets()) * 4 <= pinned * pool_.buffer_size()) {
     move_to_heap(input_, 0);
     move_to_heap(held_, 0);
   }

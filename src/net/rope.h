@@ -5,8 +5,7 @@
 //   input: received, not yet judged.   held: judged, may not leave yet.   ready: may leave.
 //
 // Bytes stand in the ring's receive buffers (leased, counted by the BufferPool) or in heap blocks of the
-// rope's own. Nothing moves once it is named in a gather: until sent() or unsend() those segments stay where
-// they are.
+// rope's own. Nothing moves once it is named in a gather: until sent() those segments stay where they are.
 #pragma once
 
 #include <sys/uio.h>
@@ -45,10 +44,9 @@ class Rope {
   void cut_held(std::size_t size);
   void release_held();
 
-  // Names what is ready, from its start, at most `pieces.size()` runs; returns how many. Valid until
-  // sent/unsend.
+  // Names what is ready, from its start, at most `pieces.size()` runs; returns how many. Valid until sent().
   std::size_t gather(std::span<iovec> pieces);
-  // The first `size` octets of the gather have left; the gather is over.
+  // The first `size` octets of the gather have left, 0 if it failed; the gather is over.
   void sent(std::size_t size);
 
   std::size_t input_size() const { return input_.octets; }
@@ -96,6 +94,7 @@ class Rope {
     std::size_t count() const { return segments.size() - first; }
     void push(const Segment& segment);
     void pop_front();
+    std::size_t leased_octets() const;
   };
 
   static constexpr std::size_t kept_segments = 8;
