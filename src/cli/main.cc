@@ -11,13 +11,8 @@
 namespace kferry::cli {
 namespace {
 
-int perform([[maybe_unused]] const RunOptions& options) {
-#ifdef KFERRY_WITHOUT_RUN
-  std::fputs("kferry run: not in this build\n", stderr);
-  return exit_failure;
-#else
+int perform(const RunOptions& options) {
   return run(options);
-#endif
 }
 int perform(const CheckOptions& options) {
   return check(options);
