@@ -14,6 +14,13 @@ bool clamp(Bytes& bytes, const FoundRange& range) {
   return true;
 }
 
+// A frame of version 0 as far as its count, which is left 0.
+void begin_unsupported(std::span<std::byte> frame, CorrelationId id) {
+  store<std::int32_t>(&frame[0], static_cast<std::int32_t>(frame.size() - 4));
+  store<std::int32_t>(&frame[4], number(id));
+  store<std::int16_t>(&frame[8], error_unsupported_version);
+}
+
 }  // namespace
 
 Bytes with_known_ranges(Findings& found, bool compact, std::span<const std::int16_t> pass_api_keys,
@@ -44,13 +51,17 @@ Bytes with_known_ranges(Findings& found, bool compact, std::span<const std::int1
 
 std::array<std::byte, 20> unsupported_api_versions(CorrelationId id) {
   std::array<std::byte, 20> frame{};
-  store<std::int32_t>(&frame[0], frame.size() - 4);
-  store<std::int32_t>(&frame[4], number(id));
-  store<std::int16_t>(&frame[8], error_unsupported_version);
+  begin_unsupported(frame, id);
   store<std::int32_t>(&frame[10], 1);
   store<std::int16_t>(&frame[14], number(api_versions_key));
   store<std::int16_t>(&frame[16], find_api(api_versions_key)->versions.from);
   store<std::int16_t>(&frame[18], find_api(api_versions_key)->versions.to);
+  return frame;
+}
+
+std::array<std::byte, 14> unsupported_without_ranges(CorrelationId id) {
+  std::array<std::byte, 14> frame{};
+  begin_unsupported(frame, id);
   return frame;
 }
 

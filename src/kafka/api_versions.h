@@ -20,5 +20,7 @@ Bytes with_known_ranges(Findings& found, bool compact, std::span<const std::int1
 // kferry's own answer to an ApiVersions above the table, a whole frame: a body of version 0 with error 35 and
 // the versions of ApiVersions that it takes.
 std::array<std::byte, 20> unsupported_api_versions(CorrelationId id);
+// The same without any version, in the broker's name: the client asks again with version 0.
+std::array<std::byte, 14> unsupported_without_ranges(CorrelationId id);
 
 }  // namespace kferry::kafka

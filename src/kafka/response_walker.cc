@@ -56,6 +56,8 @@ void ResponseWalker::advance(Chunk& chunk) {
       return walk_body(chunk);
     case Stage::tail:
       return walk_tail(chunk);
+    case Stage::discarded:
+      return discard(chunk);
   }
 }
 
@@ -231,7 +233,8 @@ bool ResponseWalker::collect(Chunk& chunk) {
   chunk.drop();
   const Unanswered& request = conversation_.front();
   if (step == Step::failed) {
-    failure_ = malformed(request.key, request.version, "response", walker_);
+    if (!replace_unreadable_answer(chunk))
+      failure_ = malformed(request.key, request.version, "response", walker_);
     return false;
   }
   if (findings_->bytes.size() > conversation_.policy().held_size_max) {
@@ -242,6 +245,29 @@ bool ResponseWalker::collect(Chunk& chunk) {
     return false;
   }
   return step == Step::end;
+}
+
+// Error 35 says all that a client needs to ask again with version 0. Some brokers write what follows it in the
+// asked version's form, or in none (librdkafka's mock cluster): it is replaced by an empty list.
+bool ResponseWalker::replace_unreadable_answer(Chunk& chunk) {
+  if (conversation_.front().key != api_versions_key || findings_->error_code != error_unsupported_version)
+    return false;
+  output_.insert(unsupported_without_ranges(conversation_.front().correlation_id));
+  left_ = frame_size_ - static_cast<std::uint32_t>(findings_->bytes.size());
+  findings_.reset();
+  stage_ = Stage::discarded;
+  discard(chunk);
+  return true;
+}
+
+void ResponseWalker::discard(Chunk& chunk) {
+  const auto size = static_cast<std::uint32_t>(std::min<std::size_t>(left_, chunk.left()));
+  chunk.at += size;
+  left_ -= size;
+  chunk.drop();
+  if (left_ > 0) return;
+  end_frame();
+  answer_own_in(&chunk);
 }
 
 void ResponseWalker::walk_head(Chunk& chunk) {

@@ -58,7 +58,8 @@ class ResponseWalker {
   // prelude ─▶ opaque ──────────────────────────────────────────────▶ prelude
   //        ├─▶ head (kept by us) ─rewritten─▶ opaque (the rest) ─────────▶
   //        └─▶ body (held, or passing) ─▶ tail (kept by us) ─rewritten───▶
-  enum class Stage : std::uint8_t { prelude, opaque, head, body, tail };
+  //        └─▶ discarded (an unreadable ApiVersions answer of error 35) ──▶
+  enum class Stage : std::uint8_t { prelude, opaque, head, body, tail, discarded };
 
   void advance(Chunk& chunk);
   void read_prelude(Chunk& chunk);
@@ -67,6 +68,8 @@ class ResponseWalker {
   void begin_structure(Chunk& chunk, const Api& api);
   void end_frame();
   void pass_opaque(Chunk& chunk);
+  bool replace_unreadable_answer(Chunk& chunk);
+  void discard(Chunk& chunk);
   void walk_head(Chunk& chunk);
   void finish_head();
   void walk_body(Chunk& chunk);
@@ -89,7 +92,7 @@ class ResponseWalker {
   StructureWalker walker_;
   std::uint64_t prelude_ = 0;     // length and correlation id, as far as they came
   std::uint32_t frame_size_ = 0;  // with its length
-  std::uint32_t left_ = 0;        // of an opaque run that ends the frame
+  std::uint32_t left_ = 0;        // of an opaque or discarded run that ends the frame
   std::uint32_t held_ = 0;        // octets held on the output
   Stage stage_ = Stage::prelude;
   std::uint8_t prelude_size_ = 0;
