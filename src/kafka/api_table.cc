@@ -272,61 +272,75 @@ constexpr std::array controlled_shutdown_request{
 constexpr bool clamped = true;
 constexpr bool any_version = false;
 
+constexpr Field request(std::span<const Field> fields) {
+  return {"request", structure, always, Role::none, fields};
+}
+constexpr Field response(std::span<const Field> fields) {
+  return {"response", structure, always, Role::none, fields};
+}
+constexpr Field plain = request(client_id_alone);
+
 constexpr std::array<Api, 11> table{{
     // key, versions, flexible, carries addresses, where, request, response
-    {ApiKey{0}, between(0, 13), clamped, since(9), since(10), Shape::tail, produce_request, produce_response},
-    {ApiKey{1}, between(0, 18), clamped, since(12), since(16), Shape::tail, client_id_alone, fetch_response},
-    {ApiKey{3}, between(0, 13), clamped, since(9), always, Shape::head, client_id_alone, metadata_response},
-    {ApiKey{7}, always, any_version, since(3), never, Shape::head, controlled_shutdown_request, {}},
-    {ApiKey{10}, between(0, 6), clamped, since(3), always, Shape::head, client_id_alone,
-     find_coordinator_response},
-    {ApiKey{17}, always, any_version, never, between(0, 0), Shape::head, sasl_handshake_request,
-     sasl_handshake_response},
-    {ApiKey{18}, between(0, 5), clamped, since(3), always, Shape::head, api_versions_request,
-     api_versions_response},
-    {ApiKey{55}, between(0, 2), clamped, always, since(2), Shape::head, client_id_alone,
-     describe_quorum_response},
-    {ApiKey{60}, between(0, 2), clamped, always, always, Shape::head, client_id_alone,
-     describe_cluster_response},
-    {ApiKey{78}, between(1, 2), clamped, always, always, Shape::tail, client_id_alone, share_fetch_response},
-    {ApiKey{79}, between(1, 2), clamped, always, always, Shape::tail, client_id_alone,
-     share_acknowledge_response},
+    {ApiKey{0}, between(0, 13), clamped, since(9), since(10), Shape::tail, request(produce_request),
+     response(produce_response)},
+    {ApiKey{1}, between(0, 18), clamped, since(12), since(16), Shape::tail, plain, response(fetch_response)},
+    {ApiKey{3}, between(0, 13), clamped, since(9), always, Shape::head, plain, response(metadata_response)},
+    {ApiKey{7}, always, any_version, since(3), never, Shape::head, request(controlled_shutdown_request),
+     response({})},
+    {ApiKey{10}, between(0, 6), clamped, since(3), always, Shape::head, plain,
+     response(find_coordinator_response)},
+    {ApiKey{17}, always, any_version, never, between(0, 0), Shape::head, request(sasl_handshake_request),
+     response(sasl_handshake_response)},
+    {ApiKey{18}, between(0, 5), clamped, since(3), always, Shape::head, request(api_versions_request),
+     response(api_versions_response)},
+    {ApiKey{55}, between(0, 2), clamped, always, since(2), Shape::head, plain,
+     response(describe_quorum_response)},
+    {ApiKey{60}, between(0, 2), clamped, always, always, Shape::head, plain,
+     response(describe_cluster_response)},
+    {ApiKey{78}, between(1, 2), clamped, always, always, Shape::tail, plain, response(share_fetch_response)},
+    {ApiKey{79}, between(1, 2), clamped, always, always, Shape::tail, plain,
+     response(share_acknowledge_response)},
 }};
 
 constexpr std::uint8_t no_row = 255;
+constexpr std::uint8_t controllers_row = 254;
+constexpr std::array<std::size_t, 6> controllers_keys{52, 53, 54, 58, 59, 82};
 
 constexpr auto rows_by_key = [] {
   std::array<std::uint8_t, newest_api_key + 1> rows{};
   rows.fill(no_row);
   for (std::size_t i = 0; i < table.size(); ++i)
     rows[static_cast<std::size_t>(number(table[i].key))] = static_cast<std::uint8_t>(i);
+  for (const std::size_t key : controllers_keys) rows[key] = controllers_row;
   return rows;
 }();
 
-constexpr std::array<std::int16_t, 6> controllers_keys{52, 53, 54, 58, 59, 82};
+std::uint8_t row_of(ApiKey key) {
+  const std::int16_t index = number(key);
+  return index >= 0 && index <= newest_api_key ? rows_by_key[static_cast<std::size_t>(index)] : no_row;
+}
 
 }  // namespace
 
 const Api* find_api(ApiKey key) {
-  const std::int16_t index = number(key);
-  if (index < 0 || index > newest_api_key) return nullptr;
-  const std::uint8_t row = rows_by_key[static_cast<std::size_t>(index)];
-  return row == no_row ? nullptr : &table[row];
+  const std::uint8_t row = row_of(key);
+  return row < table.size() ? &table[row] : nullptr;
 }
 
 bool only_controllers_speak(ApiKey key) {
-  return std::find(controllers_keys.begin(), controllers_keys.end(), number(key)) != controllers_keys.end();
+  return row_of(key) == controllers_row;
 }
 
 bool hidden(ApiKey key, std::span<const std::int16_t> pass_api_keys) {
   const std::int16_t index = number(key);
-  if (index >= 0 && index <= newest_api_key && !only_controllers_speak(key)) return false;
-  if (index >= first_vendor_api_key) return false;
+  const bool known = (index >= 0 && index <= newest_api_key) || index >= first_vendor_api_key;
+  if (known && !only_controllers_speak(key)) return false;
   return std::find(pass_api_keys.begin(), pass_api_keys.end(), index) == pass_api_keys.end();
 }
 
-std::span<const Field> plain_request() {
-  return client_id_alone;
+const Field& plain_request() {
+  return plain;
 }
 
 }  // namespace kferry::kafka

@@ -31,6 +31,6 @@ bool only_controllers_speak(ApiKey key);
 bool hidden(ApiKey key, std::span<const std::int16_t> pass_api_keys);
 
 // What follows the correlation id in a request of an API without a row: the client id.
-std::span<const Field> plain_request();
+const Field& plain_request();
 
 }  // namespace kferry::kafka

@@ -163,7 +163,18 @@ bool RequestWalker::read_header(Chunk& chunk) {
     return true;
   }
   conversation_.sasl = Conversation::Sasl::framed;
-  return accept_header(octets);
+  if (!accept_header(octets)) return false;
+  // Most requests have nothing to look at behind the client id, and are here in one piece.
+  const auto client_id_size = load<std::int16_t>(octets + fields_at);
+  const std::size_t size = header_size + static_cast<std::size_t>(std::max<std::int16_t>(client_id_size, 0));
+  if (plain_ && head_.empty() && size <= chunk.left()) {
+    client_id_ = {header_size, static_cast<std::uint32_t>(size - header_size)};
+    started_ = true;
+    stage_ = Stage::ready;
+    return true;
+  }
+  begin_fields();
+  return true;
 }
 
 // Always false.
@@ -199,21 +210,21 @@ bool RequestWalker::accept_header(const std::byte* octets) {
     return false;
   }
   const Api* api = find_api(key_);
-  std::span<const Field> rows = plain_request();
-  bool flexible = false;
-  if (api != nullptr) {
-    if (api->clamped && !api->versions.has(version_)) {
-      own_ = key_ == api_versions_key;
-      if (!own_) {
-        failure_ = version_outside_table(key_, version_, conversation_);
-        return false;
-      }
-    } else {
-      rows = api->request;
-      flexible = api->flexible.has(version_);
+  plain_ = api == nullptr || api->request.fields.data() == plain_request().fields.data();
+  if (api != nullptr && api->clamped && !api->versions.has(version_)) {
+    own_ = plain_ = key_ == api_versions_key;
+    if (!own_) {
+      failure_ = version_outside_table(key_, version_, conversation_);
+      return false;
     }
   }
-  walker_.begin(rows, version_, flexible, false, fields_at, frame_size_);
+  return true;
+}
+
+void RequestWalker::begin_fields() {
+  const Api* api = find_api(key_);
+  const Field& message = plain_ ? plain_request() : api->request;
+  walker_.begin(message, version_, !plain_ && api->flexible.has(version_), false, fields_at, frame_size_);
   if (!head_.empty()) {
     // In pieces: the client id's length is among what is kept.
     std::size_t at = fields_at;
@@ -224,7 +235,6 @@ bool RequestWalker::accept_header(const std::byte* octets) {
     }
   }
   stage_ = Stage::fields;
-  return true;
 }
 
 bool RequestWalker::read_fields(Chunk& chunk) {

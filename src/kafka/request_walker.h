@@ -98,6 +98,7 @@ class RequestWalker {
   bool plausible(const std::byte* head) const;
   bool refuse_header(const std::byte* head);
   bool accept_header(const std::byte* head);
+  void begin_fields();
   bool counted_tokens() const;
   std::string_view text(const Chunk& chunk, const Text& where) const;
   Stop ask(Chunk& chunk);
@@ -123,6 +124,7 @@ class RequestWalker {
   Stage stage_ = Stage::boundary;
   bool token_ = false;
   bool own_ = false;
+  bool plain_ = false;  // nothing is read but the client id
   bool started_ = false;
 };
 

@@ -105,19 +105,25 @@ void ResponseWalker::read_prelude(Chunk& chunk) {
       return;
     }
   }
+  if (prelude_size_ == 0 && !token_ && chunk.left() >= prelude_size_full) {
+    prelude_ = load<std::uint64_t>(chunk.data());
+    chunk.at += prelude_size_full;
+    prelude_size_ = prelude_size_full;
+    if (judge_size(static_cast<std::int32_t>(prelude_ >> 32))) begin_frame(chunk);
+    return;
+  }
   const std::uint8_t full = token_ ? length_size : prelude_size_full;
   while (prelude_size_ < full) {
     if (chunk.empty()) return;
     prelude_ = prelude_ << 8 | std::to_integer<std::uint64_t>(*chunk.data());
     ++chunk.at;
     ++prelude_size_;
-    if (prelude_size_ == length_size && !judge_size()) return;
+    if (prelude_size_ == length_size && !judge_size(static_cast<std::int32_t>(prelude_))) return;
   }
   begin_frame(chunk);
 }
 
-bool ResponseWalker::judge_size() {
-  const auto size = static_cast<std::int32_t>(prelude_);
+bool ResponseWalker::judge_size(std::int32_t size) {
   if (!answered_) {
     std::array<std::byte, length_size> first;
     store(first.data(), size);
@@ -155,8 +161,7 @@ void ResponseWalker::begin_frame(Chunk& chunk) {
   left_ = frame_size_ - prelude_size_;
   stage_ = Stage::opaque;
   release(chunk);
-  if (left_ == 0) end_frame();
-  answer_own_in(&chunk);
+  pass_opaque(chunk);
 }
 
 void ResponseWalker::begin_structure(Chunk& chunk, const Api& api) {
@@ -196,21 +201,23 @@ void ResponseWalker::pass_opaque(Chunk& chunk) {
   chunk.let_pass();
   if (left_ > 0) return;
   end_frame();
-  answer_own_in(&chunk);
+  answer_own_in(chunk);
 }
 
 // ---- answers of kferry's own
 
 void ResponseWalker::answer_own() {
-  answer_own_in(nullptr);
-}
-
-void ResponseWalker::answer_own_in(Chunk* chunk) {
   while (at_boundary() && !conversation_.empty() && conversation_.front().own) {
-    if (chunk != nullptr) chunk->tell_passed();
     output_.insert(unsupported_api_versions(conversation_.front().correlation_id));
     conversation_.pop();
   }
+}
+
+// Between two frames of a chunk.
+void ResponseWalker::answer_own_in(Chunk& chunk) {
+  if (!at_boundary() || conversation_.empty() || !conversation_.front().own) return;
+  chunk.tell_passed();
+  answer_own();
 }
 
 // ---- addresses near the front
@@ -267,15 +274,13 @@ void ResponseWalker::discard(Chunk& chunk) {
   chunk.drop();
   if (left_ > 0) return;
   end_frame();
-  answer_own_in(&chunk);
+  answer_own_in(chunk);
 }
 
 void ResponseWalker::walk_head(Chunk& chunk) {
   if (!collect(chunk)) return;
   finish_head();
-  if (failure_) return;
-  if (left_ == 0) end_frame();
-  answer_own_in(&chunk);
+  if (!failure_) pass_opaque(chunk);
 }
 
 void ResponseWalker::finish_head() {
@@ -350,7 +355,7 @@ void ResponseWalker::walk_body(Chunk& chunk) {
 void ResponseWalker::finish_body(Chunk& chunk) {
   release(chunk);
   end_frame();
-  answer_own_in(&chunk);
+  answer_own_in(chunk);
 }
 
 void ResponseWalker::begin_tail(Chunk& chunk) {
@@ -368,7 +373,7 @@ void ResponseWalker::walk_tail(Chunk& chunk) {
   finish_tail();
   if (failure_) return;
   end_frame();
-  answer_own_in(&chunk);
+  answer_own_in(chunk);
 }
 
 void ResponseWalker::finish_tail() {

@@ -63,7 +63,7 @@ class ResponseWalker {
 
   void advance(Chunk& chunk);
   void read_prelude(Chunk& chunk);
-  bool judge_size();
+  bool judge_size(std::int32_t size);
   void begin_frame(Chunk& chunk);
   void begin_structure(Chunk& chunk, const Api& api);
   void end_frame();
@@ -82,7 +82,7 @@ class ResponseWalker {
   void release(Chunk& chunk);
   void note_handshake(std::int64_t error);
   void refuse_cluster();
-  void answer_own_in(Chunk* chunk);
+  void answer_own_in(Chunk& chunk);
 
   Conversation& conversation_;
   ClusterView& cluster_;

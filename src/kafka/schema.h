@@ -29,7 +29,7 @@ enum class Wire : std::uint8_t {
 };
 
 // Octets of a type of fixed size; 0 for the others.
-constexpr std::uint32_t fixed_size(Wire wire) {
+constexpr std::uint8_t fixed_size(Wire wire) {
   constexpr std::array<std::uint8_t, 13> sizes{1, 2, 4, 8, 16, 0, 0, 0, 0, 0, 0, 0, 0};
   return sizes[static_cast<std::size_t>(wire)];
 }
@@ -62,11 +62,14 @@ enum class Role : std::uint8_t {
 
 struct Versions {
   ApiVersion from = 0;
-  ApiVersion to = std::numeric_limits<ApiVersion>::max();
-  constexpr bool has(ApiVersion version) const { return from <= version && version <= to; }
+  ApiVersion to = std::numeric_limits<ApiVersion>::max();  // from <= to
+  constexpr bool has(ApiVersion version) const {
+    return static_cast<unsigned>(version - from) <= static_cast<unsigned>(to - from);
+  }
 };
 inline constexpr Versions always{};
-inline constexpr Versions never{1, 0};
+inline constexpr Versions never{std::numeric_limits<ApiVersion>::max(),
+                                std::numeric_limits<ApiVersion>::max()};
 constexpr Versions since(ApiVersion version) {
   return {version, std::numeric_limits<ApiVersion>::max()};
 }
@@ -83,6 +86,8 @@ struct Field {
   Role role = Role::none;
   std::span<const Field> fields = {};  // of a structure or of an array's elements
   std::int32_t tag = untagged;         // in the message's own tag section; arrays only
+  // Octets that are skipped unseen; 0 where there is something to look at.
+  std::uint8_t skipped = role == Role::none ? fixed_size(wire) : std::uint8_t{0};
 };
 
 // What becomes of a response that carries addresses.
@@ -98,8 +103,9 @@ struct Api {
   Versions flexible;
   Versions carries;  // responses of these versions are walked, others are opaque
   Shape shape;
-  std::span<const Field> request;   // what follows the correlation id, as far as kferry reads
-  std::span<const Field> response;  // likewise
+  // Structures: what follows the correlation id, as far as kferry reads.
+  Field request;
+  Field response;
 };
 
 }  // namespace kferry::kafka

@@ -29,18 +29,31 @@ std::int64_t sign_extended(std::uint64_t value, std::uint32_t octets) {
   return static_cast<std::int64_t>(value << unused) >> unused;
 }
 
+// `size` octets: 1, 2, 4 or 8.
+std::int64_t load_integer(const std::byte* at, std::uint32_t size) {
+  switch (size) {
+    case 1:
+      return load<std::int8_t>(at);
+    case 2:
+      return load<std::int16_t>(at);
+    case 4:
+      return load<std::int32_t>(at);
+    default:
+      return load<std::int64_t>(at);
+  }
+}
+
 }  // namespace
 
-void StructureWalker::begin(std::span<const Field> rows, ApiVersion version, bool flexible, bool whole,
+void StructureWalker::begin(const Field& message, ApiVersion version, bool flexible, bool whole,
                             std::uint32_t position, std::uint32_t frame_size) {
-  rows_ = rows;
   version_ = version;
   flexible_ = flexible;
   whole_ = whole;
   position_ = position;
   frame_size_ = end_ = frame_size;
   depth_ = 0;
-  levels_[0] = {rows.data(), nullptr, 0};
+  levels_[0] = {&message, 0, 0};
   field_ = nullptr;
   tail_told_ = in_tag_ = tag_seen_ = false;
   go(Phase::rows);
@@ -64,7 +77,7 @@ StructureWalker::Step StructureWalker::walk(std::span<const std::byte> piece, st
   for (;;) {
     switch (phase_) {
       case Phase::rows:
-        if (walk_rows(at < piece.size(), step)) return step;
+        if (walk_rows(piece, at, step)) return step;
         break;
       case Phase::integer: {
         const std::uint32_t size = fixed_size(field_->wire);
@@ -75,7 +88,7 @@ StructureWalker::Step StructureWalker::walk(std::span<const std::byte> piece, st
         return Step::integer;
       }
       case Phase::length:
-        if (flexible_ && field_->wire != Wire::classic_nullable_str) {
+        if (compact(*field_)) {
           if (!gather_uvarint(piece, at)) return unfinished();
         } else if (!gather(piece, at, classic_length_size(field_->wire))) {
           return Step::more;
@@ -181,68 +194,137 @@ void StructureWalker::start_value(const Field& field) {
   start_ = position_;
   const std::uint32_t fixed = fixed_size(field.wire);
   go(fixed > 0 ? Phase::integer : Phase::length);
-  const bool compact = flexible_ && field.wire != Wire::classic_nullable_str;
-  const std::uint32_t needed = fixed > 0 ? fixed : compact ? 1 : classic_length_size(field.wire);
+  const std::uint32_t needed = fixed > 0 ? fixed : compact(field) ? 1 : classic_length_size(field.wire);
   if (needed > left()) fail(&field, beyond_frame);
 }
 
 void StructureWalker::enter(const Field& owner, std::uint32_t elements) {
   KFERRY_ASSERT(depth_ + 1U < depth_max);
-  levels_[++depth_] = {owner.fields.data(), &owner, elements};
+  levels_[++depth_] = {&owner, elements, 0};
 }
 
-bool StructureWalker::walk_rows(bool more_is_there, Step& step) {
-  Level& level = levels_[depth_];
-  const std::span<const Field> rows = rows_of(level);
-  const Field* const end = rows.data() + rows.size();
-  const Field* row = level.row;
-  std::uint32_t run = 0;
-  for (; row != end; ++row) {
-    if (!row->versions.has(version_) || row->tag != untagged) continue;
-    const std::uint32_t size = fixed_size(row->wire);
-    if (size == 0 || row->role != Role::none) break;
-    if (size > left() - run) {
-      position_ += run;
-      fail(row, beyond_frame);
+// The quick way: values that are whole in the piece are taken in one go. Where one is not, the phases above take it
+// octet by octet.
+bool StructureWalker::walk_rows(std::span<const std::byte> piece, std::size_t& at, Step& step) {
+  while (phase_ == Phase::rows) {
+    Level& level = levels_[depth_];
+    const Field* const rows = level.owner->fields.data();
+    const Field* const end = rows + level.owner->fields.size();
+    const Field* row = rows + level.row;
+    std::uint32_t run = 0;
+    for (; row != end; ++row) {
+      if (!row->versions.has(version_)) continue;
+      if (row->skipped == 0 && row->tag == untagged) break;
+      run += row->skipped;
+    }
+    if (run > left()) {
+      fail_in_run(rows + level.row);
       return false;
     }
-    run += size;
-  }
-  level.row = row;
-  if (run > 0) {
-    octets_left_ = run;
-    phase_ = Phase::octets;
-    after_octets_ = Phase::rows;
-    return false;
-  }
-  if (row == end) {
-    if (depth_ == 0 && !whole_) {
-      phase_ = Phase::end;
-    } else if (flexible_) {
-      go(Phase::tag_count);
-    } else {
-      close_structure();
+    level.row = static_cast<std::uint16_t>(row - rows);
+    if (run > piece.size() - at) {
+      octets_left_ = run;
+      phase_ = Phase::octets;
+      after_octets_ = Phase::rows;
+      return false;
     }
-    return false;
+    at += run;
+    position_ += run;
+    if (row != end) {
+      if (row->role == Role::nodes && !tail_told_ && left() > 0) {
+        tail_told_ = at < piece.size();
+        step = tail_told_ ? Step::tail : Step::more;
+        return true;
+      }
+      ++level.row;
+      if (row->role == Role::none && skip_value(*row, piece, at)) continue;
+      if (row->wire == Wire::structure) {
+        enter(*row, 0);
+      } else if (walk_value(*row, piece, at, step)) {
+        return true;
+      }
+    } else if (depth_ == 0) {
+      if (whole_ && flexible_) {
+        go(Phase::tag_count);
+      } else if (whole_) {
+        close_structure();
+      } else {
+        phase_ = Phase::end;
+      }
+    } else if (!flexible_) {
+      close_structure();
+    } else if (at < piece.size() && left() > 0 && piece[at] == std::byte{0}) {
+      ++at;
+      ++position_;
+      close_structure();
+    } else {
+      go(Phase::tag_count);
+    }
+    if (phase_ == Phase::element && next_element(step)) return true;
   }
-  if (row->role == Role::nodes && !tail_told_ && left() > 0) {
-    step = more_is_there ? Step::tail : Step::more;
-    tail_told_ = more_is_there;
+  return false;
+}
+
+// The quickest way: a compact string, octets or an empty list, whole in the piece and nothing to us. False: nothing
+// was taken.
+bool StructureWalker::skip_value(const Field& field, std::span<const std::byte> piece, std::size_t& at) {
+  const std::size_t there = std::min<std::size_t>(piece.size() - at, left());
+  if (!compact(field) || there < uvarint_size_max || field.wire == Wire::structure) return false;
+  std::uint32_t length = 0;
+  std::uint32_t width = 0;
+  for (std::uint32_t octet = 0x80; octet >= 0x80; ++width) {
+    if (width == 4) return false;
+    octet = std::to_integer<std::uint32_t>(piece[at + width]);
+    length |= (octet & 0x7F) << (7 * width);
+  }
+  if (length == 0) {
+    if (!is_nullable(field.wire)) return false;
+    length = 1;
+  }
+  --length;
+  if (is_array(field.wire) ? length > 0 : length > there - width) return false;
+  at += width + length;
+  position_ += width + length;
+  return true;
+}
+
+// Of the fields of fixed size from `row` on, one does not fit.
+void StructureWalker::fail_in_run(const Field* row) {
+  for (; !row->versions.has(version_) || row->skipped <= left(); ++row)
+    if (row->versions.has(version_)) position_ += row->skipped;
+  fail(row, beyond_frame);
+}
+
+bool StructureWalker::walk_value(const Field& field, std::span<const std::byte> piece, std::size_t& at,
+                                 Step& step) {
+  start_value(field);
+  if (phase_ == Phase::integer) {
+    const std::uint32_t size = fixed_size(field.wire);
+    if (size > piece.size() - at || size > sizeof(value_)) return false;
+    value_ = static_cast<std::uint64_t>(load_integer(piece.data() + at, size));
+    at += size;
+    position_ += size;
+    phase_ = Phase::rows;
+    step = Step::integer;
     return true;
   }
-  ++level.row;
-  if (row->wire == Wire::structure) {
-    enter(*row, 0);
-  } else {
-    start_value(*row);
+  if (phase_ != Phase::length || !compact(field) || at == piece.size() || piece[at] >= std::byte{0x80})
+    return false;
+  value_ = std::to_integer<std::uint64_t>(piece[at++]);
+  ++position_;
+  if (finish_length(step)) return true;
+  if (phase_ == Phase::octets && octets_left_ <= piece.size() - at) {
+    at += octets_left_;
+    position_ += octets_left_;
+    octets_left_ = 0;
+    phase_ = after_octets_;
   }
   return false;
 }
 
 bool StructureWalker::finish_length(Step& step) {
-  const bool compact = flexible_ && field_->wire != Wire::classic_nullable_str;
-  std::int64_t length = compact ? static_cast<std::int64_t>(value_) - 1
-                                : sign_extended(value_, classic_length_size(field_->wire));
+  std::int64_t length = compact(*field_) ? static_cast<std::int64_t>(value_) - 1
+                                         : sign_extended(value_, classic_length_size(field_->wire));
   null_ = length == -1;
   if (length < -1 || (null_ && !is_nullable(field_->wire))) {
     fail(field_, null_ ? "is null and may not be" : "has a negative length");
@@ -272,7 +354,7 @@ bool StructureWalker::next_element(Step& step) {
   field_ = level.owner;
   if (level.left > 0) {
     --level.left;
-    level.row = level.owner->fields.data();
+    level.row = 0;
     go(Phase::rows);
     step = Step::element;
     return field_->role != Role::none;
@@ -312,7 +394,7 @@ bool StructureWalker::finish_tag_size(Step& step) {
     return false;
   }
   if (depth_ == 0) {
-    for (const Field& row : rows_) {
+    for (const Field& row : levels_[0].owner->fields) {
       if (row.tag < 0 || static_cast<std::uint32_t>(row.tag) != tag_ || !row.versions.has(version_)) continue;
       if (tag_seen_) {
         fail(&row, "stands there twice");

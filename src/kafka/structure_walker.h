@@ -34,8 +34,8 @@ class StructureWalker {
 
   // `position` and `frame_size` count from the frame's length field on. `whole`: the message's own tag section
   // belongs to it and the frame must end with it; otherwise the walk ends after the last row.
-  void begin(std::span<const Field> rows, ApiVersion version, bool flexible, bool whole,
-             std::uint32_t position, std::uint32_t frame_size);
+  void begin(const Field& message, ApiVersion version, bool flexible, bool whole, std::uint32_t position,
+             std::uint32_t frame_size);
   // From here on the rows of another, older version hold (an ApiVersions answer with error 35).
   void continue_as(ApiVersion version, bool flexible);
 
@@ -75,17 +75,14 @@ class StructureWalker {
     failed,
   };
   struct Level {
-    const Field* row;    // the next one
-    const Field* owner;  // the array or structure whose fields these are; nullptr: the message itself
+    const Field* owner;  // the array or structure whose fields these are
     std::uint32_t left;  // elements that have not begun
+    std::uint16_t row;   // the next one
   };
   // Message, topic, partition, list inside, and one to spare.
   static constexpr std::size_t depth_max = 5;
 
   std::uint32_t left() const { return end_ - position_; }
-  std::span<const Field> rows_of(const Level& level) const {
-    return level.owner != nullptr ? level.owner->fields : rows_;
-  }
   void go(Phase phase) {
     phase_ = phase;
     gathered_ = 0;
@@ -94,18 +91,21 @@ class StructureWalker {
   void fail(const Field* field, const char* why);
   bool gather(std::span<const std::byte> piece, std::size_t& at, std::uint32_t size);
   bool gather_uvarint(std::span<const std::byte> piece, std::size_t& at);
+  void fail_in_run(const Field* row);
   void start_value(const Field& field);
+  bool compact(const Field& field) const { return flexible_ && field.wire != Wire::classic_nullable_str; }
   void enter(const Field& owner, std::uint32_t elements);
   void close_structure();
   void finish_tag();
   // Each goes as far as it can; true: a step is to be told.
-  bool walk_rows(bool more_is_there, Step& step);
+  bool walk_rows(std::span<const std::byte> piece, std::size_t& at, Step& step);
+  bool walk_value(const Field& field, std::span<const std::byte> piece, std::size_t& at, Step& step);
+  bool skip_value(const Field& field, std::span<const std::byte> piece, std::size_t& at);
   bool finish_length(Step& step);
   bool next_element(Step& step);
   bool finish_tag_size(Step& step);
 
   std::array<Level, depth_max> levels_{};
-  std::span<const Field> rows_;
   const Field* field_ = nullptr;
   const char* why_ = "";
   std::uint64_t value_ = 0;

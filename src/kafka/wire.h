@@ -2,6 +2,7 @@
 // classic and compact forms. Reads only where the caller has checked the length; writes to a growing buffer.
 #pragma once
 
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -16,20 +17,25 @@ using Bytes = std::vector<std::byte>;
 // Five octets carry 35 bits; what does not fit in 32 is refused.
 inline constexpr std::size_t uvarint_size_max = 5;
 
+// Big-endian on the wire.
+template <typename Integer>
+constexpr Integer in_wire_order(Integer value) {
+  if constexpr (std::endian::native == std::endian::little && sizeof(Integer) > 1)
+    return std::byteswap(value);
+  return value;
+}
+
 template <typename Integer>
 Integer load(const std::byte* at) {
-  std::make_unsigned_t<Integer> value = 0;
-  for (std::size_t i = 0; i < sizeof(Integer); ++i)
-    value = static_cast<std::make_unsigned_t<Integer>>(static_cast<std::uint64_t>(value) << 8 |
-                                                       std::to_integer<std::uint64_t>(at[i]));
-  return static_cast<Integer>(value);
+  Integer value;
+  std::memcpy(&value, at, sizeof value);
+  return in_wire_order(value);
 }
 
 template <typename Integer>
 void store(std::byte* at, Integer value) {
-  const auto bits = static_cast<std::uint64_t>(static_cast<std::make_unsigned_t<Integer>>(value));
-  for (std::size_t i = 0; i < sizeof(Integer); ++i)
-    at[i] = static_cast<std::byte>(bits >> (8 * (sizeof(Integer) - 1 - i)));
+  value = in_wire_order(value);
+  std::memcpy(at, &value, sizeof value);
 }
 
 constexpr std::size_t uvarint_size(std::uint32_t value) {
