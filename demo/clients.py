@@ -63,7 +63,7 @@ class Client:
     def lines_to_paste(self, bootstrap):
         kcat = f"kcat -b {bootstrap}"
         shown = r"partition %p, offset %o, %S octets\n"
-        return [f"{kcat} -L", f"{kcat} -C -t {self.topic} -o -1 -e -f '{shown}'"]
+        return [f"{kcat} -L", f"{kcat} -C -t {self.topic} -o -1 -e -q -f '{shown}'"]
 
 
 class Kcat(Client):
