@@ -24,6 +24,9 @@ constexpr std::size_t receive_size_max = 64 * KiB;
 // Receive buffers one direction may keep from the others.
 constexpr std::size_t leased_max = 16;
 
+// Of a send whose completion may come with the next one of anything.
+constexpr std::size_t quiet_size_max = 16 * KiB;
+
 static_assert(receive_size_max <= direction_quota / 2);
 
 bool is_reset(int result) {
@@ -128,9 +131,11 @@ void Session::on_received(Leg& from, net::Rope& rope, const ring::Completion& co
 void Session::on_sent(Leg& to, net::Rope& rope, const ring::Completion& completion) {
   to.sending = false;
   const bool unsending = std::exchange(to.unsending, false);
+  to.congested = completion.result < static_cast<std::int64_t>(to.sending_size);
   rope.sent(completion.result > 0 ? static_cast<std::size_t>(completion.result) : 0);
   if (state_ == State::closing) return;
-  if (is_reset(completion.result)) {
+  const bool full = to.quiet && completion.result == -EAGAIN;
+  if (is_reset(completion.result) && !full) {
     // A broker that has closed in order takes no more requests; its client got the end already.
     const bool after_end = &to == &broker_ && broker_.ended && client_.fin_sent;
     if (&to == &broker_ && !after_end) report_cut(std::strerror(-completion.result));
@@ -218,7 +223,12 @@ void Session::send(Leg& to, net::Rope& rope, Operation operation) {
   to.sending = true;
   to.sending_since = worker_.now();
   ++outstanding_;
-  worker_.ring().send(token(operation), to.socket, std::span(pieces).first(count));
+  // Nothing hangs on a small one alone: what comes next, from either side, is time enough to hear of it.
+  const bool ending = client_.ended || broker_.ended || stopping_ || delivering_;
+  to.quiet = rope.ready_size() <= quiet_size_max && rope.input_size() == 0 && !to.congested && !ending;
+  to.sending_size = rope.ready_size();
+  worker_.ring().send(token(operation), to.socket, std::span(pieces).first(count),
+                      to.quiet ? ring::Notice::with_next : ring::Notice::now);
 }
 
 void Session::receive(Leg& from, net::Rope& rope, Operation operation) {

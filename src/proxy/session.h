@@ -94,10 +94,13 @@ class Session final : private kafka::RequestJudge, private kafka::ClusterView {
     bool receiving = false;
     bool sending = false;
     bool unsending = false;  // the send is being cancelled so that its buffers can be given back
+    bool quiet = false;      // the send's completion comes with the next one of anything
+    bool congested = false;  // the last send was short: the next one is to wait for room
     bool starved = false;    // waits for receive buffers
     bool ended = false;      // it has sent FIN
     bool fin_sent = false;   // we have
     bool reset = false;      // close with RST
+    std::size_t sending_size = 0;
     Instant sending_since{};
   };
 
@@ -131,6 +134,7 @@ class Session final : private kafka::RequestJudge, private kafka::ClusterView {
   void pump();
   void send(Leg& to, net::Rope& rope, Operation operation);
   void receive(Leg& from, net::Rope& rope, Operation operation);
+  void hear_of_sends();
   void pass_on_ends();
   void check_stopped();
 

@@ -56,6 +56,7 @@ void Session::on_deadline() {
       return;
     case Deadline::retire:
       stopping_ = true;
+      hear_of_sends();
       set_deadline(Deadline::drain, drain_timeout);
       pump();
       return;
@@ -111,9 +112,15 @@ void Session::fail(Severity severity, std::string_view cause, std::string text) 
   if (state_ == State::closing || delivering_) return;
   log(severity, cause, std::move(text));
   delivering_ = true;
+  hear_of_sends();
   set_deadline(Deadline::deliver, drain_timeout);
   send(client_, responses_, Operation::client_send);
   check_stopped();
+}
+
+// The session is about to wait for its sends alone: a quiet one would keep it waiting.
+void Session::hear_of_sends() {
+  if ((client_.sending && client_.quiet) || (broker_.sending && broker_.quiet)) worker_.ring().wake();
 }
 
 void Session::abort() {

@@ -181,6 +181,72 @@ TEST_CASE("a gather send arrives in order, a receive never passes its size, ever
   });
 }
 
+TEST_CASE("a quiet send tells of itself with the next completion, and by itself when it is not whole") {
+  on_every_stage([](Stage& stage) {
+    Watch watch(stage);
+    Pair pair(stage, watch);
+    const std::string text = pattern(100);
+    const auto send_quietly = [&] {
+      const iovec one{const_cast<char*>(text.data()), text.size()};
+      pair.ring.send(Watch::token(sending), pair.a, {&one, 1}, Notice::with_next);
+    };
+    // Whole: nothing of its own, and no later than what completes next. Short (a simulation may): at once.
+    send_quietly();
+    const std::string got = pair.receive_all(pair.b, 1);
+    pair.ring.timer(Watch::token(timing), pair.ring.now());
+    watch.next(timing);
+    REQUIRE(watch.has(sending));
+    std::size_t sent = static_cast<std::size_t>(watch.next(sending).result);
+    CHECK(sent >= got.size());
+    // A socket that takes no more.
+    std::size_t read = got.size();
+    std::int32_t result = 0;
+    for (;;) {
+      send_quietly();
+      pair.ring.timer(Watch::token(timing), pair.ring.now());
+      watch.next(timing);
+      while (!watch.has(sending)) watch.turn();
+      result = watch.next(sending).result;
+      if (result < 0) break;
+      sent += static_cast<std::size_t>(result);
+    }
+    CHECK(result == -EAGAIN);
+    while (read < sent) read += pair.receive(pair.b).octets.size();
+    CHECK(pair.ring.buffers_free() == pair.ring.buffer_count());
+  });
+}
+
+TEST_CASE("a quiet send to a socket that was reset fails, and waits for nothing") {
+  on_every_stage([](Stage& stage) {
+    Watch watch(stage);
+    Pair pair(stage, watch);
+    pair.ring.close(pair.b, true);
+    pair.b = Socket::none;
+    CHECK(pair.receive(pair.a).result == -ECONNRESET);
+    char octet = 'x';
+    const iovec one{&octet, 1};
+    pair.ring.send(Watch::token(sending), pair.a, {&one, 1}, Notice::with_next);
+    CHECK(watch.next(sending).result == -EPIPE);
+  });
+}
+
+TEST_CASE("wake() and cancel() bring what quiet sends have to tell") {
+  on_every_stage([](Stage& stage) {
+    Watch watch(stage);
+    Pair pair(stage, watch);
+    char octet = 'x';
+    const iovec one{&octet, 1};
+    pair.ring.send(Watch::token(sending), pair.a, {&one, 1}, Notice::with_next);
+    pair.receive_all(pair.b, 1);
+    if (!watch.has(sending)) pair.ring.wake();
+    CHECK(watch.next(sending).result == 1);
+    pair.ring.send(Watch::token(sending), pair.a, {&one, 1}, Notice::with_next);
+    pair.receive_all(pair.b, 1);
+    if (!watch.has(sending)) pair.ring.cancel(Watch::token(sending));
+    CHECK(watch.next(sending).result == 1);
+  });
+}
+
 TEST_CASE("the end of the stream is a receive of nothing, and the other half goes on") {
   on_every_stage([](Stage& stage) {
     Watch watch(stage);

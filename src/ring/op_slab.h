@@ -27,6 +27,7 @@ struct Op {
   std::uint16_t generation = 0;
   OpKind kind = OpKind::free;
   bool cancelled = false;
+  bool quiet = false;  // send: Notice::with_next
 };
 
 class OpSlab {

@@ -54,6 +54,14 @@ class Mailbox {
   virtual ~Mailbox() = default;
 };
 
+// When a send's completion is wanted.
+enum class Notice : std::uint8_t {
+  now,
+  // With whatever completes next: a send that goes whole does not end a wait() by itself, which saves an entry
+  // into the kernel. Only for what the socket takes at once: more ends as a short send, -EAGAIN for nothing.
+  with_next,
+};
+
 class Ring {
  public:
   virtual ~Ring() = default;
@@ -88,7 +96,8 @@ class Ring {
   virtual void receive(Token token, Socket socket, std::size_t size_max) = 0;
   // Sends the pieces in order; they stay valid until the completion, the iovec array itself is copied. May be short.
   // At most iov_max pieces are taken. At most one per socket at a time.
-  virtual void send(Token token, Socket socket, std::span<const iovec> pieces) = 0;
+  virtual void send(Token token, Socket socket, std::span<const iovec> pieces,
+                    Notice notice = Notice::now) = 0;
   // Moves up to `size` octets from one socket to another inside the kernel. result: octets that have LEFT on `to`;
   // 0: end of stream. What was read and cannot be written yet stays with the backend until it has left. No receive
   // on `from` nor send on `to` may be outstanding.

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 #include "base/assert.h"
 
@@ -78,17 +79,20 @@ void SimulatedRing::receive(Token token, Socket socket, std::size_t size_max) {
                  .size = size_max});
 }
 
-void SimulatedRing::send(Token token, Socket socket, std::span<const iovec> pieces) {
+void SimulatedRing::send(Token token, Socket socket, std::span<const iovec> pieces, Notice notice) {
   KFERRY_ASSERT(!pieces.empty());
   for (const auto& [id, op] : world_.ops_)
     KFERRY_ASSERT((op.socket != id_of(socket) || op.kind != Simulation::Kind::send) &&
                   op.to != id_of(socket));
-  world_.add_op({.ring = this,
-                 .token = token,
-                 .kind = Simulation::Kind::send,
-                 .socket = id_of(socket),
-                 .pieces = {pieces.begin(),
-                            pieces.begin() + static_cast<std::ptrdiff_t>(std::min(pieces.size(), iov_max))}});
+  const std::uint64_t id = world_.add_op(
+      {.ring = this,
+       .token = token,
+       .kind = Simulation::Kind::send,
+       .socket = id_of(socket),
+       .pieces = {pieces.begin(),
+                  pieces.begin() + static_cast<std::ptrdiff_t>(std::min(pieces.size(), iov_max))},
+       .quiet = notice == Notice::with_next});
+  if (notice == Notice::with_next) world_.attempt(id);  // done, short or failed with the submission
 }
 
 void SimulatedRing::splice(Token token, Socket from, Socket to, std::uint64_t size) {
@@ -120,6 +124,7 @@ void SimulatedRing::timer(Token token, Instant deadline) {
 }
 
 void SimulatedRing::cancel(Token token) {
+  woken_ = true;
   world_.cancel(*this, token);
 }
 
@@ -162,7 +167,9 @@ std::span<const Completion> SimulatedRing::wait() {
   now_ = world_.now();
   completions_.clear();
   taken_.clear();
-  taken_.swap(due_);
+  if (!due_.empty() || std::exchange(woken_, false)) taken_.swap(quiet_);
+  taken_.insert(taken_.end(), due_.begin(), due_.end());
+  due_.clear();
   for (const Due& due : taken_) completions_.push_back({due.token, due.result, due.more, due.pieces});
   return completions_;
 }

@@ -30,14 +30,14 @@ class SimulatedRing final : public Ring {
   void accept(Token token, Socket listener) override;
   Opened connect(Token token, const SocketAddress& address) override;
   void receive(Token token, Socket socket, std::size_t size_max) override;
-  void send(Token token, Socket socket, std::span<const iovec> pieces) override;
+  void send(Token token, Socket socket, std::span<const iovec> pieces, Notice notice) override;
   void splice(Token token, Socket from, Socket to, std::uint64_t size) override;
   void poll(Token token, Socket socket, std::uint32_t events) override;
   void timer(Token token, Instant deadline) override;
   void cancel(Token token) override;
   void message(Token receipt, Mailbox& to, Token token, std::int32_t value) override;
   std::shared_ptr<Mailbox> mailbox() override;
-  void wake() override {}
+  void wake() override { woken_ = true; }
 
   void recycle(std::uint16_t buffer_id) override;
   std::size_t buffer_size() const override { return buffer_size_; }
@@ -47,7 +47,7 @@ class SimulatedRing final : public Ring {
   std::span<const Completion> wait() override;
   Instant now() const override { return now_; }
   // Something is due: the next wait() is not empty.
-  bool due() const { return !due_.empty(); }
+  bool due() const { return !due_.empty() || (woken_ && !quiet_.empty()); }
 
  private:
   friend class Simulation;
@@ -70,6 +70,8 @@ class SimulatedRing final : public Ring {
   std::vector<bool> out_;
   std::deque<std::uint16_t> free_;
   std::vector<Due> due_;
+  std::vector<Due> quiet_;  // whole sends with Notice::with_next: told with what is due next
+  bool woken_ = false;
   std::vector<Due> taken_;
   std::vector<Completion> completions_;
   std::shared_ptr<Box> box_;

@@ -144,6 +144,7 @@ class Simulation {
     std::vector<iovec> pieces{};
     SocketAddress address{};
     bool scheduled = false;
+    bool quiet = false;
   };
 
   bool chance(std::uint32_t parts) { return random(1'000'000) < parts; }

@@ -137,10 +137,19 @@ void Simulation::try_send(std::uint64_t id, Op& op) {
   std::string octets;
   for (const iovec& piece : op.pieces) octets.append(static_cast<const char*>(piece.iov_base), piece.iov_len);
   std::size_t size = std::min(octets.size(), room(self));
-  if (size == 0) return;
+  if (size == 0) {
+    if (op.quiet) finish(id, -EAGAIN);
+    return;
+  }
   if (chance(options_.short_write)) size = 1 + random(size);
   put(op.socket, std::string_view(octets).substr(0, size));
+  const bool whole = size == octets.size();
+  SimulatedRing& ring = *op.ring;
+  const bool quiet = op.quiet && whole;
   finish(id, static_cast<std::int32_t>(size));
+  if (!quiet) return;
+  ring.quiet_.push_back(std::move(ring.due_.back()));
+  ring.due_.pop_back();
 }
 
 void Simulation::try_splice(std::uint64_t id, Op& op) {

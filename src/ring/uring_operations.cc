@@ -119,7 +119,7 @@ std::uint32_t UringRing::take_parcel() {
   return place;
 }
 
-void UringRing::send(Token token, Socket socket, std::span<const iovec> pieces) {
+void UringRing::send(Token token, Socket socket, std::span<const iovec> pieces, Notice notice) {
   KFERRY_ASSERT(!pieces.empty());
   const std::uint32_t slot = ops_.take(OpKind::send, token, fd_of(socket));
   ops_.at(slot).extra = take_parcel();
@@ -129,6 +129,11 @@ void UringRing::send(Token token, Socket socket, std::span<const iovec> pieces) 
   parcel.header = msghdr{};
   parcel.header.msg_iov = parcel.pieces;
   parcel.header.msg_iovlen = count;
+  if (notice == Notice::with_next) {
+    ops_.at(slot).quiet = true;
+    for (std::size_t i = 0; i < count; ++i) ops_.at(slot).size += parcel.pieces[i].iov_len;
+    quiet_sends_.push_back(slot);
+  }
   submit(slot);
 }
 
@@ -184,11 +189,15 @@ void UringRing::submit(std::uint32_t slot) {
     }
     case OpKind::send: {
       const Parcel& parcel = *parcels_[op.extra];
+      // MSG_DONTWAIT: done or failed before the submission returns. MSG_WAITALL: a short one counts as failed, and
+      // shows in spite of CQE_SKIP_SUCCESS.
+      const int flags = MSG_NOSIGNAL | (op.quiet ? MSG_DONTWAIT | MSG_WAITALL : 0);
       if (parcel.header.msg_iovlen == 1) {
-        io_uring_prep_send(&sqe, op.fd, parcel.pieces[0].iov_base, parcel.pieces[0].iov_len, MSG_NOSIGNAL);
+        io_uring_prep_send(&sqe, op.fd, parcel.pieces[0].iov_base, parcel.pieces[0].iov_len, flags);
       } else {
-        io_uring_prep_sendmsg(&sqe, op.fd, &parcel.header, MSG_NOSIGNAL);
+        io_uring_prep_sendmsg(&sqe, op.fd, &parcel.header, static_cast<unsigned>(flags));
       }
+      if (op.quiet) sqe.flags |= IOSQE_CQE_SKIP_SUCCESS;
       break;
     }
     case OpKind::splice:

@@ -205,6 +205,7 @@ std::span<const Completion> UringRing::wait() {
     enter();
     now_ = monotonic_now();
     reap();
+    take_quiet_sends();
     fire_timers();
   } while (completions_.empty() && ready_.empty() && !woken_);
   completions_.insert(completions_.end(), ready_.begin(), ready_.end());
@@ -286,6 +287,9 @@ void UringRing::on_cqe(const io_uring_cqe& cqe) {
         return submit(slot);
       }
       return complete(slot, cqe.res);
+    case OpKind::send:
+      if (op.quiet) std::erase(quiet_sends_, slot);
+      return complete(slot, cqe.res);
     default:
       return complete(slot, cqe.res);
   }
@@ -313,6 +317,15 @@ void UringRing::on_receive(std::uint32_t slot, std::int32_t result, std::uint32_
   const std::size_t count = pieces_.size() - before;
   complete(slot, result);
   completions_.back().pieces = {pieces_.data() + before, count};
+}
+
+// Those that were submitted and of which the kernel has said nothing have gone whole. What it says of the others
+// stands in the queue when the submission returns; unless that was full, and the rest waits its turn.
+void UringRing::take_quiet_sends() {
+  if (quiet_sends_.empty() || !backlog_.empty() || io_uring_sq_ready(&ring_) > 0) return;
+  if (io_uring_cq_has_overflow(&ring_)) return;
+  for (const std::uint32_t slot : quiet_sends_) complete(slot, static_cast<std::int32_t>(ops_.at(slot).size));
+  quiet_sends_.clear();
 }
 
 void UringRing::fire_timers() {

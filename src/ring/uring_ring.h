@@ -73,7 +73,7 @@ class UringRing final : public Ring {
   void accept(Token token, Socket listener) override;
   Opened connect(Token token, const SocketAddress& address) override;
   void receive(Token token, Socket socket, std::size_t size_max) override;
-  void send(Token token, Socket socket, std::span<const iovec> pieces) override;
+  void send(Token token, Socket socket, std::span<const iovec> pieces, Notice notice) override;
   void splice(Token token, Socket from, Socket to, std::uint64_t size) override;
   void poll(Token token, Socket socket, std::uint32_t events) override;
   void timer(Token token, Instant deadline) override;
@@ -122,6 +122,7 @@ class UringRing final : public Ring {
   void on_cqe(const io_uring_cqe& cqe);
   void on_receive(std::uint32_t slot, std::int32_t result, std::uint32_t flags);
   void on_wake();
+  void take_quiet_sends();
   void fire_timers();
   void complete(std::uint32_t slot, std::int32_t result);
   void finish(Token token, std::int32_t result, bool more = false);
@@ -146,6 +147,7 @@ class UringRing final : public Ring {
   std::vector<std::uint32_t> transfers_free_;
   std::vector<std::shared_ptr<UringMailbox>> addressees_;
   std::vector<std::uint32_t> addressees_free_;
+  std::vector<std::uint32_t> quiet_sends_;  // submitted or about to be; only failures show as completions
   std::deque<io_uring_sqe> backlog_;  // when the submission queue is full and the kernel takes no more now
   std::shared_ptr<UringMailbox> mailbox_;
 
