@@ -1,0 +1,69 @@
+#include "kafka/api_table.h"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <initializer_list>
+
+namespace kferry::kafka {
+namespace {
+
+std::size_t depth(std::span<const Field> fields) {
+  std::size_t deepest = 0;
+  for (const Field& field : fields) deepest = std::max(deepest, 1 + depth(field.fields));
+  return deepest;
+}
+
+void check_rows(const Field& structure, bool top) {
+  for (const Field& field : structure.fields) {
+    CAPTURE(field.name);
+    const bool nests =
+        field.wire == Wire::structure || field.wire == Wire::array || field.wire == Wire::nullable_array;
+    CHECK((nests || field.fields.empty()));
+    CHECK((top || field.tag == untagged));
+    CHECK((field.tag == untagged || field.wire == Wire::array));
+    if (nests) check_rows(field, false);
+  }
+}
+
+TEST_CASE("the rows are as the walker needs them") {
+  int decoded = 0;
+  for (std::int16_t key = -1; key < 200; ++key) {
+    const Api* api = find_api(ApiKey{key});
+    if (api == nullptr) continue;
+    CAPTURE(api_name(ApiKey{key}));
+    ++decoded;
+    CHECK(number(api->key) == key);
+    CHECK(depth(api->request.fields) <= 4);
+    CHECK(depth(api->response.fields) <= 4);
+    check_rows(api->request, true);
+    check_rows(api->response, true);
+    // What ends in a tag section must be flexible wherever it is walked to its end.
+    if (api->shape == Shape::tail) CHECK(api->flexible.has(api->carries.from));
+  }
+  CHECK(decoded == 11);
+}
+
+TEST_CASE("every known API has a name, and the others a word for them") {
+  for (std::int16_t key = 0; key <= newest_api_key; ++key) CHECK_FALSE(api_name(ApiKey{key}).empty());
+  CHECK(api_name(ApiKey{0}) == "Produce");
+  CHECK(api_name(ApiKey{60}) == "DescribeCluster");
+  CHECK(api_name(ApiKey{94}) == "UnregisterController");
+  CHECK(api_name(ApiKey{95}) == "unknown API");
+  CHECK(api_name(ApiKey{-1}) == "unknown API");
+  CHECK(api_name(ApiKey{10'000}) == "vendor API");
+}
+
+TEST_CASE(
+    "hidden is what only controllers speak and what nobody here knows, unless the operator lets it through") {
+  const std::int16_t pass[]{53, 9'999};
+  for (const std::int16_t key : std::initializer_list<std::int16_t>{52, 53, 54, 58, 59, 82, 95, 9'999, -1}) {
+    CHECK(hidden(ApiKey{key}, {}));
+    CHECK(hidden(ApiKey{key}, pass) == (key != 53 && key != 9'999));
+  }
+  for (const std::int16_t key : std::initializer_list<std::int16_t>{0, 1, 55, 94, 10'000, 32'767})
+    CHECK_FALSE(hidden(ApiKey{key}, {}));
+}
+
+}  // namespace
+}  // namespace kferry::kafka

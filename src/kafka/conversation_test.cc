@@ -1,0 +1,41 @@
+#include "kafka/conversation.h"
+
+#include <doctest/doctest.h>
+
+namespace kferry::kafka {
+namespace {
+
+Unanswered numbered(std::int32_t id) {
+  return {.key = ApiKey{3}, .version = 1, .correlation_id = CorrelationId{id}};
+}
+
+TEST_CASE("requests are answered first in, first out, however long the queue has been in use") {
+  const Policy policy;
+  Conversation conversation(policy);
+  std::int32_t in = 0;
+  std::int32_t out = 0;
+  for (int round = 0; round < 1000; ++round) {
+    for (int i = 0; i < 1 + round % 7; ++i) conversation.push(numbered(in++));
+    for (int i = 0; i < 1 + round % 5 && !conversation.empty(); ++i) {
+      REQUIRE(number(conversation.front().correlation_id) == out++);
+      conversation.pop();
+    }
+    REQUIRE(conversation.size() == static_cast<std::size_t>(in - out));
+  }
+}
+
+TEST_CASE("the queue is full at the policy's limit") {
+  Policy policy;
+  policy.unanswered_max = 3;
+  Conversation conversation(policy);
+  for (int i = 0; i < 3; ++i) {
+    CHECK_FALSE(conversation.full());
+    conversation.push(numbered(i));
+  }
+  CHECK(conversation.full());
+  conversation.pop();
+  CHECK_FALSE(conversation.full());
+}
+
+}  // namespace
+}  // namespace kferry::kafka

@@ -1,0 +1,101 @@
+// Raw SASL tokens after SaslHandshake version 0, both directions (protocol.md 4).
+#include <doctest/doctest.h>
+
+#include "kafka/walking_test.h"
+
+namespace kferry::kafka::test {
+namespace {
+
+using Stop = RequestWalker::Stop;
+
+Bytes handshake(std::string_view mechanism) {
+  return request(17, 0).str(mechanism).frame();
+}
+Bytes token(std::string_view text) {
+  return Writer().raw(text).frame();
+}
+Bytes handshake_answer(int error) {
+  return response().i16(error).i32(1).str("PLAIN").frame();
+}
+const Bytes ordinary = request(3, 1, 8).i32(0).frame();
+const Bytes gssapi_token =
+    token(std::string_view("\x60\x82\x02\x5b\x06\x09\x2a\x86\x48\x86\xf7\x12\x01\x02\x02", 15));
+
+TEST_CASE("after a SaslHandshake 0 no octet is interpreted until its answer is here") {
+  Walked c;
+  CHECK(c.ask(handshake("PLAIN") + token("secret")) == Stop::full);
+  CHECK(c.rest == token("secret"));
+  CHECK(c.ask(c.rest) == Stop::full);
+  CHECK(c.to_broker.left == handshake("PLAIN"));
+}
+
+TEST_CASE("PLAIN has one token, SCRAM two, each way, whatever their octets look like") {
+  for (const std::size_t step : {std::size_t{1}, std::size_t{5}, SIZE_MAX}) {
+    for (const auto& [mechanism, tokens] : {std::pair("PLAIN", 1U), std::pair("SCRAM-SHA-512", 2U)}) {
+      Walked c;
+      REQUIRE(c.ask(handshake(mechanism), step) == Stop::input);
+      REQUIRE(c.answer(handshake_answer(0), step) == ResponseWalker::Stop::input);
+      CHECK(c.to_client.left == handshake_answer(0));
+      Bytes sent = handshake(mechanism);
+      Bytes answered = handshake_answer(0);
+      for (unsigned i = 0; i < tokens; ++i) {
+        // It reads like a request, and is none.
+        REQUIRE(c.ask(ordinary, step) == Stop::input);
+        CHECK(c.judge.seen.back().raw_token);
+        sent = sent + ordinary;
+        REQUIRE(c.answer(token(i == 0 ? "" : "v=proof"), step) == ResponseWalker::Stop::input);
+        answered = answered + token(i == 0 ? "" : "v=proof");
+      }
+      CHECK(c.conversation.empty());
+      REQUIRE(c.ask(ordinary, step) == Stop::input);
+      CHECK_FALSE(c.judge.seen.back().raw_token);
+      CHECK(c.conversation.size() == 1);
+      CHECK(c.to_broker.left == sent + ordinary);
+      CHECK(c.to_client.left == answered);
+      CHECK(c.answer(token("x"), step) == ResponseWalker::Stop::failed);  // now a response is due
+    }
+  }
+}
+
+TEST_CASE("GSSAPI ends when a plausible request comes") {
+  for (const std::size_t step : {std::size_t{1}, std::size_t{7}, SIZE_MAX}) {
+    Walked c;
+    REQUIRE(c.ask(handshake("GSSAPI"), step) == Stop::input);
+    REQUIRE(c.answer(handshake_answer(0), step) == ResponseWalker::Stop::input);
+    const Bytes tokens = gssapi_token + token("") + token(std::string_view("\x05\x04\x04\xff\x00\x0c", 6)) +
+                         token(std::string_view("\x05\x04\x04\xff\x00\x0c\0\0\0\0\0\0\0\0", 14));
+    REQUIRE(c.ask(tokens + ordinary, step) == Stop::input);
+    CHECK(c.to_broker.left == handshake("GSSAPI") + tokens + ordinary);
+    CHECK(c.conversation.raw_tokens == 4);
+    CHECK(c.conversation.size() == 1);
+    CHECK(c.conversation.sasl == Conversation::Sasl::framed);
+    CHECK(c.judge.seen.size() == 6);
+  }
+}
+
+TEST_CASE("a refused SaslHandshake 0 leaves requests as they were") {
+  Walked c;
+  REQUIRE(c.ask(handshake("GSSAPI")) == Stop::input);
+  REQUIRE(c.answer(handshake_answer(33), 3) == ResponseWalker::Stop::input);
+  CHECK(c.to_client.left == handshake_answer(33));
+  CHECK(c.ask(gssapi_token) == Stop::failed);
+}
+
+TEST_CASE("SaslHandshake 1 is an ordinary request") {
+  Walked c;
+  const Bytes frame = request(17, 1).str("SCRAM-SHA-256").frame();
+  CHECK(c.ask(frame + ordinary, 4) == Stop::input);
+  CHECK(c.conversation.sasl_mechanism == "SCRAM-SHA-256");
+  CHECK(c.conversation.sasl == Conversation::Sasl::framed);
+  CHECK(c.conversation.size() == 2);
+}
+
+TEST_CASE("a token may not be larger than a request") {
+  Walked c;
+  REQUIRE(c.ask(handshake("PLAIN")) == Stop::input);
+  REQUIRE(c.answer(handshake_answer(0)) == ResponseWalker::Stop::input);
+  CHECK(c.ask(Bytes(4, std::byte{0x7F})) == Stop::failed);
+}
+
+}  // namespace
+}  // namespace kferry::kafka::test

@@ -1,0 +1,211 @@
+// What the walkers' tests share: frames written field by field, an output that does what it is told and objects to a
+// wrong order, a view with a simple mapping, and a judge that answers what the test wants.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/assert.h"
+#include "kafka/cluster_view.h"
+#include "kafka/conversation.h"
+#include "kafka/request_walker.h"
+#include "kafka/response_walker.h"
+#include "kafka/wire.h"
+
+namespace kferry::kafka::test {
+
+class Writer {
+ public:
+  Writer& i8(int value) { return integer(static_cast<std::int8_t>(value)); }
+  Writer& i16(int value) { return integer(static_cast<std::int16_t>(value)); }
+  Writer& i32(std::int64_t value) { return integer(static_cast<std::int32_t>(value)); }
+  Writer& i64(std::int64_t value) { return integer(value); }
+  Writer& uvarint(std::uint32_t value) {
+    append_uvarint(bytes_, value);
+    return *this;
+  }
+  Writer& str(std::string_view text) {  // classic
+    append_string(bytes_, text, false);
+    return *this;
+  }
+  Writer& compact(std::string_view text) {
+    append_string(bytes_, text, true);
+    return *this;
+  }
+  Writer& count(std::uint32_t size) {  // compact
+    append_count(bytes_, size, true);
+    return *this;
+  }
+  Writer& raw(std::string_view text) {
+    append(bytes_, std::as_bytes(std::span(text)));
+    return *this;
+  }
+  Writer& zeros(std::size_t size) { return raw(std::string(size, '\0')); }
+  Writer& no_tags() { return uvarint(0); }
+  // An unknown tag section of one field.
+  Writer& one_tag(std::uint32_t tag, std::string_view content) {
+    return uvarint(1).uvarint(tag).uvarint(static_cast<std::uint32_t>(content.size())).raw(content);
+  }
+
+  const Bytes& body() const { return bytes_; }
+  Bytes frame() const {
+    Bytes whole(4 + bytes_.size());
+    store(whole.data(), static_cast<std::int32_t>(bytes_.size()));
+    std::copy(bytes_.begin(), bytes_.end(), whole.begin() + 4);
+    return whole;
+  }
+
+ private:
+  template <typename Integer>
+  Writer& integer(Integer value) {
+    append_integer(bytes_, value);
+    return *this;
+  }
+  Bytes bytes_;
+};
+
+// Starts a request of header version 1; flexible versions add their tag section.
+inline Writer request(int key, int version, std::int32_t correlation_id = 7,
+                      std::string_view client_id = "c") {
+  Writer out;
+  out.i16(key).i16(version).i32(correlation_id).str(client_id);
+  return out;
+}
+inline Writer response(std::int32_t correlation_id = 7) {
+  Writer out;
+  out.i32(correlation_id);
+  return out;
+}
+
+inline Bytes operator+(Bytes left, const Bytes& right) {
+  append(left, right);
+  return left;
+}
+
+class Leaving final : public Output {
+ public:
+  void begin(std::span<const std::byte> chunk) { chunk_ = chunk; }
+  void pass(std::size_t size) override {
+    KFERRY_ASSERT(held.empty());
+    append(left, take(size));
+  }
+  void hold(std::size_t size) override { append(held, take(size)); }
+  void drop(std::size_t size) override { take(size); }
+  void insert(std::span<const std::byte> bytes) override { append(held.empty() ? left : held, bytes); }
+  void overwrite_held(std::size_t offset, std::span<const std::byte> bytes) override {
+    KFERRY_ASSERT(offset + bytes.size() <= held.size());
+    std::copy(bytes.begin(), bytes.end(), held.begin() + static_cast<std::ptrdiff_t>(offset));
+  }
+  void cut_held(std::size_t size) override {
+    KFERRY_ASSERT(size <= held.size());
+    held.resize(held.size() - size);
+  }
+  void release() override {
+    append(left, held);
+    held.clear();
+  }
+  std::string text() const { return {reinterpret_cast<const char*>(left.data()), left.size()}; }
+
+  Bytes left;
+  Bytes held;
+
+ private:
+  std::span<const std::byte> take(std::size_t size) {
+    KFERRY_ASSERT(size <= chunk_.size());
+    const auto taken = chunk_.first(size);
+    chunk_ = chunk_.subspan(size);
+    return taken;
+  }
+  std::span<const std::byte> chunk_;
+};
+
+// Node N is at gateway:6969+N; 13 cannot be mapped.
+class Mapped final : public ClusterView {
+ public:
+  bool learn(const BrokerList& list) override {
+    ++lessons;
+    full = list.full;
+    learnt.clear();
+    for (const BrokerEntry& broker : list.brokers)
+      learnt.push_back(std::to_string(number(broker.id)) + "=" + std::string(broker.host) + ":" +
+                       std::to_string(broker.port));
+    cluster_id = list.cluster_id ? std::optional(std::string(*list.cluster_id)) : std::nullopt;
+    return ours;
+  }
+  std::optional<HostPort> advertised(NodeId id) override {
+    if (number(id) == 13) return std::nullopt;
+    return HostPort{"gateway", 6969 + number(id)};
+  }
+  void left_out(ApiKey, NodeId id) override { missing.push_back(number(id)); }
+  void hidden_api(ApiKey key) override { hidden.push_back(number(key)); }
+
+  bool ours = true;
+  int lessons = 0;
+  bool full = false;
+  std::vector<std::string> learnt;
+  std::optional<std::string> cluster_id;
+  std::vector<std::int32_t> missing;
+  std::vector<std::int16_t> hidden;
+};
+
+class Judge final : public RequestJudge {
+ public:
+  Judgement judge(const Request& request) override {
+    seen.push_back(request);
+    client_ids.emplace_back(request.client_id);
+    return answer;
+  }
+  Judgement answer = Judgement::forward;
+  std::vector<Request> seen;  // their strings are gone
+  std::vector<std::string> client_ids;
+};
+
+// One connection; feeds `step` octets at a time.
+struct Walked {
+  explicit Walked(Policy rules = {}) : policy(std::move(rules)) {}
+
+  // Stops where the walker does; `rest` is what it has not consumed.
+  RequestWalker::Stop ask(const Bytes& bytes, std::size_t step = SIZE_MAX) {
+    return feed(requests, to_broker, bytes, step);
+  }
+  ResponseWalker::Stop answer(const Bytes& bytes, std::size_t step = SIZE_MAX) {
+    return feed(responses, to_client, bytes, step);
+  }
+  void expect(int key, int version, std::int32_t correlation_id = 7) {
+    conversation.push({.key = ApiKey{static_cast<std::int16_t>(key)},
+                       .version = static_cast<ApiVersion>(version),
+                       .correlation_id = CorrelationId{correlation_id}});
+  }
+
+  const Policy policy;
+  Conversation conversation{policy};
+  Judge judge;
+  Leaving to_broker;
+  RequestWalker requests{conversation, judge, to_broker};
+  Mapped view;
+  Leaving to_client;
+  ResponseWalker responses{conversation, view, to_client};
+  Bytes rest;
+
+ private:
+  template <typename Walker>
+  typename Walker::Stop feed(Walker& walker, Leaving& output, std::span<const std::byte> bytes,
+                             std::size_t step) {
+    for (;;) {
+      const auto chunk = bytes.first(std::min(step, bytes.size()));
+      output.begin(chunk);
+      const auto walked = walker.feed(chunk);
+      bytes = bytes.subspan(walked.consumed);
+      rest.assign(bytes.begin(), bytes.end());
+      if (walked.stop != Walker::Stop::input) return walked.stop;
+      KFERRY_ASSERT(walked.consumed == chunk.size());
+      if (bytes.empty()) return walked.stop;
+    }
+  }
+};
+
+}  // namespace kferry::kafka::test
