@@ -185,7 +185,7 @@ TEST_CASE("a quiet send tells of itself with the next completion, and by itself 
   on_every_stage([](Stage& stage) {
     Watch watch(stage);
     Pair pair(stage, watch);
-    const std::string text = pattern(100);
+    const std::string text = pattern(16'000);
     const auto send_quietly = [&] {
       const iovec one{const_cast<char*>(text.data()), text.size()};
       pair.ring.send(Watch::token(sending), pair.a, {&one, 1}, Notice::with_next);
