@@ -90,11 +90,6 @@ std::string firewall_text(const Config& config) {
     }
     rows.push_back({"out", "kferry", "every broker of cluster " + cluster.name, "as the brokers advertise"});
   }
-  const config::Operations& operations = config.operations;
-  rows.push_back({"in", "monitoring", operations.bind_host, std::to_string(operations.port)});
-  if (!operations.health_bind_host.empty()) {
-    rows.push_back({"in", "health checks", operations.health_bind_host, std::to_string(operations.port)});
-  }
   return "Firewall\n" + table(rows);
 }
 
@@ -137,8 +132,8 @@ std::string plan_text(const Config& config) {
     for (const Listener& listener : cluster.listeners) out.append("\n").append(listener_text(listener));
     out.append("\n");
   }
-  return out + firewall_text(config) + "\n" + names_text(config) + "\nHTTP (health, metrics): " +
-         to_string(HostPort{config.operations.bind_host, config.operations.port}) + "\n";
+  return out + firewall_text(config) + "\n" + names_text(config) + "\nHTTP (health, metrics): not in this build; " +
+         to_string(HostPort{config.operations.bind_host, config.operations.port}) + " is kept for it\n";
 }
 
 }  // namespace kferry::cli
