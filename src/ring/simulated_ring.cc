@@ -165,9 +165,10 @@ std::vector<Piece> SimulatedRing::fill(std::string_view octets) {
 
 std::span<const Completion> SimulatedRing::wait() {
   now_ = world_.now();
+  const bool woken = std::exchange(woken_, false);
   completions_.clear();
   taken_.clear();
-  if (!due_.empty() || std::exchange(woken_, false)) taken_.swap(quiet_);
+  if (!due_.empty() || woken) taken_.swap(quiet_);
   taken_.insert(taken_.end(), due_.begin(), due_.end());
   due_.clear();
   for (const Due& due : taken_) completions_.push_back({due.token, due.result, due.more, due.pieces});
