@@ -52,6 +52,10 @@ class ResponseWalker {
 
   // True between frames with nothing held.
   bool at_boundary() const { return stage_ == Stage::prelude && prelude_size_ == 0; }
+  // True while the beginning of a response has left and its rest has not: an end here cuts it.
+  bool cut() const {
+    return stage_ == Stage::opaque || ((stage_ == Stage::body || stage_ == Stage::tail) && !exact_);
+  }
   const Failure& failure() const;
 
  private:

@@ -267,6 +267,7 @@ void Session::pass_on_ends() {
       responses_.input_size() == 0 && responses_.ready_size() == 0 && !client_.sending;
   if (broker_.ended && !client_.fin_sent && responses_gone) {
     if (!response_walker_.at_boundary()) {
+      response_cut_ = true;  // though nothing of it may have left yet
       fail(Severity::warning, "response_cut_short",
            "broker " + to_string(dialled_) +
                " closed inside a response: the client is reset, so that it cannot take "
@@ -285,7 +286,8 @@ void Session::check_stopped() {
   if (state_ == State::closing) return;
   const bool delivered = responses_.ready_size() == 0 && !client_.sending;
   if (delivering_ && delivered) {
-    close(!response_walker_.at_boundary(), false);
+    const bool request_cut = !request_walker_.at_boundary() || requests_.ready_size() > 0 || broker_.sending;
+    close(response_cut_ || response_walker_.cut(), request_cut);
     return;
   }
   if (!stopping_ || delivering_) return;

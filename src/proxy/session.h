@@ -175,6 +175,7 @@ class Session final : private kafka::RequestJudge, private kafka::ClusterView {
   bool stopping_ = false;     // no further request goes; ends when everything is answered
   bool delivering_ = false;   // only what is queued for the client still goes
   bool stand_in_ = false;
+  bool response_cut_ = false;  // the broker ended inside a response
   bool received_anything_ = false;
   std::uint32_t outstanding_ = 0;
   Instant heard_at_{};  // from the broker last, or when a request first went unanswered
