@@ -39,9 +39,14 @@ void Session::dial() {
   const ClusterState& cluster = worker_.cluster(port_.cluster);
   const std::optional<NodeId> own = owner();
   dial_ = std::make_unique<Dial>();
-  dial_->targets =
-      dial_plan(worker_.snapshot(port_.cluster), own, own && cluster.topology.may_dial(*own, worker_.now()),
-                port_.port_index, cluster.config.upstream.bootstrap_servers);
+  if (cluster.topology.in_doubt(worker_.now())) {
+    // Another cluster may have taken every learnt address, and none of them counts as a bootstrap server.
+    dial_->targets = dial_plan({}, {}, false, port_.port_index, cluster.config.upstream.bootstrap_servers);
+  } else {
+    dial_->targets =
+        dial_plan(worker_.snapshot(port_.cluster), own, own && cluster.topology.may_dial(*own, worker_.now()),
+                  port_.port_index, cluster.config.upstream.bootstrap_servers);
+  }
   next_target();
 }
 
@@ -186,6 +191,7 @@ kafka::Judgement Session::judge(const kafka::Request& request) {
 bool Session::learn(const kafka::BrokerList& list) {
   const bool ours = worker_.cluster(port_.cluster).topology.learn(list, origin_, worker_.now());
   worker_.refresh();
+  if (!ours) worker_.want_discovery(port_.cluster);
   return ours;
 }
 

@@ -54,7 +54,10 @@ bool Topology::accept_cluster(const kafka::BrokerList& list, Origin& origin, Ins
     confirmed_at_ = now;
     return true;
   }
-  if (!origin.bootstrap || now - confirmed_at_ < rebuilt_after) return false;
+  if (!origin.bootstrap || now - confirmed_at_ < rebuilt_after) {
+    contradicted_at_ = now;
+    return false;
+  }
   log_.write({Severity::warning, "cluster_rebuilt", name_,
               "cluster " + name_ + " reports id " + id + " where " + next.cluster_id +
                   " was, and nothing has confirmed the old id for 60 s: forgetting every learnt broker"});
@@ -101,6 +104,11 @@ bool Topology::learn(const kafka::BrokerList& list, Origin& origin, Instant now)
   }
   if (changed) publish(std::move(next));
   return true;
+}
+
+bool Topology::in_doubt(Instant now) const {
+  const std::scoped_lock lock(mutex_);
+  return contradicted_at_ > confirmed_at_ && now - confirmed_at_ >= rebuilt_after;
 }
 
 void Topology::publish(Snapshot next) {

@@ -68,6 +68,9 @@ class Topology {
 
   // False: the list is of another cluster; nothing was learnt.
   bool learn(const kafka::BrokerList& list, Origin& origin, Instant now);
+  // True when another cluster has answered at a learnt address and nothing has confirmed the learnt id for
+  // rebuilt_after: then only a bootstrap server can say which cluster this is.
+  bool in_doubt(Instant now) const;
 
   std::shared_ptr<const Snapshot> snapshot() const;
   // Changes with every publication and with reached(); cheap enough for the top of every loop.
@@ -106,6 +109,7 @@ class Topology {
   std::atomic<std::uint64_t> version_ = 0;
   std::map<NodeId, Reach> reach_;
   Instant confirmed_at_{};
+  Instant contradicted_at_{};
 };
 
 }  // namespace kferry::proxy

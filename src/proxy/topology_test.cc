@@ -89,6 +89,23 @@ TEST_CASE_FIXTURE(Fixture, "a rebuilt cluster is learnt anew once nothing confir
   CHECK(log.causes == std::vector<std::string>{"cluster_rebuilt"});
 }
 
+TEST_CASE_FIXTURE(Fixture, "a learnt address that reports another id, unopposed, puts the cluster in doubt") {
+  REQUIRE(learn(true, "c1", {{NodeId{1}, "a", 9092}}));
+  now += seconds(30);
+  CHECK_FALSE(learn(true, "c2", {{NodeId{1}, "x", 1}}));
+  CHECK_FALSE(topology.in_doubt(now));
+  now += seconds(30);
+  CHECK(topology.in_doubt(now));
+  SUBCASE("until a broker confirms the learnt id") {
+    REQUIRE(learn(true, "c1", {{NodeId{1}, "a", 9092}}));
+  }
+  SUBCASE("until a bootstrap server reports the new one") {
+    REQUIRE(learn(true, "c2", {{NodeId{1}, "a", 9092}}, Origin{true, false}));
+  }
+  now += seconds(60);
+  CHECK_FALSE(topology.in_doubt(now));
+}
+
 TEST_CASE_FIXTURE(Fixture, "without a cluster id nothing is learnt where the cluster is in doubt") {
   REQUIRE(learn(true, "c1", {{NodeId{1}, "a", 9092}}));
   CHECK(learn(true, std::nullopt, {{NodeId{1}, "x", 1}}, Origin{true, false}));
