@@ -1,0 +1,265 @@
+// The same clients and brokers as in the simulation, on real sockets: the server's own threads over io_uring,
+// the scripts in the test's thread. What the simulation shows for thousands of orders of events is shown here
+// once for the kernel's.
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "broker.h"
+#include "client.h"
+#include "doctest/doctest.h"
+#include "net/resolver.h"
+#include "proxy/server.h"
+#include "tcp_stream.h"
+
+namespace kferry::simulation {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+using State = Connection::State;
+
+Instant now() {
+  return Instant(std::chrono::duration_cast<Duration>(std::chrono::steady_clock::now().time_since_epoch()));
+}
+
+// Every name is here.
+class LoopbackResolver final : public net::Resolver {
+ public:
+  void resolve(std::uint64_t request, const HostPort& where,
+               std::shared_ptr<net::AnswerQueue> queue) override {
+    queue->push({.request = request,
+                 .addresses = {*SocketAddress::parse("127.0.0.1", static_cast<std::uint16_t>(where.port))}});
+  }
+};
+
+// Counts what went wrong, and notices that discovery is done.
+class Log final : public LogSink {
+ public:
+  void write(const LogEvent& event) noexcept override {
+    if (event.severity == Severity::error || event.severity == Severity::warning) {
+      ++wrong;
+      MESSAGE(std::string(event.cause), ": ", event.text);
+    }
+    if (event.cause == "discovered") discovered = true;
+  }
+  std::atomic<int> wrong = 0;
+  std::atomic<bool> discovered = false;
+};
+
+class Sockets {
+ public:
+  explicit Sockets(std::uint32_t workers, std::uint64_t seed = 1)
+      : ledger(seed), dice(seed), told([this](std::int32_t id, const std::vector<std::int32_t>&) {
+          return HostPort{"127.0.0.1", ports_[static_cast<std::size_t>(id - 1)]};
+        }) {
+    config_.engine.workers = workers;
+    config::Cluster& upstream = config_.clusters.emplace_back();
+    upstream.name = "sockets";
+    cluster.id = "sockets-cluster";
+    cluster.ranges = {{3, 0, 14}, {18, 0, 6}, {95, 0, 0}, {1, 4, 19}};
+    for (std::int32_t id = 1; id <= 3; ++id) {
+      auto acceptor = std::make_unique<TcpAcceptor>(poller_);
+      const std::string host = std::string(upstream_marker) + "-" + std::to_string(id);
+      cluster.nodes.push_back(Node{id, host, acceptor->port(), std::nullopt});
+      if (id < 3) upstream.upstream.bootstrap_servers.push_back({host, acceptor->port()});
+      brokers.push_back(
+          std::make_unique<Broker>(id, cluster, ledger, now, seed + static_cast<std::uint64_t>(id)));
+      brokers.back()->serve(std::move(acceptor));
+      parties_.push_back(brokers.back().get());
+    }
+    ports_ = free_ports(3);
+    config::Listener& listener = upstream.listeners.emplace_back();
+    listener.name = "external";
+    listener.advertised_host = listener.bind_address = "127.0.0.1";
+    listener.min_broker_id = 1;
+    for (const std::uint16_t port : ports_) listener.ports.push_back({port, port});
+    server = std::make_unique<proxy::Server>(config_, resolver_, log);
+    const auto started = server->start();
+    REQUIRE_MESSAGE(started.has_value(), (started ? "" : started.error()));
+    run("discovery", [this] { return log.discovered.load(); });
+  }
+  ~Sockets() {
+    clients.clear();
+    connections.clear();
+    server->stop();
+  }
+
+  void run(const char* what, const std::function<bool()>& until) {
+    const Instant end = now() + seconds(60);
+    while (!until() && ledger.violations().empty()) {
+      bool moved = false;
+      std::optional<Instant> wake;
+      for (Party* party : parties_) moved = party->turn() || moved;
+      for (const auto& broker : brokers) {
+        if (const auto due = broker->wake(); due && (!wake || *due < *wake)) wake = due;
+      }
+      if (moved) {
+        poller_.wait(Duration::zero());
+        continue;
+      }
+      if (now() > end) ledger.violation(std::string("no end within a minute: ") + what);
+      const Duration nap = wake ? std::max(*wake - now(), Duration::zero()) : Duration(milliseconds(50));
+      poller_.wait(std::min<Duration>(nap, milliseconds(50)));
+    }
+    for (const std::string& violation : ledger.violations()) FAIL_CHECK(violation);
+    REQUIRE(ledger.violations().empty());
+  }
+
+  Client& add_client(ClientPlan plan) {
+    clients.push_back(std::make_unique<Client>(
+        "client", ledger, told,
+        [this](std::int32_t port) { return TcpStream::dial(poller_, static_cast<std::uint16_t>(port)); },
+        std::vector<std::int32_t>(ports_.begin(), ports_.end()), now, plan, dice.below(UINT64_MAX)));
+    parties_.push_back(clients.back().get());
+    return *clients.back();
+  }
+  bool clients_finished() const {
+    return std::all_of(clients.begin(), clients.end(), [](const auto& one) { return one->finished(); });
+  }
+  Connection& connect(std::int32_t id) {
+    auto stream = TcpStream::dial(poller_, ports_[static_cast<std::size_t>(id - 1)]);
+    REQUIRE(stream);
+    connections.push_back(
+        std::make_unique<Connection>(ledger, told, std::move(stream), dice.below(UINT64_MAX)));
+    parties_.push_back(connections.back().get());
+    return *connections.back();
+  }
+  Order heartbeat(std::int32_t id, std::size_t reply_size) {
+    Order order = order_of(dice, Kind::opaque, 1);
+    order.key = 12;
+    order.meant_for = id;
+    order.reply_size = reply_size;
+    return order;
+  }
+
+  Ledger ledger;
+  Dice dice;
+  Cluster cluster;
+  Log log;
+  const Told told;
+  std::vector<std::unique_ptr<Broker>> brokers;
+  std::vector<std::unique_ptr<Client>> clients;
+  std::vector<std::unique_ptr<Connection>> connections;
+  std::unique_ptr<proxy::Server> server;
+
+ private:
+  Poller poller_;
+  LoopbackResolver resolver_;
+  config::Config config_;
+  std::vector<std::uint16_t> ports_;
+  std::vector<Party*> parties_;
+};
+
+TEST_CASE("every byte arrives once and in order, on io_uring") {
+  for (const std::uint32_t workers : {1U, 3U}) {
+    Sockets sockets(workers);
+    for (int i = 0; i < 8; ++i) {
+      ClientPlan plan;
+      plan.goal = 200;
+      plan.window = 30;
+      plan.sasl = i % 2 == 0;
+      plan.mix.body_max = 20'000;
+      plan.mix.reply_max = i % 3 == 0 ? 200'000 : 3'000;
+      plan.mix.large_one_in = 40;
+      sockets.add_client(plan);
+    }
+    sockets.run("clients with their traffic", [&] { return sockets.clients_finished(); });
+    CHECK(sockets.log.wrong == 0);
+    CHECK(sockets.ledger.replies_verified >= 8 * 100);
+  }
+}
+
+TEST_CASE("the close table, on io_uring") {
+  Sockets sockets(2);
+  Broker& broker = *sockets.brokers.front();
+  Fate fate;
+  broker.fate = [&] { return fate; };
+  const auto ask = [&](std::size_t count) {
+    Connection& connection = sockets.connect(1);
+    for (std::size_t i = 0; i < count; ++i) connection.ask(sockets.heartbeat(1, 30'000));
+    return &connection;
+  };
+  const auto run_to_end = [&](Connection* connection) {
+    sockets.run("a connection's end", [&] { return connection->state() != State::open; });
+  };
+  SUBCASE("a half-close delivers requests and answers") {
+    Connection* connection = ask(20);
+    sockets.run("a first answer", [&] { return connection->done() > 0; });
+    connection->half_close();
+    run_to_end(connection);
+    CHECK(connection->state() == State::ended);
+    CHECK(connection->done() == 20);
+  }
+  SUBCASE("a broker's end between answers is an end") {
+    fate = {Ending::close, 5, 9};
+    Connection* connection = ask(9);
+    connection->window = 9;
+    run_to_end(connection);
+    CHECK(connection->state() == State::ended);
+    CHECK(connection->done() == 5);
+  }
+  SUBCASE("a broker's end inside an answer is a reset") {
+    fate = {Ending::close_mid_frame, 3, 0};
+    Connection* connection = ask(9);
+    run_to_end(connection);
+    CHECK(connection->state() == State::reset);
+  }
+  SUBCASE("a broker's reset is a reset") {
+    fate = {Ending::reset, 3, 0};
+    Connection* connection = ask(9);
+    run_to_end(connection);
+    CHECK(connection->state() == State::reset);
+  }
+  SUBCASE("a client's reset is a reset") {
+    Connection* connection = ask(9);
+    sockets.run("a first answer", [&] { return connection->done() > 0; });
+    const std::int32_t number = connection->number();
+    connection->reset();
+    sockets.run("the broker's reset", [&] { return sockets.ledger.connection(number).broker_reset; });
+  }
+}
+
+TEST_CASE("eight stalled readers hold nobody up, on io_uring") {
+  Sockets sockets(1);
+  std::vector<Connection*> stalled;
+  for (int i = 0; i < 8; ++i) {
+    stalled.push_back(&sockets.connect(1 + i % 3));
+    stalled.back()->reading = false;
+    for (int k = 0; k < 12; ++k) stalled.back()->ask(sockets.heartbeat(1 + i % 3, 1U << 20U));
+  }
+  for (int i = 0; i < 4; ++i) {
+    ClientPlan plan;
+    plan.goal = 100;
+    plan.mix.reply_max = 100'000;
+    sockets.add_client(plan);
+  }
+  sockets.run("clients beside eight stalled ones", [&] { return sockets.clients_finished(); });
+  for (Connection* connection : stalled) connection->reading = true;
+  sockets.run("stalled clients that read again", [&] {
+    return std::all_of(stalled.begin(), stalled.end(), [](const Connection* one) { return one->idle(); });
+  });
+  for (const Connection* connection : stalled) CHECK(connection->done() == 12);
+  CHECK(sockets.log.wrong == 0);
+}
+
+TEST_CASE("an end in the midst of traffic comes, on io_uring") {
+  for (std::uint64_t round = 0; round < 5; ++round) {
+    Sockets sockets(3, round + 1);
+    for (int i = 0; i < 6; ++i) {
+      ClientPlan plan;
+      plan.goal = 100'000;
+      plan.failures = true;
+      sockets.add_client(plan);
+    }
+    const Instant until = now() + milliseconds(10 + 20 * round);
+    sockets.run("some traffic", [&] { return now() > until; });
+    sockets.server->stop();
+  }
+}
+
+}  // namespace
+}  // namespace kferry::simulation

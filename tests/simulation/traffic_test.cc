@@ -1,0 +1,81 @@
+// Nothing goes wrong but what networks always do: short reads and writes, delays, buffers that run out. Then
+// every request reaches the broker it is meant for, every answer comes back whole, once and in order, no
+// connection breaks and nothing is logged as wrong.
+#include "doctest/doctest.h"
+#include "seeds.h"
+
+namespace kferry::simulation {
+namespace {
+
+using std::chrono::minutes;
+
+TEST_CASE("every byte arrives once and in order") {
+  over_seeds("every byte arrives once and in order", 30, [](Run& run) {
+    WorldOptions options = some_options(run);
+    const bool sasl = !options.discovery || options.credentials;
+    auto world = std::make_unique<World>(run.seed, options, run.trace);
+    world->start();
+    for (std::uint64_t clients = 1 + run.dice.below(6); clients > 0; --clients) {
+      ClientPlan plan;
+      plan.goal = 5 + run.dice.below(60);
+      plan.window = 1 + run.dice.below(40);
+      plan.sasl = sasl;
+      plan.mix.body_max = run.dice.one_in(4) ? 40'000 : 400;
+      plan.mix.reply_max = run.dice.one_in(3) ? 150'000 : 3'000;
+      plan.mix.large_one_in = run.dice.one_in(6) ? 20 : 0;
+      world->add_client(plan);
+    }
+    if (world->run("clients with their traffic", [&] { return world->clients_finished(); }, minutes(10)))
+      world->expect_only({});
+    world->stop();
+    return world;
+  });
+}
+
+TEST_CASE("a client that sends an octet at a time is served like any other") {
+  over_seeds("a client that sends an octet at a time is served like any other", 5, [](Run& run) {
+    auto world = std::make_unique<World>(run.seed, some_options(run), run.trace);
+    world->start();
+    for (int i = 0; i < 2; ++i) {
+      ClientPlan plan;
+      plan.goal = 4;
+      plan.octets_per_turn = 1 + run.dice.below(3);
+      plan.mix.body_max = 60;
+      plan.mix.reply_max = 3'000;
+      plan.sasl = run.dice.one_in(3);
+      world->add_client(plan);
+    }
+    world->run("slow clients", [&] { return world->clients_finished(); }, minutes(10));
+    world->expect_only({});
+    world->stop();
+    return world;
+  });
+}
+
+TEST_CASE("queues at their limit hold back and go on") {
+  over_seeds("queues at their limit hold back and go on", 5, [](Run& run) {
+    WorldOptions options = some_options(run);
+    options.limits.unanswered_requests = static_cast<std::uint32_t>(1 + run.dice.below(20));
+    auto world = std::make_unique<World>(run.seed, options, run.trace);
+    for (const auto& broker : world->brokers) broker->answer_delay_max = std::chrono::milliseconds(30);
+    world->start();
+    for (int i = 0; i < 3; ++i) {
+      ClientPlan plan;
+      plan.goal = 60;
+      plan.window = 200;
+      plan.mix.body_max = 100;
+      plan.mix.reply_max = 500;
+      plan.sasl = run.dice.one_in(2);
+      world->add_client(plan);
+    }
+    world->run(
+        "clients beyond the limit of unanswered requests", [&] { return world->clients_finished(); },
+        minutes(10));
+    world->expect_only({});
+    world->stop();
+    return world;
+  });
+}
+
+}  // namespace
+}  // namespace kferry::simulation

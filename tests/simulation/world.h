@@ -1,0 +1,131 @@
+// The whole proxy in virtual time on one thread: an engine with its workers over simulated rings and a
+// simulated resolver, simulated brokers behind it, simulated clients before it. One seed decides everything.
+//
+//   step:  workers that have something ▸ resolver ▸ some parties ▸ the next event
+//          nothing soon: all parties ▸ let time pass
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/log_sink.h"
+#include "broker.h"
+#include "client.h"
+#include "config/config.h"
+#include "net/simulated_resolver.h"
+#include "proxy/engine.h"
+#include "proxy/worker.h"
+#include "ring/simulated_ring.h"
+#include "ring/simulation.h"
+
+namespace kferry::simulation {
+
+struct WorldOptions {
+  std::vector<std::int32_t> ids = {1, 2, 3};  // of brokers
+  std::size_t ports = 3;                      // of the listener
+  std::int32_t min_broker_id = 0;
+  std::vector<std::int32_t> listed_ids{};  // `ids` of the listener
+  std::size_t workers = 1;
+  std::size_t buffers = 64;
+  std::size_t buffer_size = 16 * 1024;
+  bool discovery = true;
+  bool credentials = false;         // discovery proves itself with PLAIN
+  bool bootstrap_by_alias = false;  // bootstrap servers have names of their own, which prove no broker
+  config::Limits limits{};
+  ring::SimulationOptions simulation{};  // the seed is set from the world's
+};
+
+class World {
+ public:
+  World(std::uint64_t seed, WorldOptions options, bool trace);
+  ~World();
+  World(const World&) = delete;
+  World& operator=(const World&) = delete;
+
+  // Listens and, where it is in the options, discovers.
+  void start();
+  // True once `until` holds; false when `limit` of virtual time has passed without: noted as a violation that
+  // says what everybody is doing, with `what` in front.
+  bool run(const std::string& what, const std::function<bool()>& until, Duration limit);
+  void run_for(Duration time);
+  // Ends the workers, in the server's order, and sees that nothing is left behind.
+  void stop();
+  bool step(Instant limit);
+
+  Client& add_client(ClientPlan plan);
+  bool clients_finished() const;
+  std::unique_ptr<Stream> dial(std::int32_t advertised_port);
+  // A connection to the port of a broker, turned by the world until it is gone.
+  Connection& connect(std::int32_t broker_id);
+  Connection& connect_at(std::int32_t advertised_port);
+  // Turned with the others from now on; outlives the run.
+  void add(Party& party) { parties_.push_back(&party); }
+
+  Broker& broker(std::int32_t id);
+  std::int32_t port_of(std::int32_t broker_id) const;
+  SocketAddress address_of(std::int32_t broker_id) const;
+  // (Re)starts a broker where its present address is.
+  void serve(std::int32_t broker_id);
+  // From now on it lives at another host name and address, and the cluster says so; served by serve().
+  void move(std::int32_t broker_id);
+  // From now on its name has another address; served by serve().
+  void readdress(std::int32_t broker_id);
+  // What clients must be told for a broker; nullopt: nothing. `live` may take its port.
+  std::optional<HostPort> told(std::int32_t id, const std::vector<std::int32_t>& live) const;
+  std::size_t logged(std::string_view cause) const;
+  // A warning or error whose cause is not among these is a violation.
+  void expect_only(const std::vector<std::string_view>& causes);
+
+  Instant now() const { return simulation.now(); }
+  std::size_t sessions(std::size_t worker) const { return workers_[worker]->sessions(); }
+  std::uint64_t steps() const { return steps_; }
+
+  WorldOptions options;
+  Dice dice;
+  ring::Simulation simulation;
+  net::SimulatedResolver resolver;
+  Ledger ledger;
+  Cluster cluster;
+  const Told told_function;
+  std::vector<std::unique_ptr<Broker>> brokers;
+  std::vector<std::unique_ptr<Client>> clients;
+  std::vector<std::unique_ptr<Connection>> connections;
+
+ private:
+  struct Place {
+    std::string host;
+    SocketAddress address;
+  };
+  struct Log final : LogSink {
+    struct Line {
+      Severity severity;
+      std::string cause;
+      std::string text;
+    };
+    explicit Log(bool print_) : print(print_) {}
+    void write(const LogEvent& event) noexcept override;
+    std::vector<Line> lines;
+    bool print;
+  };
+
+  std::size_t place_of(std::int32_t broker_id) const;
+  config::Config make_config() const;
+  bool turn_workers(bool all);
+  std::optional<Instant> next_wake() const;
+
+  Log log_;
+  std::vector<Place> places_;  // of brokers
+  config::Config config_;
+  std::unique_ptr<proxy::Engine> engine_;
+  std::vector<std::unique_ptr<ring::SimulatedRing>> rings_;
+  std::vector<std::unique_ptr<proxy::Worker>> workers_;
+  std::vector<Party*> parties_;
+  std::uint64_t steps_ = 0;
+  std::uint32_t moves_ = 0;
+};
+
+}  // namespace kferry::simulation
