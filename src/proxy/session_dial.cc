@@ -99,6 +99,13 @@ void Session::next_address() {
         set_deadline(Deadline::connect, milliseconds(worker_.limits().upstream_connect_timeout_ms));
         return;
       }
+      // What this host lacks says nothing of the broker: no stand-in, no backoff.
+      if (const std::string_view remedy = remedy_for_lack(opened.error); !remedy.empty()) {
+        fail(
+            Severity::error, "dial_failed",
+            std::string("cannot dial a broker: ") + std::strerror(opened.error) + ": " + std::string(remedy));
+        return;
+      }
       dial_->tried += " " + address.text() + " (" + std::strerror(opened.error) + ")";
     } else {
       dial_->tried += " " + address.text() + " (" + std::string(why_not) + ")";

@@ -24,6 +24,20 @@ constexpr std::uint64_t for_discovery = std::uint64_t{1} << 63U;
 
 }  // namespace
 
+std::string_view remedy_for_lack(int error) {
+  switch (error) {
+    case EMFILE:
+      return "raise the limit of open files (LimitNOFILE= in the unit, or ulimit -n)";
+    case ENFILE:
+      return "raise this host's limit of open files (sysctl fs.file-max)";
+    case ENOBUFS:
+    case ENOMEM:
+      return "this host or container is out of memory for sockets: give it more";
+    default:
+      return {};
+  }
+}
+
 Worker::Worker(Engine& engine, std::size_t index, ring::Ring& ring, net::Resolver& resolver,
                std::uint64_t seed)
     : engine_(engine),
@@ -209,12 +223,10 @@ void Worker::on_accepted(std::uint32_t port, const ring::Completion& completion)
     return;
   }
   if (completion.result < 0 && completion.result != -ECONNABORTED && completion.result != -EINTR) {
-    const bool descriptors = completion.result == -EMFILE || completion.result == -ENFILE;
-    engine_.log.write(
-        {Severity::error, "accept_failed", "",
-         std::string("cannot accept a connection: ") + std::strerror(-completion.result) +
-             (descriptors ? ": raise the limit of open files (LimitNOFILE= in the unit, or ulimit -n)"
-                          : "")});
+    const std::string_view remedy = remedy_for_lack(-completion.result);
+    engine_.log.write({Severity::error, "accept_failed", "",
+                       std::string("cannot accept a connection: ") + std::strerror(-completion.result) +
+                           (remedy.empty() ? "" : ": ") + std::string(remedy)});
     ring_.timer({port, 0, static_cast<std::uint16_t>(Operation::accept_again)}, now() + accept_again_after);
     return;
   }

@@ -14,6 +14,7 @@
 #include <optional>
 #include <random>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/clock.h"
@@ -26,6 +27,9 @@
 #include "ring/ring.h"
 
 namespace kferry::proxy {
+
+// What an operator can do about an errno by which this host lacks something for one more socket; empty for others.
+std::string_view remedy_for_lack(int error);
 
 class Worker {
  public:
