@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <thread>
 #include <utility>
 
 #include "base/assert.h"
@@ -19,6 +20,10 @@ constexpr Duration stalled_after = milliseconds(5);
 // Accepting goes on after this when descriptors ran out.
 constexpr Duration accept_again_after = milliseconds(100);
 constexpr int backlog = 1024;
+// The kernel takes down a killed process's ring, and with it the listeners it accepts on, only after the process is
+// gone: whoever restarts it at once meets them still.
+constexpr milliseconds predecessor_patience(3'000);
+constexpr milliseconds predecessor_look(20);
 // Marks a resolver request as discovery's.
 constexpr std::uint64_t for_discovery = std::uint64_t{1} << 63U;
 
@@ -72,8 +77,13 @@ void Worker::set_options(ring::Socket socket) {
 // --- start and end
 
 std::optional<std::string> Worker::listen() {
+  milliseconds patience = predecessor_patience;
   for (const PortEntry& port : engine_.ports) {
-    const auto opened = ring_.listen(port.address, backlog);
+    auto opened = ring_.listen(port.address, backlog);
+    for (; opened.error == EADDRINUSE && patience.count() > 0; patience -= predecessor_look) {
+      std::this_thread::sleep_for(predecessor_look);
+      opened = ring_.listen(port.address, backlog);
+    }
     if (opened.error != 0) {
       std::string remedy;
       if (opened.error == EADDRINUSE) remedy = ": another process listens there (ss -ltnp shows which)";
