@@ -17,7 +17,7 @@ def pytest_addoption(parser):
     parser.addoption(
         "--direct",
         action="store_true",
-        help="put the clients among the brokers and leave kferry out: tells a fault of the laboratory from one of kferry",
+        help="put the clients among the brokers and leave kferry out: tells the laboratory's faults from kferry's",
     )
 
 
@@ -70,6 +70,14 @@ def outside(cluster, network, directory):
     driver.close()
 
 
+@pytest.fixture(scope="module")
+def module_scratch(directory, request):
+    """A directory for what the tests of one module share."""
+    path = directory / request.module.__name__
+    path.mkdir()
+    return path
+
+
 @pytest.fixture
 def scratch(directory, request):
     """A directory of this test's own; its log files are printed if the test fails."""
@@ -93,7 +101,7 @@ def tools(cluster, clients_side, scratch):
 
 
 class Dials:
-    """The dials that this test's clients made, and those they were allowed."""
+    """The dials that clients made since this was made, and those they are allowed beside any kferry of this run."""
 
     def __init__(self, watch):
         self._watch, self._before = watch, watch.counts()
@@ -103,7 +111,11 @@ class Dials:
         return self._watch.counts() - self._before
 
     def elsewhere(self):
-        return {f"{host}:{port}": n for (host, port), n in self.made().items() if (host, port) not in self.allowed}
+        allowed = self.allowed | self._watch.kferrys
+        return {f"{host}:{port}": n for (host, port), n in self.made().items() if (host, port) not in allowed}
+
+    def assert_none_elsewhere(self):
+        assert not self.elsewhere(), f"clients dialled past kferry: {self.elsewhere()}"
 
 
 @pytest.fixture
@@ -112,7 +124,13 @@ def dials(dial_watch, request):
     dials = Dials(dial_watch)
     yield dials
     if not request.node.get_closest_marker("may_dial_elsewhere"):
-        assert not dials.elsewhere(), f"clients dialled past kferry: {dials.elsewhere()}"
+        dials.assert_none_elsewhere()
+
+
+@pytest.fixture
+def needs_kferry(request):
+    if request.config.getoption("--direct"):
+        pytest.skip("about kferry alone")
 
 
 class NoProxy:
@@ -126,7 +144,7 @@ class NoProxy:
 
 
 @pytest.fixture
-def start_kferry(request, network, scratch, dials):
+def start_kferry(request, network, scratch, dials, dial_watch):
     """Starts kferries for one test; each must end well."""
     if request.config.getoption("--direct"):
         yield lambda upstream, **_: NoProxy(upstream)
@@ -134,9 +152,11 @@ def start_kferry(request, network, scratch, dials):
     binary()
     started = []
 
-    def start(upstream, count=3, protocol="PLAINTEXT", more=None):
-        kferry = Kferry(network, scratch, upstream, Listener(count=count, protocol=protocol), more)
-        dials.allowed.update(kferry.listener.addresses())
+    def start(upstream, count=3, protocol="PLAINTEXT", listener=None, upstreams=(), **more):
+        listener = listener or Listener(count=count, protocol=protocol)
+        kferry = Kferry(network, scratch, upstream, listener, upstreams=upstreams, **more)
+        for each in (listener, *(other for upstream in upstreams for other in upstream.listeners)):
+            dial_watch.kferrys.update(each.addresses())
         started.append(kferry)
         return kferry.start()
 
@@ -158,11 +178,24 @@ def kferry(start_kferry, cluster):
 
 
 @pytest.fixture
-def driver(clients_side, scratch, kferry):
+def start_driver(clients_side, scratch):
+    """Starts drivers for one test."""
+    started = []
+
+    def start(bootstrap=None, namespace=clients_side, more=()):
+        log_path = scratch / f"driver{len(started)}.log"
+        started.append(Driver(namespace, log_path, bootstrap, more).ready())
+        return started[-1]
+
+    yield start
+    for driver in started:
+        driver.close()
+
+
+@pytest.fixture
+def driver(start_driver, kferry):
     """Java clients in the clients' namespace that bootstrap at kferry's first port."""
-    driver = Driver(clients_side, scratch / "driver.log", kferry.bootstrap()).ready()
-    yield driver
-    driver.close()
+    return start_driver(kferry.bootstrap())
 
 
 @pytest.hookimpl(hookwrapper=True)
@@ -176,4 +209,4 @@ def pytest_runtest_makereport(item, call):
         logs = sorted(scratch.rglob("*.log")) + sorted(scratch.parent.glob("cluster/broker*.log"))
         for path in logs:
             lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-            report.sections.append((f"{path.name}, last lines", "\n".join(lines[-40:])))
+            report.sections.append((f"{path.name}, last lines", "\n".join(line[:300] for line in lines[-25:])))

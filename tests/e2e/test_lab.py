@@ -6,6 +6,7 @@ import pytest
 
 from lab.namespaces import MIDDLE_TO_CLIENTS, broker_address
 from lab.processes import Process
+from lab.tools import Tools
 
 PROXY_PORT = 6999
 
@@ -42,11 +43,11 @@ def test_a_client_cannot_reach_a_broker_directly(cluster, network, dials):
 @pytest.mark.quick
 @pytest.mark.may_dial_elsewhere
 def test_through_a_plain_proxy_clients_are_told_unreachable_addresses_and_the_watch_sees_the_dial(
-    cluster, outside, tools, dials, plain_proxy
+    cluster, outside, network, scratch, dials, plain_proxy
 ):
     outside.do("create-topic", lab={"topic": "plain-proxy", "assignment": "2,3"})
     dials.allowed.add(plain_proxy)
-    result = tools.try_to_run(
+    result = Tools(network.clients, scratch).try_to_run(
         "kafka-producer-perf-test", "--topic", "plain-proxy", "--num-records", "1", "--record-size", "10",
         "--throughput", "-1", "--bootstrap-server", "%s:%d" % plain_proxy,
         "--command-property", "enable.idempotence=false", "delivery.timeout.ms=2000", "request.timeout.ms=1000", "linger.ms=0",

@@ -36,10 +36,11 @@ def _dialled(kind, packet):
 
 
 class DialWatch:
-    """Counts the dials from a namespace by (host, port)."""
+    """Counts the dials from a namespace by (host, port). `kferrys` holds every address of a kferry of this run."""
 
     def __init__(self, namespace):
         self._namespace = namespace
+        self.kferrys = set()
         self._socket = namespace.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(_ETH_P_ALL))
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8 << 20)
         self._attach_filter()
@@ -117,4 +118,3 @@ class DialWatch:
         self._socket.close()
         os.close(self._wake_read)
         os.close(self._wake_write)
-

@@ -10,11 +10,10 @@ _names = itertools.count(1)
 
 
 class Client:
-    """One client inside the driver; what it said so far, and what it will say."""
+    """One client of a process that speaks as the driver does; what it said so far, and what it will say."""
 
-    def __init__(self, driver, name, since):
-        self._process, self._driver = driver.process, driver
-        self.name, self._since = name, since
+    def __init__(self, process, name, since=0):
+        self._process, self.name, self._since = process, name, since
 
     def events(self, event):
         """The words of every `event` so far, each a list."""
@@ -43,7 +42,11 @@ class Client:
 
     def until_got(self, values, timeout=30):
         """Waits until a consumer has got all these values; `timeout` is from one record to the next."""
-        self.until(lambda: values <= set(self.got()), "got", timeout)
+        try:
+            self.until(lambda: values <= set(self.got()), "got", timeout)
+        except AssertionError as problem:
+            missing = sorted(values - set(self.got()))
+            raise AssertionError(f"{self.name} lacks {len(missing)} of {len(values)}: {missing[:5]}") from problem
 
     def finish(self, timeout=30):
         """Waits until it has ended well."""
@@ -52,7 +55,7 @@ class Client:
         return self
 
     def stop(self, timeout=30):
-        self._driver.tell("stop", self.name)
+        tell(self._process, "stop", self.name)
         return self.finish(timeout)
 
     def acked(self):
@@ -64,20 +67,22 @@ class Client:
         return [words[0] for words in self.events("got")]
 
 
+def tell(process, verb, name, words=()):
+    process.stdin.write("\t".join([verb, name, *words]).encode() + b"\n")
+    process.stdin.flush()
+
+
 class Driver:
     """A JVM of Kafka clients inside a namespace, all with one bootstrap list unless told otherwise."""
 
-    def __init__(self, namespace, log_path, bootstrap=None):
+    def __init__(self, namespace, log_path, bootstrap=None, more=()):
         self.bootstrap = bootstrap
-        self.process = Process(kafka_jars.java("client", ["Driver"], heap="384m"), log_path, namespace, stdin=True)
+        command = kafka_jars.java("client", ["Driver"], heap="384m", more=more)
+        self.process = Process(command, log_path, namespace, stdin=True)
 
     def ready(self):
         self.process.wait_for_line("^driver ready$", 30)
         return self
-
-    def tell(self, verb, name, words=()):
-        self.process.stdin.write("\t".join([verb, name, *words]).encode() + b"\n")
-        self.process.stdin.flush()
 
     def start(self, verb, bootstrap=None, lab=None, **properties):
         """Starts `verb`. Properties are the client's, with `_` for `.`; `lab` holds the driver's own."""
@@ -86,8 +91,8 @@ class Driver:
         words += [f"lab.{key}={value}" for key, value in (lab or {}).items()]
         words += [f"{key.replace('_', '.')}={value}" for key, value in properties.items()]
         since = self.process.mark()
-        self.tell(verb, name, words)
-        return Client(self, name, since)
+        tell(self.process, verb, name, words)
+        return Client(self.process, name, since)
 
     def do(self, verb, timeout=60, **more):
         """Starts `verb` and waits until it has ended well."""

@@ -9,10 +9,11 @@ Every node listens on its own address (namespaces.broker_address) and advertises
 """
 
 import concurrent.futures
+import os
 import shutil
 import signal
 
-from . import kafka_jars
+from . import kafka_jars, wire
 from .namespaces import broker_address
 from .processes import Process, run
 
@@ -67,7 +68,7 @@ class Broker:
 
     def _configure(self):
         voters = ",".join(
-            f"{first}@{broker_address(place)}:{CONTROLLER_PORT}" for place, first in enumerate(self.cluster.node_ids)
+            f"{node_id}@{broker_address(place)}:{CONTROLLER_PORT}" for node_id, place in self.cluster.places.items()
         )
         lines = [
             "process.roles=broker,controller",
@@ -110,7 +111,7 @@ class Broker:
 
     def format(self):
         scram = [f"{name}=[name={USER},password={PASSWORD}]" for name in ("SCRAM-SHA-512", "SCRAM-SHA-256")]
-        words = ["kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c", self.configuration]
+        words = ["kafka.tools.StorageTool", "format", "-t", self.cluster.cluster_id, "-c", self.configuration]
         for entry in scram:
             words += ["--add-scram", entry]
         done = run(kafka_jars.java("client", words), self.cluster.directory / f"format{self.node_id}.log")
@@ -142,6 +143,13 @@ class Broker:
     def stop(self):
         return self.process.stop(30)
 
+    def assert_answers(self, connection):
+        """At the other end of a raw connection is this very broker: it shows its own directory and no other's."""
+        answer = wire.ask(connection, wire.log_dirs_request(7))
+        assert answer, f"broker {self.node_id} was expected; the connection was closed"
+        shown = [b.node_id for b in self.cluster.brokers.values() if str(b.directory).encode() in answer[1]]
+        assert shown == [self.node_id], answer[1][:200]
+
     def pause(self):
         """Stops it from running at all; its sockets stay open and silent."""
         self.process.signal(signal.SIGSTOP)
@@ -151,14 +159,13 @@ class Broker:
 
 
 class Cluster:
-    """Nodes with the given ids. `start` returns when all of them are ready."""
+    """Nodes with the given ids, at the broker addresses from `first_place` on. `start` returns when all are ready."""
 
-    def __init__(self, network, directory, node_ids=(1, 2, 3)):
-        self.network, self.directory, self.node_ids = network, directory, list(node_ids)
+    def __init__(self, network, directory, node_ids=(1, 2, 3), cluster_id=CLUSTER_ID, first_place=0):
+        self.network, self.directory, self.cluster_id = network, directory, cluster_id
+        self.places = {node_id: first_place + number for number, node_id in enumerate(node_ids)}
         directory.mkdir(parents=True, exist_ok=True)
-        self.brokers = {
-            node_id: Broker(self, node_id, place) for place, node_id in enumerate(self.node_ids)
-        }
+        self.brokers = {node_id: Broker(self, node_id, place) for node_id, place in self.places.items()}
 
     def bootstrap(self, port=None):
         return ",".join(broker.address(port) for broker in self.brokers.values())
@@ -189,4 +196,7 @@ def prepare_archive(network, directory):
     broker.begin_start([f"-XX:ArchiveClassesAtExit={fresh}"])
     broker.wait_ready()
     broker.stop()
-    shutil.move(fresh, archive)
+    # Whole or not at all, whoever else runs.
+    near = archive.with_suffix(f".{os.getpid()}")
+    shutil.move(fresh, near)
+    near.rename(archive)

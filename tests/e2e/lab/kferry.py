@@ -1,14 +1,16 @@
 """kferry, started in the middle namespace with its configuration in the environment."""
 
 import itertools
+import json
 import os
 import pathlib
 import re
 
 from .namespaces import MIDDLE_TO_CLIENTS
-from .processes import Process
+from .processes import Process, run
 
-# Disjoint ports for every kferry of a run: those of one test never meet those of another.
+READY = r"\bready\b"
+# Disjoint ports for every listener of a run: those of one test never meet those of another.
 _first_ports = itertools.count(7000, 20)
 _DEFECT = re.compile(r"AddressSanitizer|LeakSanitizer|ThreadSanitizer|runtime error:|KFERRY_ASSERT|assertion .*failed")
 
@@ -23,10 +25,9 @@ def binary():
 class Listener:
     """The ports of one listener, `count` of them from a fresh range."""
 
-    def __init__(self, name="external", count=3, protocol="PLAINTEXT"):
-        self.name, self.count, self.protocol = name, count, protocol
+    def __init__(self, name="external", count=3, protocol="PLAINTEXT", host=MIDDLE_TO_CLIENTS, bind=None):
+        self.name, self.count, self.protocol, self.host, self._bind = name, count, protocol, host, bind
         self.first = next(_first_ports)
-        self.host = MIDDLE_TO_CLIENTS
 
     @property
     def ports(self):
@@ -35,55 +36,99 @@ class Listener:
     def addresses(self):
         return [(self.host, port) for port in self.ports]
 
+    def address_of(self, node_id):
+        """Where clients find this node."""
+        return (self.host, self.ports[node_id % self.count])
+
     def bootstrap(self, index=0):
         """What a client is told: one port."""
-        return f"{self.host}:{self.first + index}"
+        return f"[{self.host}]:{self.ports[index]}" if ":" in self.host else f"{self.host}:{self.ports[index]}"
 
-    def bootstrap_all(self):
-        return ",".join(f"{self.host}:{port}" for port in self.ports)
+    def _settings(self):
+        last = self.first + self.count - 1
+        settings = {
+            "ports": str(self.first) if last == self.first else f"{self.first}-{last}",
+            "advertised_host": self.host,
+            "security_protocol": self.protocol,
+        }
+        return {**settings, "bind_address": self._bind} if self._bind else settings
 
     def variables(self):
-        prefix = f"GATEWAY_LISTENER_{self.name.upper()}"
-        last = self.first + self.count - 1
-        return {
-            f"{prefix}_PORTS": str(self.first) if last == self.first else f"{self.first}-{last}",
-            f"{prefix}_ADVERTISED_HOST": self.host,
-            f"{prefix}_SECURITY_PROTOCOL": self.protocol,
-        }
+        return {f"GATEWAY_LISTENER_{self.name.upper()}_{key.upper()}": value for key, value in self._settings().items()}
+
+    def table(self, cluster):
+        return _table(f"cluster.{cluster}.listener.{self.name}", self._settings())
+
+
+class Upstream:
+    """One more cluster of a kferry, for its file."""
+
+    def __init__(self, name, bootstrap, *listeners, **more):
+        self.name, self.listeners = name, listeners
+        self._settings = {"bootstrap_servers": bootstrap, "security_protocol": listeners[0].protocol, **more}
+
+    def text(self):
+        return _table(f"cluster.{self.name}.upstream", self._settings) + "".join(
+            listener.table(self.name) for listener in self.listeners
+        )
+
+
+def _table(name, settings):
+    return f"[{name}]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in settings.items())
 
 
 class Kferry:
-    """One kferry process, restartable on the same ports with the same configuration."""
+    """One kferry process, restartable on the same ports with the same configuration.
 
-    def __init__(self, network, directory, upstream, listener=None, more=None):
+    The variables describe its cluster `default`; `upstreams` are further ones and `limits` the section of that name,
+    both in a file. `launcher` is a command that becomes kferry's by exec.
+    """
+
+    def __init__(self, network, directory, upstream, listener=None, more=None, upstreams=(), limits=None, launcher=()):
         self.network = network
         self.listener = listener or Listener()
         self.log_path = directory / f"kferry-{self.listener.first}.log"
-        self._http_port = self.listener.first + 19
+        self.http_port = self.listener.first + 19
+        self._launcher = list(launcher)
         self.variables = {
-            "KAFKA_BOOTSTRAP_SERVERS": upstream,
+            "KAFKA_BOOTSTRAP_SERVERS": upstream or "",
             "KAFKA_SECURITY_PROTOCOL": self.listener.protocol,
             "GATEWAY_LISTENER_NAMES": self.listener.name,
             "GATEWAY_SECURITY_MODE": "KAFKA_MANAGED",
             "GATEWAY_ACL_ENABLED": "false",
-            "GATEWAY_HTTP_PORT": str(self._http_port),
+            "GATEWAY_HTTP_PORT": str(self.http_port),
             **self.listener.variables(),
             **(more or {}),
         }
+        self._words = []
+        if upstreams or limits:
+            file = directory / f"kferry-{self.listener.first}.toml"
+            file.write_text("".join(each.text() for each in upstreams) + (_table("limits", limits) if limits else ""))
+            self._words = ["--config", file]
         self.process = None
-        self._defects = []
 
-    def start(self):
-        environment = {
+    def _environment(self):
+        return {
             "PATH": os.environ["PATH"],
             "HOME": "/nonexistent",
             "ASAN_OPTIONS": "abort_on_error=0:detect_leaks=1",
             "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1",
             **self.variables,
         }
-        self.process = Process([binary(), "run"], self.log_path, self.network.middle, environment)
-        self.process.wait_for_line(r"\bready\b", 15)
+
+    def begin_start(self):
+        command = [*self._launcher, binary(), "run", *self._words]
+        self.process = Process(command, self.log_path, self.network.middle, self._environment())
         return self
+
+    def start(self):
+        self.begin_start()
+        self.process.wait_for_line(READY, 30)
+        return self
+
+    def run(self, *words, timeout=30):
+        """Another verb of the same binary with the same configuration, to its end."""
+        return run([binary(), *words, *self._words], self.log_path, self.network.middle, self._environment(), timeout)
 
     def bootstrap(self, index=0):
         return self.listener.bootstrap(index)
@@ -98,18 +143,15 @@ class Kferry:
         expression = re.compile(pattern)
         return [line for line in self.log(since) if expression.search(line)]
 
-    def wait_for_log(self, pattern, timeout=10, since=0):
+    def wait_for_log(self, pattern, timeout=20, since=0):
         return self.process.wait_for_line(pattern, timeout, since).string
 
     def running(self):
         return self.process.running()
 
     def open_descriptors(self):
-        return len(os.listdir(f"/proc/{self._kferry_pid()}/fd"))
-
-    def _kferry_pid(self):
-        # setpriv and nsenter exec in place: the process started is kferry.
-        return self.process.pid
+        # setpriv, nsenter and the launcher exec in place: the process started is kferry.
+        return len(os.listdir(f"/proc/{self.process.pid}/fd"))
 
     def kill(self):
         self.process.kill()
@@ -118,8 +160,11 @@ class Kferry:
         """Stops it gracefully; fails if it did not end well or a sanitizer or assertion spoke."""
         was_running = self.process.running()
         code = self.process.stop(timeout)
-        defects = [line for line in self.process.lines() if _DEFECT.search(line)]
-        assert not defects, "kferry reported a defect of its own:\n" + "\n".join(defects)
-        assert was_running, f"kferry had ended by itself with {self.process._process.returncode}"
+        self.assert_no_defect()
+        assert was_running, f"kferry had ended by itself with {self.process.code()}"
         assert code is not None, f"kferry did not end within {timeout} s of SIGTERM"
         assert code == 0, f"kferry ended with {code}"
+
+    def assert_no_defect(self):
+        defects = [line for line in self.process.lines() if _DEFECT.search(line)]
+        assert not defects, "kferry reported a defect of its own:\n" + "\n".join(defects)

@@ -97,6 +97,10 @@ class Process:
     def running(self):
         return self._process.poll() is None
 
+    def code(self):
+        """How it ended, as `wait`; None while it runs."""
+        return self._process.poll()
+
     def signal(self, number):
         if self.running():
             os.killpg(self._process.pid, number)
@@ -159,3 +163,13 @@ def run(command, log_path, namespace=None, environment=None, timeout=60, stdin=N
         process.kill()
         raise AssertionError(f"still running after {timeout} s: {' '.join(process.command)}\n{output[-4000:]}")
     return Result(process.command, code, "\n".join(process.lines()))
+
+
+def becomes(condition, timeout=30):
+    """Whether the condition holds in time: for what shows itself to those alone who look."""
+    deadline = time.monotonic() + timeout
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return True

@@ -66,6 +66,10 @@ def go_client():
         go = _go()
         with _locked("go-client"):
             fresh = binary.with_suffix(".fresh")
-            _run([go, "build", "-o", fresh, "."], cwd=GO_SOURCE, env={**os.environ, "CGO_ENABLED": "0", "GOTOOLCHAIN": "local"})
+            _run(
+                [go, "build", "-o", fresh, "."],
+                cwd=GO_SOURCE,
+                env={**os.environ, "CGO_ENABLED": "0", "GOTOOLCHAIN": "local"},
+            )
             fresh.rename(binary)
     return binary

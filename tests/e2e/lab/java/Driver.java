@@ -42,7 +42,8 @@ import org.apache.kafka.common.serialization.StringSerializer;
  *   NAME event [words]            what comes back; the last event of a name is "ended" or "failed REASON"
  * </pre>
  *
- * Running clients (producer, consumer, share) go on until "stop NAME". Record values are "NAME-NUMBER".
+ * Running clients (producer, consumer, share) go on until "stop NAME". Record values are "NAME-NUMBER". A consumer with
+ * lab.quiet counts the records of each poll and says no more of them.
  */
 final class Driver {
     private final Map<String, Thread> running = new ConcurrentHashMap<>();
@@ -159,8 +160,11 @@ final class Driver {
                     say(name, "revoked", partitions.size());
                 }
             });
+            boolean quiet = lab.containsKey("lab.quiet");
             while (goesOn(name)) {
-                for (ConsumerRecord<String, String> record : consumer.poll(Duration.ofMillis(100))) report(name, record);
+                var records = consumer.poll(Duration.ofMillis(100));
+                if (quiet && !records.isEmpty()) say(name, "counted", records.count());
+                if (!quiet) records.forEach(record -> report(name, record));
             }
         }
     }
