@@ -118,7 +118,9 @@ def test_topics_configs_and_consumer_groups(kferry, tools):
     output = tools.run("kafka-configs", *at, "--describe", "--entity-type", "topics", "--entity-name", "made")
     assert "retention.ms=123456" in output, output
     for broker in (1, 2, 3):
-        output = tools.run("kafka-configs", *at, "--describe", "--entity-type", "brokers", "--entity-name", broker, "--all")
+        output = tools.run(
+            "kafka-configs", *at, "--describe", "--entity-type", "brokers", "--entity-name", broker, "--all"
+        )
         assert re.search(rf"\bnode\.id={broker}\b", output), output
     tools.run("kafka-console-producer", *at, "--topic", "made", stdin="a\nb\nc\n")
     tools.run(
@@ -164,7 +166,9 @@ def test_metadata_quorum(kferry, request, tools):
 
 
 def test_log_dirs_answers_for_each_broker_with_its_own_directories(kferry, tools, cluster):
-    output = tools.run("kafka-log-dirs", "--describe", "--bootstrap-server", kferry.bootstrap(), "--broker-list", "1,2,3")
+    output = tools.run(
+        "kafka-log-dirs", "--describe", "--bootstrap-server", kferry.bootstrap(), "--broker-list", "1,2,3"
+    )
     for node_id, broker in cluster.brokers.items():
         assert re.search(rf'"broker":{node_id},"logDirs":\[[^]]*?"logDir":"{broker.directory}"', output) or re.search(
             rf'"logDir":"{broker.directory}"', output
