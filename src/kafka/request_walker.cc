@@ -228,35 +228,38 @@ void RequestWalker::begin_fields() {
   if (!head_.empty()) {
     // In pieces: the client id's length is among what is kept.
     std::size_t at = fields_at;
-    for (;;) {
-      const StructureWalker::Step step = walker_.walk(std::span(head_), at);
-      if (step == StructureWalker::Step::more || step == StructureWalker::Step::end) break;
-      note_field(step);
-    }
+    walk_fields(head_, at);  // a failure is told again by the next walk
   }
   stage_ = Stage::fields;
+}
+
+// Until the octets are used up, or the walk has ended or failed.
+StructureWalker::Step RequestWalker::walk_fields(std::span<const std::byte> octets, std::size_t& at) {
+  for (;;) {
+    const StructureWalker::Step step = walker_.walk(octets, at);
+    if (step == StructureWalker::Step::more || step == StructureWalker::Step::end ||
+        step == StructureWalker::Step::failed)
+      return step;
+    note_field();
+  }
 }
 
 bool RequestWalker::read_fields(Chunk& chunk) {
   // At the walker's place in the frame, which begins in this chunk or went on with it.
   const std::size_t begin = chunk.at + (head_.empty() ? walker_.position() : 0);
   std::size_t at = begin;
-  for (;;) {
-    const StructureWalker::Step step = walker_.walk(chunk.bytes(), at);
-    if (step == StructureWalker::Step::end) break;
-    if (step == StructureWalker::Step::failed) {
-      failure_ = malformed(key_, version_, "request", walker_);
-      return false;
-    }
-    if (step == StructureWalker::Step::more) {
-      keep(chunk, chunk.left());
-      if (head_.size() > conversation_.policy().held_size_max)
-        failure_ = make_failure("head_too_large",
-                                api_text(key_, version_) + " request: its header takes more than " +
-                                    std::to_string(conversation_.policy().held_size_max) + " octets");
-      return false;
-    }
-    note_field(step);
+  const StructureWalker::Step step = walk_fields(chunk.bytes(), at);
+  if (step == StructureWalker::Step::failed) {
+    failure_ = malformed(key_, version_, "request", walker_);
+    return false;
+  }
+  if (step == StructureWalker::Step::more) {
+    keep(chunk, chunk.left());
+    if (head_.size() > conversation_.policy().held_size_max)
+      failure_ = make_failure("head_too_large",
+                              api_text(key_, version_) + " request: its header takes more than " +
+                                  std::to_string(conversation_.policy().held_size_max) + " octets");
+    return false;
   }
   if (!head_.empty()) keep(chunk, at - begin);
   started_ = true;
@@ -264,8 +267,7 @@ bool RequestWalker::read_fields(Chunk& chunk) {
   return true;
 }
 
-void RequestWalker::note_field(StructureWalker::Step step) {
-  if (step == StructureWalker::Step::failed) return;  // told again by the next walk
+void RequestWalker::note_field() {
   const Text here{walker_.position(), walker_.size()};
   switch (walker_.field().role) {
     case Role::client_id:

@@ -94,7 +94,8 @@ class RequestWalker {
   bool read_length(Chunk& chunk);
   bool read_header(Chunk& chunk);
   bool read_fields(Chunk& chunk);
-  void note_field(StructureWalker::Step step);
+  StructureWalker::Step walk_fields(std::span<const std::byte> octets, std::size_t& at);
+  void note_field();
   bool plausible(const std::byte* head) const;
   bool refuse_header(const std::byte* head);
   bool accept_header(const std::byte* head);
