@@ -217,7 +217,12 @@ void Session::walk_responses() {
 }
 
 void Session::send(Leg& to, net::Rope& rope, Operation operation) {
-  if (to.sending || rope.ready_size() == 0 || to.fin_sent) return;
+  if (to.sending) {
+    // More has come since, in the same turn: it must not wait for something else to happen.
+    if (to.quiet && rope.ready_size() > to.sending_size) worker_.ring().wake();
+    return;
+  }
+  if (rope.ready_size() == 0 || to.fin_sent) return;
   std::array<iovec, leased_max> pieces;
   const std::size_t count = rope.gather(pieces);
   to.sending = true;

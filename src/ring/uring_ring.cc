@@ -204,8 +204,9 @@ std::span<const Completion> UringRing::wait() {
     flush_backlog();
     enter();
     now_ = monotonic_now();
+    const std::size_t before = completions_.size();
     reap();
-    take_quiet_sends();
+    take_quiet_sends(before);
     fire_timers();
   } while (completions_.empty() && ready_.empty() && !woken_);
   completions_.insert(completions_.end(), ready_.begin(), ready_.end());
@@ -320,12 +321,16 @@ void UringRing::on_receive(std::uint32_t slot, std::int32_t result, std::uint32_
 }
 
 // Those that were submitted and of which the kernel has said nothing have gone whole. What it says of the others
-// stands in the queue when the submission returns; unless that was full, and the rest waits its turn.
-void UringRing::take_quiet_sends() {
+// stands in the queue when the submission returns; unless that was full, and the rest waits its turn. They are told
+// before what came after them.
+void UringRing::take_quiet_sends(std::size_t place) {
   if (quiet_sends_.empty() || !backlog_.empty() || io_uring_sq_ready(&ring_) > 0) return;
   if (io_uring_cq_has_overflow(&ring_)) return;
+  const std::size_t reaped = completions_.size();
   for (const std::uint32_t slot : quiet_sends_) complete(slot, static_cast<std::int32_t>(ops_.at(slot).size));
   quiet_sends_.clear();
+  const auto at = [this](std::size_t n) { return completions_.begin() + static_cast<std::ptrdiff_t>(n); };
+  std::rotate(at(place), at(reaped), completions_.end());
 }
 
 void UringRing::fire_timers() {

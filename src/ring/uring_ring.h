@@ -122,7 +122,7 @@ class UringRing final : public Ring {
   void on_cqe(const io_uring_cqe& cqe);
   void on_receive(std::uint32_t slot, std::int32_t result, std::uint32_t flags);
   void on_wake();
-  void take_quiet_sends();
+  void take_quiet_sends(std::size_t place);
   void fire_timers();
   void complete(std::uint32_t slot, std::int32_t result);
   void finish(Token token, std::int32_t result, bool more = false);
