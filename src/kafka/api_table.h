@@ -1,5 +1,5 @@
-// The one table of the APIs that kferry decodes. A new version of Kafka is a number or a row here; the vectors'
-// generator compares it with Kafka's own schemas and fails when Kafka knows more.
+// The one table of the APIs that kferry decodes. A new version of Kafka is a number or a row here; the
+// vectors' generator compares it with Kafka's own schemas and fails when Kafka knows more.
 #pragma once
 
 #include <cstdint>

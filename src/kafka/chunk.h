@@ -1,5 +1,5 @@
-// The piece of input a walker was fed, how far it has walked, and how far the output was told what becomes of it.
-// Octets that pass are told in one run, however many frames they are.
+// The piece of input a walker was fed, how far it has walked, and how far the output was told what becomes of
+// it. Octets that pass are told in one run, however many frames they are.
 #pragma once
 
 #include <cstddef>

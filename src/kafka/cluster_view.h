@@ -32,8 +32,8 @@ class ClusterView {
  public:
   virtual ~ClusterView() = default;
 
-  // Called once per decoded list, before a byte that depends on it is forwarded. False: the list is of another
-  // cluster than the one learnt: the connection ends and the view has learnt nothing.
+  // Called once per decoded list, before a byte that depends on it is forwarded. False: the list is of
+  // another cluster than the one learnt: the connection ends and the view has learnt nothing.
   virtual bool learn(const BrokerList& list) = 0;
   // What clients dial for this broker through kferry, after everything learnt so far; nullopt: it cannot be
   // mapped (clash, unlisted id) and is left out. The reference-like result is copied before the next call.

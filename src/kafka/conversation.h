@@ -1,8 +1,8 @@
 // What both directions of one Kafka connection share: the queue of unanswered requests and the SASL state.
 // A connection has one Conversation, one RequestWalker and one ResponseWalker, all on one thread.
 //
-// Responses are strictly first in, first out. The queue says what the next response is; its correlation id is an
-// assertion (ids repeat: Java's re-authentication cycles eight).
+// Responses are strictly first in, first out. The queue says what the next response is; its correlation id is
+// an assertion (ids repeat: Java's re-authentication cycles eight).
 //
 // Raw tokens (SaslHandshake v0, protocol.md 4):
 //   framed ──handshake v0 request──▶ awaiting_handshake ──answer err 0──▶ raw ──(mechanism's last token,

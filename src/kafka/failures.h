@@ -1,4 +1,5 @@
-// The words for what ends a connection: each with a cause for machines, and for a person the place and the remedy.
+// The words for what ends a connection: each with a cause for machines, and for a person the place and the
+// remedy.
 #pragma once
 
 #include <cstddef>

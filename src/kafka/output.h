@@ -1,11 +1,12 @@
-// Where a walker puts the bytes it has judged. A walker never copies what it lets pass: it says, in input order,
-// what becomes of each input byte, and the owner of the buffers does it.
+// Where a walker puts the bytes it has judged. A walker never copies what it lets pass: it says, in input
+// order, what becomes of each input byte, and the owner of the buffers does it.
 //
 //   input  ──pass──▶ leaves                      inserted bytes stand where they were inserted
 //          ──hold──▶ held ──release──▶ leaves
 //          ──drop──▶ gone
 //
-// Order: pass() only while nothing is held. insert() joins what is held if anything is held, else leaves at once.
+// Order: pass() only while nothing is held. insert() joins what is held if anything is held, else leaves at
+// once.
 #pragma once
 
 #include <cstddef>
@@ -25,7 +26,8 @@ class Output {
   virtual void drop(std::size_t size) = 0;
   // Bytes of our own, copied before the call returns.
   virtual void insert(std::span<const std::byte> bytes) = 0;
-  // Overwrites held octets from `offset`, counted from the first held one. The range lies within what is held.
+  // Overwrites held octets from `offset`, counted from the first held one. The range lies within what is
+  // held.
   virtual void overwrite_held(std::size_t offset, std::span<const std::byte> bytes) = 0;
   // The last `size` held octets vanish.
   virtual void cut_held(std::size_t size) = 0;

@@ -34,7 +34,9 @@ struct Request {
 
 enum class Judgement : std::uint8_t {
   forward,
-  wait,   // not now: nothing of this frame is consumed; the walker is fed again later and asks again
+  // Not now: the walker is fed again later, with nothing new if need be, and asks again. Nothing of the frame
+  // has left or is consumed; if its header came in pieces, those stay held.
+  wait,
   close,  // the judge has its own reason; feed() stops with Stop::refused
 };
 
@@ -62,12 +64,12 @@ class RequestWalker {
 
   RequestWalker(Conversation& conversation, RequestJudge& judge, Output& output);
 
-  // Walks a prefix of `chunk` (the bytes after those already consumed). Every consumed octet has been passed, held
-  // or dropped on the output. After `refused` or `failed` it must not be called again.
+  // Walks a prefix of `chunk` (the bytes after those already consumed). Every consumed octet has been passed,
+  // held or dropped on the output. After `refused` or `failed` it must not be called again.
   Walked feed(std::span<const std::byte> chunk);
 
-  // The next octets of input that pass whatever they are (rest of a frame's opaque body); 0 when a header or a held
-  // part is next. They may be moved without being seen, then told to skip().
+  // The next octets of input that pass whatever they are (rest of a frame's opaque body); 0 when a header or
+  // a held part is next. They may be moved without being seen, then told to skip().
   std::uint64_t opaque_run() const;
   void skip(std::uint64_t size);  // ≤ opaque_run()
 

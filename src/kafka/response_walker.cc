@@ -254,8 +254,8 @@ bool ResponseWalker::collect(Chunk& chunk) {
   return step == Step::end;
 }
 
-// Error 35 says all that a client needs to ask again with version 0. Some brokers write what follows it in the
-// asked version's form, or in none (librdkafka's mock cluster): it is replaced by an empty list.
+// Error 35 says all that a client needs to ask again with version 0. Some brokers write what follows it in
+// the asked version's form, or in none (librdkafka's mock cluster): it is replaced by an empty list.
 bool ResponseWalker::replace_unreadable_answer(Chunk& chunk) {
   if (conversation_.front().key != api_versions_key || findings_->error_code != error_unsupported_version)
     return false;

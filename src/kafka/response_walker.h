@@ -1,9 +1,12 @@
-// Cuts the broker's bytes into responses, matches each to its request, and rewrites broker addresses in those that
-// carry them. Bytes to bytes: never does I/O, owns no received bytes beyond the held part of a frame
-// (≤ Policy::held_size_max).
+// Cuts the broker's bytes into responses, matches each to its request, and rewrites broker addresses in those
+// that carry them. Bytes to bytes: never does I/O, owns no received bytes beyond the held part of a frame (≤
+// Policy::held_size_max).
 //
-// Opaque responses pass as they came. Metadata, FindCoordinator, DescribeCluster, DescribeQuorum, ApiVersions and
-// Produce are held as far as their last address; Fetch and ShareFetch stream: record bytes are never held.
+// Opaque responses pass as they came. Of Metadata, FindCoordinator, DescribeCluster, DescribeQuorum and
+// ApiVersions the walker keeps what comes up to the last address, and its own version leaves instead.
+// Produce, Fetch, ShareFetch and ShareAcknowledge have theirs at the end: up to
+// Policy::exact_rewrite_size_max (Produce: held_size_max) they are held on the output, so that their length
+// can still change; beyond it they stream, and record bytes are never held.
 #pragma once
 
 #include <cstddef>
@@ -42,8 +45,8 @@ class ResponseWalker {
   // kferry's own are inserted at their turn.
   Walked feed(std::span<const std::byte> chunk);
 
-  // Inserts answers of kferry's own that are next in the queue and whose turn has come. To be called after a request
-  // with own_answer was queued; feed() calls it itself.
+  // Inserts answers of kferry's own that are next in the queue and whose turn has come. To be called after a
+  // request with own_answer was queued; feed() calls it itself.
   void answer_own();
 
   // As RequestWalker's.

@@ -1,4 +1,5 @@
-// Turns what was found in a response into what a client is to be told. Bytes to bytes; teaches the view first.
+// Turns what was found in a response into what a client is to be told. Bytes to bytes; teaches the view
+// first.
 #pragma once
 
 #include <span>
@@ -22,7 +23,8 @@ Bytes without_brokers(const Findings& found, bool compact);
 Bytes with_mapped_coordinators(Findings& found, bool compact, ClusterView& cluster);
 // DescribeQuorum: every list of listeners becomes empty.
 Bytes with_blanked_lists(const Findings& found, bool compact);
-// The tail of Produce, Fetch, ShareFetch and ShareAcknowledge: node endpoints, as tag 0 or before the tag section.
+// The tail of Produce, Fetch, ShareFetch and ShareAcknowledge: node endpoints, as tag 0 or before the tag
+// section.
 Bytes with_mapped_nodes(const Findings& found, ApiKey source, ClusterView& cluster);
 // The same tail without node endpoints in exactly as many octets: an unknown tag of zeros stands in for them
 // (protocol.md 5), after the other tags, because kafka-python and Java want ascending tags.

@@ -1,6 +1,6 @@
 // How a message is described: one row per field, with the versions that have it and what it means to kferry.
-// Compactness and tag sections follow from the API's row: from `flexible_from` on strings and counts are compact, and
-// every structure ends in a tag section.
+// Compactness and tag sections follow from the API's row: in its flexible versions strings and counts
+// are compact, and every structure ends in a tag section.
 #pragma once
 
 #include <array>

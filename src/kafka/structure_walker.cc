@@ -203,8 +203,8 @@ void StructureWalker::enter(const Field& owner, std::uint32_t elements) {
   levels_[++depth_] = {&owner, elements, 0};
 }
 
-// The quick way: values that are whole in the piece are taken in one go. Where one is not, the phases above take it
-// octet by octet.
+// The quick way: values that are whole in the piece are taken in one go. Where one is not, the phases above
+// take it octet by octet.
 bool StructureWalker::walk_rows(std::span<const std::byte> piece, std::size_t& at, Step& step) {
   while (phase_ == Phase::rows) {
     Level& level = levels_[depth_];
@@ -265,8 +265,8 @@ bool StructureWalker::walk_rows(std::span<const std::byte> piece, std::size_t& a
   return false;
 }
 
-// The quickest way: a compact string, octets or an empty list, whole in the piece and nothing to us. False: nothing
-// was taken.
+// The quickest way: a compact string, octets or an empty list, whole in the piece and nothing to us. False:
+// nothing was taken.
 bool StructureWalker::skip_value(const Field& field, std::span<const std::byte> piece, std::size_t& at) {
   const std::size_t there = std::min<std::size_t>(piece.size() - at, left());
   if (!compact(field) || there < uvarint_size_max || field.wire == Wire::structure) return false;

@@ -1,9 +1,10 @@
-// Walks one message's structure as the rows of schema.h describe it, over octets that come in any pieces: it can stop
-// and go on at every octet. Reports the fields that have a role, skips the others by their length. Owns nothing,
-// allocates nothing, never recurses on input; every length is checked against what is left before it is used.
+// Walks one message's structure as the rows of schema.h describe it, over octets that come in any pieces: it
+// can stop and go on at every octet. Reports the fields that have a role, skips the others by their length.
+// Owns nothing, allocates nothing, never recurses on input; every length is checked against what is left
+// before it is used.
 //
-//   rows ─▶ value of fixed size ──────────────────────────▶ next row … end of structure ─▶ tag section ─▶ outer level
-//       └─▶ length ─▶ octets of a string │ elements of an array (one level deeper)
+//   row ─▶ value of fixed size ───────────────────────────▶ next row … tag section ─▶ outer level
+//      └─▶ length ─▶ octets of a string │ elements (one level deeper) ─▶
 #pragma once
 
 #include <array>
@@ -32,8 +33,8 @@ class StructureWalker {
     failed,  // see failure_…()
   };
 
-  // `position` and `frame_size` count from the frame's length field on. `whole`: the message's own tag section
-  // belongs to it and the frame must end with it; otherwise the walk ends after the last row.
+  // `position` and `frame_size` count from the frame's length field on. `whole`: the message's own tag
+  // section belongs to it and the frame must end with it; otherwise the walk ends after the last row.
   void begin(const Field& message, ApiVersion version, bool flexible, bool whole, std::uint32_t position,
              std::uint32_t frame_size);
   // From here on the rows of another, older version hold (an ApiVersions answer with error 35).

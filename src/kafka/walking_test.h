@@ -1,5 +1,5 @@
-// What the walkers' tests share: frames written field by field, an output that does what it is told and objects to a
-// wrong order, a view with a simple mapping, and a judge that answers what the test wants.
+// What the walkers' tests share: frames written field by field, an output that does what it is told and
+// objects to a wrong order, a view with a simple mapping, and a judge that answers what the test wants.
 #pragma once
 
 #include <algorithm>

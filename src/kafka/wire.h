@@ -1,5 +1,6 @@
-// Kafka's primitive types: big-endian integers, unsigned varints of at most 5 octets, strings and counts in their
-// classic and compact forms. Reads only where the caller has checked the length; writes to a growing buffer.
+// Kafka's primitive types: big-endian integers, unsigned varints of at most 5 octets, strings and counts in
+// their classic and compact forms. Reads only where the caller has checked the length; writes to a growing
+// buffer.
 #pragma once
 
 #include <bit>

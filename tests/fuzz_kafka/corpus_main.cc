@@ -1,4 +1,5 @@
-// Replays every file of the corpus folder named on the command line, where libFuzzer does not bring its own main.
+// Replays every file of the corpus folder named on the command line, where libFuzzer does not bring its own
+// main.
 #include <cstdint>
 #include <cstdio>
 #include <filesystem>

@@ -1,8 +1,8 @@
-// Fuzzes the frame cursor and the request walker. The input: in which state the connection is, how it is cut, then a
-// client's octets.
+// Fuzzes the frame cursor and the request walker. The input: in which state the connection is, how it is cut,
+// then a client's octets.
 //
-// However they are cut, the same passes, the judge is asked of the same requests, and the same is queued. What leaves
-// is what came, without the requests that kferry answers itself.
+// However they are cut, the same passes, the judge is asked of the same requests, and the same is queued.
+// What leaves is what came, without the requests that kferry answers itself.
 #include <array>
 #include <string>
 #include <string_view>

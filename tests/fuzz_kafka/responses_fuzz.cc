@@ -1,8 +1,9 @@
-// Fuzzes every decoder of the response walker. The input: which API, which version, how it is cut and rewritten, then
-// what follows the correlation id of one response.
+// Fuzzes every decoder of the response walker. The input: which API, which version, how it is cut and
+// rewritten, then what follows the correlation id of one response.
 //
 // However the response is cut, the same leaves and the same is taught. Where it is understood, what leaves is
-// understood again, names only kferry's own addresses, and is rewritten no further; the response behind it passes.
+// understood again, names only kferry's own addresses, and is rewritten no further; the response behind it
+// passes.
 #include <array>
 #include <cstring>
 #include <optional>

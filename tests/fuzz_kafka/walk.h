@@ -1,5 +1,5 @@
-// What both fuzzers of src/kafka share: an output that checks the walker's accounting, and ways to cut input. Every
-// chunk is a heap block of exactly its size, so that a sanitizer sees a walker that reads past it.
+// What both fuzzers of src/kafka share: an output that checks the walker's accounting, and ways to cut input.
+// Every chunk is a heap block of exactly its size, so that a sanitizer sees a walker that reads past it.
 #pragma once
 
 #include <algorithm>
