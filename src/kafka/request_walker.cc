@@ -19,6 +19,10 @@ constexpr std::uint32_t fields_at = 12;
 constexpr std::int32_t request_size_min = 10;
 constexpr std::int16_t version_max = 127;
 constexpr std::size_t kept_text_max = 64;
+// What a client can make us keep before a broker is dialled: a client id and a transactional id of 32 KiB, and
+// whatever tags stand beside them.
+constexpr std::size_t head_size_max = 96 * KiB;
+static_assert(head_size_max <= held_size_max);
 static_assert(header_size == length_size + static_cast<std::size_t>(request_size_min));
 
 }  // namespace
@@ -255,10 +259,13 @@ bool RequestWalker::read_fields(Chunk& chunk) {
   }
   if (step == StructureWalker::Step::more) {
     keep(chunk, chunk.left());
-    if (head_.size() > conversation_.policy().held_size_max)
-      failure_ = make_failure("head_too_large",
-                              api_text(key_, version_) + " request: its header takes more than " +
-                                  std::to_string(conversation_.policy().held_size_max) + " octets");
+    const std::size_t size_max = std::min(head_size_max, conversation_.policy().held_size_max);
+    if (head_.size() > size_max) {
+      failure_ = make_failure("head_too_large", api_text(key_, version_) + " request: more than " +
+                                                    std::to_string(size_max) +
+                                                    " octets came, and its first fields are not over: "
+                                                    "is the client a Kafka client?");
+    }
     return false;
   }
   if (!head_.empty()) keep(chunk, at - begin);

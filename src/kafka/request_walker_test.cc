@@ -225,6 +225,16 @@ TEST_CASE("the rest of a frame is an opaque run that may be moved unseen") {
   CHECK(c.requests.opaque_run() == 0);
 }
 
+TEST_CASE("a head that never ends is not kept for ever") {
+  const auto feed = [](std::size_t size) {
+    Walked c;
+    const Bytes frame = request(0, 9, 7, std::string(32'767, 'c')).one_tag(1, std::string(size, 't')).frame();
+    return c.ask(frame, 1000) == Stop::failed ? c.requests.failure().cause : "";
+  };
+  CHECK(feed(50'000) == "malformed_frame");  // all of it was kept: there are no acks
+  CHECK(feed(100'000) == "head_too_large");
+}
+
 TEST_CASE("a request whose fields lie about their length is malformed") {
   // The mechanism claims more than the frame holds.
   CHECK(cause_of(request(17, 1).i16(500).frame()) == "malformed_frame");

@@ -41,7 +41,8 @@ class Writer {
     return *this;
   }
   Writer& raw(std::string_view text) {
-    append(bytes_, std::as_bytes(std::span(text)));
+    // One by one: g++ 12 sees an overflow in an insert that it unrolls.
+    for (const char c : text) bytes_.push_back(static_cast<std::byte>(c));
     return *this;
   }
   Writer& zeros(std::size_t size) { return raw(std::string(size, '\0')); }
