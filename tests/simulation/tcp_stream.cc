@@ -63,7 +63,10 @@ std::unique_ptr<TcpStream> TcpStream::dial(Poller& poller, std::uint16_t port) {
 
 std::size_t TcpStream::write(std::string_view octets) {
   const ssize_t sent = ::send(fd_, octets.data(), octets.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
-  if (sent < 0 && errno != EAGAIN) return 0;  // the next read says why
+  if (sent < 0 && errno != EAGAIN) {
+    reset_ = true;  // the kernel says so once, to whichever call comes first
+    return 0;
+  }
   if (sent < static_cast<ssize_t>(octets.size())) poller_.want(fd_, POLLOUT);
   return sent < 0 ? 0 : static_cast<std::size_t>(sent);
 }

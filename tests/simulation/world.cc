@@ -17,10 +17,15 @@ constexpr std::int32_t advertised_port_base = 7'000;
 // Nothing due for so long: whoever has something to do does it before more time passes.
 constexpr Duration quiet = milliseconds(1);
 
-ring::SimulationOptions simulation_options(const WorldOptions& options, std::uint64_t seed, bool trace) {
-  ring::SimulationOptions result = options.simulation;
+void print(Instant now, const std::string& line) {
+  std::printf("  %12.3f ms  %s\n", std::chrono::duration<double, std::milli>(now.time_since_epoch()).count(),
+              line.c_str());
+}
+
+ring::SimulationOptions simulation_options(const World& world, std::uint64_t seed, bool trace) {
+  ring::SimulationOptions result = world.options.simulation;
   result.seed = seed;
-  if (trace) result.trace = [](const std::string& line) { std::printf("  %s\n", line.c_str()); };
+  if (trace) result.trace = [&world](const std::string& line) { print(world.now(), line); };
   return result;
 }
 
@@ -28,20 +33,18 @@ ring::SimulationOptions simulation_options(const WorldOptions& options, std::uin
 
 void World::Log::write(const LogEvent& event) noexcept {
   lines.push_back({event.severity, std::string(event.cause), event.text});
-  if (print)
-    std::printf("  log %.*s: %s\n", static_cast<int>(event.cause.size()), event.cause.data(),
-                event.text.c_str());
+  if (trace) print(world.now(), "log " + lines.back().cause + ": " + event.text);
 }
 
 World::World(std::uint64_t seed, WorldOptions world_options, bool trace)
     : options(std::move(world_options)),
       dice(seed * 7 + 3),
-      simulation(simulation_options(options, seed, trace)),
+      simulation(simulation_options(*this, seed, trace)),
       resolver(seed * 11 + 5, [this] { return simulation.now(); }),
       ledger(seed),
       told_function(
           [this](std::int32_t id, const std::vector<std::int32_t>& live) { return told(id, live); }),
-      log_(trace) {
+      log_(*this, trace) {
   cluster.id = "cluster-" + std::to_string(seed);
   // Sorted as no broker would, with what is to be hidden, clamped or dropped.
   cluster.ranges = {{3, 0, 14}, {0, 0, 13}, {1, 4, 19}, {18, 0, 6}, {10, 0, 6}, {95, 0, 0},
@@ -267,7 +270,7 @@ bool World::run(const std::string& what, const std::function<bool()>& until, Dur
   const Instant end = now() + limit;
   while (!until()) {
     if (!ledger.violations().empty()) return false;
-    if (step(end)) continue;
+    if (step(end) || until()) continue;
     std::string text = "no end within " +
                        std::to_string(std::chrono::duration_cast<std::chrono::seconds>(limit).count()) +
                        " s of virtual time: " + what;

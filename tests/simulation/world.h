@@ -106,10 +106,11 @@ class World {
       std::string cause;
       std::string text;
     };
-    explicit Log(bool print_) : print(print_) {}
+    Log(const World& in, bool tracing) : world(in), trace(tracing) {}
     void write(const LogEvent& event) noexcept override;
+    const World& world;
+    const bool trace;
     std::vector<Line> lines;
-    bool print;
   };
 
   std::size_t place_of(std::int32_t broker_id) const;
