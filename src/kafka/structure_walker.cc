@@ -189,7 +189,7 @@ bool StructureWalker::gather_uvarint(std::span<const std::byte> piece, std::size
   return true;
 }
 
-void StructureWalker::start_value(const Field& field) {
+inline void StructureWalker::start_value(const Field& field) {
   field_ = &field;
   start_ = position_;
   const std::uint32_t fixed = fixed_size(field.wire);
@@ -198,76 +198,15 @@ void StructureWalker::start_value(const Field& field) {
   if (needed > left()) fail(&field, beyond_frame);
 }
 
-void StructureWalker::enter(const Field& owner, std::uint32_t elements) {
+inline void StructureWalker::enter(const Field& owner, std::uint32_t elements) {
   KFERRY_ASSERT(depth_ + 1U < depth_max);
   levels_[++depth_] = {&owner, elements, 0};
 }
 
-// The quick way: values that are whole in the piece are taken in one go. Where one is not, the phases above
-// take it octet by octet.
-bool StructureWalker::walk_rows(std::span<const std::byte> piece, std::size_t& at, Step& step) {
-  while (phase_ == Phase::rows) {
-    Level& level = levels_[depth_];
-    const Field* const rows = level.owner->fields.data();
-    const Field* const end = rows + level.owner->fields.size();
-    const Field* row = rows + level.row;
-    std::uint32_t run = 0;
-    for (; row != end; ++row) {
-      if (!row->versions.has(version_)) continue;
-      if (row->skipped == 0 && row->tag == untagged) break;
-      run += row->skipped;
-    }
-    if (run > left()) {
-      fail_in_run(rows + level.row);
-      return false;
-    }
-    level.row = static_cast<std::uint16_t>(row - rows);
-    if (run > piece.size() - at) {
-      octets_left_ = run;
-      phase_ = Phase::octets;
-      after_octets_ = Phase::rows;
-      return false;
-    }
-    at += run;
-    position_ += run;
-    if (row != end) {
-      if (row->role == Role::nodes && !tail_told_ && left() > 0) {
-        tail_told_ = at < piece.size();
-        step = tail_told_ ? Step::tail : Step::more;
-        return true;
-      }
-      ++level.row;
-      if (row->role == Role::none && skip_value(*row, piece, at)) continue;
-      if (row->wire == Wire::structure) {
-        enter(*row, 0);
-      } else if (walk_value(*row, piece, at, step)) {
-        return true;
-      }
-    } else if (depth_ == 0) {
-      if (whole_ && flexible_) {
-        go(Phase::tag_count);
-      } else if (whole_) {
-        close_structure();
-      } else {
-        phase_ = Phase::end;
-      }
-    } else if (!flexible_) {
-      close_structure();
-    } else if (at < piece.size() && left() > 0 && piece[at] == std::byte{0}) {
-      ++at;
-      ++position_;
-      close_structure();
-    } else {
-      go(Phase::tag_count);
-    }
-    if (phase_ == Phase::element && next_element(step)) return true;
-  }
-  return false;
-}
-
 // The quickest way: a compact string, octets or an empty list, whole in the piece and nothing to us. False:
 // nothing was taken.
-bool StructureWalker::skip_value(const Field& field, std::span<const std::byte> piece, std::size_t& at) {
+inline bool StructureWalker::skip_value(const Field& field, std::span<const std::byte> piece,
+                                        std::size_t& at) {
   const std::size_t there = std::min<std::size_t>(piece.size() - at, left());
   if (!compact(field) || there < uvarint_size_max || field.wire == Wire::structure) return false;
   std::uint32_t length = 0;
@@ -349,7 +288,7 @@ bool StructureWalker::finish_length(Step& step) {
   return field_->role != Role::none;
 }
 
-bool StructureWalker::next_element(Step& step) {
+inline bool StructureWalker::next_element(Step& step) {
   Level& level = levels_[depth_];
   field_ = level.owner;
   if (level.left > 0) {
@@ -375,7 +314,7 @@ bool StructureWalker::next_element(Step& step) {
   return field_->role != Role::none;
 }
 
-void StructureWalker::close_structure() {
+inline void StructureWalker::close_structure() {
   if (depth_ > 0) {
     const bool in_array = is_array(levels_[depth_].owner->wire);
     if (!in_array) --depth_;
@@ -422,6 +361,72 @@ void StructureWalker::finish_tag() {
   } else {
     close_structure();
   }
+}
+
+// The quick way: values that are whole in the piece are taken in one go. Where one is not, the phases above
+// take it octet by octet.
+bool StructureWalker::walk_rows(std::span<const std::byte> piece, std::size_t& at, Step& step) {
+  while (phase_ == Phase::rows) {
+    Level& level = levels_[depth_];
+    const Field* const rows = level.owner->fields.data();
+    const Field* const end = rows + level.owner->fields.size();
+    const Field* row = rows + level.row;
+    for (;; ++row) {
+      const Field* const first = row;
+      std::uint32_t run = 0;
+      for (; row != end; ++row) {
+        if (!row->versions.has(version_)) continue;
+        if (row->skipped == 0 && row->tag == untagged) break;
+        run += row->skipped;
+      }
+      if (run > left()) {
+        fail_in_run(first);
+        return false;
+      }
+      if (run > piece.size() - at) {
+        level.row = static_cast<std::uint16_t>(row - rows);
+        octets_left_ = run;
+        phase_ = Phase::octets;
+        after_octets_ = Phase::rows;
+        return false;
+      }
+      at += run;
+      position_ += run;
+      if (row == end || row->role != Role::none || !skip_value(*row, piece, at)) break;
+    }
+    level.row = static_cast<std::uint16_t>(row - rows);
+    if (row != end) {
+      if (row->role == Role::nodes && !tail_told_ && left() > 0) {
+        tail_told_ = at < piece.size();
+        step = tail_told_ ? Step::tail : Step::more;
+        return true;
+      }
+      ++level.row;
+      if (row->wire == Wire::structure) {
+        enter(*row, 0);
+      } else if (walk_value(*row, piece, at, step)) {
+        return true;
+      }
+    } else if (depth_ == 0) {
+      if (whole_ && flexible_) {
+        go(Phase::tag_count);
+      } else if (whole_) {
+        close_structure();
+      } else {
+        phase_ = Phase::end;
+      }
+    } else if (!flexible_) {
+      close_structure();
+    } else if (at < piece.size() && left() > 0 && piece[at] == std::byte{0}) {
+      ++at;
+      ++position_;
+      close_structure();
+    } else {
+      go(Phase::tag_count);
+    }
+    if (phase_ == Phase::element && next_element(step)) return true;
+  }
+  return false;
 }
 
 }  // namespace kferry::kafka
