@@ -247,6 +247,23 @@ TEST_CASE("wake() and cancel() bring what quiet sends have to tell") {
   });
 }
 
+TEST_CASE("a quiet send that is cancelled while a wake() is under way is told of") {
+  on_every_stage([](Stage& stage) {
+    Watch watch(stage);
+    Pair pair(stage, watch);
+    char octet = 'x';
+    const iovec one{&octet, 1};
+    for (int i = 0; i < 20; ++i) {
+      pair.ring.send(Watch::token(sending), pair.a, {&one, 1}, Notice::with_next);
+      pair.ring.wake();
+      pair.ring.cancel(Watch::token(sending));
+      const std::int32_t result = watch.next(sending).result;
+      CHECK((result == 1 || result == -ECANCELED));
+      if (result == 1) CHECK(pair.receive_all(pair.b, 1) == "x");
+    }
+  });
+}
+
 TEST_CASE("the end of the stream is a receive of nothing, and the other half goes on") {
   on_every_stage([](Stage& stage) {
     Watch watch(stage);

@@ -205,8 +205,10 @@ std::span<const Completion> UringRing::wait() {
     enter();
     now_ = monotonic_now();
     const std::size_t before = completions_.size();
+    // Asked now: what reap() queues of its own accord, the poll behind wake() for one, is no quiet send.
+    const bool all_submitted = backlog_.empty() && io_uring_sq_ready(&ring_) == 0;
     reap();
-    take_quiet_sends(before);
+    if (all_submitted) take_quiet_sends(before);
     fire_timers();
   } while (completions_.empty() && ready_.empty() && !woken_);
   completions_.insert(completions_.end(), ready_.begin(), ready_.end());
@@ -324,8 +326,7 @@ void UringRing::on_receive(std::uint32_t slot, std::int32_t result, std::uint32_
 // stands in the queue when the submission returns; unless that was full, and the rest waits its turn. They are told
 // before what came after them.
 void UringRing::take_quiet_sends(std::size_t place) {
-  if (quiet_sends_.empty() || !backlog_.empty() || io_uring_sq_ready(&ring_) > 0) return;
-  if (io_uring_cq_has_overflow(&ring_)) return;
+  if (quiet_sends_.empty() || io_uring_cq_has_overflow(&ring_)) return;
   const std::size_t reaped = completions_.size();
   for (const std::uint32_t slot : quiet_sends_) complete(slot, static_cast<std::int32_t>(ops_.at(slot).size));
   quiet_sends_.clear();
