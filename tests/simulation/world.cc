@@ -81,6 +81,17 @@ World::World(std::uint64_t seed, WorldOptions world_options, bool trace)
 }
 
 World::~World() {
+  // A run that ended early has workers left. One that cannot end stays, and with it what it uses: the violation
+  // is what is to be seen, not the assertion of a session that is freed too early.
+  if (std::any_of(workers_.begin(), workers_.end(), [](const auto& worker) { return worker != nullptr; }))
+    stop();
+  for (auto& worker : workers_) {
+    if (!worker) continue;
+    static_cast<void>(worker.release());
+    static_cast<void>(engine_.release());
+    for (auto& ring : rings_) static_cast<void>(ring.release());
+    break;
+  }
   clients.clear();
   connections.clear();
   for (const auto& broker : brokers) broker->kill();
@@ -294,6 +305,7 @@ void World::run_for(Duration time) {
 
 void World::stop() {
   for (std::size_t w = 0; w < workers_.size(); ++w) {
+    if (!workers_[w]) continue;
     workers_[w]->stop();
     const Instant end = now() + std::chrono::minutes(1);
     do {
