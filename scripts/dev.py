@@ -153,20 +153,11 @@ def tidy(words):
     progress = Progress(1)
     prepare(progress, [*packages.BUILD, *packages.SANITIZERS, *packages.TIDY])
     progress.begin("clang-tidy-19 over src/")
-    builds.set_up(builds.ASAN)
-    sources = [str(path) for path in steps.cpp_files()
-               if path.suffix == ".cc" and (CHECKOUT / "src") in path.parents
-               and (not words or any(word in str(path) for word in words))]
-    logged("tidy", ["xargs", "-a", write_list(sources), "-P", str(os.cpu_count()), "-n", "4", "clang-tidy-19",
-                    "--quiet", "-p", builds.ASAN.path], timeout_s=3600)
-    progress.end(f"{len(sources)} files, nothing found")
-
-
-def write_list(sources):
-    listing = LOGS / "tidy-files.txt"
-    listing.parent.mkdir(parents=True, exist_ok=True)
-    listing.write_text("".join(f"{source}\n" for source in sources))
-    return listing
+    result = steps.tidy(False, words)
+    progress.end(str(result))
+    if result.failed:
+        show_tail(LOGS / "tidy.log")
+    return 1 if result.failed else 0
 
 
 def show_help(_words):

@@ -1,6 +1,7 @@
 """The steps of `./dev test`, quick checks first. A step is a function that returns Counts; a Failure counts as one
 failed test. A step whose part of the tree does not exist is shown and counted as skipped, never as passed."""
 
+import concurrent.futures
 import os
 import re
 import time
@@ -53,6 +54,23 @@ def formatting(_everything):
     if status != 0 and not wrong:
         raise Failure("clang-format-19 failed", LOGS / "format.log")
     return Counts(len(files) - wrong, wrong)
+
+
+def tidy(_everything, words=()):
+    """clang-tidy over src/, tests apart: every file is looked at, whatever was found in another."""
+    builds.set_up(builds.ASAN)
+    sources = [path for path in cpp_files()
+               if path.suffix == ".cc" and not path.stem.endswith("_test") and CHECKOUT / "src" in path.parents
+               and (not words or any(word in str(path) for word in words))]
+    if not sources:
+        raise Failure("no source file under src/ has such a name")
+
+    def found(path):
+        return logged("tidy", ["clang-tidy-19", "--quiet", "-p", builds.ASAN.path, path], may_fail=True)[0] != 0
+
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        wrong = sum(pool.map(found, sources))
+    return Counts(len(sources) - wrong, wrong)
 
 
 def build(tree):
@@ -200,6 +218,8 @@ STEPS = [
          tuple(packages.BUILD + packages.DEMO + packages.PYTEST)),
     Step("e2e", "real Kafka through kferry", end_to_end, "src/cli/run.cc", tuple(packages.end_to_end())),
     Step("bench", "benchmark, a smoke test", bench_smoke, "src/cli/run.cc", tuple(packages.BUILD + packages.BENCH)),
+    Step("tidy", "clang-tidy-19 over src/", tidy, ".clang-tidy",
+         tuple(packages.BUILD + packages.SANITIZERS + packages.TIDY), only_in_all=True),
     Step("simulation", "simulation of a million steps, ASan and UBSan", long_simulation, "tests/simulation",
          only_in_all=True),
     Step("fuzz", "fuzzing, five minutes a target", fuzzing, only_in_all=True,

@@ -20,7 +20,7 @@ namespace {
 // Two descriptors per connection: below this a busy edge host runs out.
 constexpr rlim_t open_files_wanted = 65'536;
 // What a spliced direction asks of its pipe.
-constexpr long pipe_size_wanted = 1024 * 1024;
+constexpr long pipe_size_wanted = 1024L * 1024;
 
 std::string first_line(const char* path) {
   std::ifstream file(path);

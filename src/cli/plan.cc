@@ -132,7 +132,8 @@ std::string plan_text(const Config& config) {
     for (const Listener& listener : cluster.listeners) out.append("\n").append(listener_text(listener));
     out.append("\n");
   }
-  return out + firewall_text(config) + "\n" + names_text(config) + "\nHTTP (health, metrics): not in this build; " +
+  return out + firewall_text(config) + "\n" + names_text(config) +
+         "\nHTTP (health, metrics): not in this build; " +
          to_string(HostPort{config.operations.bind_host, config.operations.port}) + " is kept for it\n";
 }
 

@@ -68,7 +68,7 @@ class Validation {
   std::string choice(const Section& section, std::string_view key, const std::vector<std::string>& allowed) {
     const Setting* setting = find(section, key);
     if (setting == nullptr) return {};
-    const std::string value = lower(trim(setting->text));
+    std::string value = lower(trim(setting->text));
     if (std::find(allowed.begin(), allowed.end(), value) != allowed.end()) return value;
     const auto guess = nearest(value, allowed);
     report_.error(setting->where, std::string(key) + " = " + quoted(setting->text) + " is not known",

@@ -92,7 +92,8 @@ TEST_CASE("a failing server keeps the last good answer; no such name forgets it"
   CHECK(kept.stale);
   CHECK(kept.age >= 1s);
   CHECK(kept.error.find("kafka1.test") != std::string::npos);
-  CHECK(kept.error.find("SERVFAIL") != std::string::npos);  // newer versions of c-ares tell it from "unreachable"
+  CHECK(kept.error.find("SERVFAIL") !=
+        std::string::npos);  // newer versions of c-ares tell it from "unreachable"
   CHECK(texts(kept) == Texts{"10.0.0.1:1"});
   server.set("kafka1.test", {.way = Way::no_such_name});
   std::this_thread::sleep_for(1050ms);  // what a failure counts for
