@@ -202,6 +202,10 @@ void read_secret_files(Section& section, std::span<const Key> keys, const Source
     const Setting file = it->second;
     it = section.erase(it);
     const std::string target = name.substr(0, name.size() - file_suffix.size());
+    if (file.faulty) {
+      section.emplace(target, file);
+      continue;
+    }
     if (const auto both = section.find(target); both != section.end()) {
       report.error(file.where, "the secret is given twice, here and at " + both->second.where,
                    "keep one of the two");
@@ -218,7 +222,7 @@ void read_secret_files(Section& section, std::span<const Key> keys, const Source
       continue;
     }
     while (!text->empty() && (text->back() == '\n' || text->back() == '\r')) text->pop_back();
-    Setting secret{file.where, *text, {*text}};
+    Setting secret{file.where, *text, {*text}, false};
     section.emplace(target, std::move(secret));
   }
 }

@@ -18,6 +18,7 @@ struct Setting {
   std::string where;               // "kferry.toml:12" or a variable's name
   std::string text;                // a scalar; a list joined by ','
   std::vector<std::string> items;  // the list's items; a scalar is one
+  bool faulty = false;  // reported already: given, but without a value, so that it is not missing too
 };
 using Section = std::map<std::string, Setting, std::less<>>;
 

@@ -110,7 +110,7 @@ class Variables {
       const auto old = section.find(other);
       if (old != section.end() && !from_variable_.contains(&old->second)) section.erase(old);
     }
-    Setting setting{where(name), std::string(trim(value)), {}};
+    Setting setting{where(name), std::string(trim(value)), {}, false};
     setting.items = split(value, ',');
     const auto [at, added] = section.insert_or_assign(key, std::move(setting));
     (void)added;
@@ -329,12 +329,14 @@ void read_env_file(Sources& sources, std::map<std::string, std::string>& places,
     return;
   }
   std::string_view rest = *text;
+  if (constexpr std::string_view mark = "\xEF\xBB\xBF"; rest.starts_with(mark))
+    rest.remove_prefix(mark.size());
   for (int line = 1; !rest.empty(); ++line) {
     const auto end = rest.find('\n');
     std::string_view entry = trim(rest.substr(0, end));
     rest = end == std::string_view::npos ? std::string_view{} : rest.substr(end + 1);
     if (entry.empty() || entry.front() == '#') continue;
-    if (entry.starts_with("export ")) entry = trim(entry.substr(7));
+    if (entry.starts_with("export ") || entry.starts_with("export\t")) entry = trim(entry.substr(7));
     const auto equals = entry.find('=');
     const std::string_view name = trim(entry.substr(0, equals));
     const bool named =

@@ -310,10 +310,10 @@ TEST_CASE("an environment file stands below the environment itself") {
   Environment environment = plain();
   environment.erase("GATEWAY_LISTENER_EXTERNAL_PORTS");
   environment["GATEWAY_ENV_FILE"] = "/e";
-  const Loaded loaded =
-      load_variables(environment, {{"/e",
-                                    "# ports\nexport GATEWAY_LISTENER_EXTERNAL_PORTS=7000-7002\n\n"
-                                    "KAFKA_BOOTSTRAP_SERVERS='other:1'\r\nGATEWAY_HTTP_PORT=\"9999\"\n"}});
+  const Loaded loaded = load_variables(
+      environment, {{"/e",
+                     "\xEF\xBB\xBF# ports\nexport\tGATEWAY_LISTENER_EXTERNAL_PORTS=7000-7002\n\n"
+                     "KAFKA_BOOTSTRAP_SERVERS='other:1'\r\nGATEWAY_HTTP_PORT=\"9999\"\n"}});
   CHECK(all_text(loaded) == "");
   CHECK(loaded.config.clusters.at(0).listeners.at(0).ports.at(0).local == 7000);
   CHECK(loaded.config.clusters.at(0).upstream.bootstrap_servers.at(0).host == "kafka1");
@@ -399,6 +399,25 @@ TEST_CASE("a value of the wrong type says what to write") {
   CHECK(holds(load_text(toml_plain + "min_broker_id = 1.5\n").problems, "k.toml:9", "write a whole number"));
   CHECK(holds(load_text(toml_plain + "routing = 1\n").problems, "k.toml:9", "write a string"));
   CHECK(holds(load_text("cluster = 3\n").problems, "k.toml:1", "is not a table"));
+}
+
+TEST_CASE("a value that is wrong is told once, not as missing too") {
+  std::string text = toml_plain;
+  text.replace(text.find("\"6969-6971\""), 11, "69.71");
+  CHECK(load_text(text).problems.size() == 1);
+  text = toml_plain;
+  text.replace(text.find("\"gateway.example.com\""), 21, "7");
+  CHECK(load_text(text).problems.size() == 1);
+  text = toml_plain;
+  text.replace(text.find("gateway.example.com"), 19, "${UNSET}");
+  CHECK(load_text(text).problems.size() == 1);
+}
+
+TEST_CASE("files from other systems: a byte order mark, CRLF") {
+  std::string text = toml_plain;
+  for (std::size_t at = 0; (at = text.find('\n', at)) != std::string::npos; at += 2)
+    text.replace(at, 1, "\r\n");
+  CHECK(all_text(load_text("\xEF\xBB\xBF" + text)) == "");
 }
 
 TEST_CASE("variables override the cluster named default key by key, beside the others") {

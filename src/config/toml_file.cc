@@ -130,23 +130,28 @@ class Reader {
       unknown(key, inside, std::move(names));
       return;
     }
-    Setting out;
-    out.where = place(key.source());
+    Setting& out = into[prefix + std::string(key.str())];
+    out = {.where = place(key.source()), .text = {}, .items = {}};
+    const std::size_t before = report_.problems.size();
+    read_value(value, *known, out);
+    out.faulty = report_.problems.size() > before;
+  }
+
+  void read_value(const toml::node& value, const Key& known, Setting& out) {
     if (const auto* array = value.as_array()) {
-      if (known->kind != Kind::list) return wrong_type(out.where, *known);
+      if (known.kind != Kind::list) return wrong_type(out.where, known);
       for (const toml::node& item : *array) {
         auto text = scalar(item, out.where, Kind::list);
-        if (!text) return wrong_type(out.where, *known);
+        if (!text) return wrong_type(out.where, known);
         out.items.push_back(*text);
       }
       out.text = join(out.items, ",");
     } else {
-      auto text = scalar(value, out.where, known->kind);
-      if (!text) return wrong_type(out.where, *known);
+      auto text = scalar(value, out.where, known.kind);
+      if (!text) return wrong_type(out.where, known);
       out.text = *text;
       out.items = {*text};
     }
-    into.insert_or_assign(prefix + std::string(key.str()), std::move(out));
   }
 
   std::optional<std::string> scalar(const toml::node& node, const std::string& where, Kind kind) {

@@ -15,7 +15,7 @@ constexpr std::string_view no_tls = "needs TLS support, not in this build";
 
 const Setting* find(const Section& section, std::string_view key) {
   const auto found = section.find(key);
-  return found == section.end() ? nullptr : &found->second;
+  return found == section.end() || found->second.faulty ? nullptr : &found->second;
 }
 
 class Validation {
@@ -121,7 +121,7 @@ class Validation {
     const Section& section = draft.upstream;
     if (const Setting* servers = find(section, "bootstrap_servers")) {
       take(*servers, parse_servers(servers->items), upstream.bootstrap_servers);
-    } else {
+    } else if (!section.contains("bootstrap_servers")) {
       const std::string name = upstream_name(draft, "bootstrap_servers");
       report_.error(draft.from_variables ? name : draft.where, name + " is missing",
                     "list the brokers to start from, such as kafka1:9092,kafka2:9092");
@@ -229,6 +229,7 @@ class Validation {
     listener.name = draft.name;
     const Section& section = draft.settings;
     const auto missing = [&](const std::string& key, const std::string& remedy) {
+      if (section.contains(key)) return;  // its fault has been told
       const std::string name = listener_name(cluster, draft, key);
       report_.error(draft.from_variables ? name : draft.where, name + " is missing", remedy);
     };
@@ -337,11 +338,11 @@ class Validation {
                     "use SSL or SASL_SSL, or routing = port: " + std::string(no_tls));
     }
     const Setting* pattern = find(section, "advertised_host_pattern");
-    if (pattern == nullptr) {
+    if (pattern == nullptr && !section.contains("advertised_host_pattern")) {
       const std::string name = listener_name(cluster, draft, "advertised_host_pattern");
       report_.error(draft.from_variables ? name : draft.where, name + " is missing",
                     "routing by SNI needs a pattern such as broker-{{nodeId}}.kafka.example.com");
-    } else if (pattern->text.find(node_id) == std::string::npos) {
+    } else if (pattern != nullptr && pattern->text.find(node_id) == std::string::npos) {
       report_.error(pattern->where, "the pattern holds no {{nodeId}}", "write it where the broker's id goes");
     }
     const Setting* bootstrap = find(section, "bootstrap_host_pattern");

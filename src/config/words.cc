@@ -5,6 +5,12 @@
 #include <numeric>
 
 namespace kferry::config {
+namespace {
+
+// Shorter beginnings are shared by too many names.
+constexpr std::size_t prefix_min = 4;
+
+}  // namespace
 
 std::string_view trim(std::string_view text) {
   const auto first = text.find_first_not_of(" \t\r\n");
@@ -88,7 +94,12 @@ std::optional<std::string> nearest(std::string_view word, std::span<const std::s
       found = candidate;
     }
   }
-  return found;
+  if (found || word.size() < prefix_min) return found;
+  // A name that breaks off, or goes on.
+  const auto begun = std::find_if(known.begin(), known.end(), [&](const std::string& candidate) {
+    return candidate.starts_with(word) || (candidate.size() >= prefix_min && word.starts_with(candidate));
+  });
+  return begun == known.end() ? std::nullopt : std::optional(*begun);
 }
 
 }  // namespace kferry::config

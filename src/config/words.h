@@ -23,7 +23,8 @@ std::optional<std::int64_t> parse_integer(std::string_view text);
 std::string quoted(std::string_view text);
 
 std::size_t edit_distance(std::string_view a, std::string_view b);
-// The known word nearest to `word`; nullopt when none is within a third of its length.
+// The known word nearest to `word`, within a third of its length, or else one that begins as it does; nullopt when
+// there is none.
 std::optional<std::string> nearest(std::string_view word, std::span<const std::string> known);
 
 }  // namespace kferry::config

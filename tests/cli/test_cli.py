@@ -61,6 +61,34 @@ def test_check_prints_the_plan():
     assert "\x1b" not in shown.stdout + shown.stderr
 
 
+def readme_variables(first_line):
+    """The block of README.md's quick start that begins so, as an environment."""
+    blocks = (ROOT / "README.md").read_text().split("```")[1::2]
+    found = next(block for block in blocks if block.strip().startswith(first_line))
+    words = [line.strip().removeprefix("export ") for line in found.splitlines()]
+    return dict(word.split("=", 1) for word in words if word.split("=")[0].isupper())
+
+
+def test_the_quick_start_names_what_this_build_lacks_and_the_certificate():
+    variables = readme_variables("KAFKA_BOOTSTRAP_SERVERS")
+    assert len(variables) == 11
+    credentials = 'a.PlainLoginModule required username="u" password="p";'
+    shown = kferry("check", env=variables | {"KAFKA_SASL_JAAS_CONFIG": credentials})
+    assert shown.returncode == 2
+    assert "3 errors" in shown.stderr
+    assert shown.stderr.count("needs TLS support, not in this build") == 2
+    assert "GATEWAY_SSL_KEY_STORE_PATH is missing" in shown.stderr
+
+
+def test_the_plaintext_quick_start_is_well():
+    variables = readme_variables("export KAFKA_BOOTSTRAP_SERVERS")
+    assert len(variables) == 6
+    shown = kferry("check", env=variables)
+    assert shown.returncode == 0, shown.stderr
+    assert "gateway.example.com:6971" in shown.stdout
+    assert "error" not in shown.stderr
+
+
 def test_check_tells_everything_wrong_at_once():
     shown = kferry("check", env=PLAIN | {"KAFKA_BOOTSTRAP_SERVERS": "x", "GATEWAY_LISTENER_EXTERNAL_PORTS": "0",
                                          "GATEWAY_SECURITY_MODE": "GATEWAY_MANAGED"})
