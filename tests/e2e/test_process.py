@@ -13,11 +13,12 @@ from lab import wire
 from lab.processes import becomes
 from lab.scripted_broker import close_with_reset
 
-pytestmark = [pytest.mark.quick, pytest.mark.usefixtures("needs_kferry")]
+pytestmark = pytest.mark.usefixtures("needs_kferry")
 
 WITHOUT_IO_URING = os.path.join(os.path.dirname(kferry_lab.__file__), "without_io_uring.py")
 
 
+@pytest.mark.quick
 def test_sigterm_ends_it_within_seconds_under_load(kferry, outside, tools, driver):
     outside.do("create-topic", lab={"topic": "full-load", "assignment": "1/2/3"})
     consumer = driver.start("consumer", lab={"topic": "full-load", "quiet": 1}, group_id="full-load")
@@ -36,6 +37,19 @@ def test_sigterm_ends_it_within_seconds_under_load(kferry, outside, tools, drive
     kferry.start()  # ends as every kferry of a test must
 
 
+def test_every_one_of_many_stops_ends_while_clients_come_and_go(kferry, outside, driver):
+    """One stop in five once waited for ever: what it met depended on the moment."""
+    topic = {"topic": "many-stops"}
+    outside.do("create-topic", lab={**topic, "assignment": "1,2,3/2,3,1/3,1,2"})
+    producer = driver.start("producer", lab=topic, acks="all", linger_ms=0)
+    driver.start("consumer", lab=topic, group_id="many-stops", reconnect_backoff_max_ms=100)
+    for number in range(40):
+        producer.wait("acked", 60, since=producer.mark(), count=1 + number % 7 * 10)
+        kferry.stop(10)
+        kferry.start()
+
+
+@pytest.mark.quick
 def test_open_descriptors_return_when_clients_have_left(kferry, network):
     kferry.wait_for_log("cause=discovered ")
     with network.clients.connect(kferry.listener.addresses()[0]) as warm:
@@ -70,6 +84,7 @@ def test_open_descriptors_return_when_clients_have_left(kferry, network):
     assert becomes(lambda: kferry.open_descriptors() <= start), (start, kferry.open_descriptors())
 
 
+@pytest.mark.quick
 def test_it_lives_on_when_descriptors_run_out(start_kferry, start_driver, cluster, outside, network):
     prlimit = shutil.which("prlimit")
     kferry = start_kferry(cluster.bootstrap(), launcher=[prlimit, "--nofile=96:96"])
@@ -104,6 +119,7 @@ def test_it_lives_on_when_descriptors_run_out(start_kferry, start_driver, cluste
     assert not bystander.events("lost")
 
 
+@pytest.mark.quick
 @pytest.mark.parametrize("error, remedy", [("EPERM", "seccomp"), ("ENOSYS", "seccomp")])
 def test_where_io_uring_is_forbidden_the_start_ends_with_the_reason_and_the_remedy(
     cluster, network, scratch, error, remedy
@@ -116,6 +132,7 @@ def test_where_io_uring_is_forbidden_the_start_ends_with_the_reason_and_the_reme
     assert not kferry.matching(kferry_lab.READY)
 
 
+@pytest.mark.quick
 def test_a_port_that_is_taken_ends_the_start_with_the_reason(kferry, cluster, network, scratch):
     another = kferry_lab.Kferry(network, scratch, cluster.bootstrap(), kferry.listener)
     another.log_path = scratch / "another.log"

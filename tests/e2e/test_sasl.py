@@ -40,15 +40,15 @@ def test_perf_tools_with_sasl(kferry, outside, tools, mechanism):
     outside.do("create-topic", lab={"topic": topic, "assignment": "1,2/2,3/3,1"})
     properties = tools.properties_file(login(mechanism))
     output = tools.run(
-        "kafka-producer-perf-test", "--topic", topic, "--num-records", 10_000, "--record-size", 1024,
+        "kafka-producer-perf-test", "--topic", topic, "--num-records", 3_000, "--record-size", 1024,
         "--throughput", -1, "--bootstrap-server", kferry.bootstrap(), "--command-config", properties,
     )  # fmt: skip
-    assert re.search(r"^10000 records sent", output, re.M), output
+    assert re.search(r"^3000 records sent", output, re.M), output
     output = tools.run(
-        "kafka-consumer-perf-test", "--topic", topic, "--num-records", 10_000, "--timeout", 20_000,
+        "kafka-consumer-perf-test", "--topic", topic, "--num-records", 3_000, "--timeout", 20_000,
         "--bootstrap-server", kferry.bootstrap(), "--command-config", properties,
     )  # fmt: skip
-    assert consumed(output) == 10_000, output
+    assert consumed(output) == 3_000, output
 
 
 @pytest.mark.quick

@@ -6,8 +6,6 @@ import pytest
 
 from lab.namespaces import MIDDLE_TO_CLIENTS
 
-pytestmark = pytest.mark.quick
-
 KIB = 1024
 
 
@@ -21,17 +19,19 @@ def consumed(output):
     return int(float(values.split(",")[header.split(", ").index("data.consumed.in.nMsg")]))
 
 
-@pytest.mark.parametrize(
-    "acks, size, count, compression",
-    [
-        ("0", KIB, 20_000, "none"),
-        ("1", KIB, 50_000, "none"),
-        ("all", KIB, 50_000, "lz4"),
-        ("1", 100 * KIB, 1_000, "none"),
-        ("all", 100 * KIB, 1_000, "lz4"),
-    ],
-)
-def test_perf_tools_count_every_record(kferry, outside, tools, acks, size, count, compression):
+# Every value, and what differs most; the rest of the matrix without `quick`.
+QUICK = {("0", KIB, "none"), ("1", 100 * KIB, "none"), ("all", KIB, "lz4"), ("all", 100 * KIB, "lz4")}
+MATRIX = [
+    pytest.param(acks, size, compression, marks=[pytest.mark.quick] if (acks, size, compression) in QUICK else [])
+    for acks in ("0", "1", "all")
+    for size in (KIB, 100 * KIB)
+    for compression in ("none", "lz4")
+]
+
+
+@pytest.mark.parametrize("acks, size, compression", MATRIX)
+def test_perf_tools_count_every_record(kferry, outside, tools, acks, size, compression):
+    count = 20_000 if size == KIB else 500
     topic = f"perf-{acks}-{size}-{compression}"
     outside.do("create-topic", lab={"topic": topic, "assignment": "1,2/2,3/3,1"})
     output = tools.run(
@@ -47,6 +47,7 @@ def test_perf_tools_count_every_record(kferry, outside, tools, acks, size, count
     assert consumed(output) == count, output
 
 
+@pytest.mark.quick
 def test_console_clients_with_both_group_protocols(kferry, outside, tools):
     outside.do("create-topic", lab={"topic": "console", "assignment": "1,2/2,3/3,1"})
     lines = [f"line {number}" for number in range(300)]
@@ -63,6 +64,7 @@ def test_console_clients_with_both_group_protocols(kferry, outside, tools):
         assert sorted(line for line in output.splitlines() if line.startswith("line ")) == sorted(lines)
 
 
+@pytest.mark.quick
 def test_a_transactional_producer_under_transaction_version_2(kferry, outside, tools):
     outside.do("create-topic", lab={"topic": "transactions", "assignment": "1,2/2,3/3,1"})
     output = tools.run(
@@ -86,6 +88,7 @@ def test_a_transactional_producer_under_transaction_version_2(kferry, outside, t
     assert re.search(r"transaction\.version.*FinalizedVersionLevel: 2", output), output
 
 
+@pytest.mark.quick
 def test_a_share_group(kferry, outside, tools):
     outside.do("create-topic", lab={"topic": "shared", "assignment": "1,2/2,3/3,1"})
     tools.run(
@@ -106,7 +109,8 @@ def test_a_share_group(kferry, outside, tools):
     assert len(got) >= len(lines) and len(set(got)) >= len(lines) * 0.9, len(set(got))
 
 
-def test_topics_configs_and_consumer_groups(kferry, tools):
+@pytest.mark.quick
+def test_topics_configs_and_consumer_groups(kferry, outside, tools):
     at = ("--bootstrap-server", kferry.bootstrap())
     tools.run("kafka-topics", *at, "--create", "--topic", "made", "--partitions", 6, "--replication-factor", 2)
     output = tools.run("kafka-topics", *at, "--describe", "--topic", "made")
@@ -117,22 +121,19 @@ def test_topics_configs_and_consumer_groups(kferry, tools):
     )  # fmt: skip
     output = tools.run("kafka-configs", *at, "--describe", "--entity-type", "topics", "--entity-name", "made")
     assert "retention.ms=123456" in output, output
-    for broker in (1, 2, 3):
-        output = tools.run(
-            "kafka-configs", *at, "--describe", "--entity-type", "brokers", "--entity-name", broker, "--all"
-        )
-        assert re.search(rf"\bnode\.id={broker}\b", output), output
-    tools.run("kafka-console-producer", *at, "--topic", "made", stdin="a\nb\nc\n")
-    tools.run(
-        "kafka-console-consumer", *at, "--topic", "made", "--group", "readers", "--from-beginning",
-        "--max-messages", 3, "--timeout-ms", 20_000,
-    )  # fmt: skip
+    output = tools.run("kafka-configs", *at, "--describe", "--entity-type", "brokers", "--all")
+    assert set(re.findall(r"\bnode\.id=(\d+)\b", output)) == {"1", "2", "3"}, output
+    outside.do("producer", lab={"topic": "made", "count": 3})
+    reader = outside.start("consumer", lab={"topic": "made"}, group_id="readers", auto_offset_reset="earliest")
+    reader.wait("got", count=3)
+    reader.stop()
     output = tools.run("kafka-consumer-groups", *at, "--describe", "--group", "readers")
     assert sum(int(current) for current in re.findall(r"^readers\s+made\s+\d+\s+(\d+)", output, re.M)) == 3, output
     assert "readers" in tools.run("kafka-consumer-groups", *at, "--list")
     tools.run("kafka-topics", *at, "--delete", "--topic", "made")
 
 
+@pytest.mark.quick
 def test_api_versions_are_asked_of_every_broker(kferry, request, tools):
     output = tools.run("kafka-broker-api-versions", "--bootstrap-server", kferry.bootstrap())
     assert sorted(map(int, re.findall(r"\(id: (\d+) rack", output))) == [1, 2, 3], output
@@ -144,6 +145,7 @@ def test_api_versions_are_asked_of_every_broker(kferry, request, tools):
         assert_no_broker_address(output)
 
 
+@pytest.mark.quick
 def test_the_cluster_lists_endpoints_that_are_kferrys(kferry, request, tools):
     output = tools.run("kafka-cluster", "list-endpoints", "--bootstrap-server", kferry.bootstrap())
     if not request.config.getoption("--direct"):
@@ -156,6 +158,7 @@ def test_the_cluster_lists_endpoints_that_are_kferrys(kferry, request, tools):
     assert "kferryEndToEndCluster0" in output, output
 
 
+@pytest.mark.quick
 def test_metadata_quorum(kferry, request, tools):
     output = tools.run("kafka-metadata-quorum", "--bootstrap-server", kferry.bootstrap(), "describe", "--status")
     assert re.search(r"LeaderId:\s+[123]\b", output) and "CurrentVoters" in output, output
@@ -165,6 +168,7 @@ def test_metadata_quorum(kferry, request, tools):
     assert len(re.findall(r"\b(Leader|Follower)\b", output)) == 3, output
 
 
+@pytest.mark.quick
 def test_log_dirs_answers_for_each_broker_with_its_own_directories(kferry, tools, cluster):
     output = tools.run(
         "kafka-log-dirs", "--describe", "--bootstrap-server", kferry.bootstrap(), "--broker-list", "1,2,3"
