@@ -343,7 +343,8 @@ Log::Log(LogOptions options) : writer_(std::make_unique<Writer>(std::move(option
 Log::~Log() {
   try {
     writer_->end();
-  } catch (...) {  // out of memory at the very end: nothing is left to tell it to
+  } catch (...) {
+    // Out of memory at the very end: the last line is lost, and nothing is left to tell it to.
   }
 }
 
@@ -352,6 +353,7 @@ void Log::write(const LogEvent& event) noexcept {
   try {
     writer_->write(event);
   } catch (...) {
+    // lost
   }
 }
 
@@ -359,6 +361,7 @@ void Log::tick() noexcept {
   try {
     writer_->tick();
   } catch (...) {
+    // lost
   }
 }
 

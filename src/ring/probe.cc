@@ -84,7 +84,7 @@ bool try_multishot_accept() {
   bool well = false;
   if (trial.error == 0 && listener >= 0 && client >= 0 && ::bind(listener, where, size) == 0 &&
       ::listen(listener, 1) == 0 && ::getsockname(listener, where, &size) == 0) {
-    ::connect(client, where, size);  // in progress or done: loopback either way
+    static_cast<void>(::connect(client, where, size));  // in progress or done: loopback either way
     io_uring_prep_multishot_accept(io_uring_get_sqe(&trial.ring), listener, nullptr, nullptr, SOCK_CLOEXEC);
     std::uint32_t flags = 0;
     const int accepted = trial.result(&flags);
