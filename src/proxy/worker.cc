@@ -88,6 +88,8 @@ std::optional<std::string> Worker::listen() {
       std::string remedy;
       if (opened.error == EADDRINUSE) remedy = ": another process listens there (ss -ltnp shows which)";
       if (opened.error == EADDRNOTAVAIL) remedy = ": no interface of this host has this address";
+      if (opened.error == EMFILE)
+        remedy = ": raise the limit of open files (LimitNOFILE in the service) or list fewer ports";
       if (opened.error == EACCES) remedy = ": ports below 1024 need CAP_NET_BIND_SERVICE";
       for (const ring::Socket socket : listening_) ring_.close(socket, false);
       listening_.clear();

@@ -125,6 +125,29 @@ def test_dial_tells_a_refused_server():
     assert "connection refused" in shown.stdout and "no bootstrap server" in shown.stdout
 
 
+def free_ports(count, host):
+    """The first of `count` ports in a row on which nobody listens."""
+    for first in range(20_000, 30_000, count):
+        try:
+            for port in range(first, first + count):
+                with socket.socket() as trial:
+                    trial.bind((host, port))
+            return first
+        except OSError:
+            continue
+    pytest.skip(f"no {count} ports in a row are free")
+
+
+def test_more_ports_than_open_files_is_told_with_its_remedy():
+    first = free_ports(300, "127.77.0.1")
+    ports = {"GATEWAY_LISTENER_EXTERNAL_PORTS": f"{first}-{first + 299}",
+             "GATEWAY_LISTENER_EXTERNAL_BIND_ADDRESS": "127.77.0.1"}
+    shown = subprocess.run(["bash", "-c", f"ulimit -n 200; exec {KFERRY} run"], capture_output=True, text=True, timeout=60,
+                           env={"PATH": os.environ["PATH"], **PLAIN, **ports}, check=False)
+    assert shown.returncode == 1
+    assert "Too many open files: raise the limit of open files" in shown.stderr
+
+
 def test_doctor_shows_the_host():
     shown = kferry("doctor")
     assert shown.returncode in (0, 1)
