@@ -8,6 +8,7 @@ from dataclasses import dataclass
 DOCTEST = re.compile(r"\[doctest\] test cases:\s*(\d+)\s*\|\s*(\d+) passed\s*\|\s*(\d+) failed(?:\s*\|\s*(\d+) skipped)?")
 PYTEST = re.compile(r"(\d+) (passed|failed|errors?|skipped|xfailed|xpassed)\b")
 PYTEST_END = re.compile(r"^=* ?(.*\d+ (?:passed|failed|error|errors|skipped).*) in [\d.]+s", re.MULTILINE)
+VECTORS = re.compile(r"^\S.*\S +(\d+) passed +(\d+) failed$", re.MULTILINE)
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -29,6 +30,12 @@ def of_doctest(output):
     """None where `output` holds no doctest summary."""
     found = DOCTEST.search(COLOUR.sub("", output))
     return Counts(int(found[2]), int(found[3]), 0) if found else None
+
+
+def of_vectors(output):
+    """The kinds of checks of tests/vectors/vectors_test, each one test; None where `output` holds no such lines."""
+    kinds = VECTORS.findall(output)
+    return Counts(sum(failed == "0" for _, failed in kinds), sum(failed != "0" for _, failed in kinds)) if kinds else None
 
 
 def of_meson(log):

@@ -105,7 +105,7 @@ def vectors(everything):
         neutralised = BUILD / f"neutralised-{tree.name}.txt"
         status, output = logged("vectors", [program, paths[-1], "--neutralised", neutralised],
                                 environment=builds.SANITIZER_OPTIONS, timeout_s=1800, may_fail=True)
-        one = counts.of_doctest(output) or Counts(failed=1)
+        one = counts.of_vectors(output) or Counts(failed=1)
         result += one if status == 0 or one.failed else one + Counts(failed=1)
         if status == 0:
             logged("vectors", [CHECKOUT / "tests/vectors/generate.py", *tier, "--verify", neutralised], timeout_s=1800)
