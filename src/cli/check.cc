@@ -184,27 +184,18 @@ void warn_of_names(const config::Config& config, net::Resolver& resolver) {
 }  // namespace
 
 int check(const CheckOptions& options) {
-  const auto sources = config::system_sources(options.config_path);
-  if (!sources) {
-    print_problems({sources.error()});
-    return exit_configuration;
-  }
-  const config::Loaded loaded = config::load(*sources);
-  print_problems(loaded.problems);
-  print_problems(loaded.warnings);
-  if (!loaded.ok()) {
-    print_count(loaded.problems);
-    return exit_configuration;
-  }
-  std::fputs(plan_text(loaded.config).c_str(), stdout);
+  const auto loaded = load_or_explain(options.config_path);
+  if (!loaded) return exit_configuration;
+  print_problems(loaded->warnings);
+  std::fputs(plan_text(loaded->config).c_str(), stdout);
   std::fflush(stdout);
   auto resolver = net::start_cares_resolver({.timeout = name_timeout});
   if (!resolver) {
     std::fprintf(stderr, "kferry check: %s\n", resolver.error().c_str());
     return exit_failure;
   }
-  warn_of_names(loaded.config, **resolver);
-  if (options.dial && !Dial(loaded.config, **resolver).run()) return exit_failure;
+  warn_of_names(loaded->config, **resolver);
+  if (options.dial && !Dial(loaded->config, **resolver).run()) return exit_failure;
   return exit_well;
 }
 

@@ -16,9 +16,19 @@ void print_problems(const std::vector<config::Problem>& problems) {
   }
 }
 
-void print_count(const std::vector<config::Problem>& errors) {
-  std::fprintf(stderr, "%zu %s in the configuration\n", errors.size(),
-               errors.size() == 1 ? "error" : "errors");
+std::optional<config::Loaded> load_or_explain(const std::optional<std::string>& path) {
+  const auto sources = config::system_sources(path);
+  if (!sources) {
+    print_problems({sources.error()});
+    return std::nullopt;
+  }
+  config::Loaded loaded = config::load(*sources);
+  if (loaded.ok()) return loaded;
+  print_problems(loaded.problems);
+  print_problems(loaded.warnings);
+  std::fprintf(stderr, "%zu %s in the configuration\n", loaded.problems.size(),
+               loaded.problems.size() == 1 ? "error" : "errors");
+  return std::nullopt;
 }
 
 }  // namespace kferry::cli

@@ -1,6 +1,9 @@
-// What is wrong with a configuration, as a person at stderr reads it: a line each, coloured on a terminal.
+// Loads a configuration for a verb, or says what is wrong with it as a person at stderr reads it: a line each,
+// coloured on a terminal.
 #pragma once
 
+#include <optional>
+#include <string>
 #include <vector>
 
 #include "config/load.h"
@@ -8,7 +11,8 @@
 namespace kferry::cli {
 
 void print_problems(const std::vector<config::Problem>& problems);
-// "2 errors in the configuration".
-void print_count(const std::vector<config::Problem>& errors);
+// What the process's environment and the file at `path` (config::system_sources) come to. nullopt: everything wrong has
+// been printed, warnings too; the verb ends with exit_configuration. Otherwise the warnings are the caller's to show.
+std::optional<config::Loaded> load_or_explain(const std::optional<std::string>& path);
 
 }  // namespace kferry::cli

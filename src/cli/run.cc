@@ -69,23 +69,13 @@ void log_listeners(const config::Config& config, std::size_t workers, operations
 }  // namespace
 
 int run(const RunOptions& options) {
-  const auto sources = config::system_sources(options.config_path);
-  if (!sources) {
-    print_problems({sources.error()});
-    return exit_configuration;
-  }
-  const config::Loaded loaded = config::load(*sources);
-  print_problems(loaded.problems);
-  if (!loaded.ok()) {
-    print_problems(loaded.warnings);
-    print_count(loaded.problems);
-    return exit_configuration;
-  }
+  const auto loaded = load_or_explain(options.config_path);
+  if (!loaded) return exit_configuration;
 
   raise_open_files();
   const sigset_t ends = block_ends();
   operations::Log log({.journal_prefixes = std::getenv("JOURNAL_STREAM") != nullptr});
-  for (const config::Problem& warning : loaded.warnings) {
+  for (const config::Problem& warning : loaded->warnings) {
     log.write({Severity::warning, "configuration", warning.where, config::to_string(warning)});
   }
   const auto resolver = net::start_cares_resolver({});
@@ -93,12 +83,12 @@ int run(const RunOptions& options) {
     log.write({Severity::error, "start_failed", "", "cannot resolve names: " + resolver.error()});
     return exit_failure;
   }
-  proxy::Server server(loaded.config, **resolver, log);
+  proxy::Server server(loaded->config, **resolver, log);
   if (const auto started = server.start(); !started) {
     log.write({Severity::error, "start_failed", "", started.error()});
     return exit_failure;
   }
-  log_listeners(loaded.config, server.worker_count(), log);
+  log_listeners(loaded->config, server.worker_count(), log);
   const char* why = wait_for_end(ends, log);
   log.write({Severity::info, "stopping", "", std::string(why) + ": ending every connection"});
   server.stop();

@@ -128,11 +128,9 @@ void Discovery::next_address() {
   const ClusterState& cluster = worker_.cluster(cluster_);
   while (address_ < addresses_.size()) {
     const SocketAddress& address = addresses_[address_];
-    const bool learnt = !targets_[target_].bootstrap;
-    const bool forbidden = worker_.engine().is_own(address) ||
-                           (learnt && address.is_loopback() && !cluster.bootstrap_on_loopback) ||
-                           (learnt && address.is_link_local() && !cluster.bootstrap_on_link_local);
-    if (!forbidden) {
+    const std::string_view why_not =
+        worker_.engine().why_not_dialled(cluster, address, !targets_[target_].bootstrap);
+    if (why_not.empty()) {
       const auto opened = worker_.ring().connect(token(Operation::connect), address);
       if (opened.error == 0) {
         stage_ = Stage::connecting;
@@ -142,7 +140,7 @@ void Discovery::next_address() {
         return;
       }
     }
-    tried_ += " " + address.text() + (forbidden ? " (not dialled)" : " (no socket)");
+    tried_ += " " + address.text() + " (" + (why_not.empty() ? "no socket" : std::string(why_not)) + ")";
     ++address_;
   }
   ++target_;

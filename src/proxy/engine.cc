@@ -90,4 +90,13 @@ bool Engine::is_own(const SocketAddress& address, const SocketAddress& from) con
   });
 }
 
+std::string_view Engine::why_not_dialled(const ClusterState& cluster, const SocketAddress& address,
+                                         bool learnt) const {
+  if (is_own(address)) return own_listener;
+  if (!learnt) return {};
+  if (address.is_loopback() && !cluster.bootstrap_on_loopback) return "learnt, on loopback: not dialled";
+  if (address.is_link_local() && !cluster.bootstrap_on_link_local) return "learnt, link-local: not dialled";
+  return {};
+}
+
 }  // namespace kferry::proxy

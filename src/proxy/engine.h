@@ -8,6 +8,7 @@
 #include <memory>
 #include <mutex>
 #include <set>
+#include <string_view>
 #include <vector>
 
 #include "base/log_sink.h"
@@ -18,6 +19,9 @@
 #include "ring/ring.h"
 
 namespace kferry::proxy {
+
+// Why an address is not dialled where is_own() holds.
+inline constexpr const char* own_listener = "is a listener of kferry's own";
 
 // One upstream cluster at run time.
 struct ClusterState {
@@ -66,6 +70,10 @@ struct Engine {
   // True when dialling `address` would reach one of our own listeners. `from` is the address a connection there
   // was made from, once known: the kernel takes the dialled one when that is this host's.
   bool is_own(const SocketAddress& address, const SocketAddress& from = {}) const;
+  // Why a broker of the cluster is not dialled there, for messages; empty when it may be. `learnt`: the address came
+  // from a response, not from the configuration.
+  std::string_view why_not_dialled(const ClusterState& cluster, const SocketAddress& address,
+                                   bool learnt) const;
 
   const config::Config& config;
   LogSink& log;

@@ -142,8 +142,6 @@ class Session final : private kafka::RequestJudge, private kafka::ClusterView {
   void next_target();
   void next_address();
   void open();
-  // Empty when the address may be dialled, else why not.
-  std::string_view forbidden(const SocketAddress& address) const;
 
   std::optional<NodeId> owner() const;
   std::optional<NodeId> proven() const;

@@ -16,7 +16,6 @@ using std::chrono::seconds;
 
 // Stand-ins are replaced over this long, so that clients do not reconnect all at once.
 constexpr milliseconds retire_spread(5'000);
-constexpr const char* own_listener = "is a listener of kferry's own";
 
 }  // namespace
 
@@ -76,19 +75,12 @@ void Session::on_resolved(std::vector<SocketAddress> addresses, const std::strin
   next_address();
 }
 
-std::string_view Session::forbidden(const SocketAddress& address) const {
-  const ClusterState& cluster = worker_.cluster(port_.cluster);
-  if (worker_.engine().is_own(address)) return own_listener;
-  if (!dial_->targets[dial_->target].node) return {};
-  if (address.is_loopback() && !cluster.bootstrap_on_loopback) return "learnt, on loopback: not dialled";
-  if (address.is_link_local() && !cluster.bootstrap_on_link_local) return "learnt, link-local: not dialled";
-  return {};
-}
-
 void Session::next_address() {
   while (dial_->address < dial_->addresses.size()) {
     const SocketAddress& address = dial_->addresses[dial_->address];
-    const std::string_view why_not = forbidden(address);
+    const bool learnt = dial_->targets[dial_->target].node.has_value();
+    const std::string_view why_not =
+        worker_.engine().why_not_dialled(worker_.cluster(port_.cluster), address, learnt);
     if (why_not.empty()) {
       const auto opened = worker_.ring().connect(token(Operation::connect), address);
       if (opened.error == 0) {

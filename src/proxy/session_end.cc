@@ -61,8 +61,6 @@ void Session::on_deadline() {
       pump();
       return;
     case Deadline::deliver:
-      close(true, true);
-      return;
     case Deadline::drain:
       close(true, true);
       return;

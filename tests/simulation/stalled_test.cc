@@ -15,15 +15,21 @@ using std::chrono::seconds;
 // (session.cc), twice.
 constexpr std::uint64_t held_max = 2 * 128 * 1024;
 
+// One worker with few buffers and small sockets, whose brokers are known before the first client.
+WorldOptions narrow_options(Run& run) {
+  WorldOptions options = some_options(run);
+  options.buffers = std::size_t{8} << run.dice.below(4);
+  options.buffer_size = std::size_t{4096} << run.dice.below(3);
+  options.workers = 1;
+  options.discovery = true;
+  options.credentials = false;
+  options.simulation.socket_buffer_max = options.simulation.socket_buffer_min + 50'000;
+  return options;
+}
+
 TEST_CASE("the pool never stands still with eight stalled readers") {
   over_seeds("the pool never stands still with eight stalled readers", 10, [](Run& run) {
-    WorldOptions options = some_options(run);
-    options.buffers = std::size_t{8} << run.dice.below(4);
-    options.buffer_size = std::size_t{4096} << run.dice.below(3);
-    options.workers = 1;
-    options.discovery = true;
-    options.credentials = false;
-    options.simulation.socket_buffer_max = options.simulation.socket_buffer_min + 50'000;
+    WorldOptions options = narrow_options(run);
     auto world = std::make_unique<World>(run.seed, options, run.trace);
     world->start();
     world->run("discovery", [&] { return world->logged("discovered") > 0; }, minutes(1));
@@ -81,16 +87,10 @@ TEST_CASE("the pool never stands still with eight stalled readers") {
 
 TEST_CASE("a broker that does not read holds up its own clients only") {
   over_seeds("a broker that does not read holds up its own clients only", 5, [](Run& run) {
-    WorldOptions options = some_options(run);
+    WorldOptions options = narrow_options(run);
     options.ids = {1, 2};
     options.listed_ids.clear();
     options.ports = 2;
-    options.buffers = std::size_t{8} << run.dice.below(4);
-    options.buffer_size = std::size_t{4096} << run.dice.below(3);
-    options.workers = 1;
-    options.discovery = true;
-    options.credentials = false;
-    options.simulation.socket_buffer_max = options.simulation.socket_buffer_min + 50'000;
     auto world = std::make_unique<World>(run.seed, options, run.trace);
     world->start();
     world->run("discovery", [&] { return world->logged("discovered") > 0; }, minutes(1));
