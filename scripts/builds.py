@@ -1,10 +1,12 @@
 """The build trees under build/: which compiler, which options, and running meson and its tests in them."""
 
+import functools
 import json
 import shutil
 from dataclasses import dataclass
 
 import counts
+import wolfssl
 from progress import BUILD, CHECKOUT, Failure, logged
 
 # A finding ends the program with a status of its own, so that it can never look like a passed test.
@@ -41,15 +43,25 @@ FUZZ = Tree("fuzz", "clang++-19", ("-Dbuildtype=debugoptimized", "-Db_sanitize=a
 BENCH = Tree("bench", "g++", ("-Dbuildtype=release", "-Dbench=true"))
 
 
+@functools.cache
+def with_wolfssl():
+    """The options that choose wolfSSL: another build of it, and meson looks anew."""
+    prefix = wolfssl.ensure()
+    if prefix is None:
+        return ["-Dwolfssl=packaged"]
+    return ["-Dwolfssl=built", f"-Dwolfssl_prefix={prefix.relative_to(CHECKOUT)}"]
+
+
 def set_up(tree):
+    library = with_wolfssl()
     # Meson looks for ccache only where no compiler is named.
     cached = "ccache " if shutil.which("ccache") else ""
     ready = (tree.path / "build.ninja").exists()
     if not ready and tree.path.exists():
         shutil.rmtree(tree.path)  # a set-up that was interrupted
-    command = ["meson", "setup", tree.path, CHECKOUT, *tree.options]
+    command = ["meson", "setup", tree.path, CHECKOUT, *library, *tree.options]
     if ready:
-        command = ["meson", "configure", tree.path, *tree.options]
+        command = ["meson", "configure", tree.path, *library, *tree.options]
     c_compiler = {"g++": "gcc", "clang++-19": "clang-19"}[tree.compiler]
     logged(f"build-{tree.name}", command, environment={"CXX": cached + tree.compiler, "CC": cached + c_compiler})
 
