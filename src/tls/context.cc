@@ -1,0 +1,322 @@
+#include "tls/context.h"
+
+#include <wolfssl/options.h>
+// The options come first: they decide the layout of what the others declare.
+#include <wolfssl/error-ssl.h>
+#include <wolfssl/ssl.h>
+#include <wolfssl/version.h>
+
+#include <algorithm>
+#include <array>
+#include <ctime>
+#include <fstream>
+#include <iterator>
+#include <utility>
+
+#include "base/assert.h"
+#include "tls/certificate.h"
+#include "tls/cipher_names.h"
+#include "tls/host_name.h"
+#include "tls/pem.h"
+
+#if !defined(ATOMIC_USER) || !defined(HAVE_SESSION_TICKET) || !defined(WOLFSSL_ALWAYS_VERIFY_CB) || \
+    !defined(WOLFSSL_TLS13) || !defined(HAVE_SNI) || !defined(HAVE_CRL) || !defined(HAVE_EXT_CACHE)
+#error "this wolfSSL lacks what src/tls needs: build it by scripts/wolfssl.py"
+#endif
+
+namespace kferry::tls {
+namespace {
+
+static_assert(WOLFSSL_TICKET_NAME_SZ == ticket_key_name_size && WOLFSSL_TICKET_IV_SZ >= ticket_nonce_size &&
+              WOLFSSL_TICKET_MAC_SZ >= ticket_tag_size);
+
+// Where distributions keep the authorities that the host trusts, as OpenSSL and Go look for them.
+constexpr std::array system_authorities{
+    "/etc/ssl/certs/ca-certificates.crt",                 // Debian, Ubuntu, Arch, Alpine
+    "/etc/pki/tls/certs/ca-bundle.crt",                   // Fedora, RHEL
+    "/etc/ssl/ca-bundle.pem",                             // openSUSE
+    "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",  // RHEL 7 and newer
+    "/etc/ssl/cert.pem",                                  // Alpine's OpenSSL
+};
+
+const unsigned char* in(std::span<const std::byte> bytes) {
+  return reinterpret_cast<const unsigned char*>(bytes.data());
+}
+
+void start_library() {
+  static const bool started = wolfSSL_Init() == WOLFSSL_SUCCESS;
+  KFERRY_ASSERT(started);
+}
+
+std::unexpected<Failure> fail(std::string_view cause, std::string text) {
+  return std::unexpected(Failure{cause, std::move(text)});
+}
+
+std::string library_words(int error) {
+  std::array<char, WOLFSSL_MAX_ERROR_SZ> text{};
+  wolfSSL_ERR_error_string_n(static_cast<unsigned long>(error), text.data(), text.size());
+  return text.data();
+}
+
+using Method = WOLFSSL_METHOD* (*)();
+
+std::expected<ContextPtr, Failure> make_raw(const Offer& offer, Method only_1_2, Method only_1_3,
+                                            Method both) {
+  start_library();
+  if (offer.lowest > offer.highest) {
+    return fail("versions_empty", "the lowest version is above the highest: no TLS version is left");
+  }
+  const Method method = offer.lowest == Version::tls_1_3    ? only_1_3
+                        : offer.highest == Version::tls_1_2 ? only_1_2
+                                                            : both;
+  ContextPtr context(wolfSSL_CTX_new(method()));
+  KFERRY_ASSERT(context != nullptr);
+  if (method == both)
+    KFERRY_ASSERT(wolfSSL_CTX_SetMinVersion(context.get(), WOLFSSL_TLSV1_2) == WOLFSSL_SUCCESS);
+
+  auto ciphers = read_ciphers(offer.ciphers);
+  if (!ciphers) return std::unexpected(std::move(ciphers.error()));
+  if (wolfSSL_CTX_set_cipher_list(context.get(), ciphers->c_str()) != WOLFSSL_SUCCESS) {
+    return fail("cipher_unknown", "this wolfSSL has none of the ciphers " + *ciphers);
+  }
+  auto curves = read_curves(offer.curves);
+  if (!curves) return std::unexpected(std::move(curves.error()));
+  if (method == only_1_2) {
+    for (const int group : *curves) {
+      KFERRY_ASSERT(wolfSSL_CTX_UseSupportedCurve(context.get(), static_cast<word16>(group)) ==
+                    WOLFSSL_SUCCESS);
+    }
+  } else if (wolfSSL_CTX_set_groups(context.get(), curves->data(), static_cast<int>(curves->size())) !=
+             WOLFSSL_SUCCESS) {
+    return fail("curve_unknown", "this wolfSSL lacks one of the curves " + offer.curves);
+  }
+  // Sessions are kept in tickets and in Sessions, not in the library's table, which locks across threads.
+  wolfSSL_CTX_set_session_cache_mode(context.get(), WOLFSSL_SESS_CACHE_OFF);
+  wolfSSL_CTX_set_timeout(context.get(), ticket_lifetime_s);
+  return context;
+}
+
+std::expected<void, Failure> use_identity(WOLFSSL_CTX* context, const Identity& identity) {
+  if (identity.chain.empty())
+    return fail("certificate_missing", "there is no certificate: give one with its key");
+  if (identity.key.empty()) {
+    return fail("key_missing", "there is a certificate, but no private key: give the key too");
+  }
+  std::string pem;
+  const std::int64_t now_s = std::time(nullptr);
+  for (std::size_t i = 0; i < identity.chain.size(); ++i) {
+    const auto certificate = read_certificate(identity.chain[i]);
+    if (!certificate) return std::unexpected(certificate.error());
+    const std::string problem = validity_problem(*certificate, now_s);
+    if (!problem.empty()) return fail("certificate_not_valid_now", problem);
+    pem += write_pem("CERTIFICATE", identity.chain[i]);
+  }
+  const int chained = wolfSSL_CTX_use_certificate_chain_buffer(
+      context, reinterpret_cast<const unsigned char*>(pem.data()), static_cast<long>(pem.size()));
+  if (chained != WOLFSSL_SUCCESS) {
+    return fail("certificate_malformed", "the certificate cannot be used: " + library_words(chained));
+  }
+  const auto key = identity.key.bytes();
+  if (wolfSSL_CTX_use_PrivateKey_buffer(context, in(key), static_cast<long>(key.size()),
+                                        WOLFSSL_FILETYPE_ASN1) != WOLFSSL_SUCCESS) {
+    return fail("key_malformed",
+                "the private key cannot be used: give an RSA, EC (P-256, P-384, P-521) or Ed25519 key");
+  }
+  if (wolfSSL_CTX_check_private_key(context) != WOLFSSL_SUCCESS) {
+    return fail("key_mismatch", "the private key does not belong to the certificate of " +
+                                    read_certificate(identity.chain[0])->names.subject +
+                                    ": give the two that were made together");
+  }
+  return {};
+}
+
+// How many of them were taken.
+std::size_t trust(WOLFSSL_CTX* context, const std::vector<Octets>& authorities) {
+  std::size_t taken = 0;
+  for (const Octets& der : authorities) {
+    if (wolfSSL_CTX_load_verify_buffer(context, in(der), static_cast<long>(der.size()),
+                                       WOLFSSL_FILETYPE_ASN1) == WOLFSSL_SUCCESS) {
+      ++taken;
+    }
+  }
+  return taken;
+}
+
+std::expected<void, Failure> trust_given(WOLFSSL_CTX* context, const std::vector<Octets>& authorities) {
+  if (trust(context, authorities) > 0) return {};
+  // Why, of the first: with several, each would have its own reason, and none can serve.
+  const auto first = read_certificate(authorities.front());
+  if (!first) return std::unexpected(first.error());
+  std::string problem = validity_problem(*first, std::time(nullptr));
+  if (problem.empty())
+    problem = "the certificate of " + first->names.subject + " cannot serve as an authority";
+  return fail("authority_unusable", "no authority can be trusted: " + problem);
+}
+
+std::expected<void, Failure> use_revocations(WOLFSSL_CTX* context, const std::vector<Octets>& crls) {
+  if (crls.empty()) return {};
+  KFERRY_ASSERT(wolfSSL_CTX_EnableCRL(context, WOLFSSL_CRL_CHECK) == WOLFSSL_SUCCESS);
+  for (const Octets& der : crls) {
+    const int loaded =
+        wolfSSL_CTX_LoadCRLBuffer(context, in(der), static_cast<long>(der.size()), WOLFSSL_FILETYPE_ASN1);
+    if (loaded != WOLFSSL_SUCCESS) {
+      return fail("revocations_unusable", "a revocation list cannot be used (" + library_words(loaded) +
+                                              "): its issuer must be among the authorities given");
+    }
+  }
+  return {};
+}
+
+std::vector<Octets> authorities_of_system() {
+  std::vector<Octets> authorities;
+  for (const char* path : system_authorities) {
+    std::ifstream file(path, std::ios::binary);
+    if (!file) continue;
+    const std::string text{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+    for (PemBlock& block : read_pem(text)) {
+      if (block.label == "CERTIFICATE" && block.well_formed) authorities.push_back(std::move(block.octets));
+    }
+    if (!authorities.empty()) break;
+  }
+  return authorities;
+}
+
+// RFC 5077's structure is wolfSSL's: name, iv and mac stand around the sealed state.
+int on_ticket(WOLFSSL*, unsigned char name[], unsigned char iv[], unsigned char mac[], int encrypt,
+              unsigned char* ticket, int in_size, int* out_size, void* owner) {
+  const auto& context = *static_cast<const ServerContext*>(owner);
+  const std::span octets(reinterpret_cast<std::byte*>(ticket), static_cast<std::size_t>(in_size));
+  *out_size = in_size;
+  if (encrypt != 0) {
+    const TicketKeys::Sealed sealed = context.tickets()->seal(octets, context.ticket_binding());
+    std::fill_n(iv, WOLFSSL_TICKET_IV_SZ, '\0');
+    std::fill_n(mac, WOLFSSL_TICKET_MAC_SZ, '\0');
+    std::ranges::copy(sealed.name, reinterpret_cast<std::byte*>(name));
+    std::ranges::copy(sealed.nonce, reinterpret_cast<std::byte*>(iv));
+    std::ranges::copy(sealed.tag, reinterpret_cast<std::byte*>(mac));
+    return WOLFSSL_TICKET_RET_OK;
+  }
+  TicketKeys::Sealed sealed;
+  std::copy_n(reinterpret_cast<const std::byte*>(name), sealed.name.size(), sealed.name.begin());
+  std::copy_n(reinterpret_cast<const std::byte*>(iv), sealed.nonce.size(), sealed.nonce.begin());
+  std::copy_n(reinterpret_cast<const std::byte*>(mac), sealed.tag.size(), sealed.tag.begin());
+  switch (context.tickets()->open(octets, sealed, context.ticket_binding())) {
+    case TicketKeys::Opened::yes:
+      return WOLFSSL_TICKET_RET_OK;
+    case TicketKeys::Opened::yes_renew:
+      return WOLFSSL_TICKET_RET_CREATE;
+    case TicketKeys::Opened::no:
+      break;
+  }
+  return WOLFSSL_TICKET_RET_REJECT;
+}
+
+}  // namespace
+
+void FreeContext::operator()(WOLFSSL_CTX* context) const {
+  wolfSSL_CTX_free(context);
+}
+
+std::string_view library_version() {
+  return "wolfSSL " LIBWOLFSSL_VERSION_STRING;
+}
+
+bool library_is_fast() {
+#if defined(WOLFSSL_AESNI) || defined(WOLFSSL_ARMASM)
+  return true;
+#else
+  return false;
+#endif
+}
+
+std::expected<std::shared_ptr<const ServerContext>, Failure> ServerContext::make(
+    const ServerSettings& settings, std::shared_ptr<TicketKeys> tickets) {
+  auto raw = make_raw(settings.offer, wolfTLSv1_2_server_method, wolfTLSv1_3_server_method,
+                      wolfSSLv23_server_method);
+  if (!raw) return std::unexpected(std::move(raw.error()));
+  if (auto used = use_identity(raw->get(), settings.identity); !used)
+    return std::unexpected(std::move(used.error()));
+  if (settings.client_auth != ClientAuth::none) {
+    if (settings.client_cas.empty()) {
+      return fail("client_authorities_missing",
+                  "client certificates are asked for, but no authority is given that may sign them: give a "
+                  "trust store");
+    }
+    if (auto done = trust_given(raw->get(), settings.client_cas); !done) return std::unexpected(done.error());
+    if (auto done = use_revocations(raw->get(), settings.crls); !done) return std::unexpected(done.error());
+  }
+  std::shared_ptr<ServerContext> context(new ServerContext);
+  context->raw_ = std::move(*raw);
+  context->offer_ = settings.offer;
+  context->client_auth_ = settings.client_auth;
+  context->required_subjects_ = settings.required_subjects;
+  WOLFSSL_CTX* const ctx = context->raw_.get();
+  if (tickets != nullptr && settings.session_tickets && settings.client_auth == ClientAuth::none) {
+    context->tickets_ = std::move(tickets);
+    const Digest binding = digest(Hash::sha256, settings.identity.chain.front());
+    context->ticket_binding_.assign(binding.bytes().begin(), binding.bytes().end());
+    KFERRY_ASSERT(wolfSSL_CTX_set_TicketEncCb(ctx, on_ticket) == WOLFSSL_SUCCESS);
+    KFERRY_ASSERT(wolfSSL_CTX_set_TicketEncCtx(ctx, context.get()) == WOLFSSL_SUCCESS);
+    KFERRY_ASSERT(wolfSSL_CTX_set_TicketHint(ctx, static_cast<int>(ticket_lifetime_s)) == WOLFSSL_SUCCESS);
+  } else {
+    if (settings.offer.highest == Version::tls_1_3) KFERRY_ASSERT(wolfSSL_CTX_no_ticket_TLSv13(ctx) == 0);
+    KFERRY_ASSERT(wolfSSL_CTX_NoTicketTLSv12(ctx) == WOLFSSL_SUCCESS);
+  }
+  return context;
+}
+
+bool ServerContext::allows_subject(std::string_view subject) const {
+  return required_subjects_.empty() || std::ranges::any_of(required_subjects_, [&](const std::string& glob) {
+           return matches_glob(glob, subject);
+         });
+}
+
+std::expected<std::shared_ptr<const ClientContext>, Failure> ClientContext::make(
+    const ClientSettings& settings) {
+  auto raw = make_raw(settings.offer, wolfTLSv1_2_client_method, wolfTLSv1_3_client_method,
+                      wolfSSLv23_client_method);
+  if (!raw) return std::unexpected(std::move(raw.error()));
+  if (settings.cas.empty()) {
+    if (trust(raw->get(), authorities_of_system()) == 0) {
+      return fail("authorities_missing",
+                  "this host has no list of authorities: install ca-certificates, or give a trust store");
+    }
+  } else if (auto done = trust_given(raw->get(), settings.cas); !done) {
+    return std::unexpected(done.error());
+  }
+  if (auto done = use_revocations(raw->get(), settings.crls); !done) return std::unexpected(done.error());
+  if (settings.identity) {
+    if (auto done = use_identity(raw->get(), *settings.identity); !done) return std::unexpected(done.error());
+  }
+  std::shared_ptr<ClientContext> context(new ClientContext);
+  context->raw_ = std::move(*raw);
+  context->verify_host_name_ = settings.verify_host_name;
+  context->has_identity_ = settings.identity.has_value();
+  WOLFSSL_CTX* const ctx = context->raw_.get();
+  if (settings.resume_sessions) {
+    KFERRY_ASSERT(wolfSSL_CTX_UseSessionTicket(ctx) == WOLFSSL_SUCCESS);
+    context->sessions_ = std::make_unique<Sessions>();
+  }
+  return context;
+}
+
+void Sessions::keep(const std::string& peer, Octets session) {
+  const std::lock_guard lock(mutex_);
+  if (sessions_.size() >= kept_sessions_max && !sessions_.contains(peer)) sessions_.erase(sessions_.begin());
+  sessions_.insert_or_assign(peer, Secret(std::move(session)));
+}
+
+Octets Sessions::take(const std::string& peer) {
+  const std::lock_guard lock(mutex_);
+  const auto node = sessions_.extract(peer);
+  if (node.empty()) return {};
+  const auto bytes = node.mapped().bytes();
+  return Octets(bytes.begin(), bytes.end());
+}
+
+std::size_t Sessions::size() const {
+  const std::lock_guard lock(mutex_);
+  return sessions_.size();
+}
+
+}  // namespace kferry::tls

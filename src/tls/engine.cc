@@ -1,0 +1,497 @@
+#include "tls/engine.h"
+
+#include <arpa/inet.h>
+#include <wolfssl/options.h>
+// The options come first: they decide the layout of what the others declare.
+#include <wolfssl/error-ssl.h>
+#include <wolfssl/ssl.h>
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <utility>
+
+#include "base/assert.h"
+#include "tls/certificate.h"
+#include "tls/cipher_names.h"
+
+namespace kferry::tls {
+namespace {
+
+constexpr std::uint8_t alert_unrecognized_name = 112;
+constexpr std::uint8_t alert_handshake_failure = 40;
+constexpr std::uint8_t alert_decode_error = 50;
+constexpr std::uint8_t record_header_size = 5;
+constexpr unsigned handshake_record = 22;
+constexpr unsigned alert_record = 21;
+
+bool is_address(const std::string& host) {
+  std::array<std::byte, 16> octets{};
+  return inet_pton(AF_INET, host.c_str(), octets.data()) == 1 ||
+         inet_pton(AF_INET6, host.substr(0, host.find('%')).c_str(), octets.data()) == 1;
+}
+
+template <std::size_t N>
+void fill(std::array<std::byte, N>& to, const unsigned char* from, std::size_t size) {
+  KFERRY_ASSERT(size <= N);
+  std::copy_n(reinterpret_cast<const std::byte*>(from), size, to.begin());
+}
+
+}  // namespace
+
+void Engine::FreeSsl::operator()(WOLFSSL* ssl) const {
+  wolfSSL_free(ssl);
+}
+
+Engine::~Engine() = default;
+
+std::unique_ptr<Engine> Engine::server(Choose choose) {
+  std::unique_ptr<Engine> engine(new Engine(Remote::client));
+  engine->choose_ = std::move(choose);
+  return engine;
+}
+
+std::unique_ptr<Engine> Engine::client(std::shared_ptr<const ClientContext> context, std::string host,
+                                       std::uint16_t port) {
+  std::unique_ptr<Engine> engine(new Engine(Remote::broker));
+  Engine& e = *engine;
+  e.client_context_ = std::move(context);
+  e.host_ = std::move(host);
+  e.begin(wolfSSL_new(e.client_context_->raw()));
+  if (e.state_ == State::failed) return engine;
+  WOLFSSL* const ssl = e.ssl_.get();
+  wolfSSL_set_verify(ssl, WOLFSSL_VERIFY_PEER, on_verify);
+  if (!is_address(e.host_) && !e.host_.empty()) {
+    std::string name = e.host_;
+    if (name.ends_with('.')) name.pop_back();
+    if (wolfSSL_UseSNI(ssl, WOLFSSL_SNI_HOST_NAME, name.data(), static_cast<word16>(name.size())) ==
+        WOLFSSL_SUCCESS) {
+      e.negotiated_.server_name = std::move(name);
+    }
+  }
+  if (Sessions* const sessions = e.client_context_->sessions()) {
+    e.session_name_ = e.host_ + ":" + std::to_string(port);
+    wolfSSL_set_SessionTicket_cb(
+        ssl,
+        [](WOLFSSL* s, const unsigned char* ticket, int size, void* owner) {
+          return on_ticket(s, ticket, size, owner);
+        },
+        &e);
+    Octets kept = sessions->take(e.session_name_);
+    if (!kept.empty()) {
+      const auto* at = reinterpret_cast<const unsigned char*>(kept.data());
+      WOLFSSL_SESSION* session = wolfSSL_d2i_SSL_SESSION(nullptr, &at, static_cast<long>(kept.size()));
+      // A session that does not fit is none: the handshake is a full one.
+      if (session != nullptr) wolfSSL_set_session(ssl, session);
+      wolfSSL_SESSION_free(session);
+      wipe(kept);
+    }
+  }
+  e.take_steps();
+  return engine;
+}
+
+void Engine::begin(WOLFSSL* ssl) {
+  if (ssl == nullptr) {
+    fail({"memory_exhausted", "there is no memory for the TLS state of this connection"});
+    return;
+  }
+  ssl_.reset(ssl);
+  wolfSSL_SSLSetIORecv(ssl, on_receive);
+  wolfSSL_SSLSetIOSend(ssl, on_send);
+  wolfSSL_SetIOReadCtx(ssl, this);
+  wolfSSL_SetIOWriteCtx(ssl, this);
+  wolfSSL_SetCertCbCtx(ssl, this);
+}
+
+void Engine::fail(Failure failure) {
+  if (state_ == State::failed) return;
+  state_ = State::failed;
+  failure_ = std::move(failure);
+}
+
+void Engine::fail_by_library(int result) {
+  Breakdown breakdown;
+  breakdown.remote = remote_;
+  breakdown.handshaking = state_ == State::handshaking;
+  breakdown.error = wolfSSL_get_error(ssl_.get(), result);
+  WOLFSSL_ALERT_HISTORY alerts{};
+  if (wolfSSL_get_alert_history(ssl_.get(), &alerts) == WOLFSSL_SUCCESS &&
+      alerts.last_rx.level == alert_fatal) {
+    breakdown.alert = alerts.last_rx.code;
+  }
+  // wolfSSL says nothing to a client of TLS 1.2 that must have had a certificate; in clear until
+  // ChangeCipherSpec.
+  if (breakdown.handshaking && remote_ == Remote::client && alerts.last_tx.level != alert_fatal &&
+      breakdown.alert < 0 && wolfSSL_version(ssl_.get()) == TLS1_2_VERSION) {
+    alert(alert_handshake_failure);
+  }
+  breakdown.certificate_error = certificate_error_;
+  breakdown.certificate_words = certificate_words_;
+  breakdown.certificate_subject = subject_;
+  breakdown.highest_version = client_hello_.highest_version;
+  breakdown.host = host_;
+  fail(broken_down(breakdown));
+}
+
+// An alert of our own, before there is a wolfSSL state: in clear, as RFC 8446 §6 has it that early.
+void Engine::alert(std::uint8_t description) {
+  for (const unsigned octet : {alert_record, 3U, 3U, 0U, 2U, 2U, unsigned{description}}) {
+    pending_.push_back(static_cast<std::byte>(octet));
+  }
+}
+
+void Engine::read_hello(std::span<const std::byte> cipher) {
+  hello_.insert(hello_.end(), cipher.begin(), cipher.end());
+  if (hello_.empty()) return;
+  switch (read_client_hello(hello_, client_hello_)) {
+    case HelloReading::incomplete:
+      return;
+    case HelloReading::not_tls:
+      if (auto failure = not_tls(hello_, remote_, false)) fail(std::move(*failure));
+      return;
+    case HelloReading::malformed:
+      alert(alert_decode_error);
+      fail({"client_hello_malformed", "the client's TLS ClientHello cannot be read"});
+      return;
+    case HelloReading::complete:
+      serve();
+      return;
+  }
+}
+
+void Engine::serve() {
+  server_context_ = choose_(client_hello_.server_name);
+  choose_ = nullptr;
+  if (server_context_ == nullptr) {
+    alert(alert_unrecognized_name);
+    fail({"server_name_unknown",
+          client_hello_.server_name.empty()
+              ? "the client sent no server name (SNI), by which this port tells its brokers apart"
+              : "no listener here serves the name " + client_hello_.server_name +
+                    ": compare it with the advertised host patterns"});
+    return;
+  }
+  begin(wolfSSL_new(server_context_->raw()));
+  if (state_ == State::failed) return;
+  switch (server_context_->client_auth()) {
+    case ClientAuth::none:
+      wolfSSL_set_verify(ssl_.get(), WOLFSSL_VERIFY_NONE, nullptr);
+      break;
+    case ClientAuth::optional:
+      wolfSSL_set_verify(ssl_.get(), WOLFSSL_VERIFY_PEER, on_verify);
+      break;
+    case ClientAuth::require:
+      wolfSSL_set_verify(ssl_.get(), WOLFSSL_VERIFY_PEER | WOLFSSL_VERIFY_FAIL_IF_NO_PEER_CERT, on_verify);
+      break;
+  }
+}
+
+// True when the handshake is done.
+bool Engine::take_steps() {
+  const int result = remote_ == Remote::client ? wolfSSL_accept(ssl_.get()) : wolfSSL_connect(ssl_.get());
+  if (result == WOLFSSL_SUCCESS) {
+    on_open();
+    return true;
+  }
+  if (wolfSSL_get_error(ssl_.get(), result) != WOLFSSL_ERROR_WANT_READ) fail_by_library(result);
+  return false;
+}
+
+void Engine::on_open() {
+  state_ = State::open;
+  WOLFSSL* const ssl = ssl_.get();
+  negotiated_.version = wolfSSL_version(ssl) == TLS1_3_VERSION ? Version::tls_1_3 : Version::tls_1_2;
+  const char* const cipher = wolfSSL_get_cipher_name(ssl);
+  negotiated_.cipher = openssl_cipher_name(cipher != nullptr ? cipher : "");
+  const char* const curve = wolfSSL_get_curve_name(ssl);
+  if (curve != nullptr) negotiated_.curve = curve;
+  if (remote_ == Remote::client) negotiated_.server_name = client_hello_.server_name;
+  negotiated_.peer_subject = std::exchange(subject_, {});
+  negotiated_.resumed = wolfSSL_session_reused(ssl) != 0;
+}
+
+Engine::Moved Engine::feed(std::span<const std::byte> cipher, std::span<std::byte> plain) {
+  Moved moved;
+  if (state_ == State::failed) return moved;
+  if (state_ == State::ended) return {cipher.size(), 0};
+  if (!cipher.empty() && !std::exchange(heard_, true) && remote_ == Remote::broker) {
+    const unsigned first = std::to_integer<unsigned>(cipher[0]);
+    foreign_ = first != handshake_record && first != alert_record;
+  }
+  if (foreign_) {
+    hello_.insert(hello_.end(), cipher.begin(), cipher.end());
+    if (auto failure = not_tls(hello_, remote_, false)) fail(std::move(*failure));
+    return {cipher.size(), 0};
+  }
+  const std::size_t given = cipher.size();
+  if (ssl_ == nullptr) {
+    read_hello(cipher);
+    if (ssl_ == nullptr) return {given, 0};
+    cipher = {};
+  }
+  in_ = cipher;
+  if (state_ == State::open || take_steps()) receive_plain(plain, moved);
+  moved.taken = state_ == State::ended ? given : given - in_.size();
+  in_ = {};
+  if (ticket_came_) keep_session();
+  return moved;
+}
+
+void Engine::receive_plain(std::span<std::byte> plain, Moved& moved) {
+  while (moved.made < plain.size()) {
+    const auto room = plain.subspan(moved.made);
+    const int size = static_cast<int>(std::min<std::size_t>(room.size(), 1 << 30));
+    const int result = wolfSSL_read(ssl_.get(), room.data(), size);
+    if (result > 0) {
+      moved.made += static_cast<std::size_t>(result);
+      continue;
+    }
+    const int error = wolfSSL_get_error(ssl_.get(), result);
+    if (error == WOLFSSL_ERROR_WANT_READ) return;
+    if (error == WOLFSSL_ERROR_ZERO_RETURN) {
+      state_ = State::ended;
+      return;
+    }
+    fail_by_library(result);
+    return;
+  }
+}
+
+bool Engine::has_plain() const {
+  return ssl_ != nullptr && !finished_ && state_ == State::open && wolfSSL_pending(ssl_.get()) > 0;
+}
+
+Engine::Moved Engine::write(std::span<const std::byte> plain, std::span<std::byte> cipher) {
+  KFERRY_ASSERT((state_ == State::open || state_ == State::ended) && !closed_);
+  Moved moved;
+  const auto waiting = to_send().first(std::min(to_send().size(), cipher.size()));
+  std::ranges::copy(waiting, cipher.begin());
+  moved.made = waiting.size();
+  sent(waiting.size());
+  if (!to_send().empty()) return moved;
+
+  out_ = cipher.subspan(moved.made);
+  const std::size_t room = out_.size();
+  constexpr std::size_t whole = record_plain_max + record_overhead_max;
+  const std::size_t rest = room % whole;
+  const std::size_t fits =
+      room / whole * record_plain_max + (rest > record_overhead_max ? rest - record_overhead_max : 0);
+  const std::size_t size = std::min({plain.size(), fits, std::size_t{1} << 30});
+  if (size > 0) {
+    const int result = wolfSSL_write(ssl_.get(), plain.data(), static_cast<int>(size));
+    if (result > 0) {
+      moved.taken = static_cast<std::size_t>(result);
+    } else {
+      fail_by_library(result);
+    }
+  }
+  moved.made += room - out_.size();
+  out_ = {};
+  return moved;
+}
+
+std::span<const std::byte> Engine::to_send() const {
+  return std::span(pending_).subspan(pending_at_);
+}
+
+void Engine::sent(std::size_t size) {
+  pending_at_ += size;
+  KFERRY_ASSERT(pending_at_ <= pending_.size());
+  if (pending_at_ < pending_.size()) return;
+  Octets().swap(pending_);  // gives the memory back, as assigning nothing would not
+  pending_at_ = 0;
+}
+
+void Engine::close() {
+  if (closed_) return;
+  closed_ = true;
+  if (ssl_ == nullptr || state_ == State::failed) return;
+  if (state_ == State::handshaking) return;  // there is nothing whose end could be told from a cut
+  wolfSSL_shutdown(ssl_.get());
+  finished_ = state_ == State::ended;
+}
+
+void Engine::end_of_input() {
+  if (state_ == State::ended || state_ == State::failed) return;
+  if (remote_ == Remote::client && ssl_ == nullptr &&
+      read_client_hello(hello_, client_hello_) == HelloReading::not_tls) {
+    if (auto failure = not_tls(hello_, remote_, true)) return fail(std::move(*failure));
+  }
+  if (foreign_) {
+    if (auto failure = not_tls(hello_, remote_, true)) return fail(std::move(*failure));
+  }
+  fail(cut_short(remote_, state_ == State::handshaking, heard_));
+}
+
+std::string Engine::handshake_state() const {
+  if (state_ != State::handshaking) return "the handshake is done";
+  if (ssl_ == nullptr) {
+    return hello_.empty() ? "nothing has come of the ClientHello"
+                          : std::to_string(hello_.size()) + " octets of the ClientHello have come";
+  }
+  if (remote_ == Remote::broker) {
+    return heard_ ? "the broker has answered the ClientHello, not to the end"
+                  : "the ClientHello has no answer yet";
+  }
+  return "the client's ClientHello was answered; its Finished is due";
+}
+
+void Engine::count_framing(std::span<const std::byte> octets) {
+  while (!octets.empty()) {
+    if (record_rest_ > 0) {
+      const std::size_t part = std::min<std::size_t>(record_rest_, octets.size());
+      record_rest_ -= static_cast<std::uint32_t>(part);
+      octets = octets.subspan(part);
+      continue;
+    }
+    if (header_size_ >= 3) header_length_[header_size_ - 3] = std::to_integer<std::uint8_t>(octets[0]);
+    ++header_size_;
+    octets = octets.subspan(1);
+    if (header_size_ < record_header_size) continue;
+    header_size_ = 0;
+    record_rest_ = static_cast<std::uint32_t>(header_length_[0] << 8 | header_length_[1]);
+  }
+}
+
+std::size_t Engine::record_rest() const {
+  if (record_rest_ > 0) return record_rest_;
+  return header_size_ > 0 ? std::size_t{record_header_size} - header_size_ : 0;
+}
+
+std::optional<TrafficKeys> Engine::traffic_keys() const {
+  if ((state_ != State::open && state_ != State::ended) || finished_) return std::nullopt;
+  WOLFSSL* const ssl = ssl_.get();
+  TrafficKey one;
+  one.version = negotiated_.version;
+  const int key_size = wolfSSL_GetKeySize(ssl);
+  switch (wolfSSL_GetBulkCipher(ssl)) {
+    case wolfssl_aes_gcm:
+      one.cipher = key_size == 16 ? RecordCipher::aes_128_gcm : RecordCipher::aes_256_gcm;
+      break;
+    case wolfssl_chacha:
+      one.cipher = RecordCipher::chacha20_poly1305;
+      break;
+    default:
+      return std::nullopt;
+  }
+  KFERRY_ASSERT(static_cast<std::size_t>(key_size) == one.key_size());
+  const auto direction = [&](bool from_server, word64 sequence) {
+    TrafficKey key = one;
+    fill(key.key, from_server ? wolfSSL_GetServerWriteKey(ssl) : wolfSSL_GetClientWriteKey(ssl),
+         one.key_size());
+    for (std::size_t i = 0; i < key.rec_seq.size(); ++i) {
+      key.rec_seq[i] = static_cast<std::byte>(sequence >> (56 - 8 * i));
+    }
+    const unsigned char* const iv =
+        from_server ? wolfSSL_GetServerWriteIV(ssl) : wolfSSL_GetClientWriteIV(ssl);
+    if (key.cipher == RecordCipher::chacha20_poly1305) {
+      fill(key.iv, iv, 12);
+    } else {
+      fill(key.salt, iv, 4);
+      if (key.version == Version::tls_1_3) {
+        fill(key.iv, iv + 4, 8);
+      } else {
+        // The explicit nonce: wolfSSL counts its own from 0 in step with the records, so the next record's
+        // number was never used with this key.
+        std::ranges::copy(key.rec_seq, key.iv.begin());
+      }
+    }
+    return key;
+  };
+  // Both return 1 where the number is 0, which is no error.
+  word64 sending = 0, receiving = 0;
+  wolfSSL_GetSequenceNumber(ssl, &sending);
+  wolfSSL_GetPeerSequenceNumber(ssl, &receiving);
+  const bool server = remote_ == Remote::client;
+  return TrafficKeys{direction(server, sending), direction(!server, receiving)};
+}
+
+void Engine::keep_session() {
+  ticket_came_ = false;
+  if (state_ != State::open && state_ != State::ended) return;
+  WOLFSSL_SESSION* const session = wolfSSL_get1_session(ssl_.get());
+  if (session == nullptr) return;
+  const int size = wolfSSL_i2d_SSL_SESSION(session, nullptr);
+  if (size > 0) {
+    Octets octets(static_cast<std::size_t>(size));
+    auto* at = reinterpret_cast<unsigned char*>(octets.data());
+    if (wolfSSL_i2d_SSL_SESSION(session, &at) == size) {
+      client_context_->sessions()->keep(session_name_, std::move(octets));
+    }
+  }
+  wolfSSL_SESSION_free(session);
+}
+
+int Engine::on_receive(WOLFSSL*, char* room, int size, void* engine) {
+  Engine& self = *static_cast<Engine*>(engine);
+  if (self.to_send().size() > pending_size_max) return WOLFSSL_CBIO_ERR_WANT_READ;
+  // A server's first octets were held back until the ClientHello was whole.
+  const bool held = self.remote_ == Remote::client && self.hello_at_ < self.hello_.size();
+  const auto source = held ? std::span<const std::byte>(self.hello_).subspan(self.hello_at_) : self.in_;
+  const auto part = source.first(std::min(source.size(), static_cast<std::size_t>(size)));
+  if (part.empty()) return WOLFSSL_CBIO_ERR_WANT_READ;
+  std::memcpy(room, part.data(), part.size());
+  self.count_framing(part);
+  if (!held) {
+    self.in_ = self.in_.subspan(part.size());
+  } else {
+    self.hello_at_ += part.size();
+    if (self.hello_at_ == self.hello_.size()) {
+      Octets().swap(self.hello_);
+      self.hello_at_ = 0;
+    }
+  }
+  return static_cast<int>(part.size());
+}
+
+int Engine::on_send(WOLFSSL*, char* octets, int size, void* engine) {
+  Engine& self = *static_cast<Engine*>(engine);
+  const auto all = std::as_bytes(std::span(octets, static_cast<std::size_t>(size)));
+  // Once something had to go to pending_, what follows must too.
+  const std::size_t straight = self.to_send().empty() ? std::min(all.size(), self.out_.size()) : 0;
+  std::copy_n(all.begin(), straight, self.out_.begin());
+  self.out_ = self.out_.subspan(straight);
+  self.pending_.insert(self.pending_.end(), all.begin() + static_cast<std::ptrdiff_t>(straight), all.end());
+  return size;
+}
+
+int Engine::on_ticket(WOLFSSL*, const unsigned char*, int, void* engine) {
+  Engine& self = *static_cast<Engine*>(engine);
+  ++self.tickets_received_;
+  self.ticket_came_ = true;
+  return 0;
+}
+
+int Engine::on_verify(int verified, WOLFSSL_X509_STORE_CTX* store) {
+  Engine& self = *static_cast<Engine*>(store->userCtx);
+  const int depth = store->error_depth;
+  if (depth < 0 || depth >= store->totalCerts)
+    return verified;  // there is none: wolfSSL knows if there must be
+  const auto der = std::as_bytes(std::span(store->certs[depth].buffer, store->certs[depth].length));
+  if (verified != 0) return depth > 0 || self.judge(der) ? 1 : 0;
+  self.certificate_error_ = store->error != 0 ? store->error : VERIFY_CERT_ERROR;
+  if (const auto certificate = read_certificate(der)) self.subject_ = certificate->names.subject;
+  return 0;
+}
+
+// Names and subjects, after the chain was found good.
+bool Engine::judge(std::span<const std::byte> der) {
+  const auto certificate = read_certificate(der);
+  if (!certificate) {
+    certificate_words_ = "cannot be parsed";
+    return false;
+  }
+  subject_ = certificate->names.subject;
+  if (remote_ == Remote::client) {
+    if (server_context_->allows_subject(subject_)) return true;
+    certificate_words_ = "is good, but its subject is none of those required here";
+    return false;
+  }
+  if (!client_context_->verify_host_name() || names_host(certificate->names, host_)) return true;
+  certificate_words_ =
+      "does not name " + host_ + ", which was dialled: advertise a name that stands in it, or reissue it";
+  return false;
+}
+
+}  // namespace kferry::tls

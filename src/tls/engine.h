@@ -1,0 +1,170 @@
+// One TLS connection, bytes to bytes: ciphertext in, plaintext out, and back. Never does I/O and knows no
+// time; works under every split of its input. Owned by one thread.
+//
+//                feed(ciphertext, room)                         write(plaintext, room)
+//   socket ────────────────────────────▶ plaintext   plaintext ────────────────────────▶ socket
+//            └─▶ to_send(): handshake, alerts, answers to KeyUpdate; goes out before what write() makes next
+//
+//   handshaking ──▶ open ──▶ ended      the other side said close_notify; writing may go on
+//        └───────────┴─────▶ failed     failure() says why; to_send() may still hold the alert
+//
+// Memory: until a whole ClientHello is there (client_hello_size_max), its octets; then wolfSSL's state and
+// one record (16 KiB) at most; and what to_send() holds, at pending_size_max of which feed() takes nothing
+// more.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "tls/client_hello.h"
+#include "tls/context.h"
+#include "tls/failure.h"
+#include "tls/failures.h"
+#include "tls/traffic_key.h"
+
+struct WOLFSSL;
+struct WOLFSSL_X509_STORE_CTX;
+
+namespace kferry::tls {
+
+inline constexpr std::size_t record_plain_max = 16 * 1024;
+// Header, explicit nonce, padding and tag of the most wasteful cipher offered.
+inline constexpr std::size_t record_overhead_max = 96;
+inline constexpr std::size_t pending_size_max = 64 * 1024;
+
+struct Negotiated {
+  Version version = Version::tls_1_3;
+  std::string cipher;        // OpenSSL's name
+  std::string curve;         // as wolfSSL calls it; empty where a session was resumed without one
+  std::string server_name;   // what the client asked for; for a client engine, what it sent
+  std::string peer_subject;  // RFC 2253; empty without a certificate, or in a resumed session
+  bool resumed = false;
+};
+
+class Engine {
+ public:
+  // Which context serves a name (empty: the client sent none). Null: nobody does, and the client is told
+  // unrecognized_name. Called at most once, from within feed().
+  using Choose = std::function<std::shared_ptr<const ServerContext>(std::string_view server_name)>;
+
+  enum class State : std::uint8_t { handshaking, open, ended, failed };
+
+  struct Moved {
+    std::size_t taken = 0;  // of the input
+    std::size_t made = 0;   // into the room given
+  };
+
+  static std::unique_ptr<Engine> server(Choose choose);
+  // `host` is the name or address that was dialled: it is verified, sent as SNI if it is a name, and with
+  // `port` the key of the session to resume. The ClientHello is in to_send() at once.
+  static std::unique_ptr<Engine> client(std::shared_ptr<const ClientContext> context, std::string host,
+                                        std::uint16_t port);
+
+  Engine(const Engine&) = delete;
+  Engine& operator=(const Engine&) = delete;
+  ~Engine();
+
+  // Takes received octets. Takes fewer than given only when `plain` is full, when to_send() holds too much,
+  // or after a failure; call again with the rest, or with nothing while has_plain(). After `ended`,
+  // everything is taken and dropped, as RFC 8446 §6.1 has it.
+  Moved feed(std::span<const std::byte> cipher, std::span<std::byte> plain);
+  // Decrypted octets wait for room.
+  bool has_plain() const;
+
+  // Encrypts as much of `plain` as fits into `cipher` (at least record_overhead_max + 1), which first
+  // receives what to_send() holds. Only when open or ended, and not after close().
+  Moved write(std::span<const std::byte> plain, std::span<std::byte> cipher);
+
+  std::span<const std::byte> to_send() const;
+  void sent(std::size_t size);
+
+  // Queues close_notify. Nothing can be written after it; reading goes on.
+  void close();
+  // The socket's end came. A failure unless close_notify had come before.
+  void end_of_input();
+
+  State state() const { return state_; }
+  // Of a failed engine.
+  const Failure& failure() const { return failure_; }
+  // Once open.
+  const Negotiated& negotiated() const { return negotiated_; }
+  // Where the handshake stands, for a time-out's log line.
+  std::string handshake_state() const;
+
+  // How many octets complete the record that has begun, at least; 0 between records.
+  std::size_t record_rest() const;
+  // The keys as they stand, where kernel TLS has the cipher. `receive` is right only at record_rest() == 0,
+  // without has_plain(), with every octet received so far fed; `send` only once to_send() is empty and before
+  // close().
+  std::optional<TrafficKeys> traffic_keys() const;
+  // NewSessionTicket records that came.
+  std::uint32_t tickets_received() const { return tickets_received_; }
+  // Octets this engine keeps outside wolfSSL.
+  std::size_t held_size() const { return hello_.capacity() + pending_.capacity(); }
+
+ private:
+  struct FreeSsl {
+    void operator()(WOLFSSL* ssl) const;
+  };
+
+  explicit Engine(Remote remote) : remote_(remote) {}
+
+  void fail(Failure failure);
+  void fail_by_library(int result);
+  void begin(WOLFSSL* ssl);
+  void read_hello(std::span<const std::byte> cipher);
+  void serve();
+  void alert(std::uint8_t description);
+  bool take_steps();
+  void on_open();
+  void keep_session();
+  void count_framing(std::span<const std::byte> octets);
+  void receive_plain(std::span<std::byte> plain, Moved& moved);
+
+  static int on_receive(WOLFSSL* ssl, char* room, int size, void* engine);
+  static int on_send(WOLFSSL* ssl, char* octets, int size, void* engine);
+  static int on_ticket(WOLFSSL* ssl, const unsigned char* ticket, int size, void* engine);
+  static int on_verify(int verified, WOLFSSL_X509_STORE_CTX* store);
+  bool judge(std::span<const std::byte> certificate);
+
+  // The contexts outlive the state that refers to them: declared before it.
+  std::shared_ptr<const ServerContext> server_context_;
+  std::shared_ptr<const ClientContext> client_context_;
+  std::unique_ptr<WOLFSSL, FreeSsl> ssl_;
+  Choose choose_;
+  std::string host_;
+  std::string session_name_;
+
+  Octets hello_;                   // received before there was a wolfSSL state
+  std::size_t hello_at_ = 0;       // what of it wolfSSL has taken
+  std::span<const std::byte> in_;  // during feed()
+  std::span<std::byte> out_;       // during write()
+  Octets pending_;
+  std::size_t pending_at_ = 0;
+
+  ClientHello client_hello_;
+  Negotiated negotiated_;
+  Failure failure_;
+  std::string subject_;
+  std::string certificate_words_;
+  int certificate_error_ = 0;
+  std::uint32_t tickets_received_ = 0;
+  std::uint32_t record_rest_ = 0;
+  std::uint8_t header_size_ = 0;
+  std::uint8_t header_length_[2] = {};
+  Remote remote_;
+  State state_ = State::handshaking;
+  bool closed_ = false;
+  bool finished_ = false;  // wolfSSL's state is spent: both sides said close_notify
+  bool heard_ = false;
+  bool foreign_ = false;  // the broker answered, but not in TLS
+  bool ticket_came_ = false;
+};
+
+}  // namespace kferry::tls

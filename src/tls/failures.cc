@@ -1,0 +1,335 @@
+#include "tls/failures.h"
+
+#include <wolfssl/options.h>
+// The options come first: they decide the layout of what the others declare.
+#include <wolfssl/error-ssl.h>
+#include <wolfssl/ssl.h>
+#include <wolfssl/wolfcrypt/error-crypt.h>
+
+#include <algorithm>
+#include <array>
+
+#include "tls/der.h"
+
+namespace kferry::tls {
+namespace {
+
+using namespace std::string_view_literals;
+
+struct Beginning {
+  std::string_view octets;
+  std::string_view cause;
+  std::string_view what;
+};
+constexpr std::array beginnings{
+    Beginning{"GET ", "http_on_tls", "plain HTTP"},
+    Beginning{"POST", "http_on_tls", "plain HTTP"},
+    Beginning{"PUT ", "http_on_tls", "plain HTTP"},
+    Beginning{"HEAD", "http_on_tls", "plain HTTP"},
+    Beginning{"OPTI", "http_on_tls", "plain HTTP"},
+    Beginning{"CONN", "http_on_tls", "plain HTTP"},
+    Beginning{"PRI ", "http_on_tls", "plain HTTP/2"},
+    Beginning{"HTTP", "http_on_tls", "plain HTTP"},
+    Beginning{"SSH-", "ssh_on_tls", "SSH"},
+    Beginning{"PROX", "proxy_protocol_on_tls", "a PROXY protocol header"},
+    Beginning{"\r\n\r\n", "proxy_protocol_on_tls", "a PROXY protocol header"},
+};
+
+std::string who(Remote remote) {
+  return remote == Remote::client ? "the client" : "the broker";
+}
+
+std::string printable_hex(std::span<const std::byte> octets) {
+  static constexpr std::string_view digits = "0123456789abcdef";
+  std::string text;
+  for (const std::byte octet : octets) {
+    if (!text.empty()) text += ' ';
+    text += digits[std::to_integer<unsigned>(octet) >> 4];
+    text += digits[std::to_integer<unsigned>(octet) & 15];
+  }
+  return text;
+}
+
+// Kafka's frames begin with a length: the first of these octets is 0 but for requests above 16 MiB.
+bool like_kafka(std::span<const std::byte> first) {
+  return std::to_integer<unsigned>(first[0]) <= 6;
+}
+
+Failure refused_certificate(const Breakdown& b) {
+  const std::string name(alert_name(b.alert));
+  if (b.remote == Remote::client) {
+    return {"certificate_refused",
+            "the client refuses this listener's certificate (" + name +
+                "): its trust store needs the authority that signed it, and the chain must be complete"};
+  }
+  return {"client_certificate_refused", "the broker refuses kferry's client certificate (" + name +
+                                            "): sign it by an authority in the broker's trust store"};
+}
+
+Failure by_alert(const Breakdown& b) {
+  const std::string said =
+      who(b.remote) + " ended the handshake with the alert " + std::string(alert_name(b.alert));
+  switch (b.alert) {
+    case 42:
+    case 43:
+    case 44:
+    case 45:
+    case 46:
+    case 48:
+    case 51:
+      return refused_certificate(b);
+    case 116:
+      return {"client_certificate_required",
+              said + ": it asks for a client certificate, so configure a key store for the upstream"};
+    case 70:
+      return {"no_common_version", said + ": the two sides share no TLS version; kferry speaks 1.2 and 1.3"};
+    case 40:
+    case 71:
+      return {"no_common_cipher",
+              said + ": most likely no cipher or curve is common to both sides" +
+                  (b.remote == Remote::broker ? ", or it asks for a client certificate" : "")};
+    case 112:
+      return {"server_name_refused", said + ": it serves no such name"};
+    default:
+      return {"alert_received", said};
+  }
+}
+
+// The two numberings of wolfSSL: its own, and OpenSSL's where it was built to be compatible by default.
+enum class Objection : std::uint8_t {
+  none,
+  expired,
+  not_yet,
+  untrusted,
+  revoked,
+  list_missing,
+  list_old,
+  purpose,
+  other
+};
+
+Objection objection_of(int error) {
+  switch (error) {
+    case 0:
+      return Objection::none;
+    case ASN_AFTER_DATE_E:
+    case 10:
+      return Objection::expired;
+    case ASN_BEFORE_DATE_E:
+    case 9:
+      return Objection::not_yet;
+    case ASN_NO_SIGNER_E:
+    case ASN_SELF_SIGNED_E:
+    case 18:
+    case 19:
+    case 20:
+    case 21:
+      return Objection::untrusted;
+    case CRL_CERT_REVOKED:
+    case 23:
+      return Objection::revoked;
+    case CRL_MISSING:
+    case 3:
+      return Objection::list_missing;
+    case CRL_CERT_DATE_ERR:
+    case 12:
+      return Objection::list_old;
+    case EXTKEYUSE_AUTH_E:
+    case KEYUSE_SIGNATURE_E:
+    case 26:
+      return Objection::purpose;
+    default:
+      return Objection::other;
+  }
+}
+
+Failure by_certificate(const Breakdown& b) {
+  const bool client = b.remote == Remote::client;
+  std::string text = client ? "the client's certificate " : "the broker's certificate ";
+  if (!b.certificate_subject.empty()) text.append("of ").append(b.certificate_subject).append(" ");
+  if (!b.certificate_words.empty()) return {"certificate_not_allowed", text + b.certificate_words};
+  switch (objection_of(b.certificate_error)) {
+    case Objection::expired:
+      return {"certificate_expired", text + "has expired: renew it there"};
+    case Objection::not_yet:
+      return {"certificate_not_yet_valid", text + "is not valid yet: compare the clocks"};
+    case Objection::untrusted:
+      return {"certificate_untrusted",
+              text + "is signed by no authority of the trust store: add the one that signed it" +
+                  (client ? "" : ", or have the broker send its whole chain")};
+    case Objection::revoked:
+      return {"certificate_revoked", text + "has been revoked"};
+    case Objection::list_missing:
+      return {"revocations_missing",
+              text + "has an issuer for which no revocation list is given: add its list"};
+    case Objection::list_old:
+      return {"revocations_expired",
+              text + "cannot be checked: its issuer's revocation list is out of date; fetch it anew"};
+    case Objection::purpose:
+      return {"certificate_purpose", text + "is not meant for this use: its extended key usage lacks " +
+                                         (client ? "clientAuth" : "serverAuth")};
+    default:
+      return {"certificate_invalid",
+              text + "does not verify: " +
+                  wolfSSL_ERR_reason_error_string(static_cast<unsigned long>(b.certificate_error))};
+  }
+}
+
+}  // namespace
+
+std::string_view alert_name(int alert) {
+  switch (alert) {
+    case 0:
+      return "close_notify";
+    case 10:
+      return "unexpected_message";
+    case 20:
+      return "bad_record_mac";
+    case 22:
+      return "record_overflow";
+    case 40:
+      return "handshake_failure";
+    case 42:
+      return "bad_certificate";
+    case 43:
+      return "unsupported_certificate";
+    case 44:
+      return "certificate_revoked";
+    case 45:
+      return "certificate_expired";
+    case 46:
+      return "certificate_unknown";
+    case 47:
+      return "illegal_parameter";
+    case 48:
+      return "unknown_ca";
+    case 49:
+      return "access_denied";
+    case 50:
+      return "decode_error";
+    case 51:
+      return "decrypt_error";
+    case 70:
+      return "protocol_version";
+    case 71:
+      return "insufficient_security";
+    case 80:
+      return "internal_error";
+    case 86:
+      return "inappropriate_fallback";
+    case 90:
+      return "user_canceled";
+    case 100:
+      return "no_renegotiation";
+    case 109:
+      return "missing_extension";
+    case 110:
+      return "unsupported_extension";
+    case 112:
+      return "unrecognized_name";
+    case 113:
+      return "bad_certificate_status_response";
+    case 115:
+      return "unknown_psk_identity";
+    case 116:
+      return "certificate_required";
+    case 120:
+      return "no_application_protocol";
+    default:
+      return "(unnamed)";
+  }
+}
+
+std::optional<Failure> not_tls(std::span<const std::byte> first, Remote remote, bool ended) {
+  if (first.empty() || (first.size() < 4 && !ended)) return std::nullopt;
+  const std::string_view text = text_of(first.first(std::min<std::size_t>(first.size(), 4)));
+  for (const Beginning& beginning : beginnings) {
+    if (text != beginning.octets) continue;
+    std::string words = who(remote) + " speaks " + std::string(beginning.what) + " where TLS is due: ";
+    words += beginning.cause == "proxy_protocol_on_tls" ? "switch it off at the load balancer"
+             : remote == Remote::client ? "this is a Kafka port with TLS; point the client elsewhere"
+                                        : "the bootstrap address is no Kafka broker's TLS port";
+    return Failure{beginning.cause, std::move(words)};
+  }
+  if (like_kafka(first)) {
+    if (remote == Remote::client) {
+      return Failure{
+          "plaintext_on_tls",
+          "the client speaks plaintext Kafka to a TLS port: set its security.protocol to SSL or SASL_SSL"};
+    }
+    return Failure{"plaintext_on_tls",
+                   "the broker answers TLS with plaintext Kafka: this is its PLAINTEXT or "
+                   "SASL_PLAINTEXT port, so set the upstream's security protocol to that"};
+  }
+  if (std::to_integer<unsigned>(first[0]) == 0x80 && remote == Remote::client) {
+    return Failure{"no_common_version", "the client greets in SSL 2's form: it must speak TLS 1.2 or 1.3"};
+  }
+  return Failure{"not_tls", who(remote) + " speaks no TLS: its first octets are " +
+                                printable_hex(first.first(std::min<std::size_t>(first.size(), 4)))};
+}
+
+Failure broken_down(const Breakdown& b) {
+  if (!b.certificate_words.empty() || b.certificate_error != 0) return by_certificate(b);
+  if (b.alert >= 0) {
+    if (b.handshaking) return by_alert(b);
+    // In TLS 1.3 a client judges the server's certificate, and a server the client's, after the other is
+    // done.
+    if (b.alert == 42 || b.alert == 44 || b.alert == 45 || b.alert == 46 || b.alert == 48)
+      return refused_certificate(b);
+    if (b.alert == 116) return by_alert(b);
+    return {"alert_received",
+            who(b.remote) + " ended the connection with the alert " + std::string(alert_name(b.alert))};
+  }
+  switch (b.error) {
+    case NO_PEER_CERT:
+      return {
+          "client_certificate_missing",
+          "the client sent no certificate, and this listener requires one: configure the client's key store"};
+    case VERSION_ERROR:
+    case UNSUPPORTED_PROTO_VERSION:
+      return {"no_common_version",
+              who(b.remote) + " and kferry share no TLS version" +
+                  (b.highest_version != 0 && b.highest_version < 0x0303
+                       ? ": the client offers at most TLS 1." + std::to_string(b.highest_version - 0x0301)
+                       : std::string()) +
+                  "; kferry speaks 1.2 and 1.3, within what is configured"};
+    case MATCH_SUITE_ERROR:
+    case UNSUPPORTED_SUITE:
+    case ECC_CURVE_ERROR:
+    case BAD_KEY_SHARE_DATA:
+      return {"no_common_cipher", who(b.remote) +
+                                      " and kferry share no cipher suite, curve and signature: widen "
+                                      "what is configured, or use a certificate with another kind of key"};
+    case VERIFY_MAC_ERROR:
+    case DECRYPT_ERROR:
+    case AES_GCM_AUTH_E:
+    case MAC_CMP_FAILED_E:
+      return {"record_forged",
+              "a record of " + who(b.remote) + " does not decrypt: it was damaged or forged on the way"};
+    case MEMORY_E:
+    case MEMORY_ERROR:
+      return {"memory_exhausted", "there is no memory for the TLS state of this connection"};
+    default:
+      break;
+  }
+  std::array<char, WOLFSSL_MAX_ERROR_SZ> words{};
+  wolfSSL_ERR_error_string_n(static_cast<unsigned long>(b.error), words.data(), words.size());
+  return {
+      b.handshaking ? "handshake_failed" : "record_malformed",
+      (b.handshaking ? "the TLS handshake with " : "TLS with ") + who(b.remote) + " failed: " + words.data()};
+}
+
+Failure cut_short(Remote remote, bool handshaking, bool heard_anything) {
+  if (!handshaking) {
+    return {"truncated",
+            who(remote) + " ended the stream without close_notify: what came last may be cut off"};
+  }
+  if (remote == Remote::broker && !heard_anything) {
+    return {"no_tls_answer",
+            "the broker closed at the first TLS octets: most likely this is its PLAINTEXT or SASL_PLAINTEXT "
+            "port"};
+  }
+  return {"handshake_cut", who(remote) + " closed in the middle of the TLS handshake"};
+}
+
+}  // namespace kferry::tls

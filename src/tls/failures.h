@@ -1,0 +1,42 @@
+// The words for what ends a TLS connection: each with a cause for machines, and for a person the place and
+// the remedy. Pure functions.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "tls/failure.h"
+
+namespace kferry::tls {
+
+// Who stands at the other end.
+enum class Remote : std::uint8_t { client, broker };
+
+// What begins with these octets where TLS was due; nullopt while there are too few to say.
+std::optional<Failure> not_tls(std::span<const std::byte> first, Remote remote, bool ended);
+
+// What was known when wolfSSL gave up.
+struct Breakdown {
+  Remote remote = Remote::client;
+  bool handshaking = true;
+  int error = 0;                  // wolfSSL's, negative
+  int alert = -1;                 // the fatal alert received, or -1
+  int certificate_error = 0;      // of the verification, 0: none
+  std::string certificate_words;  // kferry's own objection, instead of a number
+  std::string certificate_subject;
+  std::uint16_t highest_version = 0;  // what the client offered
+  std::string host;                   // the broker's name
+};
+Failure broken_down(const Breakdown& breakdown);
+
+// The stream ended without close_notify.
+Failure cut_short(Remote remote, bool handshaking, bool heard_anything);
+
+// "unknown_ca", as RFC 8446 §6 calls the alert's number.
+std::string_view alert_name(int alert);
+
+}  // namespace kferry::tls

@@ -1,0 +1,58 @@
+// What one side of a TLS connection offers and demands, as plain structs. Certificates and keys are DER here:
+// stores.h reads them out of PEM, PKCS12 and JKS.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "tls/secret.h"
+
+namespace kferry::tls {
+
+enum class Version : std::uint8_t { tls_1_2, tls_1_3 };
+enum class ClientAuth : std::uint8_t { none, optional, require };
+
+// A certificate with its chain, the leaf first, and its private key: PKCS#8, or PKCS#1 and SEC 1 by
+// algorithm.
+struct Identity {
+  std::vector<Octets> chain{};
+  Secret key{};
+};
+
+struct Offer {
+  Version lowest = Version::tls_1_2;
+  Version highest = Version::tls_1_3;
+  // Names as OpenSSL, or as IANA and Java, write them, separated by colons, commas or blanks, in order of
+  // preference. Empty: every one that kferry holds safe, ECDHE with an AEAD (cipher_names.h lists them).
+  std::string ciphers{};
+  // "X25519:P-256:P-384", likewise. Empty: X25519, P-256, P-384, P-521.
+  std::string curves{};
+};
+
+struct ServerSettings {
+  Offer offer{};
+  Identity identity{};
+  ClientAuth client_auth = ClientAuth::none;
+  std::vector<Octets>
+      client_cas{};  // whom client certificates may be signed by; needed unless client_auth is none
+  std::vector<Octets>
+      crls{};  // with one, the client certificate's issuer must have a current list among them
+  // Globs over the subject as RFC 2253 writes it ("CN=app-*,OU=*,O=Example"), one of which must match. `*`
+  // stands for any run of characters. Empty: any subject.
+  std::vector<std::string> required_subjects{};
+  // Never given where client certificates are asked for: a resumed session would pass by a revocation.
+  bool session_tickets = true;
+};
+
+struct ClientSettings {
+  Offer offer{};
+  std::vector<Octets> cas{};  // empty: the system's
+  std::vector<Octets> crls{};
+  std::optional<Identity> identity{};
+  bool verify_host_name = true;  // ssl.endpoint.identification.algorithm=https
+  bool resume_sessions = true;
+};
+
+}  // namespace kferry::tls

@@ -1,0 +1,66 @@
+// The keys that seal session tickets (RFC 5077, RFC 8446 §4.6.1): AES-256-GCM, a new key every period, the
+// previous ones kept as long as a ticket lives. Shared by the contexts of every listener; any thread. Never
+// stored, so a restart, or another replica, asks for a full handshake.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <mutex>
+#include <optional>
+#include <span>
+
+#include "base/clock.h"
+#include "tls/secret.h"
+
+namespace kferry::tls {
+
+inline constexpr std::uint32_t ticket_lifetime_s = 12 * 60 * 60;
+inline constexpr std::uint32_t ticket_key_period_s = 60 * 60;
+inline constexpr std::size_t ticket_keys_max = ticket_lifetime_s / ticket_key_period_s + 1;
+inline constexpr std::size_t ticket_key_name_size = 16;
+inline constexpr std::size_t ticket_nonce_size = 12;
+inline constexpr std::size_t ticket_tag_size = 16;
+
+class TicketKeys {
+ public:
+  using Name = std::array<std::byte, ticket_key_name_size>;
+  using Nonce = std::array<std::byte, ticket_nonce_size>;
+  using Tag = std::array<std::byte, ticket_tag_size>;
+
+  struct Sealed {
+    Name name;
+    Nonce nonce;
+    Tag tag;
+  };
+  enum class Opened : std::uint8_t { no, yes, yes_renew };
+
+  explicit TicketKeys(Instant now);
+
+  // Makes a new key if the newest one's period is over, and forgets those that no living ticket was sealed
+  // with. Cheap: call it before a handshake, or by a timer.
+  void advance(Instant now);
+
+  // Encrypts in place under the newest key. `bound_to` is authenticated.
+  Sealed seal(std::span<std::byte> ticket, std::span<const std::byte> bound_to);
+  // Decrypts in place; on `no` the octets are undefined. `yes_renew`: under a key that is no longer the
+  // newest.
+  Opened open(std::span<std::byte> ticket, const Sealed& sealed, std::span<const std::byte> bound_to);
+
+  std::size_t size() const;
+
+ private:
+  struct Key {
+    Name name;
+    Secret key;
+    Instant made;
+  };
+
+  void add(Instant now);
+
+  mutable std::mutex mutex_;
+  std::deque<Key> keys_;  // the newest first
+};
+
+}  // namespace kferry::tls

@@ -1,0 +1,41 @@
+// One direction's record protection after a handshake, in the fields that kernel TLS takes (linux/tls.h,
+// struct tls12_crypto_info_*). Plain data; whoever fills it wipes it.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+
+#include "tls/digests.h"
+#include "tls/settings.h"
+
+namespace kferry::tls {
+
+enum class RecordCipher : std::uint8_t { aes_128_gcm, aes_256_gcm, chacha20_poly1305 };
+
+struct TrafficKey {
+  Version version = Version::tls_1_3;
+  RecordCipher cipher = RecordCipher::aes_128_gcm;
+  std::array<std::byte, 4> salt{};     // AES-GCM: the fixed part of the nonce; unused by ChaCha20
+  std::array<std::byte, 12> iv{};      // AES-GCM: the first 8; ChaCha20: all 12
+  std::array<std::byte, 32> key{};     // AES-128: the first 16
+  std::array<std::byte, 8> rec_seq{};  // big endian: the number of the next record
+
+  std::size_t key_size() const { return cipher == RecordCipher::aes_128_gcm ? 16 : 32; }
+
+  TrafficKey() = default;
+  TrafficKey(const TrafficKey&) = default;
+  TrafficKey& operator=(const TrafficKey&) = default;
+  ~TrafficKey() {
+    wipe(key);
+    wipe(iv);
+    wipe(salt);
+  }
+};
+
+struct TrafficKeys {
+  TrafficKey send;
+  TrafficKey receive;
+};
+
+}  // namespace kferry::tls
