@@ -173,7 +173,9 @@ bool read(std::span<const std::byte> der, Certificate& certificate) {
   if (fields.peek() == tag::explicitly(0)) fields.any();  // version
   fields.content(tag::integer);                           // serial number
   fields.content(tag::sequence);                          // signature algorithm
-  fields.content(tag::sequence);                          // issuer
+  CertificateNames issuer;
+  if (!read_name(fields.content(tag::sequence), issuer)) return false;
+  certificate.issuer = std::move(issuer.subject);
   Der validity(fields.content(tag::sequence));
   if (!fields.ok() || !outer.at_end()) return false;
   if (!read_time(validity, certificate.not_before_s) || !read_time(validity, certificate.not_after_s))

@@ -13,6 +13,7 @@ namespace kferry::tls {
 
 struct Certificate {
   CertificateNames names;
+  std::string issuer;             // RFC 2253
   std::int64_t not_before_s = 0;  // Unix time
   std::int64_t not_after_s = 0;
   bool is_authority = false;

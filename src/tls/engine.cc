@@ -84,7 +84,7 @@ std::unique_ptr<Engine> Engine::client(std::shared_ptr<const ClientContext> cont
       // A session that does not fit is none: the handshake is a full one.
       if (session != nullptr) wolfSSL_set_session(ssl, session);
       wolfSSL_SESSION_free(session);
-      wipe(kept);
+      e.session_ = Secret(std::move(kept));
     }
   }
   e.take_steps();
@@ -209,6 +209,11 @@ void Engine::on_open() {
   if (remote_ == Remote::client) negotiated_.server_name = client_hello_.server_name;
   negotiated_.peer_subject = std::exchange(subject_, {});
   negotiated_.resumed = wolfSSL_session_reused(ssl) != 0;
+  const Secret offered = std::exchange(session_, {});
+  // TLS 1.2 needs no new ticket to resume again; in 1.3 each is used once.
+  if (negotiated_.resumed && negotiated_.version == Version::tls_1_2 && !offered.empty()) {
+    client_context_->sessions()->keep(session_name_, Octets(offered.bytes().begin(), offered.bytes().end()));
+  }
 }
 
 Engine::Moved Engine::feed(std::span<const std::byte> cipher, std::span<std::byte> plain) {

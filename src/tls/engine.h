@@ -140,6 +140,7 @@ class Engine {
   Choose choose_;
   std::string host_;
   std::string session_name_;
+  Secret session_;  // offered for resumption, until the answer
 
   Octets hello_;                   // received before there was a wolfSSL state
   std::size_t hello_at_ = 0;       // what of it wolfSSL has taken

@@ -1,0 +1,184 @@
+#include "tls/jks.h"
+
+#include <wolfssl/options.h>
+// The options come first: they decide the layout of what the others declare.
+#include <wolfssl/wolfcrypt/sha.h>
+
+#include <algorithm>
+#include <array>
+#include <initializer_list>
+
+#include "base/assert.h"
+#include "tls/der.h"
+
+namespace kferry::tls {
+namespace {
+
+constexpr std::uint32_t magic = 0xFEEDFEED;
+constexpr std::size_t digest_size_sha1 = 20;
+// Entries and chains beyond these are no key store of anybody's; each costs at least its own octets anyway.
+constexpr std::uint32_t entries_max = 100'000;
+constexpr std::uint32_t chain_max = 100;
+constexpr std::string_view protector = "\x2B\x06\x01\x04\x01\x2A\x02\x11\x01\x01";
+constexpr std::string_view salt_word = "Mighty Aphrodite";
+
+using Sha1 = std::array<std::byte, digest_size_sha1>;
+
+Sha1 sha1(std::initializer_list<std::span<const std::byte>> parts) {
+  wc_Sha state;
+  KFERRY_ASSERT(wc_InitSha(&state) == 0);
+  for (const auto part : parts) {
+    if (part.empty()) continue;
+    KFERRY_ASSERT(wc_ShaUpdate(&state, reinterpret_cast<const byte*>(part.data()),
+                               static_cast<word32>(part.size())) == 0);
+  }
+  Sha1 result;
+  KFERRY_ASSERT(wc_ShaFinal(&state, reinterpret_cast<byte*>(result.data())) == 0);
+  wc_ShaFree(&state);
+  return result;
+}
+
+// Sticky: once something is missing, everything reads as empty and ok() is false.
+class Reader {
+ public:
+  explicit Reader(std::span<const std::byte> octets) : rest_(octets) {}
+  bool ok() const { return ok_; }
+  bool at_end() const { return rest_.empty(); }
+
+  std::span<const std::byte> take(std::size_t size) {
+    if (size > rest_.size()) {
+      ok_ = false;
+      rest_ = {};
+      return {};
+    }
+    const auto taken = rest_.first(size);
+    rest_ = rest_.subspan(size);
+    return taken;
+  }
+  std::uint32_t integer(std::size_t size) {
+    std::uint32_t value = 0;
+    for (const std::byte octet : take(size)) value = value << 8 | std::to_integer<std::uint32_t>(octet);
+    return value;
+  }
+  Octets octets() {
+    const auto taken = take(integer(4));
+    return {taken.begin(), taken.end()};
+  }
+  std::string text() { return std::string(text_of(take(integer(2)))); }
+
+ private:
+  std::span<const std::byte> rest_;
+  bool ok_ = true;
+};
+
+Octets read_certificate_entry(Reader& in, std::uint32_t version) {
+  if (version == 2) in.text();  // "X.509"
+  return in.octets();
+}
+
+}  // namespace
+
+Secret utf16_of(std::string_view utf8) {
+  Octets units;
+  units.reserve(utf8.size() * 2);  // no growth leaves a copy behind
+  const auto add = [&](std::uint32_t unit) {
+    units.push_back(static_cast<std::byte>(unit >> 8));
+    units.push_back(static_cast<std::byte>(unit));
+  };
+  for (std::size_t at = 0; at < utf8.size();) {
+    const auto octet = static_cast<unsigned char>(utf8[at]);
+    const std::size_t size = octet < 0x80       ? 1
+                             : octet >> 5 == 6  ? 2
+                             : octet >> 4 == 14 ? 3
+                             : octet >> 3 == 30 ? 4
+                                                : 0;
+    std::uint32_t point = size == 1 ? octet : octet & (0x7FU >> size);
+    bool well = size > 0 && at + size <= utf8.size();
+    for (std::size_t i = 1; well && i < size; ++i) {
+      const auto next = static_cast<unsigned char>(utf8[at + i]);
+      well = next >> 6 == 2;
+      point = point << 6 | (next & 0x3FU);
+    }
+    at += well ? size : 1;
+    if (!well) point = 0xFFFD;
+    if (point < 0x10000) {
+      add(point);
+    } else {
+      add(0xD800 + ((point - 0x10000) >> 10));
+      add(0xDC00 + ((point - 0x10000) & 0x3FF));
+    }
+  }
+  return Secret(std::move(units));
+}
+
+bool is_jks(std::span<const std::byte> file) {
+  return Reader(file).integer(4) == magic;
+}
+
+std::expected<JksStore, JksProblem> read_jks(std::span<const std::byte> file,
+                                             std::optional<std::string_view> password) {
+  if (file.size() < digest_size_sha1) return std::unexpected(JksProblem::malformed);
+  const auto body = file.first(file.size() - digest_size_sha1);
+  JksStore store;
+  Reader in(body);
+  const bool begins = in.integer(4) == magic;
+  const std::uint32_t version = in.integer(4);
+  const std::uint32_t count = in.integer(4);
+  if (!begins || !in.ok() || version < 1 || version > 2 || count > entries_max) {
+    return std::unexpected(JksProblem::malformed);
+  }
+  for (std::uint32_t i = 0; i < count && in.ok(); ++i) {
+    const std::uint32_t kind = in.integer(4);
+    std::string alias = in.text();
+    in.take(8);  // when it was made
+    if (kind == 1) {
+      JksKey key{std::move(alias), in.octets(), {}};
+      const std::uint32_t chain = in.integer(4);
+      if (chain > chain_max) return std::unexpected(JksProblem::malformed);
+      for (std::uint32_t j = 0; j < chain && in.ok(); ++j)
+        key.chain.push_back(read_certificate_entry(in, version));
+      store.keys.push_back(std::move(key));
+    } else if (kind == 2) {
+      store.trusted.push_back(read_certificate_entry(in, version));
+    } else {
+      return std::unexpected(JksProblem::malformed);
+    }
+  }
+  if (!in.ok() || !in.at_end()) return std::unexpected(JksProblem::malformed);
+  if (password) {
+    const Secret wide = utf16_of(*password);
+    if (!equal_constant_time(sha1({wide.bytes(), octets(salt_word), body}), file.last(digest_size_sha1))) {
+      return std::unexpected(JksProblem::password_wrong);
+    }
+  }
+  return store;
+}
+
+std::expected<Secret, JksProblem> unprotect_jks_key(std::span<const std::byte> protected_key,
+                                                    std::string_view password) {
+  Der outer(protected_key);
+  Der info(outer.content(tag::sequence));
+  Der algorithm(info.content(tag::sequence));
+  const auto oid = algorithm.content(tag::object_id);
+  const auto sealed = info.content(tag::octet_string);
+  if (!outer.ok() || !info.ok() || !algorithm.ok() || text_of(oid) != protector ||
+      sealed.size() < 2 * digest_size_sha1) {
+    return std::unexpected(JksProblem::malformed);
+  }
+  const Secret wide = utf16_of(password);
+  const auto masked = sealed.subspan(digest_size_sha1, sealed.size() - 2 * digest_size_sha1);
+  Octets key(masked.begin(), masked.end());
+  Sha1 mask;
+  std::ranges::copy(sealed.first(digest_size_sha1), mask.begin());
+  for (std::size_t at = 0; at < key.size(); at += mask.size()) {
+    mask = sha1({wide.bytes(), mask});
+    for (std::size_t i = 0; i < mask.size() && at + i < key.size(); ++i) key[at + i] ^= mask[i];
+  }
+  Secret plain(std::move(key));
+  if (!equal_constant_time(sha1({wide.bytes(), plain.bytes()}), sealed.last(digest_size_sha1))) {
+    return std::unexpected(JksProblem::password_wrong);
+  }
+  return plain;
+}
+
+}  // namespace kferry::tls

@@ -1,0 +1,50 @@
+// Sun's JKS key store (JDK 1.2 to 8's default): parsed, its digest checked, its keys unprotected. Never does I/O; every
+// length is checked before it is used. The format, all big endian:
+//
+//   store   = FEEDFEED version(4: 1|2) count(4) entry* sha1(password in UTF-16BE, "Mighty Aphrodite", all before)
+//   entry   = 1 alias date(8) size(4) EncryptedPrivateKeyInfo chain(4) certificate*      a key with its chain
+//           | 2 alias date(8) certificate                                                a trusted certificate
+//   alias   = size(2) octets          certificate = type(as alias, version 2 only) size(4) DER
+//   the key = SEQUENCE { SEQUENCE { 1.3.6.1.4.1.42.2.17.1.1, NULL }, OCTET STRING { salt(20) masked sha1(20) } }
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <expected>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "tls/secret.h"
+
+namespace kferry::tls {
+
+struct JksKey {
+  std::string alias;
+  Octets protected_key;  // EncryptedPrivateKeyInfo
+  std::vector<Octets> chain;
+};
+
+struct JksStore {
+  std::vector<JksKey> keys;
+  std::vector<Octets> trusted;
+};
+
+enum class JksProblem : std::uint8_t { malformed, password_wrong };
+
+bool is_jks(std::span<const std::byte> file);
+
+// Without a password the digest goes unchecked, as Java has it for trust stores.
+std::expected<JksStore, JksProblem> read_jks(std::span<const std::byte> file,
+                                             std::optional<std::string_view> password);
+
+// PKCS#8, in clear.
+std::expected<Secret, JksProblem> unprotect_jks_key(std::span<const std::byte> protected_key,
+                                                    std::string_view password);
+
+// A Java password: UTF-8 as UTF-16, big endian. Malformed UTF-8 becomes U+FFFD.
+Secret utf16_of(std::string_view utf8);
+
+}  // namespace kferry::tls

@@ -1,0 +1,138 @@
+#include "tls/ticket_keys.h"
+
+#include <doctest/doctest.h>
+
+#include <chrono>
+
+#include "tls/engine_pair_test.h"
+
+namespace kferry::tls {
+namespace {
+
+using Opened = TicketKeys::Opened;
+using std::chrono::hours;
+
+struct Ticket {
+  Octets octets;
+  TicketKeys::Sealed sealed;
+};
+
+constexpr std::string_view state = "the session's state";
+
+Ticket seal(TicketKeys& keys, std::string_view bound_to) {
+  const auto plain = octets(state);
+  Ticket ticket{{plain.begin(), plain.end()}, {}};
+  ticket.sealed = keys.seal(ticket.octets, octets(bound_to));
+  return ticket;
+}
+
+Opened open(TicketKeys& keys, Ticket ticket, std::string_view bound_to) {
+  const Opened opened = keys.open(ticket.octets, ticket.sealed, octets(bound_to));
+  if (opened != Opened::no) CHECK(std::ranges::equal(ticket.octets, octets(state)));
+  return opened;
+}
+
+TEST_CASE("a ticket opens while its key lives, and for what it was made") {
+  TicketKeys keys(Instant{});
+  const Ticket ticket = seal(keys, "a certificate");
+  CHECK_FALSE(std::ranges::equal(ticket.octets, octets(state)));
+  CHECK(open(keys, ticket, "a certificate") == Opened::yes);
+  CHECK(open(keys, ticket, "another") == Opened::no);
+  TicketKeys others(Instant{});
+  CHECK(open(others, ticket, "a certificate") == Opened::no);
+  keys.advance(Instant{} + hours(1) - std::chrono::seconds(1));
+  CHECK(open(keys, ticket, "a certificate") == Opened::yes);
+  keys.advance(Instant{} + hours(1));
+  CHECK(open(keys, ticket, "a certificate") == Opened::yes_renew);
+  for (int hour = 2; hour < 13; ++hour) {
+    keys.advance(Instant{} + hours(hour));
+    CHECK(open(keys, ticket, "a certificate") == Opened::yes_renew);
+    CHECK(keys.size() <= ticket_keys_max);
+  }
+  keys.advance(Instant{} + hours(13));
+  CHECK(open(keys, ticket, "a certificate") == Opened::no);
+  CHECK(keys.size() == ticket_keys_max);
+  // A night without a handshake leaves the newest two at most.
+  keys.advance(Instant{} + hours(100));
+  CHECK(keys.size() <= 2);
+}
+
+TEST_CASE("a changed ticket is no ticket") {
+  TicketKeys keys(Instant{});
+  const Ticket ticket = seal(keys, "x");
+  for (std::size_t i = 0; i < ticket.octets.size(); ++i) {
+    Ticket changed = ticket;
+    changed.octets[i] ^= std::byte{1};
+    CHECK(open(keys, changed, "x") == Opened::no);
+  }
+}
+
+TEST_CASE(
+    "a client resumes, and is asked for a full handshake once the keys are gone or the certificate is "
+    "another") {
+  for (const Version version : {Version::tls_1_2, Version::tls_1_3}) {
+    CAPTURE(static_cast<int>(version));
+    const auto keys = std::make_shared<TicketKeys>(Instant{});
+    ServerSettings settings = serving(certificates().ec);
+    settings.offer.highest = version;
+    const auto server = server_context(settings, keys);
+    const auto client = client_context({});
+    const auto dial = [&](const std::shared_ptr<const ServerContext>& to) {
+      Pair pair;
+      pair.server = Engine::server(always(to));
+      pair.client = Engine::client(client, "localhost", 9092);
+      pair.run();
+      CAPTURE(pair.server->failure().text);
+      CAPTURE(pair.client->failure().text);
+      REQUIRE(pair.server->state() == Engine::State::open);
+      REQUIRE(pair.client->state() == Engine::State::open);
+      pair.say(*pair.server, "word");
+      pair.say(*pair.client, "word");
+      CHECK(pair.at_client == "word");
+      CHECK(pair.server->negotiated().resumed == pair.client->negotiated().resumed);
+      CHECK(client->sessions()->size() == 1);
+      return pair.server->negotiated().resumed;
+    };
+    CHECK_FALSE(dial(server));
+    CHECK(dial(server));
+    CHECK(dial(server));
+    keys->advance(Instant{} + hours(2));
+    CHECK(dial(server));
+    CHECK(dial(server));
+    // Twice: the last key made is kept until the next one is as old as a ticket may be.
+    keys->advance(Instant{} + hours(30));
+    keys->advance(Instant{} + hours(60));
+    CHECK_FALSE(dial(server));
+    CHECK(dial(server));
+    const auto renewed = server_context(
+        [&] {
+          ServerSettings other = serving(certificates().authority.issue("renewed", {}));
+          other.offer.highest = version;
+          return other;
+        }(),
+        keys);
+    CHECK_FALSE(dial(renewed));
+    CHECK(dial(renewed));
+  }
+}
+
+TEST_CASE("nothing is resumed past a client's certificate") {
+  const auto keys = std::make_shared<TicketKeys>(Instant{});
+  ServerSettings settings = serving(certificates().ec);
+  settings.client_auth = ClientAuth::require;
+  settings.client_cas = {certificates().authority.certificate()};
+  const auto server = server_context(settings, keys);
+  const auto client = client_context({.identity = certificates().client});
+  for (int i = 0; i < 2; ++i) {
+    Pair pair;
+    pair.server = Engine::server(always(server));
+    pair.client = Engine::client(client, "localhost", 9092);
+    pair.run();
+    pair.say(*pair.server, "word");
+    CHECK_FALSE(pair.server->negotiated().resumed);
+    CHECK(pair.client->tickets_received() == 0);
+  }
+}
+
+}  // namespace
+}  // namespace kferry::tls
