@@ -63,19 +63,24 @@ using Method = WOLFSSL_METHOD* (*)();
 std::expected<ContextPtr, Failure> make_raw(const Offer& offer, Method only_1_2, Method only_1_3,
                                             Method both) {
   start_library();
-  if (offer.lowest > offer.highest) {
-    return fail("versions_empty", "the lowest version is above the highest: no TLS version is left");
+  auto ciphers = read_ciphers(offer.ciphers);
+  if (!ciphers) return std::unexpected(std::move(ciphers.error()));
+  // A list without a cipher of one version leaves that version out, as in Java, where one list is for both.
+  const std::string list = ":" + *ciphers;
+  const bool has_1_3 = list.find(":TLS13-") != std::string::npos;
+  const bool has_1_2 = list.find(":ECDHE-") != std::string::npos;
+  const Version lowest = has_1_2 ? offer.lowest : Version::tls_1_3;
+  const Version highest = has_1_3 ? offer.highest : Version::tls_1_2;
+  if (lowest > highest) {
+    return fail(
+        "versions_empty",
+        "no TLS version is left: the lowest is above the highest, or no cipher given belongs to them");
   }
-  const Method method = offer.lowest == Version::tls_1_3    ? only_1_3
-                        : offer.highest == Version::tls_1_2 ? only_1_2
-                                                            : both;
+  const Method method = lowest == Version::tls_1_3 ? only_1_3 : highest == Version::tls_1_2 ? only_1_2 : both;
   ContextPtr context(wolfSSL_CTX_new(method()));
   KFERRY_ASSERT(context != nullptr);
   if (method == both)
     KFERRY_ASSERT(wolfSSL_CTX_SetMinVersion(context.get(), WOLFSSL_TLSV1_2) == WOLFSSL_SUCCESS);
-
-  auto ciphers = read_ciphers(offer.ciphers);
-  if (!ciphers) return std::unexpected(std::move(ciphers.error()));
   if (wolfSSL_CTX_set_cipher_list(context.get(), ciphers->c_str()) != WOLFSSL_SUCCESS) {
     return fail("cipher_unknown", "this wolfSSL has none of the ciphers " + *ciphers);
   }
@@ -259,7 +264,7 @@ std::expected<std::shared_ptr<const ServerContext>, Failure> ServerContext::make
     KFERRY_ASSERT(wolfSSL_CTX_set_TicketEncCtx(ctx, context.get()) == WOLFSSL_SUCCESS);
     KFERRY_ASSERT(wolfSSL_CTX_set_TicketHint(ctx, static_cast<int>(ticket_lifetime_s)) == WOLFSSL_SUCCESS);
   } else {
-    if (settings.offer.highest == Version::tls_1_3) KFERRY_ASSERT(wolfSSL_CTX_no_ticket_TLSv13(ctx) == 0);
+    wolfSSL_CTX_no_ticket_TLSv13(ctx);  // refused where only TLS 1.2 is offered
     KFERRY_ASSERT(wolfSSL_CTX_NoTicketTLSv12(ctx) == WOLFSSL_SUCCESS);
   }
   return context;
@@ -292,11 +297,7 @@ std::expected<std::shared_ptr<const ClientContext>, Failure> ClientContext::make
   context->raw_ = std::move(*raw);
   context->verify_host_name_ = settings.verify_host_name;
   context->has_identity_ = settings.identity.has_value();
-  WOLFSSL_CTX* const ctx = context->raw_.get();
-  if (settings.resume_sessions) {
-    KFERRY_ASSERT(wolfSSL_CTX_UseSessionTicket(ctx) == WOLFSSL_SUCCESS);
-    context->sessions_ = std::make_unique<Sessions>();
-  }
+  if (settings.resume_sessions) context->sessions_ = std::make_unique<Sessions>();
   return context;
 }
 

@@ -67,52 +67,55 @@ TEST_CASE("a changed ticket is no ticket") {
   }
 }
 
-TEST_CASE(
-    "a client resumes, and is asked for a full handshake once the keys are gone or the certificate is "
-    "another") {
-  for (const Version version : {Version::tls_1_2, Version::tls_1_3}) {
-    CAPTURE(static_cast<int>(version));
-    const auto keys = std::make_shared<TicketKeys>(Instant{});
-    ServerSettings settings = serving(certificates().ec);
-    settings.offer.highest = version;
-    const auto server = server_context(settings, keys);
-    const auto client = client_context({});
-    const auto dial = [&](const std::shared_ptr<const ServerContext>& to) {
-      Pair pair;
-      pair.server = Engine::server(always(to));
-      pair.client = Engine::client(client, "localhost", 9092);
-      pair.run();
-      CAPTURE(pair.server->failure().text);
-      CAPTURE(pair.client->failure().text);
-      REQUIRE(pair.server->state() == Engine::State::open);
-      REQUIRE(pair.client->state() == Engine::State::open);
-      pair.say(*pair.server, "word");
-      pair.say(*pair.client, "word");
-      CHECK(pair.at_client == "word");
-      CHECK(pair.server->negotiated().resumed == pair.client->negotiated().resumed);
-      CHECK(client->sessions()->size() == 1);
-      return pair.server->negotiated().resumed;
-    };
-    CHECK_FALSE(dial(server));
-    CHECK(dial(server));
-    CHECK(dial(server));
-    keys->advance(Instant{} + hours(2));
-    CHECK(dial(server));
-    CHECK(dial(server));
-    // Twice: the last key made is kept until the next one is as old as a ticket may be.
-    keys->advance(Instant{} + hours(30));
-    keys->advance(Instant{} + hours(60));
-    CHECK_FALSE(dial(server));
-    CHECK(dial(server));
-    const auto renewed = server_context(
-        [&] {
-          ServerSettings other = serving(certificates().authority.issue("renewed", {}));
-          other.offer.highest = version;
-          return other;
-        }(),
-        keys);
-    CHECK_FALSE(dial(renewed));
-    CHECK(dial(renewed));
+TEST_CASE("a client resumes while the keys live and the certificate is the same") {
+  const auto keys = std::make_shared<TicketKeys>(Instant{});
+  const auto server = server_context(serving(certificates().ec), keys);
+  const auto client = client_context({});
+  const auto dial = [&](const std::shared_ptr<const ServerContext>& to) {
+    Pair pair;
+    pair.server = Engine::server(always(to));
+    pair.client = Engine::client(client, "localhost", 9092);
+    pair.run();
+    CAPTURE(pair.server->failure().text);
+    CAPTURE(pair.client->failure().text);
+    REQUIRE(pair.server->state() == Engine::State::open);
+    REQUIRE(pair.client->state() == Engine::State::open);
+    pair.say(*pair.server, "word");
+    pair.say(*pair.client, "word");
+    CHECK(pair.at_client == "word");
+    CHECK(pair.server->negotiated().resumed == pair.client->negotiated().resumed);
+    CHECK(client->sessions()->size() == 1);
+    return pair.server->negotiated().resumed;
+  };
+  CHECK_FALSE(dial(server));
+  CHECK(dial(server));
+  CHECK(dial(server));
+  keys->advance(Instant{} + hours(2));
+  CHECK(dial(server));
+  CHECK(dial(server));
+  // Twice: the last key made is kept until the next one is as old as a ticket may be.
+  keys->advance(Instant{} + hours(30));
+  keys->advance(Instant{} + hours(60));
+  CHECK_FALSE(dial(server));
+  CHECK(dial(server));
+  const auto renewed = server_context(serving(certificates().authority.issue("renewed", {})), keys);
+  CHECK_FALSE(dial(renewed));
+  CHECK(dial(renewed));
+}
+
+TEST_CASE("over TLS 1.2 a client never resumes, so that no dial fails when the broker forgot it") {
+  const auto keys = std::make_shared<TicketKeys>(Instant{});
+  ServerSettings settings = serving(certificates().ec);
+  settings.offer.highest = Version::tls_1_2;
+  const auto client = client_context({});
+  const auto server = server_context(settings, keys);
+  for (int i = 0; i < 2; ++i) {
+    Pair pair;
+    pair.server = Engine::server(always(server));
+    pair.client = Engine::client(client, "localhost", 9092);
+    pair.run();
+    CHECK(pair.server->state() == Engine::State::open);
+    CHECK_FALSE(pair.client->negotiated().resumed);
   }
 }
 
