@@ -84,7 +84,7 @@ std::unique_ptr<Engine> Engine::client(std::shared_ptr<const ClientContext> cont
       // A session that does not fit is none: the handshake is a full one.
       if (session != nullptr) wolfSSL_set_session(ssl, session);
       wolfSSL_SESSION_free(session);
-      e.session_ = Secret(std::move(kept));
+      wipe(kept);
     }
   }
   e.take_steps();
@@ -209,11 +209,6 @@ void Engine::on_open() {
   if (remote_ == Remote::client) negotiated_.server_name = client_hello_.server_name;
   negotiated_.peer_subject = std::exchange(subject_, {});
   negotiated_.resumed = wolfSSL_session_reused(ssl) != 0;
-  const Secret offered = std::exchange(session_, {});
-  // TLS 1.2 needs no new ticket to resume again; in 1.3 each is used once.
-  if (negotiated_.resumed && negotiated_.version == Version::tls_1_2 && !offered.empty()) {
-    client_context_->sessions()->keep(session_name_, Octets(offered.bytes().begin(), offered.bytes().end()));
-  }
 }
 
 Engine::Moved Engine::feed(std::span<const std::byte> cipher, std::span<std::byte> plain) {
@@ -359,6 +354,18 @@ void Engine::count_framing(std::span<const std::byte> octets) {
   }
 }
 
+// wolfSSL hands over whole records. The last has the newest explicit nonce, should it be TLS 1.2's GCM.
+void Engine::note_nonce(std::span<const std::byte> records) {
+  while (records.size() >= record_header_size) {
+    const std::size_t size =
+        std::to_integer<std::size_t>(records[3]) << 8 | std::to_integer<std::size_t>(records[4]);
+    const auto body =
+        records.subspan(record_header_size, std::min(size, records.size() - record_header_size));
+    if (body.size() >= sent_nonce_.size()) std::copy_n(body.begin(), sent_nonce_.size(), sent_nonce_.begin());
+    records = records.subspan(record_header_size + body.size());
+  }
+}
+
 std::size_t Engine::record_rest() const {
   if (record_rest_ > 0) return record_rest_;
   return header_size_ > 0 ? std::size_t{record_header_size} - header_size_ : 0;
@@ -397,9 +404,13 @@ std::optional<TrafficKeys> Engine::traffic_keys() const {
       if (key.version == Version::tls_1_3) {
         fill(key.iv, iv + 4, 8);
       } else {
-        // The explicit nonce: wolfSSL counts its own from 0 in step with the records, so the next record's
-        // number was never used with this key.
-        std::ranges::copy(key.rec_seq, key.iv.begin());
+        // The explicit nonce: wolfSSL begins at random and counts up, so the kernel goes on where it
+        // stopped and none comes twice. In the receiving direction every record brings its own.
+        std::ranges::copy(sent_nonce_, key.iv.begin());
+        for (std::size_t i = sent_nonce_.size(); i-- > 0;) {
+          key.iv[i] = static_cast<std::byte>(std::to_integer<unsigned>(key.iv[i]) + 1);
+          if (key.iv[i] != std::byte{}) break;
+        }
       }
     }
     return key;
@@ -415,6 +426,9 @@ std::optional<TrafficKeys> Engine::traffic_keys() const {
 void Engine::keep_session() {
   ticket_came_ = false;
   if (state_ != State::open && state_ != State::ended) return;
+  // wolfSSL 5.5's client holds a ticket of TLS 1.2 for accepted whatever the server answers: a broker that has
+  // restarted would cost a failed dial. So 1.2 is never resumed.
+  if (negotiated_.version == Version::tls_1_2) return;
   WOLFSSL_SESSION* const session = wolfSSL_get1_session(ssl_.get());
   if (session == nullptr) return;
   const int size = wolfSSL_i2d_SSL_SESSION(session, nullptr);
@@ -453,6 +467,7 @@ int Engine::on_receive(WOLFSSL*, char* room, int size, void* engine) {
 int Engine::on_send(WOLFSSL*, char* octets, int size, void* engine) {
   Engine& self = *static_cast<Engine*>(engine);
   const auto all = std::as_bytes(std::span(octets, static_cast<std::size_t>(size)));
+  self.note_nonce(all);
   // Once something had to go to pending_, what follows must too.
   const std::size_t straight = self.to_send().empty() ? std::min(all.size(), self.out_.size()) : 0;
   std::copy_n(all.begin(), straight, self.out_.begin());

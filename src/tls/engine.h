@@ -13,6 +13,7 @@
 // more.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -124,6 +125,7 @@ class Engine {
   bool take_steps();
   void on_open();
   void keep_session();
+  void note_nonce(std::span<const std::byte> records);
   void count_framing(std::span<const std::byte> octets);
   void receive_plain(std::span<std::byte> plain, Moved& moved);
 
@@ -140,7 +142,6 @@ class Engine {
   Choose choose_;
   std::string host_;
   std::string session_name_;
-  Secret session_;  // offered for resumption, until the answer
 
   Octets hello_;                   // received before there was a wolfSSL state
   std::size_t hello_at_ = 0;       // what of it wolfSSL has taken
@@ -158,7 +159,8 @@ class Engine {
   std::uint32_t tickets_received_ = 0;
   std::uint32_t record_rest_ = 0;
   std::uint8_t header_size_ = 0;
-  std::uint8_t header_length_[2] = {};
+  std::array<std::uint8_t, 2> header_length_{};
+  std::array<std::byte, 8> sent_nonce_{};
   Remote remote_;
   State state_ = State::handshaking;
   bool closed_ = false;
