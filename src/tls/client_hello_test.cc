@@ -34,7 +34,7 @@ std::string cut_into_records(const std::string& hello, std::size_t size) {
 TEST_CASE("the name and the highest version are read, in any cut") {
   for (const Version version : {Version::tls_1_2, Version::tls_1_3}) {
     const std::string whole = hello_of("B1.Kafka.example", version);
-    for (const std::size_t size : {1, 2, 5, 50, 16384}) {
+    for (const std::size_t size : {1UL, 2UL, 5UL, 50UL, 16384UL}) {
       const std::string stream = cut_into_records(whole, size);
       ClientHello hello;
       for (std::size_t length = 0; length < stream.size(); ++length) {

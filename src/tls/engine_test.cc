@@ -62,8 +62,8 @@ TEST_CASE("a handshake, bytes both ways, and an end from each side") {
 
 TEST_CASE("every split of what passes gives the same") {
   for (const Version version : {Version::tls_1_2, Version::tls_1_3}) {
-    for (const std::size_t cut : {1, 2, 3, 4, 5, 6, 7, 11, 64, 500, 16389}) {
-      for (const std::size_t room : {1, 100, 20'000}) {
+    for (const std::size_t cut : {1UL, 2UL, 3UL, 4UL, 5UL, 6UL, 7UL, 11UL, 64UL, 500UL, 16389UL}) {
+      for (const std::size_t room : {1UL, 100UL, 20'000UL}) {
         CAPTURE(cut);
         CAPTURE(room);
         ServerSettings settings = serving(certificates().ec);
@@ -139,7 +139,7 @@ TEST_CASE("plaintext on a TLS port is named for what it is") {
         Case{"SSH-2.0-x"sv, "ssh_on_tls"}, Case{"PROXY TCP4"sv, "proxy_protocol_on_tls"},
         Case{"\x80\x2E\1\3\1"sv, "no_common_version"}, Case{"zebra"sv, "not_tls"}}) {
     CAPTURE(one.cause);
-    for (const std::size_t cut : {1, 100}) {
+    for (const std::size_t cut : {1UL, 100UL}) {
       auto engine = Engine::server(always(server));
       auto rest = octets(one.octets);
       while (!rest.empty() && engine->state() == State::handshaking) {
@@ -153,7 +153,7 @@ TEST_CASE("plaintext on a TLS port is named for what it is") {
   }
   for (const Case& one :
        {Case{"\0\0\0\x2A\0\0\0\3"sv, "plaintext_on_tls"}, Case{"HTTP/1.1 400"sv, "http_on_tls"}}) {
-    for (const std::size_t cut : {1, 100}) {
+    for (const std::size_t cut : {1UL, 100UL}) {
       auto engine = Engine::client(client, "localhost", 1);
       auto rest = octets(one.octets);
       while (!rest.empty() && engine->state() == State::handshaking) {

@@ -294,6 +294,30 @@ TEST_CASE("openssl s_client resumes by ticket") {
   }
 }
 
+TEST_CASE("openssl s_client changes its keys, and asks us to change ours") {
+  std::uint16_t port = 0;
+  const Fd listener(listen_anywhere(port));
+  Process client("s_client -tls1_3 -connect 127.0.0.1:" + std::to_string(port));
+  const Fd socket(accept4(listener.number, nullptr, nullptr, SOCK_CLOEXEC));
+  const auto engine = Engine::server(always(server_context(serving(certificates().ec))));
+  std::string plain;
+  pump(socket.number, *engine, plain, [&] { return engine->state() == State::open; });
+  REQUIRE(client.waits_for("Verify return code"));
+  const auto before = engine->traffic_keys();
+  REQUIRE(before.has_value());
+  client.say("K\n");  // a command of s_client's: a KeyUpdate that asks for another
+  REQUIRE(client.waits_for("KEYUPDATE"));
+  client.say("after\n");
+  pump(socket.number, *engine, plain, [&] { return plain.find("after") != std::string::npos; });
+  CHECK(plain == "after\n");
+  const auto after = engine->traffic_keys();
+  CHECK(after->receive.key != before->receive.key);
+  CHECK(after->send.key != before->send.key);
+  CHECK(after->send.rec_seq == std::array<std::byte, 8>{});
+  say(socket.number, *engine, "with new keys\n");
+  CHECK(client.waits_for("with new keys"));
+}
+
 // A client engine against `openssl s_server`.
 struct Dialled {
   std::unique_ptr<Engine> engine;

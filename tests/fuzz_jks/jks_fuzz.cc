@@ -1,0 +1,46 @@
+// Fuzzes the JKS parser: stores, digests, and the keys inside. It must neither crash nor give more octets than it was
+// given. Without libFuzzer the same file replays the corpus files named on its command line.
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <fstream>
+#include <iterator>
+#include <span>
+#include <string>
+
+#include "tls/jks.h"
+
+using namespace kferry::tls;
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* octets, std::size_t size);
+int LLVMFuzzerTestOneInput(const std::uint8_t* octets, std::size_t size) {
+  const auto file = std::as_bytes(std::span(octets, size));
+  (void)read_jks(file, "changeit");
+  if (const auto store = read_jks(file, std::nullopt)) {
+    std::size_t total = 0;
+    for (const Octets& der : store->trusted) total += der.size();
+    for (const JksKey& key : store->keys) {
+      total += key.protected_key.size() + key.alias.size();
+      for (const Octets& der : key.chain) total += der.size();
+      const auto plain = unprotect_jks_key(key.protected_key, "changeit");
+      if (plain && plain->bytes().size() >= key.protected_key.size()) std::abort();
+    }
+    if (total > size) std::abort();
+  }
+  // An input of its own, so that the key's form is reached without the store's.
+  (void)unprotect_jks_key(file, "changeit");
+  return 0;
+}
+
+#ifndef KFERRY_LIBFUZZER
+int main(int count, char** names) {
+  if (count < 2) return 1;
+  for (int i = 1; i < count; ++i) {
+    std::ifstream file(names[i], std::ios::binary);
+    if (!file) return 1;
+    const std::string text{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+    LLVMFuzzerTestOneInput(reinterpret_cast<const std::uint8_t*>(text.data()), text.size());
+  }
+  return 0;
+}
+#endif
