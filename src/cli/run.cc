@@ -2,6 +2,7 @@
 // log on stderr, one event a line; what is wrong with the configuration is printed as `check` prints it.
 #include <sys/resource.h>
 
+#include <algorithm>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -71,6 +72,18 @@ void log_listeners(const config::Config& config, std::size_t workers, operations
 int run(const RunOptions& options) {
   const auto loaded = load_or_explain(options.config_path);
   if (!loaded) return exit_configuration;
+
+  // What asks for TLS is never served without.
+  for (const config::Cluster& cluster : loaded->config.clusters) {
+    const bool listens =
+        std::any_of(cluster.listeners.begin(), cluster.listeners.end(),
+                    [](const config::Listener& listener) { return listener.tls.has_value(); });
+    if (!listens && !cluster.upstream.tls) continue;
+    std::fprintf(stderr,
+                 "kferry: cluster %s is configured with TLS, which this build can check, but not serve yet\n",
+                 cluster.name.c_str());
+    return exit_configuration;
+  }
 
   raise_open_files();
   const sigset_t ends = block_ends();

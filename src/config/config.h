@@ -12,6 +12,8 @@
 #include "base/clock.h"
 #include "base/host_port.h"
 #include "base/limits.h"
+#include "config/sni.h"
+#include "config/tls.h"
 
 namespace kferry::config {
 
@@ -28,8 +30,10 @@ struct Listener {
   std::string name;  // lower case
   SecurityProtocol security_protocol = SecurityProtocol::plaintext;
   Routing routing = Routing::port;
-  std::vector<Port> ports;  // expanded, in order; the first is the bootstrap port too
-  std::string advertised_host;
+  std::vector<Port> ports;      // expanded, in order; the first is the bootstrap port too
+  std::string advertised_host;  // with routing by SNI the bootstrap name
+  std::optional<SniNames> sni;  // there with routing by SNI
+  std::optional<ListenerTls> tls;
   std::string bind_address = "0.0.0.0";  // an address literal, checked
   std::int32_t min_broker_id = 0;
   std::vector<std::int32_t> ids;  // expanded `ids`; empty: modulo mapping
@@ -47,6 +51,7 @@ struct Upstream {
   std::vector<HostPort> bootstrap_servers;
   SecurityProtocol security_protocol = SecurityProtocol::plaintext;
   std::optional<SaslCredentials> sasl;
+  std::optional<UpstreamTls> tls;
 };
 
 struct Cluster {
@@ -64,8 +69,18 @@ struct Engine {
   std::uint64_t splice_threshold_bytes = 256 * KiB;
 };
 
+// What all TLS connections share.
+struct Tls {
+  // Whether a direction's keys go to the kernel after the handshake, where it can.
+  bool kernel_receive = true;
+  bool kernel_send = true;
+  // Stores are read again this often, beside being watched.
+  std::uint32_t update_interval_minutes = 5;
+};
+
 struct Limits {
   std::uint32_t upstream_connect_timeout_ms = 5'000;
+  std::uint32_t tls_handshake_timeout_ms = 10'000;
   std::uint32_t first_byte_timeout_ms = 60'000;
   std::uint32_t keepalive_idle_s = 60;
   std::uint32_t keepalive_interval_s = 10;
@@ -87,6 +102,7 @@ struct Operations {
 struct Config {
   std::vector<Cluster> clusters;
   Engine engine;
+  Tls tls;
   Limits limits;
   Operations operations;
 };

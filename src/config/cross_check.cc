@@ -40,16 +40,13 @@ bool same_sockets(const std::string& a, const std::string& b) {
   return *left == *right;
 }
 
-std::string pattern_of(const Placed& placed) {
-  const auto found = placed.draft.settings.find("advertised_host_pattern");
-  return found == placed.draft.settings.end() ? std::string() : found->second.text;
+bool names_apart(const Listener& a, const Listener& b) {
+  return a.sni && b.sni && !names_meet(*a.sni, *b.sni);
 }
 
 // Listeners that route by SNI on one address share the socket if no name answers to both.
-bool share_by_name(const Placed& a, const Placed& b) {
-  return a.listener.routing == Routing::sni && b.listener.routing == Routing::sni &&
-         a.listener.bind_address == b.listener.bind_address && !pattern_of(a).empty() &&
-         !pattern_of(b).empty() && !patterns_meet(pattern_of(a), pattern_of(b));
+bool share_by_name(const Listener& a, const Listener& b) {
+  return a.bind_address == b.bind_address && names_apart(a, b);
 }
 
 // "6969-6971, 7000" of a listener's local ports that lie in a range.
@@ -69,11 +66,19 @@ std::string ports_within(const Listener& listener, std::uint16_t first, std::uin
   return join(parts, ", ");
 }
 
+std::string remedy_of_shared(const Listener& a, const Listener& b) {
+  if (!a.sni || !b.sni) return "give each listener ports of its own, or different bind addresses";
+  return names_apart(a, b)
+             ? "give them the same bind address, so that they share the socket"
+             : "one name answers to both: make their host patterns differ, or give each a port of "
+               "its own";
+}
+
 void check_ports(const std::vector<Placed>& all, const Config& config, const Draft& draft, Report& report) {
   for (std::size_t i = 0; i < all.size(); ++i) {
     for (std::size_t j = i + 1; j < all.size(); ++j) {
       if (!same_sockets(all[i].listener.bind_address, all[j].listener.bind_address) ||
-          share_by_name(all[i], all[j]))
+          share_by_name(all[i].listener, all[j].listener))
         continue;
       std::set<std::uint16_t> taken;
       for (const Port& port : all[i].listener.ports) taken.insert(port.local);
@@ -85,7 +90,7 @@ void check_ports(const std::vector<Placed>& all, const Config& config, const Dra
       report.error(
           all[j].where("ports"),
           all[j].title() + " and " + all[i].title() + " share local port " + ports_within(common, 1, 65535),
-          "give each listener ports of its own, or different bind addresses");
+          remedy_of_shared(all[i].listener, all[j].listener));
     }
     const Listener& listener = all[i].listener;
     const auto http = std::find_if(listener.ports.begin(), listener.ports.end(),

@@ -24,6 +24,11 @@ constexpr std::array upstream_table{
     Key{"ssl_keystore_key", Kind::text, true},
     Key{"ssl_keystore_certificate_chain", Kind::text, false},
     Key{"ssl_key_password", Kind::text, true},
+    Key{"ssl_crl_location", Kind::text, false},
+    Key{"ssl_enabled_protocols", Kind::list, false},
+    Key{"ssl_protocol", Kind::text, false},
+    Key{"ssl_cipher_suites", Kind::list, false},
+    Key{"ssl_curves", Kind::list, false},
     Key{"ssl_endpoint_identification_algorithm", Kind::text, false},
     Key{"lend_identity", Kind::flag, false},
 };
@@ -42,14 +47,24 @@ constexpr std::array listener_table{
 constexpr std::array listener_tls_table{
     Key{"certificate", Kind::text, false},
     Key{"key", Kind::text, false},
+    Key{"password", Kind::text, true},
     Key{"key_password", Kind::text, true},
+    Key{"client_cas", Kind::text, false},
+    Key{"client_cas_password", Kind::text, true},
+    Key{"crl", Kind::text, false},
+    Key{"required_subjects", Kind::list, false},
+    Key{"enabled_protocols", Kind::list, false},
+    Key{"cipher_suites", Kind::list, false},
+    Key{"curves", Kind::list, false},
 };
 constexpr std::array gateway_ssl_table{
-    Key{"key_store_path", Kind::text, false},   Key{"key_store_password", Kind::text, true},
-    Key{"key_password", Kind::text, true},      Key{"key_type", Kind::text, false},
-    Key{"trust_store_path", Kind::text, false}, Key{"trust_store_password", Kind::text, true},
-    Key{"trust_store_type", Kind::text, false}, Key{"update_context_interval_minutes", Kind::integer, false},
-    Key{"client_auth", Kind::text, false},
+    Key{"key_store_path", Kind::text, false},    Key{"key_store_password", Kind::text, true},
+    Key{"key_password", Kind::text, true},       Key{"key_type", Kind::text, false},
+    Key{"trust_store_path", Kind::text, false},  Key{"trust_store_password", Kind::text, true},
+    Key{"trust_store_type", Kind::text, false},  Key{"update_context_interval_minutes", Kind::integer, false},
+    Key{"client_auth", Kind::text, false},       Key{"crl_path", Kind::text, false},
+    Key{"required_subjects", Kind::list, false}, Key{"enabled_protocols", Kind::list, false},
+    Key{"cipher_suites", Kind::list, false},     Key{"curves", Kind::list, false},
 };
 constexpr std::array operations_table{
     Key{"bind", Kind::text, false},
@@ -64,9 +79,11 @@ constexpr std::array engine_table{
 constexpr std::array tls_table{
     Key{"kernel_receive", Kind::text, false},
     Key{"kernel_send", Kind::text, false},
+    Key{"update_interval_minutes", Kind::integer, false},
 };
 constexpr std::array limits_table{
     Key{"upstream_connect_timeout_ms", Kind::integer, false},
+    Key{"tls_handshake_timeout_ms", Kind::integer, false},
     Key{"first_byte_timeout_ms", Kind::integer, false},
     Key{"keepalive_idle_s", Kind::integer, false},
     Key{"keepalive_interval_s", Kind::integer, false},

@@ -102,7 +102,8 @@ class Variables {
     return place == places_.end() ? name : name + " (" + place->second + ")";
   }
 
-  void put(Section& section, const std::string& key, const std::string& name, const std::string& value) {
+  void put(Section& section, const std::string& key, const std::string& name, const std::string& value,
+           char separator = ',') {
     // A variable overrides the file, also when one of them names a secret and the other a file with it.
     constexpr std::string_view file = "_file";
     const std::string bare = key.ends_with(file) ? key.substr(0, key.size() - file.size()) : key;
@@ -111,7 +112,7 @@ class Variables {
       if (old != section.end() && !from_variable_.contains(&old->second)) section.erase(old);
     }
     Setting setting{where(name), std::string(trim(value)), {}, false};
-    setting.items = split(value, ',');
+    setting.items = split(value, separator);
     const auto [at, added] = section.insert_or_assign(key, std::move(setting));
     (void)added;
     from_variable_.insert(&at->second);
@@ -220,7 +221,12 @@ class Variables {
       unknown(name, names);
       return;
     }
-    put(draft_.listener_tls, key, name, value);
+    if (key == "update_context_interval_minutes") {
+      put(draft_.tls, "update_interval_minutes", name, value);
+      return;
+    }
+    // A subject holds commas itself.
+    put(draft_.listener_tls, key, name, value, key == "required_subjects" ? ';' : ',');
   }
 
   void global(const std::string& name, const std::string& value) {

@@ -176,6 +176,35 @@ std::expected<std::string, Fault> parse_host(std::string_view text) {
   return std::string(host);
 }
 
+std::expected<HostPattern, Fault> parse_host_pattern(std::string_view text) {
+  const std::string_view pattern = trim(text);
+  const auto at = pattern.find(node_id_mark);
+  if (at == std::string_view::npos) {
+    return std::unexpected(
+        Fault{"the pattern holds no {{nodeId}}",
+              "write it where the broker's id goes, such as broker-{{nodeId}}.kafka.example.com"});
+  }
+  const std::string_view after = pattern.substr(at + node_id_mark.size());
+  if (after.find(node_id_mark) != std::string_view::npos)
+    return std::unexpected(Fault{"the pattern holds {{nodeId}} twice", "write it once"});
+  // As long as a name with the longest id.
+  const std::string longest = std::string(pattern.substr(0, at)) + "2147483647" + std::string(after);
+  const auto host = parse_host(longest);
+  if (!host || longest.find(':') != std::string::npos || SocketAddress::parse(longest, 0)) {
+    return std::unexpected(
+        Fault{quoted(pattern) + " is no pattern of host names",
+              "use letters, digits, '-' and '.' around {{nodeId}}, at most 253 characters"});
+  }
+  for (const std::string& label : split(longest, '.')) {
+    if (label.empty() || label.size() > 63) {
+      return std::unexpected(
+          Fault{quoted(pattern) + " has a label that is empty or longer than 63 characters",
+                "shorten what stands between its dots"});
+    }
+  }
+  return HostPattern{lower(pattern.substr(0, at)), lower(after)};
+}
+
 namespace {
 constexpr std::array<std::pair<std::string_view, SecurityProtocol>, 4> protocols{{
     {"PLAINTEXT", SecurityProtocol::plaintext},
@@ -286,16 +315,15 @@ std::expected<Jaas, Fault> parse_jaas(std::string_view text) {
 bool patterns_meet(std::string_view a, std::string_view b) {
   // Walks both patterns as automata at once: a state is a place in each; in `{{nodeId}}` a digit may stay or
   // go on.
-  constexpr std::string_view node_id = "{{nodeId}}";
   struct Step {
     char literal;  // 0: a digit that may repeat
   };
   const auto compile = [&](std::string_view pattern) {
     std::vector<Step> steps;
     for (std::size_t i = 0; i < pattern.size();) {
-      const bool digits = pattern.substr(i).starts_with(node_id);
+      const bool digits = pattern.substr(i).starts_with(node_id_mark);
       steps.push_back({digits ? '\0' : lower(pattern.substr(i, 1))[0]});
-      i += digits ? node_id.size() : 1;
+      i += digits ? node_id_mark.size() : 1;
     }
     return steps;
   };

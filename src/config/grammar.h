@@ -25,12 +25,21 @@ struct Fault {
   std::string remedy;
 };
 
+// Where a broker's id goes in a pattern of host names.
+inline constexpr std::string_view node_id_mark = "{{nodeId}}";
+
 std::expected<std::vector<Port>, Fault> parse_ports(std::string_view text);
 std::expected<std::vector<std::int32_t>, Fault> parse_ids(std::string_view text);
 // "host:port" items; white space and empty items are allowed, no item is an error.
 std::expected<std::vector<HostPort>, Fault> parse_servers(const std::vector<std::string>& items);
 // A name or address literal alone (brackets around IPv6 are taken off): no scheme, no port.
 std::expected<std::string, Fault> parse_host(std::string_view text);
+// A host name that holds `{{nodeId}}` once: what stands before and after it, in lower case.
+struct HostPattern {
+  std::string before;
+  std::string after;
+};
+std::expected<HostPattern, Fault> parse_host_pattern(std::string_view text);
 std::expected<SecurityProtocol, Fault> parse_security_protocol(std::string_view text);
 
 struct Jaas {

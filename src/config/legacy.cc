@@ -64,7 +64,7 @@ void report_legacy_variables(const std::map<std::string, std::string>& variables
     if (prefix.empty()) prefix = "broker";
     std::string separator = value("GATEWAY_SNI_HOST_SEPARATOR");
     if (separator.empty()) separator = "-";
-    add("ADVERTISED_HOST", host);
+    add("BOOTSTRAP_HOST_PATTERN", host);
     add("ADVERTISED_HOST_PATTERN", prefix + "{{nodeId}}" + separator + host);
   } else {
     // Counted in 64 bits and capped: the values may be anything.

@@ -6,21 +6,17 @@
 #include "base/limits.h"
 #include "base/socket_address.h"
 #include "config/grammar.h"
+#include "config/section_reader.h"
+#include "config/sni.h"
+#include "config/validate_tls.h"
 #include "config/words.h"
 
 namespace kferry::config {
 namespace {
 
-constexpr std::string_view no_tls = "needs TLS support, not in this build";
-
-const Setting* find(const Section& section, std::string_view key) {
-  const auto found = section.find(key);
-  return found == section.end() || found->second.faulty ? nullptr : &found->second;
-}
-
-class Validation {
+class Validation : private SectionReader {
  public:
-  Validation(const Draft& draft, Report& report) : draft_(draft), report_(report) {}
+  Validation(const Draft& draft, Report& report) : SectionReader(report), draft_(draft) {}
 
   Config run() {
     Config config;
@@ -35,47 +31,11 @@ class Validation {
     read_engine(config.engine);
     read_limits(config.limits);
     read_operations(config.operations);
-    for (const std::string_view key : {"kernel_receive", "kernel_send"})
-      choice(draft_.tls, key, {"on", "off"});
+    read_tls(config.tls);
     return config;
   }
 
  private:
-  template <typename Value>
-  void take(const Setting& setting, std::expected<Value, Fault> parsed, Value& into) {
-    if (parsed) {
-      into = std::move(*parsed);
-    } else {
-      report_.error(setting.where, parsed.error().what, parsed.error().remedy);
-    }
-  }
-
-  template <typename Number>
-  void integer(const Section& section, std::string_view key, std::int64_t low, std::int64_t high,
-               Number& into) {
-    const Setting* setting = find(section, key);
-    if (setting == nullptr) return;
-    const auto value = parse_integer(trim(setting->text));
-    if (value && *value >= low && *value <= high) {
-      into = static_cast<Number>(*value);
-      return;
-    }
-    report_.error(setting->where, std::string(key) + " = " + quoted(setting->text) + " is out of range",
-                  "use a whole number from " + std::to_string(low) + " to " + std::to_string(high));
-  }
-
-  // The choice in lower case; empty when unset or wrong.
-  std::string choice(const Section& section, std::string_view key, const std::vector<std::string>& allowed) {
-    const Setting* setting = find(section, key);
-    if (setting == nullptr) return {};
-    std::string value = lower(trim(setting->text));
-    if (std::find(allowed.begin(), allowed.end(), value) != allowed.end()) return value;
-    const auto guess = nearest(value, allowed);
-    report_.error(setting->where, std::string(key) + " = " + quoted(setting->text) + " is not known",
-                  (guess ? "did you mean " + *guess + "? " : std::string()) + "use " + join(allowed, ", "));
-    return {};
-  }
-
   Cluster read_cluster(const DraftCluster& draft) {
     Cluster cluster;
     cluster.name = draft.name;
@@ -132,23 +92,8 @@ class Validation {
       take(*protocol, parse_security_protocol(protocol->text), upstream.security_protocol);
       upstream_tls_known_ = before == report_.problems.size();
     }
-    if (uses_tls(upstream.security_protocol)) {
-      report_.error(protocol->where,
-                    "the upstream of cluster " + draft.name + " has security protocol " +
-                        std::string(name_of(upstream.security_protocol)) + ": " + std::string(no_tls),
-                    "use PLAINTEXT or SASL_PLAINTEXT towards brokers reached over a trusted network");
-    }
+    if (upstream_tls_known_) upstream.tls = read_upstream_tls(draft, upstream.security_protocol, report_);
     read_credentials(section, upstream);
-    if (const Setting* algorithm = find(section, "ssl_endpoint_identification_algorithm")) {
-      const std::string value = lower(trim(algorithm->text));
-      if (value.empty()) {
-        report_.warn(algorithm->where, "host name verification of the brokers is switched off",
-                     "set it to https, so that no other host can pose as a broker");
-      } else if (value != "https") {
-        report_.error(algorithm->where, quoted(algorithm->text) + " is no endpoint identification algorithm",
-                      "use https, or leave it empty to verify no host name");
-      }
-    }
     if (const Setting* lend = find(section, "lend_identity");
         lend != nullptr && lend->text != "true" && lend->text != "false") {
       report_.error(lend->where, "lend_identity is neither true nor false", "write true or false");
@@ -239,10 +184,13 @@ class Validation {
       const std::size_t before = report_.problems.size();
       take(*protocol, parse_security_protocol(protocol->text), listener.security_protocol);
       protocol_known = before == report_.problems.size();
-      if (protocol_known) check_listener_protocol(*protocol, draft, cluster, listener, upstream);
+      if (protocol_known) {
+        check_listener_protocol(*protocol, cluster, listener, upstream);
+        listener.tls =
+            read_listener_tls(draft, cluster, shared_tls(cluster), listener.security_protocol, report_);
+      }
     } else {
-      missing("security_protocol",
-              "set it to PLAINTEXT or SASL_PLAINTEXT (SSL and SASL_SSL need TLS support)");
+      missing("security_protocol", "set it to PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL");
     }
 
     if (choice(section, "routing", {"port", "sni"}) == "sni") listener.routing = Routing::sni;
@@ -256,7 +204,11 @@ class Validation {
     } else {
       missing("ports", "list one port for each broker, such as 6969-6971");
     }
-    if (listener.routing == Routing::sni) check_sni(section, protocol_known, listener, draft, cluster);
+    if (listener.routing == Routing::sni) {
+      read_sni(protocol_known, listener, draft, cluster);
+    } else {
+      warn_of_patterns(section);
+    }
 
     std::optional<SocketAddress> bind = SocketAddress::parse(listener.bind_address, 0);
     if (const Setting* address = find(section, "bind_address")) {
@@ -271,7 +223,9 @@ class Validation {
                       "write one IPv4 or IPv6 address, or 0.0.0.0 (:: for IPv6) for every interface");
       }
     }
-    if (const Setting* host = find(section, "advertised_host")) {
+    if (listener.routing == Routing::sni) {
+      take_bootstrap_name(section, listener);
+    } else if (const Setting* host = find(section, "advertised_host")) {
       take(*host, parse_host(host->text), listener.advertised_host);
     } else if (bind && !bind->is_wildcard()) {
       listener.advertised_host = listener.bind_address;
@@ -291,82 +245,127 @@ class Validation {
                       "list " + std::to_string(listener.ids.size()) + " ports, or fewer ids");
       }
     }
-    check_identity(section, upstream, cluster);
+    if (protocol_known) check_identity(draft, listener, upstream, cluster);
     return listener;
   }
 
-  void check_listener_protocol(const Setting& protocol, const DraftListener& draft,
-                               const DraftCluster& cluster, const Listener& listener,
+  // GATEWAY_SSL_… is for the listeners of `default`.
+  const Section* shared_tls(const DraftCluster& cluster) const {
+    return cluster.name == "default" ? &draft_.listener_tls : nullptr;
+  }
+
+  void check_listener_protocol(const Setting& protocol, const DraftCluster& cluster, const Listener& listener,
                                const Upstream& upstream) {
-    const std::string title = "listener " + listener.name + " of cluster " + cluster.name;
     if (upstream_tls_known_ &&
         uses_sasl(listener.security_protocol) != uses_sasl(upstream.security_protocol)) {
       report_.error(protocol.where,
-                    title + " has " + std::string(name_of(listener.security_protocol)) +
-                        " and its upstream " + std::string(name_of(upstream.security_protocol)) +
+                    "listener " + listener.name + " of cluster " + cluster.name + " has " +
+                        std::string(name_of(listener.security_protocol)) + " and its upstream " +
+                        std::string(name_of(upstream.security_protocol)) +
                         ": SASL is end to end, from the client to the broker",
                     "use SASL on both sides or on neither");
     }
-    if (!uses_tls(listener.security_protocol)) return;
-    report_.error(protocol.where,
-                  title + " has security protocol " + std::string(name_of(listener.security_protocol)) +
-                      ": " + std::string(no_tls),
-                  uses_sasl(listener.security_protocol)
-                      ? "use SASL_PLAINTEXT on a trusted network, or TLS before kferry"
-                      : "use PLAINTEXT on a trusted network, or TLS before kferry");
-    const bool own_certificate = find(draft.settings, "tls.certificate") != nullptr;
-    const bool shared = cluster.name == "default" && find(draft_.listener_tls, "key_store_path") != nullptr;
-    if (shared) return;
-    if (draft.from_variables) {
-      if (!own_certificate) {
-        report_.error("GATEWAY_SSL_KEY_STORE_PATH",
-                      "GATEWAY_SSL_KEY_STORE_PATH is missing: " + title + " has no certificate",
-                      "set it to a PEM, PKCS12 or JKS file with the certificate and its key, and "
-                      "GATEWAY_SSL_KEY_STORE_PASSWORD if the file has a password");
-      }
-    } else if (!own_certificate || find(draft.settings, "tls.key") == nullptr) {
-      report_.error(draft.where, title + " has no " + (own_certificate ? "tls.key" : "tls.certificate"),
-                    "add tls = { certificate = \"/path/tls.crt\", key = \"/path/tls.key\" }");
-    }
   }
 
-  void check_sni(const Section& section, bool protocol_known, const Listener& listener,
-                 const DraftListener& draft, const DraftCluster& cluster) {
-    constexpr std::string_view node_id = "{{nodeId}}";
+  void read_sni(bool protocol_known, Listener& listener, const DraftListener& draft,
+                const DraftCluster& cluster) {
+    const Section& section = draft.settings;
     if (protocol_known && !uses_tls(listener.security_protocol)) {
       report_.error(find(section, "routing")->where, "routing by SNI on a listener without TLS",
-                    "use SSL or SASL_SSL, or routing = port: " + std::string(no_tls));
+                    "set its security protocol to SSL or SASL_SSL, or routing to port");
+    }
+    for (const char* key : {"ids", "min_broker_id"}) {
+      const Setting* setting = find(section, key);
+      // One GATEWAY_MIN_BROKERID stands for every listener.
+      if (setting == nullptr || setting->where.starts_with("GATEWAY_MIN_BROKERID")) continue;
+      report_.warn(setting->where, std::string(key) + " means nothing to routing by SNI: ignored",
+                   "remove it: the name tells the broker");
     }
     const Setting* pattern = find(section, "advertised_host_pattern");
-    if (pattern == nullptr && !section.contains("advertised_host_pattern")) {
+    if (pattern == nullptr) {
+      if (section.contains("advertised_host_pattern")) return;
       const std::string name = listener_name(cluster, draft, "advertised_host_pattern");
       report_.error(draft.from_variables ? name : draft.where, name + " is missing",
                     "routing by SNI needs a pattern such as broker-{{nodeId}}.kafka.example.com");
-    } else if (pattern != nullptr && pattern->text.find(node_id) == std::string::npos) {
-      report_.error(pattern->where, "the pattern holds no {{nodeId}}", "write it where the broker's id goes");
+      return;
     }
+    HostPattern host;
+    const std::size_t before = report_.problems.size();
+    take(*pattern, parse_host_pattern(pattern->text), host);
+    if (before != report_.problems.size()) return;
+    SniNames names{std::move(host.before), std::move(host.after), {}};
     const Setting* bootstrap = find(section, "bootstrap_host_pattern");
-    if (bootstrap != nullptr && bootstrap->text.find(node_id) != std::string::npos) {
+    if (bootstrap == nullptr) {
+      names.bootstrap = derived_bootstrap(names.before, names.after);
+    } else if (bootstrap->text.find(node_id_mark) != std::string::npos) {
       report_.error(bootstrap->where, "the bootstrap pattern holds {{nodeId}}",
                     "write the one name clients begin with");
+      return;
+    } else {
+      take(*bootstrap, parse_host(bootstrap->text), names.bootstrap);
+      names.bootstrap = lower(names.bootstrap);
+    }
+    const Setting& place = bootstrap == nullptr ? *pattern : *bootstrap;
+    if (before != report_.problems.size()) return;
+    if (names.bootstrap.empty() || SocketAddress::parse(names.bootstrap, 0)) {
+      report_.error(place.where,
+                    "no name is left for clients to begin with: an address cannot be sent as SNI",
+                    "set BOOTSTRAP_HOST_PATTERN to a host name");
+    } else if (const SniNames brokers{names.before, names.after, {}}; sni_target(brokers, names.bootstrap)) {
+      report_.error(place.where, quoted(names.bootstrap) + " is the name of a broker too",
+                    "set BOOTSTRAP_HOST_PATTERN to a name of its own");
+    } else {
+      listener.sni = std::move(names);
+    }
+  }
+
+  // What clients begin with is the bootstrap name, whatever else is advertised.
+  void take_bootstrap_name(const Section& section, Listener& listener) {
+    if (!listener.sni) return;
+    listener.advertised_host = listener.sni->bootstrap;
+    const Setting* host = find(section, "advertised_host");
+    if (host == nullptr || lower(trim(host->text)) == listener.sni->bootstrap) return;
+    report_.warn(
+        host->where,
+        "advertised_host means nothing to routing by SNI: clients begin with " + listener.sni->bootstrap,
+        "remove it, or set BOOTSTRAP_HOST_PATTERN to it");
+  }
+
+  void warn_of_patterns(const Section& section) {
+    for (const char* key : {"advertised_host_pattern", "bootstrap_host_pattern"}) {
+      if (const Setting* pattern = find(section, key)) {
+        report_.warn(pattern->where, std::string(key) + " means nothing to routing by port: ignored",
+                     "set routing to sni, or remove it");
+      }
     }
   }
 
   // A client certificate of kferry's own is an identity: whoever reaches the port would have it.
-  void check_identity(const Section& section, const Upstream& upstream, const DraftCluster& cluster) {
-    const std::vector<std::string> modes{"none", "optional", "require"};
-    std::string mode = choice(section, "ssl_client_auth", modes);
-    if (mode.empty() && cluster.name == "default") mode = choice(draft_.listener_tls, "client_auth", modes);
+  void check_identity(const DraftListener& draft, const Listener& listener, const Upstream& upstream,
+                      const DraftCluster& cluster) {
     const Setting* store = find(cluster.upstream, "ssl_keystore_location");
     if (store == nullptr) store = find(cluster.upstream, "ssl_keystore_key");
+    if (store == nullptr || !uses_tls(upstream.security_protocol)) return;
     const Setting* lend = find(cluster.upstream, "lend_identity");
-    if (store == nullptr || mode == "require" || !uses_tls(upstream.security_protocol)) return;
     if (lend != nullptr && lend->text == "true") return;
-    report_.error(
-        store->where,
-        "a client certificate towards the brokers behind a listener that requires none: anyone who reaches "
-        "the port would become kferry's principal",
-        "set SSL_CLIENT_AUTH to REQUIRE on the listener, or lend_identity = true on the upstream");
+    // A listener whose TLS is faulty is judged by what it asks for.
+    const Setting* own = find(draft.settings, "ssl_client_auth");
+    const Section* shared = shared_tls(cluster);
+    if (own == nullptr && shared != nullptr) own = find(*shared, "client_auth");
+    const bool required = listener.tls ? listener.tls->client_auth == ClientAuth::require
+                                       : own != nullptr && lower(trim(own->text)) == "require";
+    if (required && uses_tls(listener.security_protocol)) return;
+    report_.error(store->where,
+                  "a client certificate towards the brokers behind listener " + listener.name +
+                      ", which requires none: anyone who reaches its port would become kferry's principal",
+                  "set SSL_CLIENT_AUTH to REQUIRE on the listener, or lend_identity = true on the upstream");
+  }
+
+  void read_tls(Tls& tls) {
+    tls.kernel_receive = choice(draft_.tls, "kernel_receive", {"on", "off"}) != "off";
+    tls.kernel_send = choice(draft_.tls, "kernel_send", {"on", "off"}) != "off";
+    constexpr std::int64_t week_minutes = 7 * 24 * 60;
+    integer(draft_.tls, "update_interval_minutes", 1, week_minutes, tls.update_interval_minutes);
   }
 
   void read_engine(Engine& engine) {
@@ -388,6 +387,7 @@ class Validation {
     const Section& section = draft_.limits;
     integer(section, "upstream_connect_timeout_ms", 1, day_ms, limits.upstream_connect_timeout_ms);
     integer(section, "first_byte_timeout_ms", 1, day_ms, limits.first_byte_timeout_ms);
+    integer(section, "tls_handshake_timeout_ms", 1, day_ms, limits.tls_handshake_timeout_ms);
     // The kernel's own bounds (include/net/tcp.h: MAX_TCP_KEEPIDLE, KEEPINTVL, KEEPCNT).
     integer(section, "keepalive_idle_s", 1, 32'767, limits.keepalive_idle_s);
     integer(section, "keepalive_interval_s", 1, 32'767, limits.keepalive_interval_s);
@@ -431,7 +431,6 @@ class Validation {
   }
 
   const Draft& draft_;
-  Report& report_;
   bool upstream_tls_known_ = true;  // the upstream's protocol could be read
 };
 

@@ -30,7 +30,7 @@ def test_the_defaults_are_those_of_the_code():
     limits = re.search(r"struct Limits \{(.*?)\};", (ROOT / "src/config/config.h").read_text(), re.DOTALL)[1]
     constants = {"unanswered_requests_max": 1024, "request_size_max": 100 << 20, "held_size_max": 1 << 20}
     defaults = re.findall(r"(\w+) = ([\w']+);", limits)
-    assert len(defaults) == 10
+    assert len(defaults) == 11
     for name, written in defaults:
         value = constants.get(written) or int(written.replace("'", ""))
         assert re.search(rf"`{name}` \| {value} \|", REFERENCE), f"{name} is {value}"

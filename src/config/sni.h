@@ -1,0 +1,40 @@
+// The names of a listener that routes by SNI: a pure function of the configuration and the broker's id, in
+// both directions, without state, as the ports of config/ports.h are.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/ids.h"
+
+namespace kferry::config {
+
+// All in lower case, as names are compared. A broker's name is before + its id in decimal + after.
+struct SniNames {
+  std::string before;
+  std::string after;
+  std::string bootstrap;
+
+  std::string host_of(NodeId id) const;
+  // "broker-{{nodeId}}.kafka.example.com", as it was written
+  std::string pattern() const;
+};
+
+// What a client asked for by its server name.
+struct SniTarget {
+  std::optional<NodeId> node;  // none: the bootstrap name
+};
+// nullopt: the name is none of these. `server_name` is in lower case and without a final dot
+// (tls/client_hello.h).
+std::optional<SniTarget> sni_target(const SniNames& names, std::string_view server_name);
+
+// The bootstrap name where none is configured: the pattern without `{{nodeId}}` and the hyphen that joined
+// it, or without the label that was nothing else. "b-{{nodeId}}.k.example" and "{{nodeId}}-b.k.example" give
+// "b.k.example", "{{nodeId}}.k.example" gives "k.example".
+std::string derived_bootstrap(std::string_view before, std::string_view after);
+
+// Whether some name answers to both.
+bool names_meet(const SniNames& a, const SniNames& b);
+
+}  // namespace kferry::config

@@ -1,0 +1,65 @@
+// What an operator asked of TLS, as plain structs, complete and valid as far as the text alone shows: no file
+// is opened here (proxy/tls_contexts.h reads them), and names of ciphers and curves are the library's to
+// know.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace kferry::config {
+
+enum class TlsVersion : std::uint8_t { tls_1_2, tls_1_3 };
+enum class ClientAuth : std::uint8_t { none, optional, require };
+
+// A text with the place it was written at: "kferry.toml:12", or a variable's name.
+struct Written {
+  std::string text;
+  std::string where;
+};
+
+// A file of certificates or keys, or their PEM itself. PEM, PKCS12 or JKS: the content tells.
+struct Store {
+  std::string where;                    // the place that names it, for messages
+  std::string path;                     // empty: `text` is the PEM
+  std::string text;                     // secret where it may hold a key
+  std::optional<std::string> password;  // secret
+  std::string password_name;            // what to set where the password is wrong or missing
+};
+
+// A certificate with its chain and its key.
+struct Identity {
+  Store certificates;                       // holds the key too, unless `key` is given
+  std::optional<Store> key;                 // a file or text of its own
+  std::optional<std::string> key_password;  // secret; the store's serves where it is missing
+  std::string key_password_name;
+};
+
+// Which versions, ciphers and curves are offered; an empty list is the library's choice.
+struct TlsOffer {
+  TlsVersion lowest = TlsVersion::tls_1_2;
+  TlsVersion highest = TlsVersion::tls_1_3;
+  Written ciphers;  // OpenSSL's or Java's names, separated by commas or colons
+  Written curves;
+};
+
+struct ListenerTls {
+  TlsOffer offer;
+  Identity identity;
+  ClientAuth client_auth = ClientAuth::none;
+  std::optional<Store> client_authorities;  // there unless client_auth is none
+  std::optional<Store> revocations;
+  std::vector<std::string>
+      required_subjects;  // globs over RFC 2253 subjects, one of which must match; empty: any
+};
+
+struct UpstreamTls {
+  TlsOffer offer;
+  std::optional<Store> authorities;  // none: the system's
+  std::optional<Store> revocations;
+  std::optional<Identity> identity;
+  bool verify_host_name = true;
+};
+
+}  // namespace kferry::config
