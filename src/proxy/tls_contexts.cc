@@ -1,0 +1,452 @@
+#include "proxy/tls_contexts.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <expected>
+#include <optional>
+#include <utility>
+
+#include "base/limits.h"
+#include "tls/certificate.h"
+#include "tls/digests.h"
+#include "tls/stores.h"
+#include "tls/ticket_keys.h"
+
+namespace kferry::proxy {
+namespace {
+
+using config::Problem;
+
+// No store is larger; a device or a log named by mistake must not fill the memory.
+constexpr std::size_t store_size_max = 4 * MiB;
+
+std::string reason_of(int error) {
+  switch (error) {
+    case ENOENT:
+      return "there is no such file: correct the path, or put the file there";
+    case EACCES:
+    case EPERM:
+      return "kferry may not read it: let kferry's user read the file, and search every folder above it";
+    case EISDIR:
+      return "is a folder: name the file within it";
+    default:
+      return std::string("cannot be read: ") + std::strerror(error);
+  }
+}
+
+// The octets, wiped when they go: they may hold a key. Or why they cannot be read, with the remedy.
+std::expected<tls::Secret, std::string> read_file(const std::string& path) {
+  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  if (fd < 0) return std::unexpected(reason_of(errno));
+  tls::Octets whole;
+  std::array<std::byte, 16 * KiB> block;
+  std::string failure;
+  for (;;) {
+    const ssize_t got = read(fd, block.data(), block.size());
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) failure = reason_of(errno);
+    if (got <= 0) break;
+    const auto size = static_cast<std::size_t>(got);
+    if (whole.size() + size > store_size_max) {
+      failure = "is larger than 4 MiB, which no store is: correct the path";
+      break;
+    }
+    if (whole.capacity() < whole.size() + size) {
+      // Grown by hand, so that no copy of a key is left behind.
+      tls::Octets larger;
+      larger.reserve(std::max(2 * whole.capacity(), whole.size() + block.size()));
+      larger.assign(whole.begin(), whole.end());
+      tls::wipe(whole);
+      whole.swap(larger);
+    }
+    whole.insert(whole.end(), block.begin(), block.begin() + got);
+  }
+  close(fd);
+  tls::wipe(block);
+  if (!failure.empty()) {
+    tls::wipe(whole);
+    return std::unexpected(std::move(failure));
+  }
+  return tls::Secret(std::move(whole));
+}
+
+std::string name_of(const config::Store& store) {
+  return store.path.empty() ? store.where : store.path;
+}
+
+// A store as it was read this time.
+struct Read {
+  const config::Store* store = nullptr;
+  tls::Secret octets;
+};
+
+// Reads the stores of one part. Every failure is kept, so that all are told at once.
+class Reading {
+ public:
+  void add(const config::Store& store) {
+    if (store.path.empty()) {
+      reads_.push_back({&store, tls::Secret(std::as_bytes(std::span(store.text)))});
+      return;
+    }
+    auto octets = read_file(store.path);
+    if (octets) {
+      reads_.push_back({&store, std::move(*octets)});
+    } else {
+      problems_.push_back({store.where, store.path + ": " + octets.error(), {}, false});
+    }
+  }
+  void add(const std::optional<config::Store>& store) {
+    if (store) add(*store);
+  }
+  void add(const config::Identity& identity) {
+    add(identity.certificates);
+    add(identity.key);
+  }
+
+  std::vector<Problem>& problems() { return problems_; }
+
+  // What tells this reading from another: a digest of digests.
+  std::vector<std::byte> fingerprint() const {
+    std::vector<std::byte> all;
+    for (const Read& read : reads_) {
+      const tls::Digest one = tls::digest(tls::Hash::sha256, read.octets.bytes());
+      all.insert(all.end(), one.bytes().begin(), one.bytes().end());
+    }
+    const tls::Digest digest = tls::digest(tls::Hash::sha256, all);
+    return {digest.bytes().begin(), digest.bytes().end()};
+  }
+
+  tls::StoreFile file(const config::Store& store) const {
+    const auto read = std::ranges::find(reads_, &store, &Read::store);
+    tls::StoreFile file;
+    file.name = name_of(store);
+    file.octets = read->octets.bytes();
+    file.password = store.password;
+    if (!store.password_name.empty()) file.password_variable = store.password_name;
+    return file;
+  }
+
+  std::expected<tls::Identity, tls::Failure> identity(const config::Identity& identity) const {
+    const auto with_key_password = [&](tls::StoreFile file) {
+      file.key_password = identity.key_password;
+      file.key_password_variable = identity.key_password_name;
+      return file;
+    };
+    if (!identity.key) return tls::read_identity(with_key_password(file(identity.certificates)));
+    tls::StoreFile key = with_key_password(file(*identity.key));
+    // A key alone has no password but its own.
+    key.password_variable = identity.key_password_name;
+    return tls::read_identity(file(identity.certificates), key);
+  }
+
+ private:
+  std::vector<Read> reads_;
+  std::vector<Problem> problems_;
+};
+
+tls::Version version_of(config::TlsVersion version) {
+  return version == config::TlsVersion::tls_1_2 ? tls::Version::tls_1_2 : tls::Version::tls_1_3;
+}
+
+tls::Offer offer_of(const config::TlsOffer& offer) {
+  return {version_of(offer.lowest), version_of(offer.highest), offer.ciphers.text, offer.curves.text};
+}
+
+tls::ClientAuth client_auth_of(config::ClientAuth mode) {
+  switch (mode) {
+    case config::ClientAuth::none:
+      return tls::ClientAuth::none;
+    case config::ClientAuth::optional:
+      return tls::ClientAuth::optional;
+    case config::ClientAuth::require:
+      break;
+  }
+  return tls::ClientAuth::require;
+}
+
+// The settings that a context is made of, as far as they could be read; every failure has been told.
+template <typename Value>
+void take(std::expected<Value, tls::Failure> read, const config::Store& store, Value& into,
+          std::vector<Problem>& problems) {
+  if (read) {
+    into = std::move(*read);
+  } else {
+    problems.push_back({store.where, std::move(read.error().text), {}, false});
+  }
+}
+
+// Where a failure that names no file belongs.
+struct Places {
+  const config::TlsOffer& offer;
+  const config::Identity* identity;
+  const config::Store* authorities;
+  const config::Store* revocations;
+  const std::string& owner;
+};
+
+Problem problem_of(const tls::Failure& failure, const Places& places) {
+  const auto at = [&](const config::Store* store) {
+    return store == nullptr ? Problem{places.owner, failure.text, {}, false}
+                            : Problem{store->where, name_of(*store) + ": " + failure.text, {}, false};
+  };
+  const auto written = [&](const config::Written& setting) {
+    return Problem{setting.where.empty() ? places.owner : setting.where, failure.text, {}, false};
+  };
+  if (failure.cause == "cipher_unknown" || failure.cause == "versions_empty")
+    return written(places.offer.ciphers);
+  if (failure.cause == "curve_unknown") return written(places.offer.curves);
+  if (failure.cause == "authority_unusable" || failure.cause == "authorities_missing" ||
+      failure.cause == "client_authorities_missing") {
+    return at(places.authorities);
+  }
+  if (failure.cause == "revocations_unusable") return at(places.revocations);
+  if (places.identity == nullptr) return at(nullptr);
+  return at(failure.cause.starts_with("key_") && places.identity->key ? &*places.identity->key
+                                                                      : &places.identity->certificates);
+}
+
+const config::Store* pointer(const std::optional<config::Store>& store) {
+  return store ? &*store : nullptr;
+}
+
+OwnCertificate describe(const std::string& owner, const config::Identity& from,
+                        const tls::Identity& identity) {
+  OwnCertificate own{owner, name_of(from.certificates), {}, {}, {}, 0};
+  if (identity.chain.empty()) return own;
+  if (const auto certificate = tls::read_certificate(identity.chain.front())) {
+    own.subject = certificate->names.subject;
+    own.issuer = certificate->issuer;
+    own.names = certificate->names.dns_names;
+    if (own.names.empty() && !certificate->names.common_name.empty())
+      own.names.push_back(certificate->names.common_name);
+    own.not_after_s = certificate->not_after_s;
+  }
+  return own;
+}
+
+}  // namespace
+
+// A listener or an upstream that has TLS.
+struct TlsContexts::Part {
+  std::string owner;
+  std::size_t cluster = 0;
+  std::size_t listener = 0;
+  const config::ListenerTls* listener_tls = nullptr;  // or
+  const config::UpstreamTls* upstream_tls = nullptr;
+
+  std::vector<std::byte> fingerprint;  // of what the context was made from
+  std::shared_ptr<const tls::ServerContext> server;
+  std::shared_ptr<const tls::ClientContext> client;
+  std::optional<OwnCertificate> certificate;
+  bool fresh = false;  // made by the load() under way
+};
+
+TlsContexts::TlsContexts(const config::Config& config, LogSink& log, Instant now)
+    : log_(log), tickets_(std::make_shared<tls::TicketKeys>(now)) {
+  auto first = std::make_shared<TlsSnapshot>();
+  const auto watch = [&](const config::Store* store) {
+    if (store == nullptr || store->path.empty()) return;
+    if (std::ranges::find(files_, store->path) == files_.end()) files_.push_back(store->path);
+  };
+  const auto watch_identity = [&](const config::Identity& identity) {
+    watch(&identity.certificates);
+    watch(pointer(identity.key));
+  };
+  for (std::size_t c = 0; c < config.clusters.size(); ++c) {
+    const config::Cluster& cluster = config.clusters[c];
+    first->clusters.push_back({nullptr, {}});
+    first->clusters.back().listeners.resize(cluster.listeners.size());
+    for (std::size_t l = 0; l < cluster.listeners.size(); ++l) {
+      const config::Listener& listener = cluster.listeners[l];
+      if (!listener.tls) continue;
+      Part& part = parts_.emplace_back();
+      part.owner = "listener " + listener.name + " of cluster " + cluster.name;
+      part.cluster = c;
+      part.listener = l;
+      part.listener_tls = &*listener.tls;
+      watch_identity(listener.tls->identity);
+      watch(pointer(listener.tls->client_authorities));
+      watch(pointer(listener.tls->revocations));
+    }
+    if (cluster.upstream.tls) {
+      Part& part = parts_.emplace_back();
+      part.owner = "the upstream of cluster " + cluster.name;
+      part.cluster = c;
+      part.upstream_tls = &*cluster.upstream.tls;
+      if (part.upstream_tls->identity) watch_identity(*part.upstream_tls->identity);
+      watch(pointer(part.upstream_tls->authorities));
+      watch(pointer(part.upstream_tls->revocations));
+    }
+  }
+  snapshot_ = std::move(first);
+}
+
+TlsContexts::~TlsContexts() = default;
+
+// True when the part has a new context.
+bool TlsContexts::refresh(Part& part, std::vector<Problem>& problems) {
+  Reading reading;
+  const config::ListenerTls* listener = part.listener_tls;
+  const config::UpstreamTls* upstream = part.upstream_tls;
+  if (listener != nullptr) {
+    reading.add(listener->identity);
+    if (listener->client_auth != config::ClientAuth::none) {
+      reading.add(listener->client_authorities);
+      reading.add(listener->revocations);
+    }
+  } else {
+    reading.add(upstream->authorities);
+    reading.add(upstream->revocations);
+    if (upstream->identity) reading.add(*upstream->identity);
+  }
+  std::vector<Problem>& found = reading.problems();
+  const auto give_up = [&] {
+    std::ranges::move(found, std::back_inserter(problems));
+    return false;
+  };
+  if (!found.empty()) return give_up();
+  std::vector<std::byte> fingerprint = reading.fingerprint();
+  if (fingerprint == part.fingerprint) return false;
+
+  if (listener != nullptr) {
+    tls::ServerSettings settings;
+    settings.offer = offer_of(listener->offer);
+    settings.client_auth = client_auth_of(listener->client_auth);
+    settings.required_subjects = listener->required_subjects;
+    take(reading.identity(listener->identity), listener->identity.certificates, settings.identity, found);
+    if (listener->client_auth != config::ClientAuth::none) {
+      if (const config::Store* store = pointer(listener->client_authorities))
+        take(tls::read_authorities(reading.file(*store)), *store, settings.client_cas, found);
+      if (const config::Store* store = pointer(listener->revocations))
+        take(tls::read_revocations(reading.file(*store)), *store, settings.crls, found);
+    }
+    if (!found.empty()) return give_up();
+    auto made = tls::ServerContext::make(settings, tickets_);
+    if (!made) {
+      found.push_back(problem_of(made.error(),
+                                 {listener->offer, &listener->identity, pointer(listener->client_authorities),
+                                  pointer(listener->revocations), part.owner}));
+      return give_up();
+    }
+    part.server = std::move(*made);
+    part.certificate = describe(part.owner, listener->identity, settings.identity);
+  } else {
+    tls::ClientSettings settings;
+    settings.offer = offer_of(upstream->offer);
+    settings.verify_host_name = upstream->verify_host_name;
+    if (const config::Store* store = pointer(upstream->authorities))
+      take(tls::read_authorities(reading.file(*store)), *store, settings.cas, found);
+    if (const config::Store* store = pointer(upstream->revocations))
+      take(tls::read_revocations(reading.file(*store)), *store, settings.crls, found);
+    if (upstream->identity) {
+      settings.identity.emplace();
+      take(reading.identity(*upstream->identity), upstream->identity->certificates, *settings.identity,
+           found);
+    }
+    if (!found.empty()) return give_up();
+    auto made = tls::ClientContext::make(settings);
+    if (!made) {
+      found.push_back(problem_of(
+          made.error(), {upstream->offer, upstream->identity ? &*upstream->identity : nullptr,
+                         pointer(upstream->authorities), pointer(upstream->revocations), part.owner}));
+      return give_up();
+    }
+    part.client = std::move(*made);
+    if (upstream->identity) part.certificate = describe(part.owner, *upstream->identity, *settings.identity);
+  }
+  part.fingerprint = std::move(fingerprint);
+  return true;
+}
+
+std::vector<Problem> TlsContexts::load_locked() {
+  std::vector<Problem> problems;
+  bool any_fresh = false;
+  for (Part& part : parts_) {
+    part.fresh = refresh(part, problems);
+    any_fresh = any_fresh || part.fresh;
+  }
+  if (any_fresh) publish();
+  // Two listeners with one store have the same to say.
+  std::vector<Problem> once;
+  for (Problem& problem : problems) {
+    const bool told = std::ranges::any_of(once, [&](const Problem& other) {
+      return other.where == problem.where && other.what == problem.what;
+    });
+    if (!told) once.push_back(std::move(problem));
+  }
+  return once;
+}
+
+void TlsContexts::publish() {
+  auto next = std::make_shared<TlsSnapshot>(*snapshot());
+  ++next->version;
+  for (const Part& part : parts_) {
+    ClusterTls& cluster = next->clusters[part.cluster];
+    if (part.listener_tls != nullptr) {
+      cluster.listeners[part.listener] = part.server;
+    } else {
+      cluster.upstream = part.client;
+    }
+  }
+  const std::lock_guard lock(mutex_);
+  snapshot_ = std::move(next);
+  version_.store(snapshot_->version, std::memory_order_release);
+}
+
+std::vector<Problem> TlsContexts::load() {
+  const std::lock_guard lock(loading_);
+  std::vector<Problem> problems = load_locked();
+  told_.clear();
+  for (const Problem& problem : problems) told_.push_back(to_string(problem));
+  return problems;
+}
+
+void TlsContexts::reload() {
+  const std::lock_guard lock(loading_);
+  const std::vector<Problem> problems = load_locked();
+  for (const Part& part : parts_) {
+    if (!part.fresh) continue;
+    std::string text = part.owner + ": TLS was renewed; new connections use it";
+    if (part.certificate) {
+      text += ": certificate of " + part.certificate->subject + ", valid until " +
+              tls::date_text(part.certificate->not_after_s);
+    }
+    log_.write({Severity::info, "tls_renewed", part.owner, text});
+  }
+  std::vector<std::string> now_told;
+  for (const Problem& problem : problems) {
+    now_told.push_back(to_string(problem));
+    if (std::ranges::find(told_, now_told.back()) != told_.end()) continue;
+    log_.write({Severity::error, "tls_renewal_failed", problem.where,
+                now_told.back() + "; what was read before goes on serving"});
+  }
+  if (problems.empty() && !told_.empty()) {
+    log_.write({Severity::info, "tls_renewal_well", "", "every certificate and key can be read again"});
+  }
+  told_ = std::move(now_told);
+}
+
+std::shared_ptr<const TlsSnapshot> TlsContexts::snapshot() const {
+  const std::lock_guard lock(mutex_);
+  return snapshot_;
+}
+
+std::vector<OwnCertificate> TlsContexts::certificates() const {
+  const std::lock_guard lock(loading_);
+  std::vector<OwnCertificate> all;
+  for (const Part& part : parts_) {
+    if (part.certificate) all.push_back(*part.certificate);
+  }
+  return all;
+}
+
+void TlsContexts::advance(Instant now) {
+  tickets_->advance(now);
+}
+
+}  // namespace kferry::proxy

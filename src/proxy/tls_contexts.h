@@ -1,0 +1,92 @@
+// The TLS contexts that a configuration asks for: one for each listener and one for each upstream that has
+// TLS, made from the files it names, and made again when these change. A part that cannot be made keeps its
+// last good context, on its own: one broken certificate stops no other from being renewed.
+//
+//   files ──read──▶ tls/stores ──▶ tls/context ──▶ TlsSnapshot, immutable, replaced as a whole
+//             └─ same octets as before: the context stays, and with it the sessions that can be resumed
+//
+// Thread safety: every function may be called from any thread. Readers hold an immutable TlsSnapshot;
+// connections keep the context they began with.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/log_sink.h"
+#include "config/config.h"
+#include "config/load.h"
+#include "tls/context.h"
+
+namespace kferry::proxy {
+
+// By position, as in config::Config; null where there is no TLS, or, before a first good load(), none yet.
+struct ClusterTls {
+  std::shared_ptr<const tls::ClientContext> upstream;
+  std::vector<std::shared_ptr<const tls::ServerContext>> listeners;
+};
+struct TlsSnapshot {
+  std::uint64_t version = 0;
+  std::vector<ClusterTls> clusters;
+};
+
+// A certificate of kferry's own that is in use.
+struct OwnCertificate {
+  std::string owner;  // "listener external of cluster default", "the upstream of cluster default"
+  std::string file;   // the path, or the variable that holds it
+  std::string subject;
+  std::string issuer;
+  std::vector<std::string> names;  // what hosts it names
+  std::int64_t not_after_s = 0;    // Unix time
+};
+
+class TlsContexts {
+ public:
+  // `config` and `log` outlive it. Reads nothing yet. `now` is when the first ticket key's time begins.
+  TlsContexts(const config::Config& config, LogSink& log, Instant now);
+  ~TlsContexts();
+
+  // Reads every store and publishes what could be made; the same later, for what has changed since. Returns
+  // what is broken, each with the variable or key, the file and the remedy; empty: everything configured is
+  // in the snapshot. Logs nothing.
+  std::vector<config::Problem> load();
+  // load(), told to the log: what was renewed, what is broken (once, until it changes), what is well again.
+  void reload();
+
+  std::shared_ptr<const TlsSnapshot> snapshot() const;
+  // Changes with every publication; cheap enough for the top of every loop.
+  std::uint64_t version() const { return version_.load(std::memory_order_acquire); }
+
+  // Whether any listener or upstream has TLS.
+  bool any() const { return !parts_.empty(); }
+  // What is in use, in the configuration's order.
+  std::vector<OwnCertificate> certificates() const;
+  // Every file that is read, each once: what is to be watched.
+  const std::vector<std::string>& files() const { return files_; }
+
+  // Session tickets' keys rotate: call it every minute or so.
+  void advance(Instant now);
+
+ private:
+  struct Part;
+
+  bool refresh(Part& part, std::vector<config::Problem>& problems);
+  std::vector<config::Problem> load_locked();
+  void publish();
+
+  LogSink& log_;
+  std::shared_ptr<tls::TicketKeys> tickets_;
+  std::vector<std::string> files_;
+  mutable std::mutex loading_;  // one load at a time; held while files are read
+  std::vector<Part> parts_;
+  std::vector<std::string> told_;  // the problems that the log has
+  mutable std::mutex mutex_;       // held for a moment
+  std::shared_ptr<const TlsSnapshot> snapshot_;
+  std::atomic<std::uint64_t> version_ = 0;
+};
+
+}  // namespace kferry::proxy

@@ -1,0 +1,202 @@
+#include "proxy/tls_contexts.h"
+
+#include <doctest/doctest.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "proxy/tls_fixture_test.h"
+
+using namespace kferry;
+using namespace kferry::proxy;
+
+namespace {
+
+// The problems as lines.
+std::string text(const std::vector<config::Problem>& problems) {
+  std::string all;
+  for (const config::Problem& problem : problems) all += to_string(problem) + "\n";
+  return all;
+}
+
+bool told(const std::vector<config::Problem>& problems, const std::string& where, const std::string& part) {
+  const bool found = std::ranges::any_of(problems, [&](const config::Problem& problem) {
+    return problem.where == where && problem.what.find(part) != std::string::npos;
+  });
+  if (!found) MESSAGE(text(problems));
+  return found;
+}
+
+}  // namespace
+
+TEST_CASE_FIXTURE(Fixture, "every listener and upstream with TLS has its context, the others none") {
+  variables["GATEWAY_LISTENER_NAMES"] = "external,inside";
+  variables["GATEWAY_LISTENER_INSIDE_PORTS"] = "7000";
+  variables["GATEWAY_LISTENER_INSIDE_BIND_ADDRESS"] = "127.0.0.1";
+  variables["GATEWAY_LISTENER_INSIDE_SECURITY_PROTOCOL"] = "PLAINTEXT";
+  TlsContexts contexts = this->contexts();
+  CHECK(contexts.any());
+  REQUIRE(contexts.snapshot()->clusters.size() == 1);
+  CHECK(contexts.snapshot()->version == 0);
+  CHECK_FALSE(contexts.snapshot()->clusters[0].upstream);
+  CHECK(text(contexts.load()) == "");
+  const auto snapshot = contexts.snapshot();
+  CHECK(snapshot->version == 1);
+  CHECK(contexts.version() == 1);
+  CHECK(snapshot->clusters[0].upstream);
+  REQUIRE(snapshot->clusters[0].listeners.size() == 2);
+  CHECK(snapshot->clusters[0].listeners[0]);
+  CHECK_FALSE(snapshot->clusters[0].listeners[1]);
+  CHECK(contexts.files() == std::vector<std::string>{folder / "server.p12", folder / "ca.crt"});
+  const auto certificates = contexts.certificates();
+  REQUIRE(certificates.size() == 1);
+  CHECK(certificates[0].subject == "CN=one.example");
+  CHECK(certificates[0].names == std::vector<std::string>{"one.example", "*.k.example"});
+  CHECK(certificates[0].file == folder / "server.p12");
+  CHECK(log.size() == 0);
+}
+
+TEST_CASE_FIXTURE(Fixture, "what is broken names the file, the variable and the remedy, all at once") {
+  const std::string store = "GATEWAY_SSL_KEY_STORE_PATH";
+  SUBCASE("a wrong password, and an upstream's missing file") {
+    variables["GATEWAY_SSL_KEY_STORE_PASSWORD"] = "s3cr3t";
+    variables["KAFKA_SSL_TRUSTSTORE_LOCATION"] = folder / "none.pem";
+    const auto problems = contexts().load();
+    CHECK(problems.size() == 2);
+    CHECK(told(problems, store,
+               (folder / "server.p12") +
+                   ": does not open with this password: correct GATEWAY_SSL_KEY_STORE_PASSWORD"));
+    CHECK(told(problems, "KAFKA_SSL_TRUSTSTORE_LOCATION", (folder / "none.pem") + ": there is no such file"));
+    CHECK(text(problems).find("s3cr3t") == std::string::npos);
+  }
+  SUBCASE("no password") {
+    variables.erase("GATEWAY_SSL_KEY_STORE_PASSWORD");
+    CHECK(told(contexts().load(), store, "set GATEWAY_SSL_KEY_STORE_PASSWORD"));
+  }
+  SUBCASE("an expired certificate") {
+    pem("old", "server.p12");
+    CHECK(told(contexts().load(), store, "CN=old.example expired at 2021-01-01"));
+  }
+  SUBCASE("a key of another certificate") {
+    folder.write("server.p12", made().text("one.crt") + made().text("two.key"));
+    CHECK(told(contexts().load(), store, "does not belong to the certificate of CN=one.example"));
+  }
+  SUBCASE("a certificate without a key") {
+    copy("one.crt", "server.p12");
+    CHECK(told(contexts().load(), store, "no private key"));
+  }
+  SUBCASE("a folder") {
+    variables[store] = folder.path().string();
+    CHECK(told(contexts().load(), store, "name the file within it"));
+  }
+  SUBCASE("a file that may not be read") {
+    if (geteuid() == 0) return;  // root reads all
+    REQUIRE(chmod((folder / "server.p12").c_str(), 0) == 0);
+    CHECK(told(contexts().load(), store, "let kferry's user read the file"));
+  }
+  SUBCASE("an unknown cipher and an unknown curve, each where it is written") {
+    variables["GATEWAY_SSL_CIPHER_SUITES"] = "TLS_AES_512_GCM";
+    variables["KAFKA_SSL_CURVES"] = "P-255";
+    const auto problems = contexts().load();
+    CHECK(told(problems, "GATEWAY_SSL_CIPHER_SUITES", "TLS_AES_512_GCM"));
+    CHECK(told(problems, "KAFKA_SSL_CURVES", "P-255"));
+  }
+  SUBCASE("a trust store and a revocation list that are none") {
+    variables["GATEWAY_SSL_CLIENT_AUTH"] = "REQUIRE";
+    variables["GATEWAY_SSL_TRUST_STORE_PATH"] = folder / "garbage";
+    variables["GATEWAY_SSL_CRL_PATH"] = folder / "ca.crt";
+    folder.write("garbage", "garbage");
+    const auto problems = contexts().load();
+    CHECK(told(problems, "GATEWAY_SSL_TRUST_STORE_PATH", "neither PEM, PKCS12 nor JKS"));
+    CHECK(told(problems, "GATEWAY_SSL_CRL_PATH", "no revocation list"));
+  }
+}
+
+TEST_CASE_FIXTURE(Fixture, "two listeners with one broken store are told once") {
+  variables["GATEWAY_LISTENER_NAMES"] = "external,second";
+  variables["GATEWAY_LISTENER_SECOND_PORTS"] = "7000";
+  variables["GATEWAY_LISTENER_SECOND_ADVERTISED_HOST"] = "one.example";
+  variables["GATEWAY_LISTENER_SECOND_SECURITY_PROTOCOL"] = "SSL";
+  folder.write("server.p12", "garbage");
+  CHECK(contexts().load().size() == 1);
+}
+
+TEST_CASE_FIXTURE(Fixture, "a reload takes what has changed and keeps the rest") {
+  TlsContexts contexts = this->contexts();
+  REQUIRE(contexts.load().empty());
+  const auto before = contexts.snapshot();
+  contexts.reload();
+  CHECK(contexts.snapshot() == before);
+  CHECK(log.size() == 0);
+
+  pem("two", "server.p12");
+  contexts.reload();
+  const auto after = contexts.snapshot();
+  CHECK(after->version == 2);
+  CHECK(after->clusters[0].listeners[0] != before->clusters[0].listeners[0]);
+  CHECK(after->clusters[0].upstream == before->clusters[0].upstream);
+  CHECK(contexts.certificates().at(0).subject == "CN=two.example");
+  CHECK(log.has("tls_renewed", "CN=two.example, valid until "));
+  CHECK(log.size() == 1);
+}
+
+TEST_CASE_FIXTURE(Fixture,
+                  "a broken file leaves the last good context, says so once, and says when it is well") {
+  TlsContexts contexts = this->contexts();
+  REQUIRE(contexts.load().empty());
+  const auto good = contexts.snapshot();
+  for (const char* content : {"garbage", ""}) {
+    folder.write("server.p12", content);
+    contexts.reload();
+    contexts.reload();
+  }
+  CHECK(contexts.snapshot() == good);
+  CHECK(contexts.certificates().at(0).subject == "CN=one.example");
+  CHECK(log.size() == 2);
+  CHECK(log.has("tls_renewal_failed", "neither PEM, PKCS12 nor JKS; what was read before goes on serving"));
+  CHECK(log.has("tls_renewal_failed", "is empty"));
+  CHECK_FALSE(log.has("tls_renewal_well", ""));
+
+  copy("one.p12", "server.p12");
+  contexts.reload();
+  CHECK(contexts.snapshot() == good);
+  CHECK(log.has("tls_renewal_well", ""));
+}
+
+TEST_CASE_FIXTURE(Fixture, "one broken part does not keep another from being renewed") {
+  TlsContexts contexts = this->contexts();
+  REQUIRE(contexts.load().empty());
+  const auto before = contexts.snapshot();
+  folder.write("ca.crt", "garbage");
+  pem("two", "server.p12");
+  contexts.reload();
+  CHECK(contexts.snapshot()->clusters[0].listeners[0] != before->clusters[0].listeners[0]);
+  CHECK(contexts.snapshot()->clusters[0].upstream == before->clusters[0].upstream);
+}
+
+TEST_CASE_FIXTURE(Fixture, "a certificate and its key in two files, and PEM in place of the upstream's") {
+  copy("two.crt", "server.p12");
+  copy("two.key", "key");
+  config::Sources sources;
+  sources.toml = config::Toml{
+      "k.toml",
+      "[cluster.a.upstream]\nbootstrap_servers = \"k:1\"\nsecurity_protocol = \"SSL\"\nlend_identity = true\n"
+      "ssl_truststore_certificates = '''\n" +
+          made().text("ca.crt") + "'''\nssl_keystore_key = '''\n" + made().text("one.key") +
+          "'''\nssl_keystore_certificate_chain = '''\n" + made().text("one.crt") +
+          "'''\n[cluster.a.listener.x]\nports = 1\nadvertised_host = \"h\"\nsecurity_protocol = \"SSL\"\n"
+          "tls = { certificate = '" +
+          (folder / "server.p12") + "', key = '" + (folder / "key") + "' }\n"};
+  config::Loaded loaded = config::load(sources);
+  REQUIRE(text(loaded.problems) == "");
+  TlsContexts contexts(loaded.config, log, Instant{});
+  CHECK(text(contexts.load()) == "");
+  CHECK(contexts.snapshot()->clusters[0].upstream->has_identity());
+  CHECK(contexts.certificates().size() == 2);
+  CHECK(contexts.files() == std::vector<std::string>{folder / "server.p12", folder / "key"});
+
+  copy("one.key", "key");
+  CHECK(told(contexts.load(), "k.toml:" + std::to_string(std::ranges::count(sources.toml->text, '\n')),
+             (folder / "key") + ": the private key does not belong"));
+}

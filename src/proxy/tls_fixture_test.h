@@ -1,0 +1,108 @@
+// What the tests of TLS contexts share: a configuration of one listener and one upstream with TLS over files
+// that the test may change, certificates by the openssl command, and a log that can be waited for.
+#pragma once
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <chrono>
+#include <condition_variable>
+#include <map>
+#include <mutex>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "config/load.h"
+#include "proxy/tls_contexts.h"
+#include "tls/authority_test.h"
+
+namespace kferry::proxy {
+
+class Lines final : public LogSink {
+ public:
+  void write(const LogEvent& event) noexcept override {
+    const std::lock_guard lock(mutex_);
+    lines_.push_back(std::string(event.cause) + " " + event.text);
+    written_.notify_all();
+  }
+  bool has(const std::string& cause, const std::string& part) const {
+    const std::lock_guard lock(mutex_);
+    return holds(cause, part);
+  }
+  // Whether such a line comes within the time.
+  bool comes(const std::string& cause, const std::string& part, std::chrono::milliseconds patience) {
+    std::unique_lock lock(mutex_);
+    return written_.wait_for(lock, patience, [&] { return holds(cause, part); });
+  }
+  std::size_t size() const {
+    const std::lock_guard lock(mutex_);
+    return lines_.size();
+  }
+
+ private:
+  bool holds(const std::string& cause, const std::string& part) const {
+    return std::ranges::any_of(lines_, [&](const std::string& line) {
+      return line.starts_with(cause + " ") && line.find(part) != std::string::npos;
+    });
+  }
+  mutable std::mutex mutex_;
+  std::condition_variable written_;
+  std::vector<std::string> lines_;
+};
+
+// One authority with two leaves, made once.
+struct Made {
+  tls::Authority authority;
+  Made() {
+    authority.issue("one", {.subject = "/CN=one.example", .names = "DNS:one.example,DNS:*.k.example"});
+    authority.issue("two", {.subject = "/CN=two.example"});
+    authority.folder().run(
+        "openssl pkcs12 -export -inkey one.key -in one.crt -certfile ca.crt -out one.p12 -passout "
+        "pass:store-pw");
+    authority.issue("old", {.subject = "/CN=old.example",
+                            .dates = "-startdate 20200101000000Z -enddate 20210101000000Z"});
+  }
+};
+inline const tls::Folder& made() {
+  static const Made once;
+  return once.authority.folder();
+}
+
+// A configuration of one TLS listener and one TLS upstream over files in a folder of the test's own.
+struct Fixture {
+  tls::Folder folder;
+  Lines log;
+  config::Config config;
+  std::map<std::string, std::string> variables{{"KAFKA_BOOTSTRAP_SERVERS", "kafka1:9092"},
+                                               {"KAFKA_SECURITY_PROTOCOL", "SSL"},
+                                               {"KAFKA_SSL_TRUSTSTORE_LOCATION", folder / "ca.crt"},
+                                               {"GATEWAY_LISTENER_NAMES", "external"},
+                                               {"GATEWAY_LISTENER_EXTERNAL_PORTS", "6969-6971"},
+                                               {"GATEWAY_LISTENER_EXTERNAL_ADVERTISED_HOST", "one.example"},
+                                               {"GATEWAY_LISTENER_EXTERNAL_SECURITY_PROTOCOL", "SSL"},
+                                               {"GATEWAY_SSL_KEY_STORE_PATH", folder / "server.p12"},
+                                               {"GATEWAY_SSL_KEY_STORE_PASSWORD", "store-pw"}};
+
+  Fixture() {
+    copy("ca.crt", "ca.crt");
+    copy("one.p12", "server.p12");
+  }
+
+  void copy(const std::string& from, const std::string& to) { folder.write(to, made().text(from)); }
+  void pem(const std::string& name, const std::string& to) {
+    folder.write(to, made().text(name + ".crt") + made().text(name + ".key"));
+  }
+
+  TlsContexts contexts() {
+    config::Sources sources;
+    sources.environment = variables;
+    config::Loaded loaded = config::load(sources);
+    for (const config::Problem& problem : loaded.problems) MESSAGE(to_string(problem));
+    REQUIRE(loaded.ok());
+    config = std::move(loaded.config);
+    return TlsContexts(config, log, Instant{});
+  }
+};
+
+}  // namespace kferry::proxy

@@ -1,0 +1,184 @@
+#include "proxy/tls_watch.h"
+
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <sys/inotify.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <map>
+#include <set>
+#include <string>
+#include <utility>
+
+#include "base/assert.h"
+
+namespace kferry::proxy {
+namespace {
+
+using std::chrono::milliseconds;
+using Monotonic = std::chrono::steady_clock;
+
+// How often ticket keys are looked at: their period is an hour.
+constexpr milliseconds ticket_turn = std::chrono::minutes(1);
+// As many links as the kernel follows (ELOOP).
+constexpr int links_max = 40;
+constexpr std::uint32_t changes = IN_CLOSE_WRITE | IN_MODIFY | IN_MOVED_TO | IN_MOVED_FROM | IN_CREATE |
+                                  IN_DELETE | IN_ATTRIB | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR;
+
+Instant monotonic_now() {
+  return Instant{std::chrono::duration_cast<Duration>(Monotonic::now().time_since_epoch())};
+}
+
+// The folders that a path goes through with what is looked up in each: where a link stands, where the file
+// stands or is missing.
+void trace(const std::filesystem::path& path, std::map<std::string, std::set<std::string>>& folders,
+           int& links) {
+  std::error_code ignored;
+  std::filesystem::path at = "/";
+  for (auto part = path.begin(); part != path.end(); ++part) {
+    if (*part == "/" || part->empty()) continue;
+    const bool last = std::next(part) == path.end();
+    const std::filesystem::path next = at / *part;
+    const auto status = std::filesystem::symlink_status(next, ignored);
+    const bool link = std::filesystem::is_symlink(status);
+    if (link || last || !std::filesystem::exists(status)) folders[at.string()].insert(part->string());
+    if (!std::filesystem::exists(status)) return;
+    if (link) {
+      if (++links > links_max) return;
+      std::filesystem::path target = std::filesystem::read_symlink(next, ignored);
+      if (target.is_relative()) target = at / target;
+      for (++part; part != path.end(); ++part) target /= *part;
+      trace(target.lexically_normal(), folders, links);
+      return;
+    }
+    at = next;
+  }
+}
+
+// One inotify instance over the folders of some files.
+class Watches {
+ public:
+  explicit Watches(const std::vector<std::string>& files) : fd_(inotify_init1(IN_NONBLOCK | IN_CLOEXEC)) {
+    if (fd_ < 0) {
+      failure_ = std::strerror(errno);
+      return;
+    }
+    std::map<std::string, std::set<std::string>> folders;
+    for (const std::string& file : files) {
+      int links = 0;
+      std::error_code ignored;
+      trace(std::filesystem::absolute(file, ignored).lexically_normal(), folders, links);
+    }
+    for (auto& [folder, names] : folders) {
+      const int watch = inotify_add_watch(fd_, folder.c_str(), changes);
+      if (watch >= 0) {
+        names_[watch].merge(names);
+      } else if (errno != ENOENT && errno != ENOTDIR) {
+        failure_ = folder + ": " + std::strerror(errno);
+      }
+    }
+  }
+  Watches(const Watches&) = delete;
+  Watches& operator=(const Watches&) = delete;
+  ~Watches() {
+    if (fd_ >= 0) close(fd_);
+  }
+
+  int fd() const { return fd_; }
+  // Why some folder is not watched; empty: all are.
+  const std::string& failure() const { return failure_; }
+
+  // Takes what has come. True when it concerns one of the files.
+  bool take() {
+    bool concerned = false;
+    alignas(inotify_event) std::array<char, 16 * 1024> room;
+    for (;;) {
+      const ssize_t got = read(fd_, room.data(), room.size());
+      if (got <= 0) return concerned;
+      for (ssize_t at = 0; at < got;) {
+        inotify_event event{};
+        std::memcpy(&event, room.data() + at, sizeof event);
+        const char* name = event.len == 0 ? "" : room.data() + at + sizeof event;
+        const auto names = names_.find(event.wd);
+        // The folder itself, or events lost: better once too often.
+        concerned = concerned || event.len == 0 || (event.mask & IN_Q_OVERFLOW) != 0 ||
+                    (names != names_.end() && names->second.contains(name));
+        at += static_cast<ssize_t>(sizeof event + event.len);
+      }
+    }
+  }
+
+ private:
+  int fd_;
+  std::map<int, std::set<std::string>> names_;
+  std::string failure_;
+};
+
+}  // namespace
+
+TlsWatch::TlsWatch(TlsContexts& contexts, LogSink& log, milliseconds interval)
+    : contexts_(contexts), log_(log), interval_(interval), stop_(eventfd(0, EFD_CLOEXEC)) {
+  KFERRY_ASSERT(stop_ >= 0);
+  thread_ = std::thread([this] { run(); });
+}
+
+TlsWatch::~TlsWatch() {
+  const std::uint64_t one = 1;
+  KFERRY_ASSERT(write(stop_, &one, sizeof one) == sizeof one);
+  thread_.join();
+  close(stop_);
+}
+
+void TlsWatch::run() {
+  std::string told;
+  std::unique_ptr<Watches> watches;
+  const auto watch_and_read = [&] {
+    // Watched first: what changes while it is read is told again.
+    watches = std::make_unique<Watches>(contexts_.files());
+    if (watches->failure() != told) {
+      told = watches->failure();
+      if (!told.empty()) {
+        log_.write({Severity::warning, "tls_watch_failed", "",
+                    "certificates cannot be watched (" + told + "): they are read every " +
+                        std::to_string(std::chrono::duration_cast<std::chrono::minutes>(interval_).count()) +
+                        " minutes; raise fs.inotify.max_user_instances and max_user_watches"});
+      }
+    }
+    contexts_.reload();
+  };
+  watch_and_read();
+  auto read_at = Monotonic::now() + interval_;
+  auto turn_at = Monotonic::now() + ticket_turn;
+  // Of a change that is waited out: when it is read, and at the latest.
+  std::optional<Monotonic::time_point> due;
+  Monotonic::time_point latest;
+  for (;;) {
+    const auto next = std::min({read_at, turn_at, due.value_or(read_at)});
+    const auto left = std::chrono::ceil<milliseconds>(next - Monotonic::now());
+    std::array<pollfd, 2> wanted{pollfd{stop_, POLLIN, 0}, pollfd{watches->fd(), POLLIN, 0}};
+    const auto wait = std::clamp<milliseconds::rep>(left.count(), 0, 1'000'000);
+    const int ready = poll(wanted.data(), wanted.size(), static_cast<int>(wait));
+    if (ready > 0 && wanted[0].revents != 0) return;
+    const auto now = Monotonic::now();
+    if (ready > 0 && wanted[1].revents != 0 && watches->take()) {
+      if (!due) latest = now + patience;
+      due = std::min(now + quiet_after, latest);
+    }
+    if (now >= turn_at) {
+      contexts_.advance(monotonic_now());
+      turn_at = now + ticket_turn;
+    }
+    if ((due && now >= *due) || now >= read_at) {
+      due.reset();
+      watch_and_read();
+      read_at = Monotonic::now() + interval_;
+    }
+  }
+}
+
+}  // namespace kferry::proxy

@@ -1,0 +1,104 @@
+#include "proxy/tls_watch.h"
+
+#include <doctest/doctest.h>
+
+#include <filesystem>
+
+#include "proxy/tls_fixture_test.h"
+
+using namespace kferry;
+using namespace kferry::proxy;
+
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr milliseconds never = std::chrono::hours(1);
+// What is promised is a second; a laden machine under a sanitizer may take longer to be scheduled.
+constexpr milliseconds soon = std::chrono::seconds(10);
+
+struct Watched : Fixture {
+  TlsContexts watched = contexts();
+  std::unique_ptr<TlsWatch> watch;
+
+  void start(milliseconds interval = never) {
+    REQUIRE(watched.load().empty());
+    // The watch reads once when it has begun: this change is found by that reading, or by an event.
+    pem("two", "server.p12");
+    watch = std::make_unique<TlsWatch>(watched, log, interval);
+    REQUIRE(log.comes("tls_renewed", "CN=two.example", soon));
+  }
+  bool serves_one() { return log.comes("tls_renewed", "CN=one.example", soon); }
+};
+
+}  // namespace
+
+TEST_CASE_FIXTURE(Watched, "a file written in place is read again, within a second") {
+  start();
+  const auto before = std::chrono::steady_clock::now();
+  copy("one.p12", "server.p12");
+  REQUIRE(serves_one());
+  const auto took = std::chrono::steady_clock::now() - before;
+  MESSAGE("served after " << std::chrono::duration_cast<milliseconds>(took).count() << " ms");
+  CHECK(watched.version() == 3);
+}
+
+TEST_CASE_FIXTURE(Watched, "a file renamed over it, and one removed and put back") {
+  start();
+  copy("one.p12", "new");
+  std::filesystem::rename(folder / "new", folder / "server.p12");
+  REQUIRE(serves_one());
+  std::filesystem::remove(folder / "server.p12");
+  REQUIRE(log.comes("tls_renewal_failed", "there is no such file", soon));
+  pem("two", "server.p12");
+  REQUIRE(log.comes("tls_renewal_well", "", soon));
+}
+
+TEST_CASE_FIXTURE(Watched, "a broken file is told, and the last good one serves on") {
+  start();
+  const auto good = watched.snapshot();
+  folder.write("server.p12", "garbage");
+  REQUIRE(log.comes("tls_renewal_failed", "GATEWAY_SSL_KEY_STORE_PATH", soon));
+  CHECK(watched.snapshot() == good);
+  copy("one.p12", "server.p12");
+  REQUIRE(serves_one());
+}
+
+TEST_CASE_FIXTURE(Fixture, "a folder behind a link is swapped, as Kubernetes does") {
+  std::filesystem::create_directory(folder / "first");
+  std::filesystem::create_directory(folder / "second");
+  pem("two", "first/tls.pem");
+  pem("one", "second/tls.pem");
+  std::filesystem::create_directory(folder / "mount");
+  std::filesystem::create_symlink("../first", folder / "mount/..data");
+  std::filesystem::create_symlink("..data/tls.pem", folder / "mount/tls.pem");
+  variables["GATEWAY_SSL_KEY_STORE_PATH"] = folder / "mount/tls.pem";
+  TlsContexts contexts = this->contexts();
+  REQUIRE(contexts.load().empty());
+  pem("one", "first/tls.pem");
+  const TlsWatch watch(contexts, log, never);
+  REQUIRE(log.comes("tls_renewed", "CN=one.example", soon));
+  pem("two", "second/tls.pem");
+  std::filesystem::create_symlink("../second", folder / "mount/..new");
+  std::filesystem::rename(folder / "mount/..new", folder / "mount/..data");
+  CHECK(log.comes("tls_renewed", "CN=two.example", soon));
+}
+
+TEST_CASE_FIXTURE(Fixture, "a file whose folder comes later") {
+  variables["KAFKA_SSL_TRUSTSTORE_LOCATION"] = folder / "later/deep/ca.pem";
+  TlsContexts contexts = this->contexts();
+  REQUIRE(contexts.load().size() == 1);
+  const TlsWatch watch(contexts, log, never);
+  std::filesystem::create_directories(folder / "later/deep");
+  copy("ca.crt", "later/deep/ca.pem");
+  CHECK(log.comes("tls_renewed", "the upstream of cluster default", soon));
+}
+
+TEST_CASE_FIXTURE(Watched, "the interval finds what no event tells") {
+  std::filesystem::create_directory(folder / "elsewhere");
+  std::filesystem::create_hard_link(folder / "server.p12", folder / "elsewhere/alias");
+  start(milliseconds(50));
+  // A write by another name of the file is no event in the folder that is watched.
+  copy("one.p12", "elsewhere/alias");
+  CHECK(serves_one());
+}
