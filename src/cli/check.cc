@@ -2,12 +2,14 @@
 // server resolved, connected and asked.
 #include <algorithm>
 #include <cstdio>
+#include <ctime>
 #include <set>
 #include <string>
 #include <vector>
 
 #include <ifaddrs.h>
 
+#include "cli/certificates.h"
 #include "cli/commands.h"
 #include "cli/plan.h"
 #include "cli/probe.h"
@@ -17,6 +19,7 @@
 #include "config/load.h"
 #include "config/ports.h"
 #include "net/cares_resolver.h"
+#include "proxy/tls_contexts.h"
 
 namespace kferry::cli {
 namespace {
@@ -132,6 +135,10 @@ class Dial {
     std::vector<NodeId> nodes;
     for (const proxy::AdvertisedBroker& broker : metadata.brokers) nodes.push_back(broker.id);
     for (const config::Listener& listener : cluster.listeners) {
+      if (listener.sni) {
+        names(listener, metadata);
+        continue;
+      }
       const config::PortMap map = config::map_ports(listener, nodes);
       for (const proxy::AdvertisedBroker& broker : metadata.brokers) {
         const auto index = config::port_index(listener, broker.id);
@@ -152,6 +159,15 @@ class Dial {
                       listener.name.c_str());
         }
       }
+    }
+  }
+
+  // Every broker has a name: nothing can clash.
+  static void names(const config::Listener& listener, const proxy::MetadataAnswer& metadata) {
+    for (const proxy::AdvertisedBroker& broker : metadata.brokers) {
+      const HostPort told{listener.sni->host_of(broker.id), listener.ports.front().advertised};
+      std::printf("  broker %d (%s) -> %s (listener %s)\n", number(broker.id),
+                  printable(to_string(broker.where)).c_str(), to_string(told).c_str(), listener.name.c_str());
     }
   }
 
@@ -186,8 +202,17 @@ void warn_of_names(const config::Config& config, net::Resolver& resolver) {
 int check(const CheckOptions& options) {
   const auto loaded = load_or_explain(options.config_path);
   if (!loaded) return exit_configuration;
+  proxy::TlsContexts contexts(loaded->config, null_log_sink(), Instant{});
+  if (const auto broken = contexts.load(); !broken.empty()) {
+    print_problems(broken);
+    print_problems(loaded->warnings);
+    print_count(broken.size());
+    return exit_configuration;
+  }
   print_problems(loaded->warnings);
-  std::fputs(plan_text(loaded->config).c_str(), stdout);
+  const std::vector<proxy::OwnCertificate> certificates = contexts.certificates();
+  print_problems(certificate_warnings(loaded->config, certificates, std::time(nullptr)));
+  std::fputs(plan_text(loaded->config, certificates).c_str(), stdout);
   std::fflush(stdout);
   auto resolver = net::start_cares_resolver({.timeout = name_timeout});
   if (!resolver) {

@@ -11,8 +11,10 @@
 #include <string>
 
 #include "cli/commands.h"
+#include "cli/kernel_tls.h"
 #include "cli/style.h"
 #include "ring/probe.h"
+#include "tls/context.h"
 
 namespace kferry::cli {
 namespace {
@@ -78,6 +80,23 @@ class Examination {
         "allow sched_getaffinity in the container's seccomp profile");
   }
 
+  void tls() {
+    row(tls::library_is_fast(), "TLS library",
+        std::string(tls::library_version()) + (tls::library_is_fast()
+                                                   ? ", with the processor's AES instructions"
+                                                   : ", slow: without the processor's AES instructions"),
+        "build kferry by ./dev build, which makes wolfSSL from the distribution's source package");
+#if defined(__x86_64__)
+    row(__builtin_cpu_supports("aes") != 0, "AES instructions",
+        __builtin_cpu_supports("aes") != 0 ? "the processor has them"
+                                           : "the processor has none, or hides them",
+        "on a virtual machine pass the host's processor through; else prefer CHACHA20 in the cipher lists");
+#endif
+    const std::string refusal = kernel_tls_refusal();
+    row(refusal.empty(), "kernel TLS", refusal.empty() ? "large TLS records can stay in the kernel" : refusal,
+        "modprobe tls (CONFIG_TLS); without it kferry encrypts by itself");
+  }
+
   bool ring_features() {
     const ring::Probe probe = ring::probe_host();
     row(probe.io_uring, "io_uring", probe.io_uring ? "usable" : "not usable", probe.refusal);
@@ -100,6 +119,7 @@ int doctor(const DoctorOptions&) {
   examination.row(true, "kernel", std::string(kernel.sysname) + " " + kernel.release + " " + kernel.machine);
   examination.cores();
   examination.limits();
+  examination.tls();
   const bool usable = examination.ring_features();
   std::printf("\n%s\n", usable ? "Path: io_uring, with what is marked ok above"
                                : "Path: none: kferry cannot run here until io_uring is allowed");

@@ -5,6 +5,8 @@
 #include <vector>
 
 #include "base/socket_address.h"
+#include "cli/certificates.h"
+#include "cli/table.h"
 #include "config/grammar.h"
 #include "config/ports.h"
 
@@ -14,27 +16,6 @@ namespace {
 using config::Cluster;
 using config::Config;
 using config::Listener;
-using Rows = std::vector<std::vector<std::string>>;
-
-// Columns side by side, two spaces apart, indented by two.
-std::string table(const Rows& rows) {
-  std::vector<std::size_t> widths;
-  for (const auto& row : rows) {
-    widths.resize(std::max(widths.size(), row.size()));
-    for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
-  }
-  std::string out;
-  for (const auto& row : rows) {
-    std::string line = "  ";
-    for (std::size_t i = 0; i < row.size(); ++i) {
-      line += row[i];
-      if (i + 1 < row.size()) line.append(widths[i] - row[i].size() + 2, ' ');
-    }
-    out += line;
-    out += '\n';
-  }
-  return out;
-}
 
 std::string bound(const Listener& listener, std::uint16_t port) {
   return to_string(HostPort{listener.bind_address, port});
@@ -57,12 +38,50 @@ std::string local_ranges(const Listener& listener) {
   return out;
 }
 
+std::string versions(const config::TlsOffer& offer) {
+  if (offer.lowest != offer.highest) return "TLS 1.2 and 1.3";
+  return offer.lowest == config::TlsVersion::tls_1_2 ? "TLS 1.2 alone" : "TLS 1.3 alone";
+}
+
+std::string tls_text(const config::ListenerTls& tls) {
+  std::string out = versions(tls.offer) + ", client certificates: ";
+  if (tls.client_auth == config::ClientAuth::none) return out + "none asked for";
+  out.append(tls.client_auth == config::ClientAuth::require ? "required" : "optional");
+  if (tls.revocations) out.append(", revocations looked up");
+  if (!tls.required_subjects.empty()) {
+    out.append(", subjects that match ");
+    for (std::size_t i = 0; i < tls.required_subjects.size(); ++i)
+      out.append(i == 0 ? "" : " or ").append(tls.required_subjects[i]);
+  }
+  return out;
+}
+
+std::string tls_text(const config::UpstreamTls& tls) {
+  std::string out = versions(tls.offer) + ", authorities: ";
+  out.append(tls.authorities ? tls.authorities->path.empty() ? tls.authorities->where : tls.authorities->path
+                             : std::string("the system's"));
+  out.append(tls.verify_host_name ? ", host names verified" : ", host names NOT verified");
+  if (tls.revocations) out.append(", revocations looked up");
+  return out;
+}
+
+std::string sni_text(const Listener& listener) {
+  const config::Port port = listener.ports.front();
+  return table({{"BIND", "SERVER NAME", "BROKER"},
+                {bound(listener, port.local), to_string(HostPort{listener.sni->bootstrap, port.advertised}),
+                 "any, to begin with"},
+                {bound(listener, port.local), to_string(HostPort{listener.sni->pattern(), port.advertised}),
+                 "the one of that id"}});
+}
+
 std::string listener_text(const Listener& listener) {
   std::string out = "Listener ";
   out.append(listener.name).append(": ").append(config::name_of(listener.security_protocol));
   out.append(", bound to ").append(listener.bind_address).append(", ports ").append(local_ranges(listener));
   out.append("\n  clients bootstrap at ");
   out.append(to_string(HostPort{listener.advertised_host, listener.ports.front().advertised})).append("\n");
+  if (listener.tls) out.append("  ").append(tls_text(*listener.tls)).append("\n");
+  if (listener.sni) return out + sni_text(listener);
   if (listener.ids.empty()) {
     out.append("  port of a broker: ports[(id - ").append(std::to_string(listener.min_broker_id));
     out.append(") mod ").append(std::to_string(listener.ports.size())).append("]\n");
@@ -100,7 +119,10 @@ std::string names_text(const Config& config) {
     if (!SocketAddress::parse(host, 0)) names.insert(host);
   };
   for (const Cluster& cluster : config.clusters) {
-    for (const Listener& listener : cluster.listeners) add(advertised, listener.advertised_host);
+    for (const Listener& listener : cluster.listeners) {
+      add(advertised, listener.advertised_host);
+      if (listener.sni) advertised.insert(listener.sni->pattern());
+    }
     for (const HostPort& server : cluster.upstream.bootstrap_servers) add(upstream, server.host);
   }
   Rows rows{{"NAME", "RESOLVED BY", "TO"}};
@@ -112,13 +134,14 @@ std::string names_text(const Config& config) {
 
 }  // namespace
 
-std::string plan_text(const Config& config) {
+std::string plan_text(const Config& config, std::span<const proxy::OwnCertificate> certificates) {
   std::string out;
   for (const Cluster& cluster : config.clusters) {
     out.append("Cluster ").append(cluster.name).append("\n  upstream: ");
     out.append(config::name_of(cluster.upstream.security_protocol)).append(", bootstrap servers");
     for (const HostPort& server : cluster.upstream.bootstrap_servers)
       out.append(" ").append(to_string(server));
+    if (cluster.upstream.tls) out.append("\n  ").append(tls_text(*cluster.upstream.tls));
     out.append("\n  discovery: ");
     if (cluster.upstream.sasl) {
       out.append("kferry's own, by ")
@@ -132,6 +155,7 @@ std::string plan_text(const Config& config) {
     for (const Listener& listener : cluster.listeners) out.append("\n").append(listener_text(listener));
     out.append("\n");
   }
+  if (!certificates.empty()) out.append(certificates_text(certificates)).append("\n");
   return out + firewall_text(config) + "\n" + names_text(config) +
          "\nHTTP (health, metrics): not in this build; " +
          to_string(HostPort{config.operations.bind_host, config.operations.port}) + " is kept for it\n";

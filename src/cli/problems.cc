@@ -4,6 +4,7 @@
 #include <string>
 
 #include "cli/style.h"
+#include "proxy/tls_contexts.h"
 
 namespace kferry::cli {
 
@@ -16,6 +17,10 @@ void print_problems(const std::vector<config::Problem>& problems) {
   }
 }
 
+void print_count(std::size_t errors) {
+  std::fprintf(stderr, "%zu %s in the configuration\n", errors, errors == 1 ? "error" : "errors");
+}
+
 std::optional<config::Loaded> load_or_explain(const std::optional<std::string>& path) {
   const auto sources = config::system_sources(path);
   if (!sources) {
@@ -25,9 +30,12 @@ std::optional<config::Loaded> load_or_explain(const std::optional<std::string>& 
   config::Loaded loaded = config::load(*sources);
   if (loaded.ok()) return loaded;
   print_problems(loaded.problems);
+  // The stores of what is whole: so that all is told at once.
+  const std::vector<config::Problem> broken =
+      proxy::TlsContexts(loaded.config, null_log_sink(), Instant{}).load();
+  print_problems(broken);
   print_problems(loaded.warnings);
-  std::fprintf(stderr, "%zu %s in the configuration\n", loaded.problems.size(),
-               loaded.problems.size() == 1 ? "error" : "errors");
+  print_count(loaded.problems.size() + broken.size());
   return std::nullopt;
 }
 

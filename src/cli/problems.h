@@ -1,5 +1,5 @@
-// Loads a configuration for a verb, or says what is wrong with it as a person at stderr reads it: a line each,
-// coloured on a terminal.
+// Loads a configuration for a verb, or says what is wrong with it as a person at stderr reads it: a line
+// each, coloured on a terminal.
 #pragma once
 
 #include <optional>
@@ -11,8 +11,10 @@
 namespace kferry::cli {
 
 void print_problems(const std::vector<config::Problem>& problems);
-// What the process's environment and the file at `path` (config::system_sources) come to. nullopt: everything wrong has
-// been printed, warnings too; the verb ends with exit_configuration. Otherwise the warnings are the caller's to show.
+// What the process's environment and the file at `path` (config::system_sources) come to. nullopt: everything
+// wrong has been printed, what is broken of its files and warnings too; the verb ends with
+// exit_configuration. Otherwise the warnings are the caller's to show. "2 errors in the configuration"
+void print_count(std::size_t errors);
 std::optional<config::Loaded> load_or_explain(const std::optional<std::string>& path);
 
 }  // namespace kferry::cli

@@ -11,6 +11,7 @@
 #include <optional>
 #include <utility>
 
+#include "base/assert.h"
 #include "base/limits.h"
 #include "tls/certificate.h"
 #include "tls/digests.h"
@@ -214,21 +215,6 @@ const config::Store* pointer(const std::optional<config::Store>& store) {
   return store ? &*store : nullptr;
 }
 
-OwnCertificate describe(const std::string& owner, const config::Identity& from,
-                        const tls::Identity& identity) {
-  OwnCertificate own{owner, name_of(from.certificates), {}, {}, {}, 0};
-  if (identity.chain.empty()) return own;
-  if (const auto certificate = tls::read_certificate(identity.chain.front())) {
-    own.subject = certificate->names.subject;
-    own.issuer = certificate->issuer;
-    own.names = certificate->names.dns_names;
-    if (own.names.empty() && !certificate->names.common_name.empty())
-      own.names.push_back(certificate->names.common_name);
-    own.not_after_s = certificate->not_after_s;
-  }
-  return own;
-}
-
 }  // namespace
 
 // A listener or an upstream that has TLS.
@@ -288,6 +274,19 @@ TlsContexts::TlsContexts(const config::Config& config, LogSink& log, Instant now
 
 TlsContexts::~TlsContexts() = default;
 
+void TlsContexts::describe(Part& part, const config::Identity& from, const tls::Identity& identity) {
+  // A context was made of it, so it can be parsed.
+  auto certificate = tls::read_certificate(identity.chain.front());
+  KFERRY_ASSERT(certificate.has_value());
+  part.certificate =
+      OwnCertificate{part.owner,
+                     part.cluster,
+                     part.listener_tls == nullptr ? std::nullopt : std::optional(part.listener),
+                     from.certificates.where,
+                     name_of(from.certificates),
+                     std::move(*certificate)};
+}
+
 // True when the part has a new context.
 bool TlsContexts::refresh(Part& part, std::vector<Problem>& problems) {
   Reading reading;
@@ -334,7 +333,7 @@ bool TlsContexts::refresh(Part& part, std::vector<Problem>& problems) {
       return give_up();
     }
     part.server = std::move(*made);
-    part.certificate = describe(part.owner, listener->identity, settings.identity);
+    describe(part, listener->identity, settings.identity);
   } else {
     tls::ClientSettings settings;
     settings.offer = offer_of(upstream->offer);
@@ -357,7 +356,7 @@ bool TlsContexts::refresh(Part& part, std::vector<Problem>& problems) {
       return give_up();
     }
     part.client = std::move(*made);
-    if (upstream->identity) part.certificate = describe(part.owner, *upstream->identity, *settings.identity);
+    if (upstream->identity) describe(part, *upstream->identity, *settings.identity);
   }
   part.fingerprint = std::move(fingerprint);
   return true;
@@ -413,8 +412,8 @@ void TlsContexts::reload() {
     if (!part.fresh) continue;
     std::string text = part.owner + ": TLS was renewed; new connections use it";
     if (part.certificate) {
-      text += ": certificate of " + part.certificate->subject + ", valid until " +
-              tls::date_text(part.certificate->not_after_s);
+      text += ": certificate of " + part.certificate->certificate.names.subject + ", valid until " +
+              tls::date_text(part.certificate->certificate.not_after_s);
     }
     log_.write({Severity::info, "tls_renewed", part.owner, text});
   }

@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -20,6 +21,7 @@
 #include "base/log_sink.h"
 #include "config/config.h"
 #include "config/load.h"
+#include "tls/certificate.h"
 #include "tls/context.h"
 
 namespace kferry::proxy {
@@ -37,11 +39,11 @@ struct TlsSnapshot {
 // A certificate of kferry's own that is in use.
 struct OwnCertificate {
   std::string owner;  // "listener external of cluster default", "the upstream of cluster default"
-  std::string file;   // the path, or the variable that holds it
-  std::string subject;
-  std::string issuer;
-  std::vector<std::string> names;  // what hosts it names
-  std::int64_t not_after_s = 0;    // Unix time
+  std::size_t cluster = 0;
+  std::optional<std::size_t> listener;  // none: the upstream's client certificate
+  std::string where;                    // the variable or key that names it
+  std::string file;                     // the path; the same as `where`, where it stands there itself
+  tls::Certificate certificate;
 };
 
 class TlsContexts {
@@ -74,6 +76,7 @@ class TlsContexts {
  private:
   struct Part;
 
+  static void describe(Part& part, const config::Identity& from, const tls::Identity& identity);
   bool refresh(Part& part, std::vector<config::Problem>& problems);
   std::vector<config::Problem> load_locked();
   void publish();

@@ -51,9 +51,12 @@ TEST_CASE_FIXTURE(Fixture, "every listener and upstream with TLS has its context
   CHECK(contexts.files() == std::vector<std::string>{folder / "server.p12", folder / "ca.crt"});
   const auto certificates = contexts.certificates();
   REQUIRE(certificates.size() == 1);
-  CHECK(certificates[0].subject == "CN=one.example");
-  CHECK(certificates[0].names == std::vector<std::string>{"one.example", "*.k.example"});
+  CHECK(certificates[0].certificate.names.subject == "CN=one.example");
+  CHECK(certificates[0].certificate.names.dns_names ==
+        std::vector<std::string>{"one.example", "*.k.example"});
   CHECK(certificates[0].file == folder / "server.p12");
+  CHECK(certificates[0].where == "GATEWAY_SSL_KEY_STORE_PATH");
+  CHECK(certificates[0].listener == 0);
   CHECK(log.size() == 0);
 }
 
@@ -136,7 +139,7 @@ TEST_CASE_FIXTURE(Fixture, "a reload takes what has changed and keeps the rest")
   CHECK(after->version == 2);
   CHECK(after->clusters[0].listeners[0] != before->clusters[0].listeners[0]);
   CHECK(after->clusters[0].upstream == before->clusters[0].upstream);
-  CHECK(contexts.certificates().at(0).subject == "CN=two.example");
+  CHECK(contexts.certificates().at(0).certificate.names.subject == "CN=two.example");
   CHECK(log.has("tls_renewed", "CN=two.example, valid until "));
   CHECK(log.size() == 1);
 }
@@ -152,7 +155,7 @@ TEST_CASE_FIXTURE(Fixture,
     contexts.reload();
   }
   CHECK(contexts.snapshot() == good);
-  CHECK(contexts.certificates().at(0).subject == "CN=one.example");
+  CHECK(contexts.certificates().at(0).certificate.names.subject == "CN=one.example");
   CHECK(log.size() == 2);
   CHECK(log.has("tls_renewal_failed", "neither PEM, PKCS12 nor JKS; what was read before goes on serving"));
   CHECK(log.has("tls_renewal_failed", "is empty"));

@@ -1,0 +1,72 @@
+#include "cli/certificates.h"
+
+#include <arpa/inet.h>
+
+#include <array>
+
+#include "cli/style.h"
+#include "cli/table.h"
+#include "tls/host_name.h"
+
+namespace kferry::cli {
+namespace {
+
+constexpr std::int64_t day_s = 24 * 60 * 60;
+constexpr std::int64_t soon_s = 30 * day_s;
+
+std::string address_text(std::span<const std::byte> octets) {
+  std::array<char, INET6_ADDRSTRLEN> text{};
+  const int family = octets.size() == 4 ? AF_INET : AF_INET6;
+  if (octets.size() != 4 && octets.size() != 16) return "?";
+  inet_ntop(family, octets.data(), text.data(), text.size());
+  return text.data();
+}
+
+std::string names_text(const tls::CertificateNames& names) {
+  std::string out;
+  const auto add = [&](const std::string& name) { out.append(out.empty() ? "" : ", ").append(name); };
+  for (const std::string& name : names.dns_names) add(name);
+  for (const tls::Octets& address : names.addresses) add(address_text(address));
+  if (names.dns_names.empty() && !names.common_name.empty()) add(names.common_name + " (common name)");
+  return out.empty() ? "(none)" : out;
+}
+
+}  // namespace
+
+std::string certificates_text(std::span<const proxy::OwnCertificate> certificates) {
+  Rows rows{{"OF", "SUBJECT", "NAMES", "VALID UNTIL", "FILE"}};
+  for (const proxy::OwnCertificate& own : certificates) {
+    rows.push_back({own.owner, printable(own.certificate.names.subject),
+                    printable(names_text(own.certificate.names)), tls::date_text(own.certificate.not_after_s),
+                    printable(own.file)});
+  }
+  return "Certificates\n" + table(rows);
+}
+
+std::vector<config::Problem> certificate_warnings(const config::Config& config,
+                                                  std::span<const proxy::OwnCertificate> certificates,
+                                                  std::int64_t now_s) {
+  std::vector<config::Problem> warnings;
+  for (const proxy::OwnCertificate& own : certificates) {
+    const std::string subject = own.file + ": the certificate of " + own.certificate.names.subject;
+    if (const std::int64_t left_s = own.certificate.not_after_s - now_s; left_s < soon_s) {
+      warnings.push_back({own.where,
+                          subject + " expires at " + tls::date_text(own.certificate.not_after_s) + ", in " +
+                              std::to_string(left_s / day_s) + " days",
+                          "renew it: the file is read again by itself", true});
+    }
+    if (!own.listener) continue;
+    const config::Listener& listener = config.clusters[own.cluster].listeners[*own.listener];
+    std::vector<std::string> hosts{listener.advertised_host};
+    if (listener.sni) hosts.push_back(listener.sni->host_of(NodeId{0}));
+    for (const std::string& host : hosts) {
+      if (tls::names_host(own.certificate.names, host)) continue;
+      warnings.push_back(
+          {own.where, subject + " does not name " + host + ", which " + own.owner + " tells clients",
+           "clients that verify host names will refuse it: issue it with that subjectAltName", true});
+    }
+  }
+  return warnings;
+}
+
+}  // namespace kferry::cli

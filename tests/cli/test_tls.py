@@ -1,0 +1,145 @@
+"""TLS from the command line: `check` opens every store and says what is in it or what is wrong with it; `doctor` names
+the library. Certificates are made anew by the openssl command.
+
+Needs the built binary's path in KFERRY, as test_cli.py does.
+"""
+import os
+import pathlib
+import pwd
+import shutil
+import subprocess
+import tempfile
+
+import pytest
+
+KFERRY = os.environ["KFERRY"]
+PASSWORD = "s3cr3t-Pw"
+
+
+def openssl(folder, *words):
+    subprocess.run(["openssl", *words], cwd=folder, check=True, capture_output=True, timeout=60)
+
+
+def certificate(folder, name, days="90", names="DNS:gw.example,IP:192.0.2.9"):
+    """NAME.crt and NAME.key, signed by itself."""
+    openssl(folder, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", days,
+            "-keyout", f"{name}.key", "-out", f"{name}.crt", "-subj", f"/O=Example/CN={name}",
+            "-addext", f"subjectAltName={names}")
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("tls")
+    for name in ("server", "other"):
+        certificate(folder, name)
+    openssl(folder, "pkcs12", "-export", "-inkey", "server.key", "-in", "server.crt", "-out", "server.p12",
+            "-passout", f"pass:{PASSWORD}")
+    return folder
+
+
+@pytest.fixture
+def env(made):
+    return {
+        "KAFKA_BOOTSTRAP_SERVERS": "192.0.2.1:9092",
+        "KAFKA_SECURITY_PROTOCOL": "SSL",
+        "KAFKA_SSL_TRUSTSTORE_LOCATION": str(made / "server.crt"),
+        "GATEWAY_LISTENER_NAMES": "external",
+        "GATEWAY_LISTENER_EXTERNAL_PORTS": "6969-6971",
+        "GATEWAY_LISTENER_EXTERNAL_ADVERTISED_HOST": "192.0.2.9",
+        "GATEWAY_LISTENER_EXTERNAL_SECURITY_PROTOCOL": "SSL",
+        "GATEWAY_SSL_KEY_STORE_PATH": str(made / "server.p12"),
+        "GATEWAY_SSL_KEY_STORE_PASSWORD": PASSWORD,
+    }
+
+
+def check(env, *words):
+    shown = subprocess.run([KFERRY, "check", *words], env={"PATH": os.environ["PATH"], **env}, capture_output=True,
+                           text=True, timeout=60, check=False)
+    assert PASSWORD not in shown.stdout + shown.stderr
+    return shown
+
+
+def test_check_reports_the_certificates(env, made):
+    shown = check(env)
+    assert shown.returncode == 0, shown.stderr
+    assert shown.stderr == ""
+    for part in ("Certificates", "CN=server,O=Example", "gw.example, 192.0.2.9", "UTC", str(made / "server.p12"),
+                 "TLS 1.2 and 1.3", "client certificates: none asked for", "host names verified"):
+        assert part in shown.stdout
+
+
+def test_check_fails_on_what_is_broken_and_names_the_remedy(env, made):
+    shown = check(env | {"GATEWAY_SSL_KEY_STORE_PASSWORD": "wrong",
+                         "KAFKA_SSL_TRUSTSTORE_LOCATION": str(made / "none.pem")})
+    assert shown.returncode == 2 and shown.stdout == ""
+    assert "2 errors in the configuration" in shown.stderr
+    assert "does not open with this password: correct GATEWAY_SSL_KEY_STORE_PASSWORD" in shown.stderr
+    assert "none.pem: there is no such file" in shown.stderr
+
+
+def test_broken_stores_and_wrong_settings_are_told_together(env, made):
+    shown = check(env | {"GATEWAY_SSL_KEY_STORE_PATH": str(made / "none.p12"), "GATEWAY_ACL_ENABLED": "true"})
+    assert shown.returncode == 2
+    assert "none.p12: there is no such file" in shown.stderr and "GATEWAY_ACL_ENABLED" in shown.stderr
+    assert "2 errors" in shown.stderr
+
+
+def test_a_key_of_another_certificate(env, made, tmp_path):
+    file = tmp_path / "both.pem"
+    file.write_text((made / "server.crt").read_text() + (made / "other.key").read_text())
+    shown = check(env | {"GATEWAY_SSL_KEY_STORE_PATH": str(file)})
+    assert shown.returncode == 2
+    assert "the private key does not belong to the certificate of CN=server" in shown.stderr
+
+
+def test_a_file_that_kferry_may_not_read(env, made):
+    with tempfile.TemporaryDirectory() as name:
+        folder = pathlib.Path(name)
+        folder.chmod(0o755)
+        copied = {file: shutil.copy(source, folder) for file, source in
+                  (("store", made / "server.p12"), ("authorities", made / "server.crt"), ("kferry", KFERRY))}
+        os.chmod(copied["store"], 0)
+        # Root reads everything: the same as somebody else.
+        nobody = pwd.getpwnam("nobody")
+        other = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []} if os.geteuid() == 0 else {}
+        variables = env | {"GATEWAY_SSL_KEY_STORE_PATH": copied["store"],
+                           "KAFKA_SSL_TRUSTSTORE_LOCATION": copied["authorities"]}
+        shown = subprocess.run([copied["kferry"], "check"], env={"PATH": os.environ["PATH"], **variables},
+                               capture_output=True, text=True, timeout=60, check=False, **other)
+    assert shown.returncode == 2
+    assert "server.p12: kferry may not read it: let kferry's user read the file" in shown.stderr
+
+
+def test_warnings_a_certificate_that_ends_soon_or_names_another_host(env, tmp_path):
+    certificate(tmp_path, "short", days="3", names="DNS:elsewhere.example")
+    both = tmp_path / "short.pem"
+    both.write_text((tmp_path / "short.crt").read_text() + (tmp_path / "short.key").read_text())
+    shown = check(env | {"GATEWAY_SSL_KEY_STORE_PATH": str(both)})
+    assert shown.returncode == 0, shown.stderr
+    assert "expires at" in shown.stderr and "does not name 192.0.2.9" in shown.stderr
+
+
+def test_routing_by_sni_in_the_plan(env, tmp_path):
+    certificate(tmp_path, "wild", names="DNS:*.k.example")
+    both = tmp_path / "wild.pem"
+    both.write_text((tmp_path / "wild.crt").read_text() + (tmp_path / "wild.key").read_text())
+    env = {name: value for name, value in env.items() if not name.endswith("ADVERTISED_HOST")}
+    shown = check(env | {"GATEWAY_SSL_KEY_STORE_PATH": str(both), "GATEWAY_LISTENER_EXTERNAL_PORTS": "9092",
+                         "GATEWAY_LISTENER_EXTERNAL_ROUTING": "sni",
+                         "GATEWAY_LISTENER_EXTERNAL_ADVERTISED_HOST_PATTERN": "broker-{{nodeId}}.k.example"})
+    assert shown.returncode == 0, shown.stderr
+    assert "does not name" not in shown.stderr
+    for part in ("clients bootstrap at broker.k.example:9092", "broker-{{nodeId}}.k.example:9092", "*.k.example"):
+        assert part in shown.stdout
+
+
+def test_run_ends_on_a_broken_store(env, made):
+    env = env | {"GATEWAY_SSL_KEY_STORE_PATH": str(made / "none.p12")}
+    shown = subprocess.run([KFERRY, "run"], env={"PATH": os.environ["PATH"], **env}, capture_output=True, text=True,
+                           timeout=60, check=False)
+    assert shown.returncode == 2
+
+
+def test_doctor_names_the_library_and_the_kernels_tls():
+    shown = subprocess.run([KFERRY, "doctor"], capture_output=True, text=True, timeout=60, check=False).stdout
+    assert "wolfSSL" in shown and "AES instructions" in shown and "kernel TLS" in shown
