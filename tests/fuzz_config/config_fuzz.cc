@@ -9,7 +9,9 @@
 #include <iterator>
 #include <string>
 
+#include "config/grammar.h"
 #include "config/load.h"
+#include "config/sni.h"
 
 using namespace kferry::config;
 
@@ -22,6 +24,16 @@ void require_no_secret(const std::vector<Problem>& problems) {
     if (to_string(problem).find(secret) != std::string::npos) std::abort();
     if (problem.what.empty() || problem.where.empty()) std::abort();
   }
+}
+
+// What is made is read back, and the bootstrap name is no broker's.
+void require_names(const SniNames& names) {
+  for (const std::int32_t id : {0, 7, 2147483647}) {
+    const auto target = sni_target(names, names.host_of(kferry::NodeId{id}));
+    if (!target || target->node != kferry::NodeId{id}) std::abort();
+  }
+  const auto target = sni_target(names, names.bootstrap);
+  if (!target || target->node) std::abort();
 }
 
 }  // namespace
@@ -54,9 +66,13 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* octets, std::size_t size) {
   if (loaded.ok()) {
     if (loaded.config.clusters.empty()) std::abort();
     for (const Cluster& cluster : loaded.config.clusters) {
+      if (cluster.upstream.tls.has_value() != uses_tls(cluster.upstream.security_protocol)) std::abort();
       if (cluster.listeners.empty() || cluster.upstream.bootstrap_servers.empty()) std::abort();
       for (const Listener& listener : cluster.listeners) {
         if (listener.ports.empty() || listener.advertised_host.empty()) std::abort();
+        if (listener.tls.has_value() != uses_tls(listener.security_protocol)) std::abort();
+        if (listener.sni) require_names(*listener.sni);
+        if (listener.sni.has_value() != (listener.routing == Routing::sni)) std::abort();
       }
     }
   }
