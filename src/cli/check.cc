@@ -65,11 +65,14 @@ const config::Listener* ours(const config::Config& config, const SocketAddress& 
 
 class Dial {
  public:
-  Dial(const config::Config& config, net::Resolver& resolver) : config_(config), resolver_(resolver) {}
+  Dial(const config::Config& config, std::shared_ptr<const proxy::TlsSnapshot> tls, net::Resolver& resolver)
+      : config_(config), tls_(std::move(tls)), resolver_(resolver) {}
 
   // False when something cannot work.
   bool run() {
-    for (const config::Cluster& cluster : config_.clusters) {
+    for (std::size_t c = 0; c < config_.clusters.size(); ++c) {
+      const config::Cluster& cluster = config_.clusters[c];
+      context_ = tls_->clusters[c].upstream;
       std::printf("\nDialling cluster %s\n", cluster.name.c_str());
       std::optional<proxy::MetadataAnswer> metadata;
       bool reached = false;
@@ -107,14 +110,15 @@ class Dial {
       }
       const HostPort where{address.host_text(), address.port()};
       const Duration timeout = std::chrono::milliseconds(config_.limits.upstream_connect_timeout_ms);
-      ProbeFinding found = probe_broker(resolver_, where, timeout, !sasl && !metadata);
+      ProbeFinding found = probe_broker(resolver_, where, timeout, !sasl && !metadata, context_, server.host);
       if (!found.bootstrap.failure.empty()) {
         error(to_string(server) + " at " + address.text() + ": " + found.bootstrap.failure);
         continue;
       }
       reached = true;
-      std::printf("  %s at %s: connected in %s, ApiVersions in %s, %zu APIs\n", to_string(server).c_str(),
-                  address.text().c_str(), milliseconds(found.bootstrap.connect_time).c_str(),
+      const std::string tls = found.bootstrap.tls.empty() ? std::string() : found.bootstrap.tls + ", ";
+      std::printf("  %s at %s: connected in %s, %sApiVersions in %s, %zu APIs\n", to_string(server).c_str(),
+                  address.text().c_str(), milliseconds(found.bootstrap.connect_time).c_str(), tls.c_str(),
                   milliseconds(found.bootstrap.answer_time).c_str(), found.bootstrap.apis);
       if (found.metadata) metadata = std::move(found.metadata);
       if (!found.metadata_failure.empty()) {
@@ -172,6 +176,8 @@ class Dial {
   }
 
   const config::Config& config_;
+  std::shared_ptr<const proxy::TlsSnapshot> tls_;
+  std::shared_ptr<const tls::ClientContext> context_;  // of the cluster being dialled; null: no TLS
   net::Resolver& resolver_;
   bool colours_ = colours_wanted(stdout);
   bool told_sasl_ = false;
@@ -220,7 +226,7 @@ int check(const CheckOptions& options) {
     return exit_failure;
   }
   warn_of_names(loaded->config, **resolver);
-  if (options.dial && !Dial(loaded->config, **resolver).run()) return exit_failure;
+  if (options.dial && !Dial(loaded->config, contexts.snapshot(), **resolver).run()) return exit_failure;
   return exit_well;
 }
 

@@ -23,6 +23,8 @@ struct DoctorOptions {};
 struct ProbeOptions {
   std::string target;  // HOST:PORT, as it was typed
   std::uint32_t timeout_ms = 5'000;
+  bool tls = false;
+  std::string authorities_path;  // whom to trust with TLS; empty: the system's
 };
 
 int run(const RunOptions& options);

@@ -8,7 +8,7 @@ _kferry() {
   local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD-1]} verb=${COMP_WORDS[1]}
   COMPREPLY=()
   case $previous in
-    --config) mapfile -t COMPREPLY < <(compgen -f -- "$current"); return ;;
+    --config|--ca) mapfile -t COMPREPLY < <(compgen -f -- "$current"); return ;;
     completion) mapfile -t COMPREPLY < <(compgen -W "bash zsh fish" -- "$current"); return ;;
   esac
   local words="run check doctor probe completion --config --help --version"
@@ -17,7 +17,7 @@ _kferry() {
       run) words="--config --help" ;;
       check) words="--config --dial --help" ;;
       doctor|completion) words="--help" ;;
-      probe) words="--timeout --help" ;;
+      probe) words="--tls --ca --timeout --help" ;;
     esac
   fi
   mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current")
@@ -42,7 +42,8 @@ _kferry() {
   case $words[2] in
     run) _arguments '--config[configuration file]:file:_files' '--help[help]' ;;
     check) _arguments '--config[configuration file]:file:_files' '--dial[dial the brokers]' '--help[help]' ;;
-    probe) _arguments '--timeout[milliseconds]:milliseconds:' '--help[help]' ;;
+    probe) _arguments '--tls[speak TLS]' '--ca[authorities to trust]:file:_files' \
+      '--timeout[milliseconds]:milliseconds:' '--help[help]' ;;
     completion) _values 'shell' bash zsh fish ;;
   esac
 }
@@ -59,6 +60,8 @@ complete -c kferry -n __fish_use_subcommand -a completion -d 'Print a completion
 complete -c kferry -n __fish_use_subcommand -l version -d 'Print the version'
 complete -c kferry -n '__fish_use_subcommand; or __fish_seen_subcommand_from run check' -l config -r -F -d 'Configuration file'
 complete -c kferry -n '__fish_seen_subcommand_from check' -l dial -d 'Dial the brokers'
+complete -c kferry -n '__fish_seen_subcommand_from probe' -l tls -d 'Speak TLS'
+complete -c kferry -n '__fish_seen_subcommand_from probe' -l ca -r -F -d 'Authorities to trust'
 complete -c kferry -n '__fish_seen_subcommand_from probe' -l timeout -x -d 'Milliseconds'
 complete -c kferry -n '__fish_seen_subcommand_from completion' -a 'bash zsh fish'
 complete -c kferry -l help -d 'Help'

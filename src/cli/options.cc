@@ -43,6 +43,11 @@ std::expected<Options, int> parse_options(int count, const char* const* words) {
       ->type_name("MILLISECONDS")
       ->check(CLI::Range(1, 3'600'000))
       ->capture_default_str();
+  probe_verb->add_flag("--tls", probe_options.tls, "Speak TLS, as an SSL or SASL_SSL listener wants it");
+  probe_verb
+      ->add_option("--ca", probe_options.authorities_path,
+                   "Whom to trust, PEM, PKCS12 without a password or DER; implies --tls")
+      ->type_name("FILE");
   auto* completion_verb = app.add_subcommand("completion", "Print a completion script");
   CompletionOptions completion_options;
   completion_verb->add_option("shell", completion_options.shell, "The shell")

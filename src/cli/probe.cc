@@ -1,25 +1,17 @@
 #include "cli/probe.h"
 
-#include <fcntl.h>
-#include <poll.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
-#include <algorithm>
 #include <array>
-#include <cerrno>
 #include <chrono>
 #include <cstdio>
-#include <cstring>
-#include <expected>
 #include <set>
 #include <span>
-#include <system_error>
+#include <string_view>
 #include <utility>
-#include <vector>
 
 #include "cli/commands.h"
+#include "cli/line.h"
 #include "net/cares_resolver.h"
+#include "proxy/tls_contexts.h"
 
 namespace kferry::cli {
 namespace {
@@ -45,92 +37,6 @@ std::string milliseconds(Duration time) {
   return {text.data(), static_cast<std::size_t>(size)};
 }
 
-std::string reason(int error) {
-  return std::generic_category().message(error);
-}
-
-// One blocking conversation with a deadline: the socket never blocks, poll waits.
-class Line {
- public:
-  Line() = default;
-  Line(const Line&) = delete;
-  Line& operator=(const Line&) = delete;
-  ~Line() { hang_up(); }
-
-  // Empty when connected.
-  std::string connect(const SocketAddress& address, Clock::time_point deadline) {
-    hang_up();
-    deadline_ = deadline;
-    fd_ = socket(address.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd_ < 0) return reason(errno);
-    if (::connect(fd_, address.get(), address.size()) == 0) return {};
-    if (errno != EINPROGRESS) return reason(errno);
-    if (!wait(POLLOUT)) return "no answer to the TCP connect: is a firewall in between?";
-    int error = 0;
-    socklen_t size = sizeof error;
-    getsockopt(fd_, SOL_SOCKET, SO_ERROR, &error, &size);
-    if (error == ECONNREFUSED) return "connection refused: nothing listens there";
-    return error == 0 ? std::string() : reason(error);
-  }
-
-  // Sends a request and gives the answer without its length. The failure is for a person.
-  std::expected<std::vector<std::byte>, std::string> ask(std::span<const std::byte> request,
-                                                         Clock::time_point deadline) {
-    deadline_ = deadline;
-    while (!request.empty()) {
-      const ssize_t sent = send(fd_, request.data(), request.size(), MSG_NOSIGNAL);
-      if (sent >= 0) {
-        request = request.subspan(static_cast<std::size_t>(sent));
-      } else if (errno != EAGAIN && errno != EINTR) {
-        return std::unexpected("sending failed: " + reason(errno));
-      } else if (!wait(POLLOUT)) {
-        return std::unexpected("the other side takes no request: it accepts connections and does not read");
-      }
-    }
-    std::array<std::byte, 4> first{};
-    if (auto failure = fill(first); !failure.empty()) return std::unexpected(std::move(failure));
-    const auto size = proxy::frame_size(first);
-    if (!size) return std::unexpected(size.error().text);
-    std::vector<std::byte> frame(*size);
-    if (auto failure = fill(frame); !failure.empty()) return std::unexpected(std::move(failure));
-    return frame;
-  }
-
- private:
-  void hang_up() {
-    if (fd_ >= 0) close(fd_);
-    fd_ = -1;
-  }
-
-  bool wait(short events) const {
-    while (true) {
-      const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline_ - Clock::now()).count();
-      pollfd waiting{.fd = fd_, .events = events, .revents = 0};
-      const int ready = poll(&waiting, 1, left > 0 ? static_cast<int>(left) : 0);
-      if (ready >= 0 || errno != EINTR) return ready > 0;
-    }
-  }
-
-  std::string fill(std::span<std::byte> into) {
-    while (!into.empty()) {
-      const ssize_t size = recv(fd_, into.data(), into.size(), 0);
-      if (size > 0) {
-        into = into.subspan(static_cast<std::size_t>(size));
-      } else if (size == 0) {
-        return "closed without an answer: it wants TLS or SASL first, or is not a Kafka listener";
-      } else if (errno != EAGAIN && errno != EINTR) {
-        return "reset without an answer (" + reason(errno) + "): it wants TLS, or is not a Kafka listener";
-      } else if (!wait(POLLIN)) {
-        return "connected, but no answer in time: it may want TLS, or the broker behind it hangs";
-      }
-    }
-    return {};
-  }
-
-  int fd_ = -1;
-  Clock::time_point deadline_;
-};
-
 void print(const std::string& line) {
   std::printf("%s\n", line.c_str());
 }
@@ -138,14 +44,15 @@ void print(const std::string& line) {
 std::string told(const ProbeStep& step) {
   const std::string where = step.address.empty() ? std::string() : step.address + "  ";
   if (!step.failure.empty()) return where + "FAILED  " + step.failure;
-  return where + "connect " + milliseconds(step.connect_time) + ", ApiVersions " +
-         milliseconds(step.answer_time) + ", " + std::to_string(step.apis) + " APIs";
+  return where + "connect " + milliseconds(step.connect_time) + (step.tls.empty() ? "" : ", " + step.tls) +
+         ", ApiVersions " + milliseconds(step.answer_time) + ", " + std::to_string(step.apis) + " APIs";
 }
 
 }  // namespace
 
 ProbeFinding probe_broker(net::Resolver& resolver, const HostPort& where, Duration timeout,
-                          bool with_metadata) {
+                          bool with_metadata, const std::shared_ptr<const tls::ClientContext>& tls,
+                          const std::string& name) {
   ProbeFinding finding;
   ProbeStep& step = finding.bootstrap;
   const net::Answer answer = net::resolve_and_wait(resolver, where);
@@ -159,8 +66,14 @@ ProbeFinding probe_broker(net::Resolver& resolver, const HostPort& where, Durati
     const auto began = Clock::now();
     step.failure = line.connect(address, began + timeout);
     if (!step.failure.empty()) continue;
+    step.connect_time = Clock::now() - began;
+    if (tls != nullptr) {
+      const HostPort verified{name.empty() ? where.host : name, where.port};
+      step.failure = line.encrypt(tls, verified, Clock::now() + timeout);
+      if (!step.failure.empty()) continue;
+      step.tls = printable(line.tls_text());
+    }
     const auto connected = Clock::now();
-    step.connect_time = connected - began;
     const CorrelationId first{1};
     const auto frame = line.ask(proxy::encode_api_versions(first, client_id), connected + timeout);
     step.answer_time = Clock::now() - connected;
@@ -208,7 +121,17 @@ int probe(const ProbeOptions& options) {
     return exit_failure;
   }
 
-  const ProbeFinding found = probe_broker(**resolver, *where, timeout, true);
+  std::shared_ptr<const tls::ClientContext> tls;
+  if (options.tls || !options.authorities_path.empty()) {
+    auto made = proxy::load_client_context(options.authorities_path);
+    if (!made) {
+      std::fprintf(stderr, "kferry probe: %s\n", printable(made.error()).c_str());
+      return exit_failure;
+    }
+    tls = std::move(*made);
+  }
+
+  const ProbeFinding found = probe_broker(**resolver, *where, timeout, true, tls);
   print("bootstrap " + to_string(*where) + "  " + told(found.bootstrap));
   if (!found.bootstrap.failure.empty()) return exit_failure;
   if (!found.metadata) {
@@ -242,7 +165,7 @@ int probe(const ProbeOptions& options) {
       is_well = false;
       continue;
     }
-    const ProbeFinding each = probe_broker(**resolver, broker.where, timeout, false);
+    const ProbeFinding each = probe_broker(**resolver, broker.where, timeout, false, tls);
     print(name + told(each.bootstrap));
     is_well = is_well && each.bootstrap.failure.empty();
   }

@@ -2,7 +2,7 @@
 // there, then visits every address that the answer advertises, as a client would. What it found goes to
 // stdout.
 //
-//   resolve ─▶ connect ─▶ ApiVersions 0 ─▶ Metadata 2 ─▶ for each broker: resolve ─▶ connect ─▶ ApiVersions 0
+//   resolve ─▶ connect ─▶ [TLS] ─▶ ApiVersions 0 ─▶ Metadata 2 ─▶ for each broker: the same without Metadata
 //
 // A listener that wants SASL first closes on Metadata: then the addresses stay unknown, which is told and is
 // no error.
@@ -10,6 +10,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 
@@ -17,6 +18,7 @@
 #include "base/host_port.h"
 #include "net/resolver.h"
 #include "proxy/discovery_frames.h"
+#include "tls/context.h"
 
 namespace kferry::cli {
 
@@ -24,6 +26,7 @@ struct ProbeStep {
   std::string failure;  // empty: well. What is wrong there and the remedy; printable
   std::string address;  // that was connected to; empty: none
   Duration connect_time{};
+  std::string tls;         // "TLS 1.3, TLS_AES_128_GCM_SHA256, certificate of CN=…"; empty: none
   Duration answer_time{};  // of ApiVersions
   std::size_t apis = 0;    // offered
 };
@@ -35,8 +38,10 @@ struct ProbeFinding {
 };
 
 // Connects to every address of `where` in turn until one answers, each within `timeout`. With
-// `with_metadata`, Metadata is asked as well on the same connection. Blocks.
+// `with_metadata`, Metadata is asked as well on the same connection. With `tls` everything is asked through
+// it, and the certificate is verified by `name`, or where that is empty by the host dialled. Blocks.
 ProbeFinding probe_broker(net::Resolver& resolver, const HostPort& where, Duration timeout,
-                          bool with_metadata);
+                          bool with_metadata, const std::shared_ptr<const tls::ClientContext>& tls = nullptr,
+                          const std::string& name = {});
 
 }  // namespace kferry::cli

@@ -217,6 +217,24 @@ const config::Store* pointer(const std::optional<config::Store>& store) {
 
 }  // namespace
 
+std::expected<std::shared_ptr<const tls::ClientContext>, std::string> load_client_context(
+    const std::string& path) {
+  tls::ClientSettings settings;
+  if (!path.empty()) {
+    const auto octets = read_file(path);
+    if (!octets) return std::unexpected(path + ": " + octets.error());
+    tls::StoreFile file;
+    file.name = path;
+    file.octets = octets->bytes();
+    auto authorities = tls::read_authorities(file);
+    if (!authorities) return std::unexpected(authorities.error().text);
+    settings.cas = std::move(*authorities);
+  }
+  auto made = tls::ClientContext::make(settings);
+  if (!made) return std::unexpected(made.error().text);
+  return std::move(*made);
+}
+
 // A listener or an upstream that has TLS.
 struct TlsContexts::Part {
   std::string owner;

@@ -11,6 +11,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <expected>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -45,6 +46,11 @@ struct OwnCertificate {
   std::string file;                     // the path; the same as `where`, where it stands there itself
   tls::Certificate certificate;
 };
+
+// A context of its own that trusts what a file holds, or the system's authorities where the path is empty.
+// The error names the file and the remedy.
+std::expected<std::shared_ptr<const tls::ClientContext>, std::string> load_client_context(
+    const std::string& path);
 
 class TlsContexts {
  public:

@@ -7,8 +7,12 @@ import os
 import pathlib
 import pwd
 import shutil
+import socket
+import ssl
+import struct
 import subprocess
 import tempfile
+import threading
 
 import pytest
 
@@ -143,3 +147,100 @@ def test_run_ends_on_a_broken_store(env, made):
 def test_doctor_names_the_library_and_the_kernels_tls():
     shown = subprocess.run([KFERRY, "doctor"], capture_output=True, text=True, timeout=60, check=False).stdout
     assert "wolfSSL" in shown and "AES instructions" in shown and "kernel TLS" in shown
+
+
+def answer(request, port):
+    """What a broker says to ApiVersions 0 and Metadata 2; it advertises itself as localhost."""
+    key, _version, correlation = struct.unpack_from(">hhi", request)
+    if key == 18:
+        return struct.pack(">ihi", correlation, 0, 2) + struct.pack(">hhh", 3, 0, 13) + struct.pack(">hhh", 18, 0, 4)
+    text = lambda value: struct.pack(">h", len(value)) + value
+    broker = struct.pack(">i", 1) + text(b"localhost") + struct.pack(">i", port) + struct.pack(">h", -1)
+    return struct.pack(">ii", correlation, 1) + broker + text(b"a-cluster") + struct.pack(">ii", 1, 0)
+
+
+class Broker:
+    """Answers on loopback through TLS, one connection after the other."""
+
+    def __init__(self, folder, name, highest=ssl.TLSVersion.TLSv1_3):
+        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.context.load_cert_chain(folder / f"{name}.crt", folder / f"{name}.key")
+        self.context.maximum_version = highest
+        self.listening = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listening.getsockname()[1]
+        self.thread = threading.Thread(target=self.serve)
+
+    def serve(self):
+        while True:
+            try:
+                plain, _ = self.listening.accept()
+            except OSError:
+                return
+            try:
+                with self.context.wrap_socket(plain, server_side=True) as connection:
+                    stream = connection.makefile("rwb")
+                    while size := stream.read(4):
+                        reply = answer(stream.read(struct.unpack(">i", size)[0]), self.port)
+                        stream.write(struct.pack(">i", len(reply)) + reply)
+                        stream.flush()
+            except OSError:
+                plain.close()
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.listening.shutdown(socket.SHUT_RDWR)
+        self.listening.close()
+        self.thread.join()
+
+
+@pytest.fixture(scope="module")
+def local(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("local")
+    certificate(folder, "local", names="DNS:localhost,IP:127.0.0.1")
+    certificate(folder, "elsewhere", names="DNS:elsewhere.example")
+    return folder
+
+
+def probe(*words):
+    return subprocess.run([KFERRY, "probe", *words], capture_output=True, text=True, timeout=60, check=False)
+
+
+@pytest.mark.parametrize("highest", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_probe_asks_through_tls_and_visits_what_is_advertised(local, highest):
+    with Broker(local, "local", highest) as broker:
+        shown = probe(f"localhost:{broker.port}", "--ca", str(local / "local.crt"))
+    assert shown.returncode == 0, shown.stdout + shown.stderr
+    assert "cluster a-cluster" in shown.stdout
+    version = "TLS 1.2" if highest == ssl.TLSVersion.TLSv1_2 else "TLS 1.3"
+    assert shown.stdout.count(version) == 2 and "2 APIs" in shown.stdout
+    assert "certificate of CN=local" in shown.stdout
+
+
+def test_probe_refuses_a_certificate_of_another_host_or_of_strangers(local):
+    with Broker(local, "elsewhere") as broker:
+        shown = probe(f"localhost:{broker.port}", "--ca", str(local / "elsewhere.crt"))
+    assert shown.returncode == 1 and "does not name localhost" in shown.stdout
+    with Broker(local, "local") as broker:
+        shown = probe(f"localhost:{broker.port}", "--tls")
+    assert shown.returncode == 1 and "FAILED" in shown.stdout
+    assert probe("localhost:1", "--ca", str(local / "none")).returncode == 1
+
+
+def test_probe_without_tls_says_that_it_may_be_wanted(local):
+    with Broker(local, "local") as broker:
+        shown = probe(f"localhost:{broker.port}", "--timeout", "3000")
+    assert shown.returncode == 1 and "TLS" in shown.stdout
+
+
+def test_dial_asks_the_brokers_through_tls(env, local):
+    with Broker(local, "local") as broker:
+        env = env | {"KAFKA_BOOTSTRAP_SERVERS": f"localhost:{broker.port}",
+                     "KAFKA_SSL_TRUSTSTORE_LOCATION": str(local / "local.crt")}
+        shown = check(env, "--dial")
+        assert shown.returncode == 0, shown.stdout + shown.stderr
+        assert "TLS 1.3" in shown.stdout and "cluster id a-cluster" in shown.stdout
+        stranger = check(env | {"KAFKA_SSL_TRUSTSTORE_LOCATION": str(local / "elsewhere.crt")}, "--dial")
+    assert stranger.returncode == 1 and "no bootstrap server" in stranger.stdout
