@@ -239,7 +239,7 @@ void read_secret_files(Section& section, std::span<const Key> keys, const Source
       continue;
     }
     while (!text->empty() && (text->back() == '\n' || text->back() == '\r')) text->pop_back();
-    Setting secret{file.where, *text, {*text}, false};
+    Setting secret{file.where, *text, {*text}, false, file.text};
     section.emplace(target, std::move(secret));
   }
 }

@@ -19,6 +19,7 @@ struct Setting {
   std::string text;                // a scalar; a list joined by ','
   std::vector<std::string> items;  // the list's items; a scalar is one
   bool faulty = false;  // reported already: given, but without a value, so that it is not missing too
+  std::string file;     // of a secret that was read from a file: its path
 };
 using Section = std::map<std::string, Setting, std::less<>>;
 
@@ -56,7 +57,11 @@ struct Report {
   std::vector<Problem> problems;
   std::vector<Problem> warnings;
 
+  // Each fault is told once, also when several listeners share the setting.
   void error(std::string where, std::string what, std::string remedy) {
+    for (const Problem& problem : problems) {
+      if (problem.where == where && problem.what == what) return;
+    }
     problems.push_back({std::move(where), std::move(what), std::move(remedy), false});
   }
   void warn(std::string where, std::string what, std::string remedy) {

@@ -111,7 +111,7 @@ class Variables {
       const auto old = section.find(other);
       if (old != section.end() && !from_variable_.contains(&old->second)) section.erase(old);
     }
-    Setting setting{where(name), std::string(trim(value)), {}, false};
+    Setting setting{where(name), std::string(trim(value)), {}, false, {}};
     setting.items = split(value, separator);
     const auto [at, added] = section.insert_or_assign(key, std::move(setting));
     (void)added;

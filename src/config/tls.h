@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace kferry::config {
@@ -19,20 +20,28 @@ struct Written {
   std::string where;
 };
 
+// A secret, and where it was read from: it may change together with what it opens.
+struct Password {
+  std::string text;
+  std::string path;  // empty: it stands in the configuration
+
+  friend bool operator==(const Password& password, std::string_view text) { return password.text == text; }
+};
+
 // A file of certificates or keys, or their PEM itself. PEM, PKCS12 or JKS: the content tells.
 struct Store {
-  std::string where;                    // the place that names it, for messages
-  std::string path;                     // empty: `text` is the PEM
-  std::string text;                     // secret where it may hold a key
-  std::optional<std::string> password;  // secret
-  std::string password_name;            // what to set where the password is wrong or missing
+  std::string where;  // the place that names it, for messages
+  std::string path;   // empty: `text` is the PEM
+  std::string text;   // secret where it may hold a key
+  std::optional<Password> password;
+  std::string password_name;  // what to set where the password is wrong or missing
 };
 
 // A certificate with its chain and its key.
 struct Identity {
-  Store certificates;                       // holds the key too, unless `key` is given
-  std::optional<Store> key;                 // a file or text of its own
-  std::optional<std::string> key_password;  // secret; the store's serves where it is missing
+  Store certificates;                    // holds the key too, unless `key` is given
+  std::optional<Store> key;              // a file or text of its own
+  std::optional<Password> key_password;  // the store's serves where it is missing
   std::string key_password_name;
 };
 

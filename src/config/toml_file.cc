@@ -141,7 +141,8 @@ class Reader {
       return;
     }
     Setting& out = into[prefix + std::string(key.str())];
-    out = {.where = place(key.source()), .text = {}, .items = {}};
+    out = {};
+    out.where = place(key.source());
     const std::size_t before = report_.problems.size();
     read_value(value, *known, out);
     out.faulty = report_.problems.size() > before;

@@ -32,14 +32,17 @@ class Reading : public SectionReader {
  public:
   using SectionReader::SectionReader;
 
-  std::optional<std::string> text(const Setting* setting) {
-    return setting == nullptr ? std::nullopt : std::optional(setting->text);
+  std::optional<Password> password(const Setting* setting) {
+    return setting == nullptr ? std::nullopt : std::optional(Password{setting->text, setting->file});
   }
 
-  Store file(const Setting& location, const Setting* password, std::string password_name) {
-    return {location.where, std::string(trim(location.text)), {}, text(password), std::move(password_name)};
+  Store file(const Setting& location, const Setting* secret, std::string password_name) {
+    return {location.where, std::string(trim(location.text)), {}, password(secret), std::move(password_name)};
   }
-  Store pem(const Setting& setting) { return {setting.where, {}, pem_text(setting.text), std::nullopt, {}}; }
+  Store pem(const Setting& setting) {
+    if (!setting.file.empty()) return {setting.where, setting.file, {}, std::nullopt, {}};
+    return {setting.where, {}, pem_text(setting.text), std::nullopt, {}};
+  }
 
   void versions(const Setting& setting, TlsOffer& offer) {
     bool old_one = false;
@@ -142,7 +145,7 @@ class ListenerReading : public Reading {
     if (const Setting* certificate = own("certificate")) {
       identity.certificates = file(*certificate, own("password"), own_name("password"));
       if (const Setting* key = own("key")) identity.key = file(*key, nullptr, {});
-      identity.key_password = text(own("key_password"));
+      identity.key_password = password(own("key_password"));
       identity.key_password_name = own_name("key_password");
       return;
     }
@@ -152,7 +155,7 @@ class ListenerReading : public Reading {
     }
     if (const Setting* path = shared("key_store_path")) {
       identity.certificates = file(*path, shared("key_store_password"), "GATEWAY_SSL_KEY_STORE_PASSWORD");
-      identity.key_password = text(shared("key_password"));
+      identity.key_password = password(shared("key_password"));
       identity.key_password_name = "GATEWAY_SSL_KEY_PASSWORD";
       return;
     }
@@ -326,7 +329,7 @@ class UpstreamReading : public Reading {
       identity.certificates = pem(*chain);
       identity.key = pem(*key);
     }
-    identity.key_password = text(find(section_, "ssl_key_password"));
+    identity.key_password = password(find(section_, "ssl_key_password"));
     identity.key_password_name = name(*place, "ssl_key_password");
     tls.identity = std::move(identity);
   }

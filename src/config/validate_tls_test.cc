@@ -193,6 +193,19 @@ TEST_CASE("what a TLS listener lacks is named as its operator would write it") {
               "k.toml:6", "client_cas in [cluster.a.listener.x.tls] is missing"));
 }
 
+TEST_CASE("a fault in what listeners share is told once") {
+  Environment environment = tls_variables();
+  environment["GATEWAY_LISTENER_NAMES"] = "external,second";
+  for (const char* suffix : {"PORTS", "ADVERTISED_HOST", "SECURITY_PROTOCOL"}) {
+    environment[std::string("GATEWAY_LISTENER_SECOND_") + suffix] =
+        environment[std::string("GATEWAY_LISTENER_EXTERNAL_") + suffix];
+  }
+  environment["GATEWAY_LISTENER_SECOND_PORTS"] = "7000";
+  environment["GATEWAY_SSL_CLIENT_AUTH"] = "maybe";
+  environment["GATEWAY_SSL_ENABLED_PROTOCOLS"] = "SSLv3";
+  CHECK(load_variables(environment).problems.size() == 2);
+}
+
 TEST_CASE("a rule that would not hold is an error") {
   CHECK(holds(with_tls({{"GATEWAY_SSL_REQUIRED_SUBJECTS", "CN=a"}}).problems, "GATEWAY_SSL_REQUIRED_SUBJECTS",
               "asks for none"));

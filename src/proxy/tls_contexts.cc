@@ -7,6 +7,7 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <ctime>
 #include <expected>
 #include <optional>
 #include <utility>
@@ -89,7 +90,11 @@ struct Read {
 // Reads the stores of one part. Every failure is kept, so that all are told at once.
 class Reading {
  public:
+  Reading() = default;
+  Reading(const Reading&) = delete;
+  Reading& operator=(const Reading&) = delete;
   void add(const config::Store& store) {
+    add_password(store.password, store.where);
     if (store.path.empty()) {
       reads_.push_back({&store, tls::Secret(std::as_bytes(std::span(store.text)))});
       return;
@@ -107,6 +112,11 @@ class Reading {
   void add(const config::Identity& identity) {
     add(identity.certificates);
     add(identity.key);
+    add_password(identity.key_password, identity.certificates.where);
+  }
+
+  ~Reading() {
+    for (PasswordRead& read : passwords_) tls::wipe(read.second);
   }
 
   std::vector<Problem>& problems() { return problems_; }
@@ -114,6 +124,10 @@ class Reading {
   // What tells this reading from another: a digest of digests.
   std::vector<std::byte> fingerprint() const {
     std::vector<std::byte> all;
+    for (const auto& [given, text] : passwords_) {
+      const tls::Digest one = tls::digest(tls::Hash::sha256, tls::octets(text));
+      all.insert(all.end(), one.bytes().begin(), one.bytes().end());
+    }
     for (const Read& read : reads_) {
       const tls::Digest one = tls::digest(tls::Hash::sha256, read.octets.bytes());
       all.insert(all.end(), one.bytes().begin(), one.bytes().end());
@@ -127,14 +141,14 @@ class Reading {
     tls::StoreFile file;
     file.name = name_of(store);
     file.octets = read->octets.bytes();
-    file.password = store.password;
+    file.password = password(store.password);
     if (!store.password_name.empty()) file.password_variable = store.password_name;
     return file;
   }
 
   std::expected<tls::Identity, tls::Failure> identity(const config::Identity& identity) const {
     const auto with_key_password = [&](tls::StoreFile file) {
-      file.key_password = identity.key_password;
+      file.key_password = password(identity.key_password);
       file.key_password_variable = identity.key_password_name;
       return file;
     };
@@ -146,7 +160,33 @@ class Reading {
   }
 
  private:
+  // As config::load() reads secrets: without the last line ends.
+  void add_password(const std::optional<config::Password>& password, const std::string& where) {
+    if (!password) return;
+    if (password->path.empty()) {
+      passwords_.emplace_back(&*password, password->text);
+      return;
+    }
+    const auto octets = read_file(password->path);
+    if (!octets) {
+      problems_.push_back({where, password->path + ": " + octets.error(), {}, false});
+      return;
+    }
+    const auto bytes = octets->bytes();
+    std::string text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+    while (!text.empty() && (text.back() == '\n' || text.back() == '\r')) text.pop_back();
+    passwords_.emplace_back(&*password, std::move(text));
+  }
+  std::optional<std::string> password(const std::optional<config::Password>& password) const {
+    if (!password) return std::nullopt;
+    const auto read = std::ranges::find(passwords_, &*password, &PasswordRead::first);
+    return read->second;
+  }
+
+  using PasswordRead = std::pair<const config::Password*, std::string>;
+
   std::vector<Read> reads_;
+  std::vector<PasswordRead> passwords_;
   std::vector<Problem> problems_;
 };
 
@@ -250,16 +290,21 @@ struct TlsContexts::Part {
   bool fresh = false;  // made by the load() under way
 };
 
-TlsContexts::TlsContexts(const config::Config& config, LogSink& log, Instant now)
-    : log_(log), tickets_(std::make_shared<tls::TicketKeys>(now)) {
+TlsContexts::TlsContexts(const config::Config& config, LogSink& log, Instant now, WallClock wall_clock)
+    : log_(log), wall_clock_(wall_clock), tickets_(std::make_shared<tls::TicketKeys>(now)) {
   auto first = std::make_shared<TlsSnapshot>();
+  const auto watch_path = [&](const std::string& path) {
+    if (!path.empty() && std::ranges::find(files_, path) == files_.end()) files_.push_back(path);
+  };
   const auto watch = [&](const config::Store* store) {
-    if (store == nullptr || store->path.empty()) return;
-    if (std::ranges::find(files_, store->path) == files_.end()) files_.push_back(store->path);
+    if (store == nullptr) return;
+    watch_path(store->path);
+    if (store->password) watch_path(store->password->path);
   };
   const auto watch_identity = [&](const config::Identity& identity) {
     watch(&identity.certificates);
     watch(pointer(identity.key));
+    if (identity.key_password) watch_path(identity.key_password->path);
   };
   for (std::size_t c = 0; c < config.clusters.size(); ++c) {
     const config::Cluster& cluster = config.clusters[c];
@@ -291,6 +336,10 @@ TlsContexts::TlsContexts(const config::Config& config, LogSink& log, Instant now
 }
 
 TlsContexts::~TlsContexts() = default;
+
+std::int64_t TlsContexts::system_time() {
+  return std::time(nullptr);
+}
 
 void TlsContexts::describe(Part& part, const config::Identity& from, const tls::Identity& identity) {
   // A context was made of it, so it can be parsed.
@@ -328,7 +377,15 @@ bool TlsContexts::refresh(Part& part, std::vector<Problem>& problems) {
   };
   if (!found.empty()) return give_up();
   std::vector<std::byte> fingerprint = reading.fingerprint();
-  if (fingerprint == part.fingerprint) return false;
+  if (fingerprint == part.fingerprint) {
+    // Nobody has renewed it in time.
+    const std::string problem = part.certificate
+                                    ? tls::validity_problem(part.certificate->certificate, wall_clock_())
+                                    : std::string();
+    if (!problem.empty())
+      problems.push_back({part.certificate->where, part.certificate->file + ": " + problem, {}, false});
+    return false;
+  }
 
   if (listener != nullptr) {
     tls::ServerSettings settings;

@@ -54,8 +54,12 @@ std::expected<std::shared_ptr<const tls::ClientContext>, std::string> load_clien
 
 class TlsContexts {
  public:
+  // Unix time, by which certificates are judged that were read before.
+  using WallClock = std::int64_t (*)();
+  static std::int64_t system_time();
+
   // `config` and `log` outlive it. Reads nothing yet. `now` is when the first ticket key's time begins.
-  TlsContexts(const config::Config& config, LogSink& log, Instant now);
+  TlsContexts(const config::Config& config, LogSink& log, Instant now, WallClock wall_clock = system_time);
   ~TlsContexts();
 
   // Reads every store and publishes what could be made; the same later, for what has changed since. Returns
@@ -88,6 +92,7 @@ class TlsContexts {
   void publish();
 
   LogSink& log_;
+  const WallClock wall_clock_;
   std::shared_ptr<tls::TicketKeys> tickets_;
   std::vector<std::string> files_;
   mutable std::mutex loading_;  // one load at a time; held while files are read

@@ -167,6 +167,39 @@ TEST_CASE_FIXTURE(Fixture,
   CHECK(log.has("tls_renewal_well", ""));
 }
 
+TEST_CASE_FIXTURE(Fixture, "a password that changes with its store is read again") {
+  variables.erase("GATEWAY_SSL_KEY_STORE_PASSWORD");
+  variables["GATEWAY_SSL_KEY_STORE_PASSWORD_FILE"] = folder / "password";
+  folder.write("password", "store-pw\n");
+  TlsContexts contexts = this->contexts();
+  CHECK(text(contexts.load()) == "");
+  CHECK(std::ranges::count(contexts.files(), folder / "password") == 1);
+  copy("two.crt", "two.crt");
+  copy("two.key", "two.key");
+  folder.run("openssl pkcs12 -export -inkey two.key -in two.crt -out server.p12 -passout pass:another");
+  contexts.reload();
+  CHECK(log.has("tls_renewal_failed", "correct GATEWAY_SSL_KEY_STORE_PASSWORD"));
+  folder.write("password", "another\n");
+  contexts.reload();
+  CHECK(contexts.certificates().at(0).certificate.names.subject == "CN=two.example");
+}
+
+TEST_CASE_FIXTURE(Fixture, "a certificate that ends while it serves is told once") {
+  static std::int64_t now_s = 0;
+  now_s = TlsContexts::system_time();
+  static_cast<void>(this->contexts());
+  TlsContexts contexts(config, log, Instant{}, [] { return now_s; });
+  REQUIRE(contexts.load().empty());
+  now_s = contexts.certificates().at(0).certificate.not_after_s + 1;
+  contexts.reload();
+  contexts.reload();
+  CHECK(log.size() == 1);
+  CHECK(log.has("tls_renewal_failed", "CN=one.example expired at"));
+  pem("two", "server.p12");
+  contexts.reload();
+  CHECK(log.has("tls_renewed", "CN=two.example"));
+}
+
 TEST_CASE_FIXTURE(Fixture, "one broken part does not keep another from being renewed") {
   TlsContexts contexts = this->contexts();
   REQUIRE(contexts.load().empty());

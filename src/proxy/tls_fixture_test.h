@@ -7,6 +7,9 @@
 #include <algorithm>
 #include <chrono>
 #include <condition_variable>
+#include <expected>
+#include <fstream>
+#include <iterator>
 #include <map>
 #include <mutex>
 #include <string>
@@ -97,6 +100,11 @@ struct Fixture {
   TlsContexts contexts() {
     config::Sources sources;
     sources.environment = variables;
+    sources.read_file = [](const std::string& path) -> std::expected<std::string, std::string> {
+      std::ifstream file(path, std::ios::binary);
+      if (!file) return std::unexpected(std::string("No such file"));
+      return std::string{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+    };
     config::Loaded loaded = config::load(sources);
     for (const config::Problem& problem : loaded.problems) MESSAGE(to_string(problem));
     REQUIRE(loaded.ok());
