@@ -25,7 +25,7 @@ struct Password {
   std::string text;
   std::string path;  // empty: it stands in the configuration
 
-  friend bool operator==(const Password& password, std::string_view text) { return password.text == text; }
+  friend bool operator==(const Password& given, std::string_view other) { return given.text == other; }
 };
 
 // A file of certificates or keys, or their PEM itself. PEM, PKCS12 or JKS: the content tells.
