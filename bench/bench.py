@@ -73,7 +73,7 @@ class Bench:
         self.directory = directory
         self.broker = None
         self.broker_port = 0
-        self.targets = [targets.Direct(directory), targets.Kferry(directory, options.kferry)]
+        self.targets = [targets.Direct(directory), targets.Kferry(directory, options.kferry, options.engine)]
         if options.haproxy:
             self.targets.append(targets.HaproxyTcp(directory, options.haproxy))
         if options.only:
@@ -210,6 +210,8 @@ def parse_arguments():
     parser.add_argument("--load", type=Path)
     parser.add_argument("--codec", type=Path)
     parser.add_argument("--haproxy", default=which("haproxy") or which("haproxy", path="/usr/sbin"))
+    parser.add_argument("--engine", action="append", default=[], metavar="'KEY = VALUE'",
+                        help="a line for kferry's [engine], to measure a threshold; more than one: repeat it")
     parser.add_argument("--quick", action="store_true", help="few workloads, one round, half a second each")
     parser.add_argument("--rounds", type=int)
     parser.add_argument("--seconds", type=float, help="of each run")

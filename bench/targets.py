@@ -109,9 +109,10 @@ class Direct(Target):
 class Kferry(Target):
     name = "kferry"
 
-    def __init__(self, directory, binary):
+    def __init__(self, directory, binary, engine=()):
         super().__init__(directory)
         self.binary = binary
+        self.engine = ("workers = 1", *engine)
 
     def version(self):
         return first_line([self.binary, "--version"])
@@ -119,7 +120,7 @@ class Kferry(Target):
     def command(self, broker_port):
         # A file of its own, so that one installed on this host has no say; the rest as the quick start has it.
         configuration = self.directory / "kferry.toml"
-        configuration.write_text("[engine]\nworkers = 1\n")
+        configuration.write_text("\n".join(["[engine]", *self.engine, ""]))
         environment = {name: value for name, value in os.environ.items()
                        if not name.startswith(("KAFKA_", "GATEWAY_"))}
         environment |= {

@@ -26,6 +26,13 @@ constexpr std::size_t leased_max = 16;
 
 // Of a send whose completion may come with the next one of anything.
 constexpr std::size_t quiet_size_max = 16 * KiB;
+// After a frame that was spliced, this much is read of the next one: enough for its beginning, so that its
+// records stay in the socket.
+constexpr std::size_t beginning_size_max = 16 * KiB;
+// A run that was spliced goes on so down to this; its rest is read together with the next frame's beginning.
+constexpr std::uint64_t splice_rest_min = 32 * KiB;
+// What one splice is asked for, so that a completion's int32 holds it.
+constexpr std::uint64_t splice_size_max = 1024 * MiB;
 
 static_assert(receive_size_max <= direction_quota / 2);
 
@@ -88,6 +95,12 @@ void Session::on_completion(Operation operation, const ring::Completion& complet
     case Operation::broker_send:
       on_sent(broker_, requests_, completion);
       break;
+    case Operation::client_splice:
+      on_spliced(client_, completion);
+      break;
+    case Operation::broker_splice:
+      on_spliced(broker_, completion);
+      break;
     case Operation::connect:
       on_connected(completion);
       break;
@@ -125,6 +138,40 @@ void Session::on_received(Leg& from, net::Rope& rope, const ring::Completion& co
     if (&from == &client_) report_silence();
   }
   if (&from == &client_ && completion.result > 0) received_anything_ = true;
+  from.splice_refused = false;
+  pump();
+}
+
+// What a pipe held is lost with an error: the stream is cut on both sides.
+void Session::on_spliced(Leg& from, const ring::Completion& completion) {
+  from.splicing = false;
+  if (state_ == State::closing) return;
+  if (completion.result == -ENOBUFS) {
+    from.splice_refused = true;
+  } else if (completion.result < 0) {
+    const bool is_broker = (&from == &broker_) == (completion.result != -EPIPE);
+    // A broker that has closed in order takes no more requests; its client got the end already.
+    const bool after_end = is_broker && broker_.ended && client_.fin_sent;
+    if (is_broker && !after_end) {
+      report_cut(std::strerror(-completion.result));
+    } else if (!is_broker) {
+      report_silence();
+    }
+    close(!after_end, !after_end);
+    return;
+  }
+  if (&from == &broker_) heard_at_ = worker_.now();
+  if (completion.result == 0) {
+    from.ended = true;
+    if (&from == &client_) report_silence();
+  } else if (completion.result > 0) {
+    const auto size = static_cast<std::uint64_t>(completion.result);
+    if (&from == &client_) {
+      request_walker_.skip(size);
+    } else {
+      response_walker_.skip(size);
+    }
+  }
   pump();
 }
 
@@ -162,8 +209,11 @@ void Session::pump() {
   send(client_, responses_, Operation::client_send);
   if (!delivering_) {
     const bool stopped = stopping_ && (judge_waits_ || request_walker_.at_boundary());
-    if (!stopped) receive(client_, requests_, Operation::client_receive);
-    if (state_ == State::open) receive(broker_, responses_, Operation::broker_receive);
+    const bool open = state_ == State::open;
+    if (!stopped && !(open && splice(client_, broker_, requests_, Operation::client_splice)))
+      receive(client_, requests_, Operation::client_receive);
+    if (open && !splice(broker_, client_, responses_, Operation::broker_splice))
+      receive(broker_, responses_, Operation::broker_receive);
   }
   pass_on_ends();
   check_stopped();
@@ -230,7 +280,8 @@ void Session::send(Leg& to, net::Rope& rope, Operation operation) {
   ++outstanding_;
   // Nothing hangs on a small one alone: what comes next, from either side, is time enough to hear of it.
   const bool ending = client_.ended || broker_.ended || stopping_ || delivering_;
-  to.quiet = rope.ready_size() <= quiet_size_max && rope.input_size() == 0 && !to.congested && !ending;
+  to.quiet = rope.ready_size() <= quiet_size_max && rope.input_size() == 0 && !to.congested && !ending &&
+             !splice_wanted(&to == &client_ ? broker_ : client_);
   to.sending_size = rope.ready_size();
   worker_.ring().send(token(operation), to.socket, std::span(pieces).first(count),
                       to.quiet ? ring::Notice::with_next : ring::Notice::now);
@@ -242,7 +293,36 @@ void Session::receive(Leg& from, net::Rope& rope, Operation operation) {
   if (queued > direction_quota / 2) return;
   from.receiving = true;
   ++outstanding_;
-  worker_.ring().receive(token(operation), from.socket, receive_size_max);
+  const bool at_boundary = &from == &client_ ? request_walker_.at_boundary() : response_walker_.at_boundary();
+  const bool beginning = at_boundary && std::exchange(from.large, false);
+  worker_.ring().receive(token(operation), from.socket, beginning ? beginning_size_max : receive_size_max);
+}
+
+// --- splicing: the large opaque run of a frame goes from socket to socket inside the kernel
+
+std::uint64_t Session::opaque_run(const Leg& from) const {
+  return &from == &client_ ? request_walker_.opaque_run() : response_walker_.opaque_run();
+}
+
+bool Session::splice_wanted(const Leg& from) const {
+  if (state_ != State::open || from.ended || from.splice_refused) return false;
+  const std::uint64_t run = opaque_run(from);
+  const std::uint64_t threshold = worker_.splice_threshold();
+  return threshold > 0 && run >= (from.large ? std::min(splice_rest_min, threshold) : threshold);
+}
+
+// True while the next octets from `from` are the kernel's to move: one is under way, or waits until what came
+// before has been sent.
+bool Session::splice(Leg& from, Leg& to, const net::Rope& rope, Operation operation) {
+  if (from.splicing) return true;
+  if (from.receiving || !splice_wanted(from)) return false;
+  from.large = true;
+  if (to.sending || !rope.empty()) return true;
+  from.splicing = true;
+  ++outstanding_;
+  worker_.ring().splice(token(operation), from.socket, to.socket,
+                        std::min(opaque_run(from), splice_size_max));
+  return true;
 }
 
 void Session::pass_on_ends() {

@@ -52,6 +52,8 @@ class Session final : private kafka::RequestJudge, private kafka::ClusterView {
     client_send,
     broker_receive,
     broker_send,
+    client_splice,  // from the client to the broker
+    broker_splice,
     connect,
     deadline,
     end_
@@ -92,6 +94,9 @@ class Session final : private kafka::RequestJudge, private kafka::ClusterView {
   struct Leg {
     ring::Socket socket = ring::Socket::none;
     bool receiving = false;
+    bool splicing = false;        // from this socket to the other one; nobody else reads here or writes there
+    bool splice_refused = false;  // no pipe was to be had: the next piece goes through buffers
+    bool large = false;           // the frame has been spliced: the next one may be as large
     bool sending = false;
     bool unsending = false;  // the send is being cancelled so that its buffers can be given back
     bool quiet = false;      // the send's completion comes with the next one of anything
@@ -126,6 +131,7 @@ class Session final : private kafka::RequestJudge, private kafka::ClusterView {
 
   void on_received(Leg& from, net::Rope& rope, const ring::Completion& completion);
   void on_sent(Leg& to, net::Rope& rope, const ring::Completion& completion);
+  void on_spliced(Leg& from, const ring::Completion& completion);
   void on_connected(const ring::Completion& completion);
   void on_deadline();
 
@@ -134,6 +140,9 @@ class Session final : private kafka::RequestJudge, private kafka::ClusterView {
   void pump();
   void send(Leg& to, net::Rope& rope, Operation operation);
   void receive(Leg& from, net::Rope& rope, Operation operation);
+  std::uint64_t opaque_run(const Leg& from) const;
+  bool splice_wanted(const Leg& from) const;
+  bool splice(Leg& from, Leg& to, const net::Rope& rope, Operation operation);
   void hear_of_sends();
   void pass_on_ends();
   void check_stopped();

@@ -135,6 +135,8 @@ void Session::close(bool reset_client, bool reset_broker) {
   if (client_.sending) ring.cancel(token(Operation::client_send));
   if (broker_.receiving) ring.cancel(token(Operation::broker_receive));
   if (broker_.sending) ring.cancel(token(Operation::broker_send));
+  if (client_.splicing) ring.cancel(token(Operation::client_splice));
+  if (broker_.splicing) ring.cancel(token(Operation::broker_splice));
   if (connecting_) ring.cancel(token(Operation::connect));
   if (timer_armed_) ring.cancel(token(Operation::deadline));
 }

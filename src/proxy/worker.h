@@ -64,6 +64,8 @@ class Worker {
   net::BufferPool& pool() { return pool_; }
   Engine& engine() { return engine_; }
   const config::Limits& limits() const { return engine_.config.limits; }
+  // The shortest opaque run that is spliced, octets; 0: none is.
+  std::uint64_t splice_threshold() const { return engine_.config.engine.splice_threshold_bytes; }
   ClusterState& cluster(std::uint32_t index) { return *engine_.clusters[index]; }
   const Snapshot& snapshot(std::uint32_t cluster) const { return *views_[cluster].snapshot; }
   const Routes& routes(std::uint32_t listener_index) const { return routes_[listener_index]; }

@@ -398,8 +398,8 @@ TEST_CASE("splice moves 10 MB in order past a slow reader, and ends at the end")
       }
       if (in.watch.has(splicing)) {
         const auto seen = in.watch.next(splicing);
-        REQUIRE(seen.result >= 0);
-        spliced += static_cast<std::size_t>(seen.result);
+        REQUIRE((seen.result >= 0 || seen.result == -ENOBUFS));  // the simulation's pipes run out, too
+        spliced += static_cast<std::size_t>(std::max(seen.result, 0));
         ended = seen.result == 0;
         if (!ended) in.ring.splice(Watch::token(splicing), in.b, out.a, text.size() + 1 - spliced);
       }

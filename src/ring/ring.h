@@ -99,8 +99,9 @@ class Ring {
   virtual void send(Token token, Socket socket, std::span<const iovec> pieces,
                     Notice notice = Notice::now) = 0;
   // Moves up to `size` octets from one socket to another inside the kernel. result: octets that have LEFT on `to`;
-  // 0: end of stream. What was read and cannot be written yet stays with the backend until it has left. No receive
-  // on `from` nor send on `to` may be outstanding.
+  // 0: end of stream. What was read and cannot be written yet stays with the backend until it has left. -EPIPE: `to`
+  // takes no more; -ENOBUFS: all pipes are out and nothing was moved, receive instead; other errors are of `from`.
+  // After an error octets may be lost. No receive on `from` nor send on `to` may be outstanding.
   virtual void splice(Token token, Socket from, Socket to, std::uint64_t size) = 0;
   // Completes once when any of `events` (POLLIN, POLLOUT, POLLRDHUP) is there; result: the events.
   virtual void poll(Token token, Socket socket, std::uint32_t events) = 0;

@@ -156,15 +156,14 @@ void Simulation::try_splice(std::uint64_t id, Op& op) {
   constexpr std::size_t pipe_size = 64 * 1024;
   End& from = end(op.socket);
   End& to = end(op.to);
-  if (to.broken || to.fin_sent)
-    return finish(
-        id, to.broken && !to.fin_sent && !std::exchange(to.reset_reported, true) ? -ECONNRESET : -EPIPE);
+  if (to.broken || to.fin_sent) return finish(id, -EPIPE);
   if (op.held.empty()) {
     if (from.broken) return finish(id, std::exchange(from.reset_reported, true) ? 0 : -ECONNRESET);
     if (from.inbox.empty()) {
       if (op.left > 0 || from.fin_received) finish(id, static_cast<std::int32_t>(op.left));
       return;
     }
+    if (op.left == 0 && chance(options_.no_buffers)) return finish(id, -ENOBUFS);
     std::size_t size =
         std::min<std::size_t>({static_cast<std::size_t>(op.size - op.left), from.inbox.size(), pipe_size});
     if (chance(options_.short_read)) size = 1 + random(size);

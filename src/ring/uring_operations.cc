@@ -156,7 +156,7 @@ void UringRing::splice(Token token, Socket from, Socket to, std::uint64_t size) 
   ops_.at(slot).extra = place;
   ops_.at(slot).size = POLLIN | POLLRDHUP;
   transfers_[place] = Transfer{{}, fd_of(from), fd_of(to), size, 0, 0};
-  submit(slot);
+  transfers_due_.push_back(slot);  // tried at once, in wait(): often the octets are there
 }
 
 // Queues the operation as its record says; also to go on with one that is to be tried again.
@@ -276,7 +276,7 @@ void UringRing::transfer(std::uint32_t slot) {
         continue;
       }
       if (sent < 0 && errno == EINTR) continue;
-      if (sent == 0 || errno != EAGAIN) return end_transfer(slot, sent == 0 ? -EPIPE : -errno);
+      if (sent == 0 || errno != EAGAIN) return end_transfer(slot, -EPIPE);
       if (ops_.at(slot).cancelled) return end_transfer(slot, -ECANCELED);
       ops_.at(slot).fd = move.to;
       ops_.at(slot).size = POLLOUT;
@@ -286,7 +286,8 @@ void UringRing::transfer(std::uint32_t slot) {
       return end_transfer(slot, static_cast<std::int64_t>(move.left));
     if (move.pipe.read_end < 0) {
       move.pipe = pipes_.take();
-      if (move.pipe.read_end < 0) return end_transfer(slot, -errno);
+      if (move.pipe.read_end < 0)
+        return end_transfer(slot, move.left > 0 ? static_cast<std::int64_t>(move.left) : -ENOBUFS);
     }
     const ssize_t got =
         ::splice(move.from, nullptr, move.pipe.write_end, nullptr, move.wanted - move.left, flags);
@@ -318,7 +319,7 @@ void UringRing::end_transfer(std::uint32_t slot, std::int64_t result) {
     if (move.held == 0) {
       pipes_.give_back_empty(move.pipe);
     } else {
-      SplicePipes::destroy(move.pipe);
+      pipes_.destroy(move.pipe);
     }
   }
   move = Transfer{};

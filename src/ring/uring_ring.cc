@@ -130,6 +130,7 @@ UringRing::~UringRing() {
   // Accepts go on by themselves and the mailbox may keep the ring alive: end everything here, and see it end.
   for (std::uint32_t slot = 0; slot < ops_.size(); ++slot)
     if (ops_.at(slot).kind != OpKind::free) cancel(ops_.at(slot).token);
+  for (const std::uint32_t slot : transfers_due_) end_transfer(slot, -ECANCELED);
   const Instant patience = monotonic_now() + std::chrono::seconds{1};
   while (ops_.outstanding() > 0 && monotonic_now() < patience) {
     flush_backlog();
@@ -143,7 +144,7 @@ UringRing::~UringRing() {
       if (completion.more) ::close(completion.result);  // accepted while we were leaving: nobody will take it
   }
   for (const Transfer& transfer : transfers_)
-    if (transfer.pipe.read_end >= 0) SplicePipes::destroy(transfer.pipe);
+    if (transfer.pipe.read_end >= 0) pipes_.destroy(transfer.pipe);
   io_uring_queue_exit(&ring_);
 }
 
@@ -200,6 +201,8 @@ std::span<const Completion> UringRing::wait() {
   pieces_.clear();
   completions_.swap(ready_);
   woken_ = false;
+  for (const std::uint32_t slot : transfers_due_) transfer(slot);
+  transfers_due_.clear();
   do {
     flush_backlog();
     enter();

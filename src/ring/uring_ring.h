@@ -145,6 +145,7 @@ class UringRing final : public Ring {
   std::vector<std::uint32_t> parcels_free_;
   std::vector<Transfer> transfers_;
   std::vector<std::uint32_t> transfers_free_;
+  std::vector<std::uint32_t> transfers_due_;  // splices that have not been tried yet
   std::vector<std::shared_ptr<UringMailbox>> addressees_;
   std::vector<std::uint32_t> addressees_free_;
   std::vector<std::uint32_t> quiet_sends_;  // submitted or about to be; only failures show as completions

@@ -60,6 +60,7 @@ class Sockets {
           return HostPort{"127.0.0.1", ports_[static_cast<std::size_t>(id - 1)]};
         }) {
     config_.engine.workers = workers;
+    config_.engine.splice_threshold_bytes = 1024;  // so that both ways are taken
     config::Cluster& upstream = config_.clusters.emplace_back();
     upstream.name = "sockets";
     cluster.id = "sockets-cluster";

@@ -69,6 +69,7 @@ World::World(std::uint64_t seed, WorldOptions world_options, bool trace)
     serve(id);
   }
   config_ = make_config();
+  config_.engine.splice_threshold_bytes = options.splice_threshold;
   engine_ = std::make_unique<proxy::Engine>(config_, log_);
   for (std::size_t w = 0; w < options.workers; ++w) {
     rings_.push_back(std::make_unique<ring::SimulatedRing>(simulation, options.buffers, options.buffer_size));

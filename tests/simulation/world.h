@@ -32,6 +32,7 @@ struct WorldOptions {
   std::size_t workers = 1;
   std::size_t buffers = 64;
   std::size_t buffer_size = 16 * 1024;
+  std::uint64_t splice_threshold = 4096;
   bool discovery = true;
   bool credentials = false;         // discovery proves itself with PLAIN
   bool bootstrap_by_alias = false;  // bootstrap servers have names of their own, which prove no broker
