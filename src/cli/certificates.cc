@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 
 #include <array>
+#include <utility>
 
 #include "cli/style.h"
 #include "cli/table.h"
@@ -61,9 +62,15 @@ std::vector<config::Problem> certificate_warnings(const config::Config& config,
     if (listener.sni) hosts.push_back(listener.sni->host_of(NodeId{0}));
     for (const std::string& host : hosts) {
       if (tls::names_host(own.certificate.names, host)) continue;
-      warnings.push_back(
-          {own.where, subject + " does not name " + host + ", which " + own.owner + " tells clients",
-           "clients that verify host names will refuse it: issue it with that subjectAltName", true});
+      std::string what = subject;
+      what.append(" does not name ")
+          .append(host)
+          .append(", which ")
+          .append(own.owner)
+          .append(" tells clients");
+      warnings.push_back({own.where, std::move(what),
+                          "clients that verify host names will refuse it: issue it with that subjectAltName",
+                          true});
     }
   }
   return warnings;
