@@ -103,7 +103,8 @@ bool read_name(std::span<const std::byte> name, CertificateNames& names) {
     }
     if (!pairs.ok()) return false;
     // The last is the most specific, and comes first.
-    subject = subject.empty() ? rdn : rdn + "," + subject;
+    if (!subject.empty()) rdn.append(",").append(subject);
+    subject = std::move(rdn);
   }
   names.subject = std::move(subject);
   return rdns.ok();
