@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <ctime>
+#include <optional>
 #include <string>
 
 #include "cli/commands.h"
@@ -15,6 +16,8 @@
 #include "net/cares_resolver.h"
 #include "operations/log.h"
 #include "proxy/server.h"
+#include "proxy/tls_contexts.h"
+#include "proxy/tls_watch.h"
 
 namespace kferry::cli {
 namespace {
@@ -25,6 +28,10 @@ void raise_open_files() {
   if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max) return;
   limit.rlim_cur = limit.rlim_max;
   setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+Instant steady_now() {
+  return Instant{std::chrono::steady_clock::now().time_since_epoch()};
 }
 
 // Blocks them in this thread and all it starts, so that only wait_for_end() takes them.
@@ -73,34 +80,31 @@ int run(const RunOptions& options) {
   const auto loaded = load_or_explain(options.config_path);
   if (!loaded) return exit_configuration;
 
-  // What asks for TLS is never served without.
-  for (const config::Cluster& cluster : loaded->config.clusters) {
-    const bool listens =
-        std::any_of(cluster.listeners.begin(), cluster.listeners.end(),
-                    [](const config::Listener& listener) { return listener.tls.has_value(); });
-    if (!listens && !cluster.upstream.tls) continue;
-    std::fprintf(stderr,
-                 "kferry: cluster %s is configured with TLS, which this build can check, but not serve yet\n",
-                 cluster.name.c_str());
-    return exit_configuration;
-  }
-
   raise_open_files();
   const sigset_t ends = block_ends();
   operations::Log log({.journal_prefixes = std::getenv("JOURNAL_STREAM") != nullptr});
   for (const config::Problem& warning : loaded->warnings) {
     log.write({Severity::warning, "configuration", warning.where, config::to_string(warning)});
   }
+  proxy::TlsContexts contexts(loaded->config, log, steady_now());
+  if (const auto broken = contexts.load(); !broken.empty()) {
+    print_problems(broken);
+    print_count(broken.size());
+    return exit_configuration;
+  }
   const auto resolver = net::start_cares_resolver({});
   if (!resolver) {
     log.write({Severity::error, "start_failed", "", "cannot resolve names: " + resolver.error()});
     return exit_failure;
   }
-  proxy::Server server(loaded->config, **resolver, log);
+  proxy::Server server(loaded->config, **resolver, log, contexts.any() ? &contexts : nullptr);
   if (const auto started = server.start(); !started) {
     log.write({Severity::error, "start_failed", "", started.error()});
     return exit_failure;
   }
+  std::optional<proxy::TlsWatch> watch;
+  if (contexts.any())
+    watch.emplace(contexts, log, std::chrono::minutes(loaded->config.tls.update_interval_minutes));
   log_listeners(loaded->config, server.worker_count(), log);
   const char* why = wait_for_end(ends, log);
   log.write({Severity::info, "stopping", "", std::string(why) + ": ending every connection"});

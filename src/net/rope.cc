@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <new>
+#include <utility>
 
 #include "base/assert.h"
 
@@ -133,6 +134,23 @@ void Rope::received_copy(std::span<const std::byte> bytes) {
   std::memcpy(block->octets(), bytes.data(), bytes.size());
   block->needed = 1;
   input_.push(Segment{block->octets(), block, block->capacity, 0});
+}
+
+std::span<std::byte> Rope::room(std::size_t size) {
+  KFERRY_ASSERT(room_ == nullptr && size > 0);
+  room_ = make_block(size);
+  return {room_->octets(), size};
+}
+
+void Rope::fill_room(std::size_t size) {
+  KFERRY_ASSERT(room_ != nullptr && size <= room_->capacity);
+  room_->needed = 1;
+  const Segment segment{room_->octets(), std::exchange(room_, nullptr), static_cast<std::uint32_t>(size), 0};
+  if (size == 0) {
+    release(segment);
+  } else {
+    input_.push(segment);
+  }
 }
 
 std::span<const std::byte> Rope::pin_input() {

@@ -30,6 +30,10 @@ class Rope {
   void received(std::span<const ring::Piece> pieces);
   // Copies bytes to the end of the input, as if received; for bytes that did not come from the ring.
   void received_copy(std::span<const std::byte> bytes);
+  // Room that the next octets of input are written into by the caller, who then says how many came. One room at a
+  // time; nothing else is done with the rope between.
+  std::span<std::byte> room(std::size_t size);
+  void fill_room(std::size_t size);
 
   // The first contiguous run of input; empty when there is none. Stays readable until the next unpin().
   std::span<const std::byte> pin_input();
@@ -115,6 +119,7 @@ class Rope {
   std::size_t heap_octets_ = 0;
   std::size_t gathered_ = 0;  // segments at the front of ready_ that a gather names
   Segment pinned_{};
+  Block* room_ = nullptr;
   bool has_pin_ = false;
 };
 

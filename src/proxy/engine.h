@@ -15,6 +15,7 @@
 #include "base/socket_address.h"
 #include "config/config.h"
 #include "kafka/conversation.h"
+#include "proxy/tls_contexts.h"
 #include "proxy/topology.h"
 #include "ring/ring.h"
 
@@ -77,6 +78,8 @@ struct Engine {
 
   const config::Config& config;
   LogSink& log;
+  // Where any listener or upstream has TLS. Set before the first worker is made; outlives them.
+  const TlsContexts* tls = nullptr;
   std::vector<std::unique_ptr<ClusterState>> clusters;
   std::vector<PortEntry> ports;
   // Filled before the first worker turns; never changed after.

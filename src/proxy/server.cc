@@ -35,8 +35,10 @@ struct Start {
 }  // namespace
 
 struct Server::Impl {
-  Impl(const config::Config& config, net::Resolver& resolver_, LogSink& log)
-      : engine(config, log), resolver(resolver_) {}
+  Impl(const config::Config& config, net::Resolver& resolver_, LogSink& log, const TlsContexts* tls)
+      : engine(config, log), resolver(resolver_) {
+    engine.tls = tls;
+  }
 
   void run(std::size_t index, Start& start, std::shared_future<bool> all_ready);
 
@@ -78,8 +80,8 @@ void Server::Impl::run(std::size_t index, Start& start, std::shared_future<bool>
   start.finish.get_future().wait();
 }
 
-Server::Server(const config::Config& config, net::Resolver& resolver, LogSink& log)
-    : impl_(std::make_unique<Impl>(config, resolver, log)) {}
+Server::Server(const config::Config& config, net::Resolver& resolver, LogSink& log, const TlsContexts* tls)
+    : impl_(std::make_unique<Impl>(config, resolver, log, tls)) {}
 
 Server::~Server() {
   stop();

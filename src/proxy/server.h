@@ -13,10 +13,13 @@
 
 namespace kferry::proxy {
 
+class TlsContexts;
+
 class Server {
  public:
-  // Everything outlives the server.
-  Server(const config::Config& config, net::Resolver& resolver, LogSink& log);
+  // Everything outlives the server. `tls`, loaded, where the configuration asks for any.
+  Server(const config::Config& config, net::Resolver& resolver, LogSink& log,
+         const TlsContexts* tls = nullptr);
   ~Server();
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;

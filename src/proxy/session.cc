@@ -74,6 +74,8 @@ ring::Token Session::token(Operation operation) const {
 void Session::start() {
   worker_.set_options(client_.socket);
   set_deadline(Deadline::first_byte, milliseconds(worker_.limits().first_byte_timeout_ms));
+  start_tls_with_client();
+  if (state_ == State::closing) return;
   receive(client_, requests_, Operation::client_receive);
 }
 
@@ -115,14 +117,23 @@ void Session::on_completion(Operation operation, const ring::Completion& complet
 
 void Session::on_received(Leg& from, net::Rope& rope, const ring::Completion& completion) {
   from.receiving = false;
-  rope.received(completion.pieces);
-  if (state_ == State::closing) return;
+  if (from.tls == nullptr) rope.received(completion.pieces);
+  if (state_ == State::closing || (&from == &broker_ && dial_ != nullptr && dial_->given_up)) {
+    if (from.tls != nullptr)
+      for (const ring::Piece& piece : completion.pieces) worker_.ring().recycle(piece.id);
+    if (state_ != State::closing) leave_address();
+    return;
+  }
   if (completion.result == -ENOBUFS) {
     from.starved = true;
     worker_.starve(slot_, generation_, &from == &client_);
     return;
   }
   if (is_reset(completion.result)) {
+    if (&from == &broker_ && state_ == State::dialling) {
+      give_up_address(std::string(std::strerror(-completion.result)) + " in the TLS handshake");
+      return;
+    }
     if (&from == &broker_) {
       report_cut(std::strerror(-completion.result));
     } else {
@@ -133,11 +144,14 @@ void Session::on_received(Leg& from, net::Rope& rope, const ring::Completion& co
     return;
   }
   if (&from == &broker_) heard_at_ = worker_.now();
-  if (completion.result == 0) {
+  if (from.tls != nullptr) {
+    if (!receive_tls(from, rope, completion)) return;
+  } else if (completion.result == 0) {
     from.ended = true;
-    if (&from == &client_) report_silence();
   }
-  if (&from == &client_ && completion.result > 0) received_anything_ = true;
+  if (from.ended && &from == &client_) report_silence();
+  if (&from == &client_ && (from.tls == nullptr ? completion.result > 0 : !rope.empty()))
+    received_anything_ = true;
   from.splice_refused = false;
   pump();
 }
@@ -179,9 +193,19 @@ void Session::on_sent(Leg& to, net::Rope& rope, const ring::Completion& completi
   to.sending = false;
   const bool unsending = std::exchange(to.unsending, false);
   to.congested = completion.result < static_cast<std::int64_t>(to.sending_size);
-  rope.sent(completion.result > 0 ? static_cast<std::size_t>(completion.result) : 0);
+  const std::size_t size = completion.result > 0 ? static_cast<std::size_t>(completion.result) : 0;
+  if (to.tls != nullptr) {
+    to.tls->sent(size);
+  } else {
+    rope.sent(size);
+  }
   if (state_ == State::closing) return;
+  if (&to == &broker_ && dial_ != nullptr && dial_->given_up) return leave_address();
   const bool full = to.quiet && completion.result == -EAGAIN;
+  if (is_reset(completion.result) && !full && state_ == State::dialling && &to == &broker_) {
+    give_up_address(std::string(std::strerror(-completion.result)) + " in the TLS handshake");
+    return;
+  }
   if (is_reset(completion.result) && !full) {
     // A broker that has closed in order takes no more requests; its client got the end already.
     const bool after_end = &to == &broker_ && broker_.ended && client_.fin_sent;
@@ -205,14 +229,15 @@ void Session::pump() {
   walk_responses();
   walk_requests();
   if (state_ == State::closing) return;
-  if (state_ == State::open && !delivering_) send(broker_, requests_, Operation::broker_send);
+  const bool open = state_ == State::open;
+  const bool shaking_hands = state_ == State::dialling && broker_.tls != nullptr && !dial_->given_up;
+  if ((open || shaking_hands) && !delivering_) send(broker_, requests_, Operation::broker_send);
   send(client_, responses_, Operation::client_send);
   if (!delivering_) {
     const bool stopped = stopping_ && (judge_waits_ || request_walker_.at_boundary());
-    const bool open = state_ == State::open;
     if (!stopped && !(open && splice(client_, broker_, requests_, Operation::client_splice)))
       receive(client_, requests_, Operation::client_receive);
-    if (open && !splice(broker_, client_, responses_, Operation::broker_splice))
+    if ((open || shaking_hands) && !splice(broker_, client_, responses_, Operation::broker_splice))
       receive(broker_, responses_, Operation::broker_receive);
   }
   pass_on_ends();
@@ -269,9 +294,11 @@ void Session::walk_responses() {
 void Session::send(Leg& to, net::Rope& rope, Operation operation) {
   if (to.sending) {
     // More has come since, in the same turn: it must not wait for something else to happen.
-    if (to.quiet && rope.ready_size() > to.sending_size) worker_.ring().wake();
+    const std::size_t sending = to.tls == nullptr ? to.sending_size : 0;
+    if (to.quiet && (rope.ready_size() > sending)) worker_.ring().wake();
     return;
   }
+  if (to.tls != nullptr) return send_tls(to, rope, operation);
   if (rope.ready_size() == 0 || to.fin_sent) return;
   std::array<iovec, leased_max> pieces;
   const std::size_t count = rope.gather(pieces);
@@ -291,6 +318,7 @@ void Session::receive(Leg& from, net::Rope& rope, Operation operation) {
   if (from.receiving || from.ended || from.starved) return;
   const std::size_t queued = rope.input_size() + rope.ready_size();
   if (queued > direction_quota / 2) return;
+  if (from.tls != nullptr && from.sending && !from.tls->open()) return;  // the answer to what came goes first
   from.receiving = true;
   ++outstanding_;
   const bool at_boundary = &from == &client_ ? request_walker_.at_boundary() : response_walker_.at_boundary();
@@ -306,6 +334,7 @@ std::uint64_t Session::opaque_run(const Leg& from) const {
 
 bool Session::splice_wanted(const Leg& from) const {
   if (state_ != State::open || from.ended || from.splice_refused) return false;
+  if (client_.tls != nullptr || broker_.tls != nullptr) return false;
   const std::uint64_t run = opaque_run(from);
   const std::uint64_t threshold = worker_.splice_threshold();
   return threshold > 0 && run >= (from.large ? std::min(splice_rest_min, threshold) : threshold);
@@ -322,6 +351,19 @@ bool Session::splice(Leg& from, Leg& to, const net::Rope& rope, Operation operat
   ++outstanding_;
   worker_.ring().splice(token(operation), from.socket, to.socket,
                         std::min(opaque_run(from), splice_size_max));
+  return true;
+}
+
+// With TLS says close_notify first. True once FIN is on its way.
+bool Session::end_writing(Leg& to, net::Rope& rope, Operation operation) {
+  if (to.fin_sent) return true;
+  if (to.tls != nullptr && !to.tls->failed()) {
+    to.tls->close();
+    send(to, rope, operation);
+    if (to.sending) return false;
+  }
+  worker_.ring().shut_write(to.socket);
+  to.fin_sent = true;
   return true;
 }
 
@@ -345,8 +387,7 @@ void Session::pass_on_ends() {
            "the client closed inside a request header: its connection was cut");
       return;
     }
-    worker_.ring().shut_write(broker_.socket);
-    broker_.fin_sent = true;
+    if (!end_writing(broker_, requests_, Operation::broker_send)) return;
   }
   const bool responses_gone =
       responses_.input_size() == 0 && responses_.ready_size() == 0 && !client_.sending;
@@ -359,8 +400,7 @@ void Session::pass_on_ends() {
                "the response for complete");
       return;
     }
-    worker_.ring().shut_write(client_.socket);
-    client_.fin_sent = true;
+    if (!end_writing(client_, responses_, Operation::client_send)) return;
     set_deadline(Deadline::half_close, half_close_timeout);
   }
   if (client_.fin_sent && client_.ended) close(false, false);
@@ -369,16 +409,24 @@ void Session::pass_on_ends() {
 // A session that takes no more requests ends when everything is answered and delivered.
 void Session::check_stopped() {
   if (state_ == State::closing) return;
-  const bool delivered = responses_.ready_size() == 0 && !client_.sending;
+  const bool gone_for_good = client_.tls != nullptr && client_.tls->failed();
+  const bool delivered = (responses_.ready_size() == 0 || gone_for_good) && !client_.sending;
   if (delivering_ && delivered) {
+    const bool cut = response_cut_ || response_walker_.cut();
+    if (client_.tls != nullptr && !cut && !end_writing(client_, responses_, Operation::client_send)) return;
     const bool request_cut = !request_walker_.at_boundary() || requests_.ready_size() > 0 || broker_.sending;
-    close(response_cut_ || response_walker_.cut(), request_cut);
+    close(cut, request_cut);
     return;
   }
   if (!stopping_ || delivering_) return;
   const bool asked =
       (judge_waits_ || request_walker_.at_boundary()) && requests_.ready_size() == 0 && !broker_.sending;
-  if (asked && conversation_.empty() && delivered && responses_.empty()) close(false, false);
+  if (!asked || !conversation_.empty() || !delivered || !responses_.empty()) return;
+  if (client_.tls != nullptr && !end_writing(client_, responses_, Operation::client_send)) return;
+  if (broker_.tls != nullptr && state_ == State::open &&
+      !end_writing(broker_, requests_, Operation::broker_send))
+    return;
+  close(false, false);
 }
 
 void Session::give_buffers_back(Instant since) {

@@ -2,6 +2,7 @@
 //
 //   accepted ─first plausible header▶ dialling ─connected▶ open ─▶ closing ─last completion▶ gone
 //                                      └── next address, next target ◀┘
+//   With TLS `accepted` begins with the client's handshake, and `dialling` ends with the broker's.
 //
 // The close table:
 //   who ends, and how                            what the other side sees
@@ -11,6 +12,9 @@
 //   broker closes at a frame's boundary          the answers, then the client is half-closed and has
 //                                                half_close_timeout to close
 //   broker closes inside a frame                 the client is reset: a cut stream never looks complete
+//   a TLS stream ends without close_notify       as a reset: what came last may be cut off
+//   TLS with the client fails                    an alert where one is due, then the client is closed
+//   TLS with a broker fails while dialling       the next address, the next target, as if it had not answered
 //   either side is reset                         the other is reset, what is queued is dropped
 //   a walker or the judge refuses                whole answers already queued, then the client is closed; where an
 //                                                answer is cut, it is reset
@@ -38,6 +42,7 @@
 #include "proxy/dial_plan.h"
 #include "proxy/engine.h"
 #include "proxy/rope_output.h"
+#include "proxy/tls_stream.h"
 #include "ring/ring.h"
 
 namespace kferry::proxy {
@@ -89,7 +94,16 @@ class Session final : private kafka::RequestJudge, private kafka::ClusterView {
   static constexpr Duration drain_timeout = std::chrono::seconds(5);
 
   // What the session's one timer is for.
-  enum class Deadline : std::uint8_t { none, first_byte, connect, deliver, retire, drain, half_close };
+  enum class Deadline : std::uint8_t {
+    none,
+    first_byte,
+    handshake,
+    connect,
+    deliver,
+    retire,
+    drain,
+    half_close
+  };
 
   struct Leg {
     ring::Socket socket = ring::Socket::none;
@@ -107,6 +121,7 @@ class Session final : private kafka::RequestJudge, private kafka::ClusterView {
     bool reset = false;      // close with RST
     std::size_t sending_size = 0;
     Instant sending_since{};
+    std::unique_ptr<TlsStream> tls;  // null: plaintext
   };
 
   // While dialling; given back when open.
@@ -116,6 +131,7 @@ class Session final : private kafka::RequestJudge, private kafka::ClusterView {
     std::vector<SocketAddress> addresses;
     std::size_t address = 0;
     bool timed_out = false;
+    bool given_up = false;  // this connection: it is closed once nothing is outstanding on it
     std::string tried;
   };
 
@@ -144,13 +160,24 @@ class Session final : private kafka::RequestJudge, private kafka::ClusterView {
   bool splice_wanted(const Leg& from) const;
   bool splice(Leg& from, Leg& to, const net::Rope& rope, Operation operation);
   void hear_of_sends();
+  bool end_writing(Leg& to, net::Rope& rope, Operation operation);
   void pass_on_ends();
   void check_stopped();
 
   void dial();
   void next_target();
   void next_address();
+  void give_up_address(std::string_view why);
+  void leave_address();
   void open();
+
+  // TLS: session_tls.cc
+  void start_tls_with_client();
+  void start_tls_with_broker();
+  bool receive_tls(Leg& from, net::Rope& rope, const ring::Completion& completion);
+  void on_tls_failure(Leg& from, bool end_of_stream);
+  void send_tls(Leg& to, net::Rope& rope, Operation operation);
+  void on_handshake_deadline();
 
   std::optional<NodeId> owner() const;
   std::optional<NodeId> proven() const;

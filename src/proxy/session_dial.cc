@@ -127,20 +127,37 @@ void Session::on_connected(const ring::Completion& completion) {
   const bool ourselves =
       connected && worker_.engine().is_own(address, worker_.ring().local_address(broker_.socket));
   if (connected && !ourselves) {
-    open();
+    start_tls_with_broker();
+    if (broker_.tls == nullptr) open();
     return;
   }
-  dial_->tried += " " + address.text() + " (" +
-                  (ourselves          ? own_listener
-                   : dial_->timed_out ? "timed out"
-                                      : std::strerror(-completion.result)) +
-                  ")";
+  give_up_address(ourselves          ? own_listener
+                  : dial_->timed_out ? "timed out"
+                                     : std::strerror(-completion.result));
+}
+
+// The connection being made is of no use; on to the next address once the kernel has let go of its socket.
+void Session::give_up_address(std::string_view why) {
+  dial_->tried += " " + dial_->addresses[dial_->address].text() + " (" + std::string(why) + ")";
+  dial_->given_up = true;
+  if (broker_.receiving) worker_.ring().cancel(token(Operation::broker_receive));
+  if (broker_.sending) worker_.ring().cancel(token(Operation::broker_send));
+  hear_of_sends();
+  leave_address();
+}
+
+void Session::leave_address() {
+  if (broker_.receiving || broker_.sending) return;
+  clear_deadline();
+  dial_->given_up = false;
   worker_.ring().close(std::exchange(broker_.socket, ring::Socket::none), true);
+  broker_ = Leg{};
   ++dial_->address;
   next_address();
 }
 
 void Session::open() {
+  clear_deadline();
   state_ = State::open;
   const DialTarget target = dial_->targets[dial_->target];
   dial_.reset();

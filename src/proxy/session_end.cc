@@ -49,6 +49,9 @@ void Session::on_deadline() {
              "the first request header was not complete in time: not a Kafka client, or a very slow one");
       }
       return;
+    case Deadline::handshake:
+      on_handshake_deadline();
+      return;
     case Deadline::connect:
       if (!connecting_) return;
       dial_->timed_out = true;

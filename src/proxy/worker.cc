@@ -346,7 +346,20 @@ void Worker::answer_resolved() {
   }
 }
 
+std::shared_ptr<const tls::ServerContext> Worker::server_context(std::uint32_t cluster,
+                                                                 std::uint32_t listener) {
+  return tls_ == nullptr ? nullptr : tls_->clusters[cluster].listeners[listener];
+}
+
+std::shared_ptr<const tls::ClientContext> Worker::client_context(std::uint32_t cluster) {
+  return tls_ == nullptr ? nullptr : tls_->clusters[cluster].upstream;
+}
+
 void Worker::refresh() {
+  if (engine_.tls != nullptr && engine_.tls->version() != tls_version_) {
+    tls_version_ = engine_.tls->version();
+    tls_ = engine_.tls->snapshot();
+  }
   std::uint32_t listener = 0;
   for (std::size_t c = 0; c < views_.size(); ++c) {
     const Topology& topology = engine_.clusters[c]->topology;

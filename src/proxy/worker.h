@@ -67,6 +67,9 @@ class Worker {
   // The shortest opaque run that is spliced, octets; 0: none is.
   std::uint64_t splice_threshold() const { return engine_.config.engine.splice_threshold_bytes; }
   ClusterState& cluster(std::uint32_t index) { return *engine_.clusters[index]; }
+  // The newest certificates. Null where none could be read yet.
+  std::shared_ptr<const tls::ServerContext> server_context(std::uint32_t cluster, std::uint32_t listener);
+  std::shared_ptr<const tls::ClientContext> client_context(std::uint32_t cluster);
   const Snapshot& snapshot(std::uint32_t cluster) const { return *views_[cluster].snapshot; }
   const Routes& routes(std::uint32_t listener_index) const { return routes_[listener_index]; }
   Instant now() const { return ring_.now(); }
@@ -132,6 +135,8 @@ class Worker {
   net::Resolver& resolver_;
   std::shared_ptr<net::AnswerQueue> answers_;
   std::mt19937_64 random_;
+  std::shared_ptr<const TlsSnapshot> tls_;
+  std::uint64_t tls_version_ = 0;
   std::vector<View> views_;     // by cluster
   std::vector<Routes> routes_;  // by listener, counted over all clusters
   std::vector<Slot> slots_;
