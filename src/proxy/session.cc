@@ -117,9 +117,9 @@ void Session::on_completion(Operation operation, const ring::Completion& complet
 
 void Session::on_received(Leg& from, net::Rope& rope, const ring::Completion& completion) {
   from.receiving = false;
-  if (from.tls == nullptr) rope.received(completion.pieces);
+  if (from.receives_plain()) rope.received(completion.pieces);
   if (state_ == State::closing || (&from == &broker_ && dial_ != nullptr && dial_->given_up)) {
-    if (from.tls != nullptr)
+    if (!from.receives_plain())
       for (const ring::Piece& piece : completion.pieces) worker_.ring().recycle(piece.id);
     if (state_ != State::closing) leave_address();
     return;
@@ -129,6 +129,11 @@ void Session::on_received(Leg& from, net::Rope& rope, const ring::Completion& co
     worker_.starve(slot_, generation_, &from == &client_);
     return;
   }
+  if (completion.result == -EIO && from.tls != nullptr && from.tls->kernel_receives())
+    return take_record(from);
+  if (completion.result == -EBADMSG && from.tls != nullptr)
+    return fail_in_tls(from, "tls_record_broken",
+                       "sent a TLS record that cannot be decrypted: it was changed on the way");
   if (is_reset(completion.result)) {
     if (&from == &broker_ && state_ == State::dialling) {
       give_up_address(std::string(std::strerror(-completion.result)) + " in the TLS handshake");
@@ -144,13 +149,14 @@ void Session::on_received(Leg& from, net::Rope& rope, const ring::Completion& co
     return;
   }
   if (&from == &broker_) heard_at_ = worker_.now();
-  if (from.tls != nullptr) {
+  if (!from.receives_plain()) {
     if (!receive_tls(from, rope, completion)) return;
   } else if (completion.result == 0) {
+    if (from.tls != nullptr) return on_truncation(from);
     from.ended = true;
   }
   if (from.ended && &from == &client_) report_silence();
-  if (&from == &client_ && (from.tls == nullptr ? completion.result > 0 : !rope.empty()))
+  if (&from == &client_ && (from.receives_plain() ? completion.result > 0 : !rope.empty()))
     received_anything_ = true;
   from.splice_refused = false;
   pump();
@@ -160,7 +166,9 @@ void Session::on_received(Leg& from, net::Rope& rope, const ring::Completion& co
 void Session::on_spliced(Leg& from, const ring::Completion& completion) {
   from.splicing = false;
   if (state_ == State::closing) return;
-  if (completion.result == -ENOBUFS) {
+  Leg& to = &from == &client_ ? broker_ : client_;
+  const bool record = completion.result == -EINVAL && from.tls != nullptr;  // the receive tells what it is
+  if (completion.result == -ENOBUFS || record) {
     from.splice_refused = true;
   } else if (completion.result < 0) {
     const bool is_broker = (&from == &broker_) == (completion.result != -EPIPE);
@@ -176,10 +184,12 @@ void Session::on_spliced(Leg& from, const ring::Completion& completion) {
   }
   if (&from == &broker_) heard_at_ = worker_.now();
   if (completion.result == 0) {
+    if (from.tls != nullptr) return on_truncation(from);
     from.ended = true;
     if (&from == &client_) report_silence();
   } else if (completion.result > 0) {
     const auto size = static_cast<std::uint64_t>(completion.result);
+    if (to.tls != nullptr) note_kernel_sent(to, size);
     if (&from == &client_) {
       request_walker_.skip(size);
     } else {
@@ -191,13 +201,18 @@ void Session::on_spliced(Leg& from, const ring::Completion& completion) {
 
 void Session::on_sent(Leg& to, net::Rope& rope, const ring::Completion& completion) {
   to.sending = false;
+  if (std::exchange(to.polling, false)) {
+    if (state_ != State::closing) pump();
+    return;
+  }
   const bool unsending = std::exchange(to.unsending, false);
   to.congested = completion.result < static_cast<std::int64_t>(to.sending_size);
   const std::size_t size = completion.result > 0 ? static_cast<std::size_t>(completion.result) : 0;
-  if (to.tls != nullptr) {
-    to.tls->sent(size);
-  } else {
+  if (to.sends_plain()) {
     rope.sent(size);
+    if (to.tls != nullptr) note_kernel_sent(to, size);
+  } else {
+    to.tls->sent(size);
   }
   if (state_ == State::closing) return;
   if (&to == &broker_ && dial_ != nullptr && dial_->given_up) return leave_address();
@@ -228,6 +243,9 @@ void Session::receive_again(bool from_client) {
 void Session::pump() {
   walk_responses();
   walk_requests();
+  if (state_ == State::closing) return;
+  if (client_.tls != nullptr) hand_to_kernel(client_);
+  if (broker_.tls != nullptr && state_ == State::open) hand_to_kernel(broker_);
   if (state_ == State::closing) return;
   const bool open = state_ == State::open;
   const bool shaking_hands = state_ == State::dialling && broker_.tls != nullptr && !dial_->given_up;
@@ -294,11 +312,11 @@ void Session::walk_responses() {
 void Session::send(Leg& to, net::Rope& rope, Operation operation) {
   if (to.sending) {
     // More has come since, in the same turn: it must not wait for something else to happen.
-    const std::size_t sending = to.tls == nullptr ? to.sending_size : 0;
-    if (to.quiet && (rope.ready_size() > sending)) worker_.ring().wake();
+    const std::size_t sending = to.sends_plain() ? to.sending_size : 0;
+    if (to.quiet && rope.ready_size() > sending) worker_.ring().wake();
     return;
   }
-  if (to.tls != nullptr) return send_tls(to, rope, operation);
+  if (!to.sends_plain()) return send_tls(to, rope, operation);
   if (rope.ready_size() == 0 || to.fin_sent) return;
   std::array<iovec, leased_max> pieces;
   const std::size_t count = rope.gather(pieces);
@@ -318,12 +336,17 @@ void Session::receive(Leg& from, net::Rope& rope, Operation operation) {
   if (from.receiving || from.ended || from.starved) return;
   const std::size_t queued = rope.input_size() + rope.ready_size();
   if (queued > direction_quota / 2) return;
-  if (from.tls != nullptr && from.sending && !from.tls->open()) return;  // the answer to what came goes first
+  if (!from.receives_plain() && from.sending && !from.tls->open())
+    return;  // the answer to what came goes first
   from.receiving = true;
   ++outstanding_;
   const bool at_boundary = &from == &client_ ? request_walker_.at_boundary() : response_walker_.at_boundary();
   const bool beginning = at_boundary && std::exchange(from.large, false);
-  worker_.ring().receive(token(operation), from.socket, beginning ? beginning_size_max : receive_size_max);
+  std::size_t size_max = beginning ? beginning_size_max : receive_size_max;
+  // Up to a record's end, so that the kernel can take over there.
+  if (!from.receives_plain() && worker_.kernel_tls() && !from.kernel_refused && from.tls->record_rest() > 0)
+    size_max = std::min(size_max, from.tls->record_rest());
+  worker_.ring().receive(token(operation), from.socket, size_max);
 }
 
 // --- splicing: the large opaque run of a frame goes from socket to socket inside the kernel
@@ -334,7 +357,7 @@ std::uint64_t Session::opaque_run(const Leg& from) const {
 
 bool Session::splice_wanted(const Leg& from) const {
   if (state_ != State::open || from.ended || from.splice_refused) return false;
-  if (client_.tls != nullptr || broker_.tls != nullptr) return false;
+  if (!from.receives_plain() || !(&from == &client_ ? broker_ : client_).sends_plain()) return false;
   const std::uint64_t run = opaque_run(from);
   const std::uint64_t threshold = worker_.splice_threshold();
   return threshold > 0 && run >= (from.large ? std::min(splice_rest_min, threshold) : threshold);
@@ -357,7 +380,9 @@ bool Session::splice(Leg& from, Leg& to, const net::Rope& rope, Operation operat
 // With TLS says close_notify first. True once FIN is on its way.
 bool Session::end_writing(Leg& to, net::Rope& rope, Operation operation) {
   if (to.fin_sent) return true;
-  if (to.tls != nullptr && !to.tls->failed()) {
+  if (to.tls != nullptr && to.tls->kernel_sends()) {
+    if (!say_close_notify(to, operation)) return false;
+  } else if (to.tls != nullptr && !to.tls->failed()) {
     to.tls->close();
     send(to, rope, operation);
     if (to.sending) return false;

@@ -122,6 +122,13 @@ class Session final : private kafka::RequestJudge, private kafka::ClusterView {
     std::size_t sending_size = 0;
     Instant sending_since{};
     std::unique_ptr<TlsStream> tls;  // null: plaintext
+    bool kernel_refused = false;     // this connection's keys are of no use to the kernel
+    bool polling = false;            // the send's place is taken by a wait for room
+    std::uint64_t kernel_sent = 0;   // octets under the keys that the kernel has
+
+    // Whether what goes in and out of the socket is plaintext to us.
+    bool receives_plain() const { return tls == nullptr || tls->kernel_receives(); }
+    bool sends_plain() const { return tls == nullptr || tls->kernel_sends(); }
   };
 
   // While dialling; given back when open.
@@ -176,8 +183,15 @@ class Session final : private kafka::RequestJudge, private kafka::ClusterView {
   void start_tls_with_broker();
   bool receive_tls(Leg& from, net::Rope& rope, const ring::Completion& completion);
   void on_tls_failure(Leg& from, bool end_of_stream);
+  void on_truncation(Leg& from);
   void send_tls(Leg& to, net::Rope& rope, Operation operation);
   void on_handshake_deadline();
+  void hand_to_kernel(Leg& leg);
+  bool hand_over(Leg& leg, bool sending);
+  bool say_close_notify(Leg& to, Operation operation);
+  void take_record(Leg& from);
+  void fail_in_tls(const Leg& from, std::string_view cause, std::string text);
+  void note_kernel_sent(Leg& to, std::size_t size);
 
   std::optional<NodeId> owner() const;
   std::optional<NodeId> proven() const;

@@ -1,10 +1,18 @@
 // TLS in a session, on either side: the handshakes, and what is decrypted and encrypted on the way to and from
 // the ropes. The contract stands in proxy/session.h.
+#include <poll.h>
+
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <string>
 #include <utility>
 
 #include "base/assert.h"
 #include "proxy/session.h"
 #include "proxy/worker.h"
+#include "tls/failures.h"
+#include "tls/kernel_keys.h"
 
 namespace kferry::proxy {
 namespace {
@@ -13,6 +21,18 @@ using std::chrono::milliseconds;
 
 // Of a send whose completion may come with the next one of anything.
 constexpr std::size_t quiet_size_max = 16 * KiB;
+// AES-GCM under one key: 2^24 full records (RFC 8446 §5.5 allows 2^24.5). Then the connection ends in order.
+constexpr std::uint64_t kernel_sent_max = (std::uint64_t{1} << 24U) * tls::record_plain_max;
+// RFC 8446 §5.1 and §4: types of records and of handshake messages; §6: an alert's level and description.
+constexpr std::uint8_t alert_record = 21;
+constexpr std::uint8_t handshake_record = 22;
+constexpr std::uint8_t data_record = 23;
+constexpr std::byte new_session_ticket{4};
+constexpr std::byte key_update{24};
+constexpr std::string_view keys_changed =
+    "changes its TLS keys, which the kernel cannot follow: the connection ends in order; "
+    "tls.kernel_send = off and tls.kernel_receive = off keep such connections";
+constexpr std::array<std::byte, 2> close_notify{std::byte{1}, std::byte{0}};
 
 }  // namespace
 
@@ -49,6 +69,10 @@ bool Session::receive_tls(Leg& from, net::Rope& rope, const ring::Completion& co
     on_tls_failure(from, end);
     return false;
   }
+  if (tls.kernel_sends() && !tls.kernel_receives() && !tls.engine().to_send().empty()) {
+    fail_in_tls(from, "tls_key_update", std::string(keys_changed));
+    return false;
+  }
   from.ended = from.ended || tls.ended() || end;
   if (&from == &client_) {
     if (first && tls.handshaking())
@@ -67,19 +91,23 @@ void Session::on_tls_failure(Leg& from, bool end_of_stream) {
   const bool cut = end_of_stream && failure.cause == "truncated";
   if (&from == &broker_) {
     if (state_ == State::dialling) return give_up_address(failure.text);
-    if (cut) {
-      report_cut("it ended without close_notify");
-      return close(true, true);
-    }
+    if (cut) return on_truncation(from);
     response_cut_ = response_cut_ || !response_walker_.at_boundary();
     fail(Severity::error, failure.cause, failure.text + " (broker " + to_string(dialled_) + ")");
     return;
   }
-  if (cut) {
-    report_silence();
-    return close(true, true);
-  }
+  if (cut) return on_truncation(from);
   fail(Severity::warning, failure.cause, failure.text);
+}
+
+// The stream ended without close_notify: what came last may be cut off, so the other side is reset.
+void Session::on_truncation(Leg& from) {
+  if (&from == &broker_) {
+    report_cut("it ended without close_notify");
+  } else {
+    report_silence();
+  }
+  close(true, true);
 }
 
 void Session::send_tls(Leg& to, net::Rope& rope, Operation operation) {
@@ -111,6 +139,99 @@ void Session::on_handshake_deadline() {
        "the TLS handshake was not complete in " +
            std::to_string(worker_.limits().tls_handshake_timeout_ms / 1000) +
            " s: " + client_.tls->engine().handshake_state());
+}
+
+// --- kernel TLS: after the handshake each direction's keys go to the kernel, where it has the cipher
+
+void Session::hand_to_kernel(Leg& leg) {
+  const config::Tls& wanted = worker_.engine().config.tls;
+  if (leg.kernel_refused || !worker_.kernel_tls() || !leg.tls->open()) return;
+  if (wanted.kernel_send && !leg.sending && leg.tls->may_hand_over_sending() && !hand_over(leg, true)) return;
+  if (wanted.kernel_receive && !leg.receiving && leg.tls->may_hand_over_receiving()) hand_over(leg, false);
+}
+
+bool Session::hand_over(Leg& leg, bool sending) {
+  const auto keys = leg.tls->keys();
+  int error = -EOPNOTSUPP;
+  if (keys) {
+    const tls::KernelKeys octets(sending ? keys->send : keys->receive);
+    error = worker_.ring().start_records(leg.socket, sending, octets.octets());
+  }
+  if (error == 0) {
+    leg.tls->handed_over(sending);
+    return true;
+  }
+  leg.kernel_refused = true;
+  // No kernel TLS here at all: not asked again.
+  if (error == -ENOENT || error == -ENOPROTOOPT) worker_.note_no_kernel_tls();
+  return false;
+}
+
+// False while there is no room for it.
+bool Session::say_close_notify(Leg& to, Operation operation) {
+  if (to.tls->closed()) return true;
+  if (to.sending) return false;
+  const int result = worker_.ring().send_record(to.socket, alert_record, close_notify);
+  if (result == -EAGAIN) {
+    to.sending = to.polling = true;
+    to.quiet = false;
+    to.sending_size = 0;
+    ++outstanding_;
+    worker_.ring().poll(token(operation), to.socket, POLLOUT);
+    return false;
+  }
+  to.tls->close();
+  return true;
+}
+
+// Ends a TLS stream that cannot go on; what of a response is missing is not passed off as complete.
+void Session::fail_in_tls(const Leg& from, std::string_view cause, std::string text) {
+  response_cut_ = response_cut_ || (&from == &broker_ && !response_walker_.at_boundary());
+  fail(Severity::warning, cause,
+       (&from == &client_ ? std::string("the client ") : "broker " + to_string(dialled_) + " ") +
+           std::move(text));
+}
+
+// The kernel has met a record that is no data.
+void Session::take_record(Leg& from) {
+  std::array<std::byte, tls::record_plain_max> room;
+  std::uint8_t type = 0;
+  const int size = worker_.ring().receive_record(from.socket, room, type);
+  if (size == -EAGAIN) return pump();
+  if (size < 0) {
+    return fail_in_tls(from, "tls_record_broken",
+                       "sent a TLS record that cannot be decrypted (" + std::string(std::strerror(-size)) +
+                           "): it was changed on the way");
+  }
+  const std::span<const std::byte> octets = std::span(room).first(static_cast<std::size_t>(size));
+  if (type == data_record) {
+    (&from == &client_ ? requests_ : responses_).received_copy(octets);
+    return pump();
+  }
+  if (type == alert_record && octets.size() == 2 && octets[1] == std::byte{0}) {
+    from.ended = true;
+    from.tls->note_end();
+    if (&from == &client_) report_silence();
+    return pump();
+  }
+  if (type == alert_record && octets.size() == 2) {
+    return fail_in_tls(from, "tls_alert",
+                       "ended the connection with the TLS alert " +
+                           std::string(tls::alert_name(std::to_integer<int>(octets[1]))));
+  }
+  if (type == handshake_record && !octets.empty() && octets[0] == new_session_ticket) return pump();
+  if (type == handshake_record && !octets.empty() && octets[0] == key_update)
+    return fail_in_tls(from, "tls_key_update", std::string(keys_changed));
+  fail_in_tls(from, "tls_record_unexpected",
+              "sent a TLS record of type " + std::to_string(type) + " in the middle of the stream");
+}
+
+void Session::note_kernel_sent(Leg& to, std::size_t size) {
+  to.kernel_sent += size;
+  if (to.kernel_sent < kernel_sent_max || stopping_ || deadline_ == Deadline::retire) return;
+  log(Severity::info, "tls_key_used_up",
+      "256 GiB went out under one TLS key: the connection ends in order, and its client reconnects");
+  set_deadline(Deadline::retire, Duration::zero());
 }
 
 }  // namespace kferry::proxy

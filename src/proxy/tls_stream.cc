@@ -31,6 +31,7 @@ void TlsStream::receive(std::span<const ring::Piece> pieces, ring::Ring& ring, n
       const auto room = to.room(std::max(cipher.size(), tls::record_plain_max));
       const auto moved = engine_->feed(cipher, room);
       to.fill_room(moved.made);
+      data_came_ = data_came_ || moved.made > 0;
       cipher = cipher.subspan(moved.taken);
       if (moved.taken == 0 && moved.made == 0) break;
     }
@@ -92,7 +93,12 @@ void TlsStream::sent(std::size_t size) {
 
 void TlsStream::close() {
   if (std::exchange(closed_, true)) return;
-  engine_->close();
+  if (!kernel_sends_) engine_->close();
+}
+
+void TlsStream::handed_over(bool sending) {
+  (sending ? kernel_sends_ : kernel_receives_) = true;
+  if (kernel_sends_ && kernel_receives_) engine_.reset();
 }
 
 }  // namespace kferry::proxy

@@ -51,7 +51,8 @@ Worker::Worker(Engine& engine, std::size_t index, ring::Ring& ring, net::Resolve
       pool_(ring),
       resolver_(resolver),
       answers_(std::make_shared<net::AnswerQueue>([&ring] { ring.wake(); })),
-      random_(seed) {
+      random_(seed),
+      kernel_tls_(engine.config.tls.kernel_send || engine.config.tls.kernel_receive) {
   for (const auto& cluster : engine_.clusters) {
     View view;
     view.snapshot = cluster->topology.snapshot();

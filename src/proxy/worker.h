@@ -70,6 +70,9 @@ class Worker {
   // The newest certificates. Null where none could be read yet.
   std::shared_ptr<const tls::ServerContext> server_context(std::uint32_t cluster, std::uint32_t listener);
   std::shared_ptr<const tls::ClientContext> client_context(std::uint32_t cluster);
+  // False once the kernel has shown that it has no TLS, and where the configuration wants none of it.
+  bool kernel_tls() const { return kernel_tls_; }
+  void note_no_kernel_tls() { kernel_tls_ = false; }
   const Snapshot& snapshot(std::uint32_t cluster) const { return *views_[cluster].snapshot; }
   const Routes& routes(std::uint32_t listener_index) const { return routes_[listener_index]; }
   Instant now() const { return ring_.now(); }
@@ -137,6 +140,7 @@ class Worker {
   std::mt19937_64 random_;
   std::shared_ptr<const TlsSnapshot> tls_;
   std::uint64_t tls_version_ = 0;
+  bool kernel_tls_ = false;
   std::vector<View> views_;     // by cluster
   std::vector<Routes> routes_;  // by listener, counted over all clusters
   std::vector<Slot> slots_;

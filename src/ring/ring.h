@@ -81,6 +81,17 @@ class Ring {
                            int keepalive_probes) = 0;
   // Sends FIN after what was sent; receiving goes on.
   virtual void shut_write(Socket socket) = 0;
+  // --- records of a socket whose protocol is the kernel's own (TLS: linux/tls.h), at once
+  // Gives a direction of the socket to the kernel's protocol `name`, with `keys` as setsockopt(2) takes them. 0 or
+  // -errno: -ENOENT and -ENOPROTOOPT where the kernel has none. What was received before stays as it is.
+  virtual int start_records(Socket socket, bool sending, std::span<const std::byte> keys) = 0;
+  // A record that is not data makes receive() fail with -EIO and splice() with -EINVAL: this takes it. Returns its
+  // octets in `room`, its type in `type`; -errno.
+  virtual int receive_record(Socket socket, std::span<std::byte> room, std::uint8_t& type) = 0;
+  // Sends one record of a type. 0 or -errno; -EAGAIN: there is no room now.
+  virtual int send_record(Socket socket, std::uint8_t type, std::span<const std::byte> octets) = 0;
+
+  // --- and the end
   // Closes. No operation may be outstanding on it. `reset` sends RST and discards what was not sent.
   virtual void close(Socket socket, bool reset) = 0;
 

@@ -3,6 +3,7 @@
 // use after recycle shows; a double recycle is an assertion.
 #pragma once
 
+#include <cerrno>
 #include <deque>
 #include <memory>
 #include <vector>
@@ -25,6 +26,10 @@ class SimulatedRing final : public Ring {
   SocketAddress remote_address(Socket socket) override;
   void set_options(Socket, Duration, Duration, int) override {}
   void shut_write(Socket socket) override;
+  // There is no protocol of the kernel's own in the simulated world.
+  int start_records(Socket, bool, std::span<const std::byte>) override { return -ENOENT; }
+  int receive_record(Socket, std::span<std::byte>, std::uint8_t&) override { return -ENOENT; }
+  int send_record(Socket, std::uint8_t, std::span<const std::byte>) override { return -ENOENT; }
   void close(Socket socket, bool reset) override;
 
   void accept(Token token, Socket listener) override;

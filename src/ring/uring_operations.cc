@@ -1,5 +1,6 @@
 // The operations of the io_uring backend, and the socket calls that need no ring.
 #include <fcntl.h>
+#include <linux/tls.h>
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/socket.h>
@@ -82,6 +83,48 @@ void UringRing::set_options(Socket socket, Duration keepalive_idle, Duration kee
 
 void UringRing::shut_write(Socket socket) {
   ::shutdown(fd_of(socket), SHUT_WR);
+}
+
+int UringRing::start_records(Socket socket, bool sending, std::span<const std::byte> keys) {
+  constexpr char name[] = "tls";
+  const int fd = fd_of(socket);
+  if (::setsockopt(fd, IPPROTO_TCP, TCP_ULP, name, sizeof name) != 0 && errno != EEXIST) return -errno;
+  const int direction = sending ? TLS_TX : TLS_RX;
+  return ::setsockopt(fd, SOL_TLS, direction, keys.data(), static_cast<socklen_t>(keys.size())) == 0 ? 0
+                                                                                                     : -errno;
+}
+
+int UringRing::receive_record(Socket socket, std::span<std::byte> room, std::uint8_t& type) {
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof type)];
+  iovec piece{room.data(), room.size()};
+  msghdr message{};
+  message.msg_iov = &piece;
+  message.msg_iovlen = 1;
+  message.msg_control = control;
+  message.msg_controllen = sizeof control;
+  const ssize_t size = ::recvmsg(fd_of(socket), &message, MSG_DONTWAIT);
+  if (size < 0) return -errno;
+  const cmsghdr* const header = CMSG_FIRSTHDR(&message);
+  if (header == nullptr || header->cmsg_level != SOL_TLS || header->cmsg_type != TLS_GET_RECORD_TYPE)
+    return -EBADMSG;
+  type = *CMSG_DATA(header);
+  return static_cast<int>(size);
+}
+
+int UringRing::send_record(Socket socket, std::uint8_t type, std::span<const std::byte> octets) {
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof type)] = {};
+  iovec piece{const_cast<std::byte*>(octets.data()), octets.size()};
+  msghdr message{};
+  message.msg_iov = &piece;
+  message.msg_iovlen = 1;
+  message.msg_control = control;
+  message.msg_controllen = sizeof control;
+  cmsghdr* const header = CMSG_FIRSTHDR(&message);
+  header->cmsg_level = SOL_TLS;
+  header->cmsg_type = TLS_SET_RECORD_TYPE;
+  header->cmsg_len = CMSG_LEN(sizeof type);
+  *CMSG_DATA(header) = type;
+  return ::sendmsg(fd_of(socket), &message, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0 ? 0 : -errno;
 }
 
 void UringRing::close(Socket socket, bool reset) {
@@ -301,6 +344,9 @@ void UringRing::transfer(std::uint32_t slot) {
       pipes_.give_back_empty(move.pipe);
       move.pipe = Pipe{};
       return submit(slot);
+    } else if (errno == EINVAL) {
+      // A record that is no data stands there. The next one finds it again.
+      return end_transfer(slot, move.left > 0 ? static_cast<std::int64_t>(move.left) : -EINVAL);
     } else if (errno != EINTR) {
       return end_transfer(slot, -errno);  // a reset, even after octets: a cut stream must not look complete
     }

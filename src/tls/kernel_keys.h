@@ -1,0 +1,28 @@
+// A direction's keys as the kernel takes them: linux/tls.h, struct tls12_crypto_info_*, for
+// setsockopt(SOL_TLS, TLS_TX or TLS_RX).
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <span>
+
+#include "tls/traffic_key.h"
+
+namespace kferry::tls {
+
+// Wiped with its end.
+class KernelKeys {
+ public:
+  explicit KernelKeys(const TrafficKey& key);
+  KernelKeys(const KernelKeys&) = delete;
+  KernelKeys& operator=(const KernelKeys&) = delete;
+  ~KernelKeys() { wipe(octets_); }
+
+  std::span<const std::byte> octets() const { return std::span(octets_).first(size_); }
+
+ private:
+  std::array<std::byte, 64> octets_{};
+  std::size_t size_ = 0;
+};
+
+}  // namespace kferry::tls
