@@ -17,7 +17,7 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 
 constexpr std::string_view client_id = "kferry-discovery";
-// One connection, from connect to the last answer.
+// One connection, from connect to the last answer, the TLS handshake apart.
 constexpr Duration attempt_timeout = seconds(10);
 constexpr Duration backoff_min = milliseconds(500);
 constexpr Duration backoff_max = seconds(30);
@@ -28,6 +28,12 @@ constexpr ApiKey metadata_key{3};
 bool uses_sasl(const config::Upstream& upstream) {
   return upstream.security_protocol == config::SecurityProtocol::sasl_plaintext ||
          upstream.security_protocol == config::SecurityProtocol::sasl_ssl;
+}
+
+// What is in them may be a password.
+void wipe(std::vector<std::byte>& octets) {
+  std::fill(octets.begin(), octets.end(), std::byte{0});
+  octets.clear();
 }
 
 }  // namespace
@@ -82,6 +88,8 @@ void Discovery::on_alarm() {
     set_alarm(alarm_at_ - worker_.now());
   } else if (stage_ == Stage::waiting) {
     begin();
+  } else if (stage_ == Stage::securing) {
+    give_up("TLS: timed out, " + tls_->handshake_state());
   } else if (stage_ != Stage::resolving && stage_ != Stage::closing) {
     give_up("timed out");
   }
@@ -159,6 +167,67 @@ void Discovery::on_connected(int result) {
   }
   worker_.set_options(socket_);
   incoming_.clear();
+  ended_ = false;
+  wipe(question_);
+  wipe(outgoing_);
+  sent_ = 0;
+  if (worker_.cluster(cluster_).config.upstream.tls) {
+    start_tls();
+  } else {
+    introduce();
+  }
+}
+
+// --- TLS
+
+void Discovery::start_tls() {
+  auto context = worker_.client_context(cluster_);
+  if (context == nullptr) {
+    give_up("TLS: its authorities or certificate could not be read yet");
+    return;
+  }
+  stage_ = Stage::securing;
+  const HostPort& where = targets_[target_].address;
+  tls_ = tls::Engine::client(std::move(context), where.host, static_cast<std::uint16_t>(where.port));
+  set_alarm(milliseconds(worker_.limits().tls_handshake_timeout_ms));
+  follow_tls(false);
+}
+
+// Something was received, or its end; goes on with the handshake, or with the question.
+void Discovery::follow_tls(bool end) {
+  using State = tls::Engine::State;
+  if (end) tls_->end_of_input();
+  if (tls_->state() == State::failed) {
+    give_up(tls_->failure().text);
+    return;
+  }
+  if (stage_ != Stage::securing) {
+    submit_send();  // it may have something of its own to say
+    take_answer();
+  } else if (tls_->state() == State::open) {
+    set_alarm(attempt_timeout);
+    introduce();
+  } else if (tls_->state() == State::ended) {
+    give_up("closed after the TLS handshake");
+  } else {
+    submit_send();
+    submit_receive();
+  }
+}
+
+void Discovery::decrypt(std::span<const std::byte> cipher) {
+  std::array<std::byte, tls::record_plain_max> plain;
+  while (!cipher.empty() || tls_->has_plain()) {
+    const auto moved = tls_->feed(cipher, plain);
+    incoming_.insert(incoming_.end(), plain.begin(), plain.begin() + static_cast<std::ptrdiff_t>(moved.made));
+    cipher = cipher.subspan(moved.taken);
+    if (moved.taken == 0 && moved.made == 0) return;
+  }
+}
+
+// --- one question, one answer
+
+void Discovery::introduce() {
   const config::Upstream& upstream = worker_.cluster(cluster_).config.upstream;
   if (!uses_sasl(upstream)) {
     ask(encode_metadata(CorrelationId{++correlation_id_}, client_id), Stage::metadata);
@@ -171,20 +240,46 @@ void Discovery::on_connected(int result) {
       Stage::handshake);
 }
 
-// --- one question, one answer
-
 void Discovery::ask(std::vector<std::byte> request, Stage stage) {
   stage_ = stage;
-  outgoing_ = std::move(request);
-  sent_ = 0;
+  question_ = std::move(request);
   submit_send();
   submit_receive();
 }
 
 void Discovery::submit_send() {
+  if (sending_) return;
+  if (sent_ == outgoing_.size()) refill();
+  if (outgoing_.empty()) return;
   sending_ = true;
   const std::array<iovec, 1> piece = {iovec{outgoing_.data() + sent_, outgoing_.size() - sent_}};
   worker_.ring().send(token(Operation::send), socket_, piece);
+}
+
+// Everything has left: what goes out next, or nothing.
+void Discovery::refill() {
+  wipe(outgoing_);
+  sent_ = 0;
+  if (tls_ == nullptr) {
+    outgoing_ = std::exchange(question_, {});
+    return;
+  }
+  const std::span<const std::byte> own = tls_->to_send();
+  outgoing_.assign(own.begin(), own.end());
+  tls_->sent(own.size());
+  if (question_.empty() || tls_->state() != tls::Engine::State::open) return;
+  std::size_t at = outgoing_.size();
+  const std::size_t records = question_.size() / tls::record_plain_max + 2;
+  outgoing_.resize(at + question_.size() + records * tls::record_overhead_max);
+  std::span<const std::byte> plain = question_;
+  while (!plain.empty()) {
+    const auto moved = tls_->write(plain, std::span(outgoing_).subspan(at));
+    at += moved.made;
+    plain = plain.subspan(moved.taken);
+    if (moved.taken == 0) break;
+  }
+  outgoing_.resize(at);
+  wipe(question_);
 }
 
 void Discovery::submit_receive() {
@@ -199,26 +294,26 @@ void Discovery::on_sent(int result) {
     on_closed();
   } else if (result < 0) {
     give_up(std::strerror(-result));
-  } else if ((sent_ += static_cast<std::size_t>(result)) < outgoing_.size()) {
-    submit_send();
   } else {
-    std::fill(outgoing_.begin(), outgoing_.end(), std::byte{0});  // it may have held a password
-    take_answer();
+    sent_ += static_cast<std::size_t>(result);
+    submit_send();
+    if (!sending_ && stage_ != Stage::securing) take_answer();
   }
 }
 
 void Discovery::on_received(const ring::Completion& completion) {
   receiving_ = false;
+  const bool closing = stage_ == Stage::closing;
   for (const ring::Piece& piece : completion.pieces) {
-    incoming_.insert(incoming_.end(), piece.bytes.begin(), piece.bytes.end());
+    if (tls_ != nullptr && !closing) {
+      decrypt(piece.bytes);
+    } else {
+      incoming_.insert(incoming_.end(), piece.bytes.begin(), piece.bytes.end());
+    }
     worker_.ring().recycle(piece.id);
   }
-  if (stage_ == Stage::closing) {
+  if (closing) {
     on_closed();
-    return;
-  }
-  if (completion.result == 0) {
-    give_up(stage_ == Stage::metadata ? "closed before it answered" : "closed during authentication");
     return;
   }
   if (completion.result == -ENOBUFS) return;  // every buffer is in use: the alarm ends this attempt
@@ -226,7 +321,12 @@ void Discovery::on_received(const ring::Completion& completion) {
     give_up(std::strerror(-completion.result));
     return;
   }
-  take_answer();
+  ended_ = completion.result == 0;
+  if (tls_ != nullptr) {
+    follow_tls(ended_);
+  } else {
+    take_answer();
+  }
 }
 
 // The answer may be here before the completion of the send that asked for it.
@@ -243,6 +343,10 @@ void Discovery::take_answer() {
       on_answer(std::span(whole).subspan(4));
       return;
     }
+  }
+  if (ended_ || (tls_ != nullptr && tls_->state() == tls::Engine::State::ended)) {
+    give_up(stage_ == Stage::metadata ? "closed before it answered" : "closed during authentication");
+    return;
   }
   submit_receive();
 }
@@ -338,6 +442,7 @@ void Discovery::close() {
   if (stage_ == Stage::closing) return;
   stage_ = Stage::closing;
   sasl_.reset();
+  tls_.reset();
   if (connecting_) worker_.ring().cancel(token(Operation::connect));
   if (sending_) worker_.ring().cancel(token(Operation::send));
   if (receiving_) worker_.ring().cancel(token(Operation::receive));

@@ -3,7 +3,7 @@
 // (PLAIN, SCRAM). Runs at start (with backoff until it succeeds), every discovery_interval, and soon after a
 // failed dial; each time on a fresh connection, to one bootstrap server or listed broker after another.
 //
-//   waiting ─▶ resolving ─▶ connecting ─▶ (SaslHandshake ─▶ SaslAuthenticate…) ─▶ Metadata ─▶ learnt ─▶
+//   waiting ─▶ resolving ─▶ connecting ─▶ (TLS ─▶) (SaslHandshake ─▶ SaslAuthenticate… ─▶) Metadata ─▶ learnt ─▶
 //   waiting
 //
 // Lives on the first worker's thread.
@@ -25,6 +25,7 @@
 #include "proxy/sasl_client.h"
 #include "proxy/topology.h"
 #include "ring/ring.h"
+#include "tls/engine.h"
 
 namespace kferry::proxy {
 
@@ -51,6 +52,7 @@ class Discovery {
     waiting,
     resolving,
     connecting,
+    securing,
     handshake,
     authenticate,
     metadata,
@@ -69,8 +71,13 @@ class Discovery {
   void next_target();
   void next_address();
   void on_connected(int result);
+  void start_tls();
+  void follow_tls(bool end);
+  void decrypt(std::span<const std::byte> cipher);
+  void introduce();
   void ask(std::vector<std::byte> request, Stage stage);
   void submit_send();
+  void refill();
   void submit_receive();
   void on_sent(int result);
   void on_received(const ring::Completion& completion);
@@ -95,6 +102,7 @@ class Discovery {
   bool connecting_ = false;
   bool sending_ = false;
   bool receiving_ = false;
+  bool ended_ = false;  // the broker has sent FIN
   Instant alarm_at_{};
   Instant alarm_armed_for_{};
   std::vector<Target> targets_;
@@ -102,7 +110,9 @@ class Discovery {
   std::vector<SocketAddress> addresses_;
   std::size_t address_ = 0;
   ring::Socket socket_ = ring::Socket::none;
-  std::vector<std::byte> outgoing_;
+  std::unique_ptr<tls::Engine> tls_;  // null: plaintext
+  std::vector<std::byte> question_;   // not yet on its way
+  std::vector<std::byte> outgoing_;   // as it goes out
   std::size_t sent_ = 0;
   std::vector<std::byte> incoming_;
   std::int32_t correlation_id_ = 0;
