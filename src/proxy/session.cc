@@ -323,10 +323,11 @@ void Session::send(Leg& to, net::Rope& rope, Operation operation) {
   to.sending = true;
   to.sending_since = worker_.now();
   ++outstanding_;
-  // Nothing hangs on a small one alone: what comes next, from either side, is time enough to hear of it.
+  // Nothing hangs on a small one alone: what comes next, from either side, is time enough to hear of it. Kernel TLS
+  // refuses the MSG_WAITALL that such a send needs (EOPNOTSUPP).
   const bool ending = client_.ended || broker_.ended || stopping_ || delivering_;
-  to.quiet = rope.ready_size() <= quiet_size_max && rope.input_size() == 0 && !to.congested && !ending &&
-             !splice_wanted(&to == &client_ ? broker_ : client_);
+  to.quiet = to.tls == nullptr && rope.ready_size() <= quiet_size_max && rope.input_size() == 0 &&
+             !to.congested && !ending && !splice_wanted(&to == &client_ ? broker_ : client_);
   to.sending_size = rope.ready_size();
   worker_.ring().send(token(operation), to.socket, std::span(pieces).first(count),
                       to.quiet ? ring::Notice::with_next : ring::Notice::now);
