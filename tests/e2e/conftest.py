@@ -5,6 +5,7 @@ import shutil
 import pytest
 
 from lab import cleanup, kafka_jars
+from lab.certificates import Authority
 from lab.dials import DialWatch
 from lab.driver import Driver
 from lab.kafka import Cluster, prepare_archive
@@ -53,10 +54,16 @@ def jars():
 
 
 @pytest.fixture(scope="session")
-def cluster(network, directory, jars):
+def authority(directory):
+    """Signs the brokers' certificates, and those of the tests' kferries and clients."""
+    return Authority(directory / "authority")
+
+
+@pytest.fixture(scope="session")
+def cluster(network, directory, jars, authority):
     """Three brokers with ids 1-3, shared by the tests: whoever stops or moves one puts it back."""
     prepare_archive(network, directory / "archive")
-    cluster = Cluster(network, directory / "cluster")
+    cluster = Cluster(network, directory / "cluster", authority=authority)
     cluster.start()
     yield cluster
     cluster.kill()
@@ -206,7 +213,8 @@ def pytest_runtest_makereport(item, call):
         item.report_call = report
     scratch = item.funcargs.get("scratch") if hasattr(item, "funcargs") else None
     if report.failed and scratch and scratch.is_dir():
-        logs = sorted(scratch.rglob("*.log")) + sorted(scratch.parent.glob("cluster/broker*.log"))
+        shared = (f"{item.module.__name__}/*.log", "cluster/broker*.log")
+        logs = sorted(scratch.rglob("*.log")) + [path for each in shared for path in sorted(scratch.parent.glob(each))]
         for path in logs:
             lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
             report.sections.append((f"{path.name}, last lines", "\n".join(line[:300] for line in lines[-25:])))

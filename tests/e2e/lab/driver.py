@@ -3,7 +3,7 @@
 import itertools
 import re
 
-from . import kafka_jars
+from . import kafka_jars, tools
 from .processes import Process
 
 _names = itertools.count(1)
@@ -13,14 +13,14 @@ class Client:
     """One client of a process that speaks as the driver does; what it said so far, and what it will say."""
 
     def __init__(self, process, name, since=0):
-        self._process, self.name, self._since = process, name, since
+        self._process, self.name, self.since = process, name, since
 
     def events(self, event):
         """The words of every `event` so far, each a list."""
         start = f"{self.name} {event}"
         return [
             line[len(start) :].split()
-            for line in self._process.lines(self._since)
+            for line in self._process.lines(self.since)
             if line == start or line.startswith(start + " ")
         ]
 
@@ -30,7 +30,7 @@ class Client:
     def wait(self, event, timeout=30, since=None, count=1):
         """Waits for the `count`-th `event` (a regular expression) after `since`."""
         pattern = rf"^{re.escape(self.name)} (?:{event})(?: |$)"
-        return self._process.wait_for_line(pattern, timeout, self._since if since is None else since, count)
+        return self._process.wait_for_line(pattern, timeout, self.since if since is None else since, count)
 
     def until(self, condition, event, timeout=30):
         """Waits until `condition()` holds, looking again at every further `event`."""
@@ -97,6 +97,17 @@ class Driver:
     def do(self, verb, timeout=60, **more):
         """Starts `verb` and waits until it has ended well."""
         return self.start(verb, **more).finish(timeout)
+
+    def tool(self, tool, *words, timeout=60):
+        """Runs one of Kafka's tools inside this JVM, to its end: its output. Saves a start to whom needs many."""
+        lab = {"class": tools.CLASSES[tool], **{f"word.{number}": word for number, word in enumerate(words)}}
+        client = self.start("tool", lab=lab)
+        ending = client.wait("ended|failed", timeout)
+        start = f"{client.name} out "
+        lines = self.process.lines(client.since)
+        output = "\n".join(line[len(start) :] for line in lines if line.startswith(start))
+        assert ending[0].split()[1] == "ended", f"{tool} {' '.join(map(str, words))}: {ending.string}\n{output}"
+        return output
 
     def close(self):
         self.process.kill()

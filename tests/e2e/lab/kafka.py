@@ -6,6 +6,13 @@ Every node listens on its own address (namespaces.broker_address) and advertises
     SASL 9093    SASL_PLAINTEXT: PLAIN, SCRAM-SHA-256, SCRAM-SHA-512, OAUTHBEARER (unsecured tokens)
     REAUTH 9094  the same, and sessions must authenticate again every few seconds
     INTERNAL 9095, CONTROLLER 9096: the cluster's own
+
+and, when the cluster has an authority (certificates.py):
+
+    TLS 9097, MUTUAL 9098             SSL; MUTUAL requires a client certificate
+    SASL_TLS 9099, SASL_MUTUAL 9100   the same as SASL_SSL, with the mechanisms above
+
+The nodes' stores are PEM, PKCS12 and JKS, in turn.
 """
 
 import concurrent.futures
@@ -13,7 +20,7 @@ import os
 import shutil
 import signal
 
-from . import kafka_jars, wire
+from . import certificates, kafka_jars, wire
 from .namespaces import broker_address
 from .processes import Process, run
 
@@ -22,6 +29,14 @@ USER, PASSWORD = "alice", "alice-secret"
 # Java clients authenticate again at 85-95 % of this.
 REAUTHENTICATE_MS = 3000
 PLAIN_PORT, SASL_PORT, REAUTH_PORT, INTERNAL_PORT, CONTROLLER_PORT = 9092, 9093, 9094, 9095, 9096
+TLS_PORT, MUTUAL_PORT, SASL_TLS_PORT, SASL_MUTUAL_PORT = 9097, 9098, 9099, 9100
+# Listeners with TLS: (name, port, protocol, whether they ask for a client certificate).
+_TLS_LISTENERS = [
+    ("TLS", TLS_PORT, "SSL", "none"),
+    ("MUTUAL", MUTUAL_PORT, "SSL", "required"),
+    ("SASLTLS", SASL_TLS_PORT, "SASL_SSL", "none"),
+    ("SASLMUTUAL", SASL_MUTUAL_PORT, "SASL_SSL", "required"),
+]
 _READY = r"Kafka Server started"
 _LOGIN = "org.apache.kafka.common.security"
 
@@ -51,6 +66,23 @@ def _sasl_lines(listener):
     ]
 
 
+def store_properties(certificate, authority, kind):
+    """A Java client's or broker's stores, as files of that kind: PEM, PKCS12 or JKS. `certificate` may be None."""
+    trust, key = {
+        "PEM": (authority.certificate, certificate and certificate.pem()),
+        "PKCS12": (authority.pkcs12(), certificate and certificate.pkcs12()),
+        "JKS": (authority.jks(), certificate and certificate.jks()),
+    }[kind]
+    properties = {"ssl.truststore.location": trust, "ssl.truststore.type": kind}
+    if certificate:
+        properties |= {"ssl.keystore.location": key, "ssl.keystore.type": kind}
+    if kind != "PEM":
+        properties["ssl.truststore.password"] = certificates.PASSWORD
+        if certificate:
+            properties |= {"ssl.keystore.password": certificates.PASSWORD, "ssl.key.password": certificates.PASSWORD}
+    return properties
+
+
 class Broker:
     """One node: broker and controller. Its address on the listeners for clients may change between starts."""
 
@@ -70,15 +102,18 @@ class Broker:
         voters = ",".join(
             f"{node_id}@{broker_address(place)}:{CONTROLLER_PORT}" for node_id, place in self.cluster.places.items()
         )
+        tls_listeners = _TLS_LISTENERS if self.cluster.authority else []
         lines = [
             "process.roles=broker,controller",
             f"node.id={self.node_id}",
             f"controller.quorum.voters={voters}",
             f"listeners=PLAIN://{self.host}:{self.port},SASL://{self.host}:{SASL_PORT}"
-            f",REAUTH://{self.host}:{REAUTH_PORT},INTERNAL://{self.home}:{INTERNAL_PORT}"
+            + "".join(f",{name}://{self.host}:{port}" for name, port, _, _ in tls_listeners)
+            + f",REAUTH://{self.host}:{REAUTH_PORT},INTERNAL://{self.home}:{INTERNAL_PORT}"
             f",CONTROLLER://{self.home}:{CONTROLLER_PORT}",
             "listener.security.protocol.map=PLAIN:PLAINTEXT,SASL:SASL_PLAINTEXT,REAUTH:SASL_PLAINTEXT"
-            ",INTERNAL:PLAINTEXT,CONTROLLER:PLAINTEXT",
+            ",INTERNAL:PLAINTEXT,CONTROLLER:PLAINTEXT"
+            + "".join(f",{name}:{protocol}" for name, _, protocol, _ in tls_listeners),
             "inter.broker.listener.name=INTERNAL",
             "controller.listener.names=CONTROLLER",
             f"log.dirs={self.directory}",
@@ -106,8 +141,20 @@ class Broker:
         for topic in ("offsets.topic", "transaction.state.log"):
             lines += [f"{topic}.num.partitions=3", f"{topic}.replication.factor=3"]
         lines.append("transaction.state.log.min.isr=1")
+        if self.cluster.authority:
+            lines += self._tls_lines()
         self.configuration = self.cluster.directory / f"node{self.node_id}.properties"
         self.configuration.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+    def _tls_lines(self):
+        kind = ("PEM", "PKCS12", "JKS")[self.place % 3]
+        authority = self.cluster.authority
+        own = authority.issue(f"broker{self.place}", f"IP:{self.home},DNS:broker{self.node_id}.lab")
+        lines = [f"{key}={value}" for key, value in store_properties(own, authority, kind).items()]
+        for name, _, protocol, client_certificate in _TLS_LISTENERS:
+            lines.append(f"listener.name.{name.lower()}.ssl.client.auth={client_certificate}")
+            lines += _sasl_lines(name.lower()) if protocol == "SASL_SSL" else []
+        return lines
 
     def format(self):
         scram = [f"{name}=[name={USER},password={PASSWORD}]" for name in ("SCRAM-SHA-512", "SCRAM-SHA-256")]
@@ -159,10 +206,15 @@ class Broker:
 
 
 class Cluster:
-    """Nodes with the given ids, at the broker addresses from `first_place` on. `start` returns when all are ready."""
+    """Nodes with the given ids, at the broker addresses from `first_place` on. `start` returns when all are ready.
 
-    def __init__(self, network, directory, node_ids=(1, 2, 3), cluster_id=CLUSTER_ID, first_place=0):
-        self.network, self.directory, self.cluster_id = network, directory, cluster_id
+    With an `authority` they have listeners with TLS, too.
+    """
+
+    def __init__(
+        self, network, directory, node_ids=(1, 2, 3), cluster_id=CLUSTER_ID, first_place=0, authority=None
+    ):
+        self.network, self.directory, self.cluster_id, self.authority = network, directory, cluster_id, authority
         self.places = {node_id: first_place + number for number, node_id in enumerate(node_ids)}
         directory.mkdir(parents=True, exist_ok=True)
         self.brokers = {node_id: Broker(self, node_id, place) for node_id, place in self.places.items()}

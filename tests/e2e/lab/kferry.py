@@ -23,9 +23,11 @@ def binary():
 
 
 class Listener:
-    """The ports of one listener, `count` of them from a fresh range."""
+    """The ports of one listener, `count` of them from a fresh range. `more` are further keys, a table among them for
+    listeners in a file alone."""
 
-    def __init__(self, name="external", count=3, protocol="PLAINTEXT", host=MIDDLE_TO_CLIENTS, bind=None):
+    def __init__(self, name="external", count=3, protocol="PLAINTEXT", host=MIDDLE_TO_CLIENTS, bind=None, **more):
+        self._more = more
         self.name, self.count, self.protocol, self.host, self._bind = name, count, protocol, host, bind
         self.first = next(_first_ports)
 
@@ -51,7 +53,7 @@ class Listener:
             "advertised_host": self.host,
             "security_protocol": self.protocol,
         }
-        return {**settings, "bind_address": self._bind} if self._bind else settings
+        return {**settings, **({"bind_address": self._bind} if self._bind else {}), **self._more}
 
     def variables(self):
         return {f"GATEWAY_LISTENER_{self.name.upper()}_{key.upper()}": value for key, value in self._settings().items()}
@@ -73,8 +75,15 @@ class Upstream:
         )
 
 
+def _value(value):
+    """As TOML has it: a table in line, a path as its text."""
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{key} = {_value(inner)}" for key, inner in value.items()) + " }"
+    return json.dumps(str(value) if isinstance(value, os.PathLike) else value)
+
+
 def _table(name, settings):
-    return f"[{name}]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in settings.items())
+    return f"[{name}]\n" + "".join(f"{key} = {_value(value)}\n" for key, value in settings.items())
 
 
 class Kferry:
@@ -152,6 +161,11 @@ class Kferry:
     def open_descriptors(self):
         # setpriv, nsenter and the launcher exec in place: the process started is kferry.
         return len(os.listdir(f"/proc/{self.process.pid}/fd"))
+
+    def resident_kib(self):
+        """The memory it has resident."""
+        status = pathlib.Path(f"/proc/{self.process.pid}/status").read_text(encoding="ascii")
+        return int(re.search(r"^VmRSS:\s+(\d+) kB", status, re.M)[1])
 
     def kill(self):
         self.process.kill()

@@ -11,7 +11,7 @@ _CONFIGS = (
     if tuple(map(int, kafka_jars.VERSION.split(".")[:2])) < (4, 4)
     else "org.apache.kafka.tools.ConfigCommand"
 )
-_CLASSES = {
+CLASSES = {
     "kafka-producer-perf-test": "org.apache.kafka.tools.ProducerPerformance",
     "kafka-consumer-perf-test": "org.apache.kafka.tools.ConsumerPerformance",
     "kafka-console-producer": "org.apache.kafka.tools.ConsoleProducer",
@@ -45,7 +45,7 @@ class Tools:
 
     def _command(self, tool, words):
         log_path = self._directory / f"{tool}-{next(self._numbers)}.log"
-        return kafka_jars.java("client", [_CLASSES[tool], *words]), log_path
+        return kafka_jars.java("client", [CLASSES[tool], *words]), log_path
 
     def run(self, tool, *words, timeout=60, stdin=None):
         """Runs a tool to its end; it must exit with 0."""

@@ -1,5 +1,7 @@
 import java.io.BufferedReader;
+import java.io.ByteArrayOutputStream;
 import java.io.InputStreamReader;
+import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -43,15 +45,19 @@ import org.apache.kafka.common.serialization.StringSerializer;
  * </pre>
  *
  * Running clients (producer, consumer, share) go on until "stop NAME". Record values are "NAME-NUMBER". A consumer with
- * lab.quiet counts the records of each poll and says no more of them.
+ * lab.quiet counts the records of each poll and says no more of them. "tool" runs the main() of one of Kafka's tools,
+ * lab.class, with the words lab.word.0 and up, and says its output line by line; one tool runs at a time.
  */
 final class Driver {
+    private static final PrintStream OUT = System.out;
+    private static final Object TOOL = new Object();
+
     private final Map<String, Thread> running = new ConcurrentHashMap<>();
     private final Set<String> stopped = ConcurrentHashMap.newKeySet();
     private final Map<String, Admin> admins = new HashMap<>();
 
     public static void main(String[] arguments) throws Exception {
-        System.out.println("driver ready");
+        OUT.println("driver ready");
         new Driver().serve();
         System.exit(0);
     }
@@ -59,7 +65,7 @@ final class Driver {
     private static synchronized void say(String name, Object... words) {
         StringBuilder line = new StringBuilder(name);
         for (Object word : words) line.append(' ').append(word);
-        System.out.println(line);
+        OUT.println(line);
     }
 
     private void serve() throws Exception {
@@ -96,6 +102,7 @@ final class Driver {
                 case "leaders": leaders(name, lab, client); break;
                 case "nodes": nodes(name, client); break;
                 case "group-config": groupConfig(name, lab, client); break;
+                case "tool": tool(name, lab); break;
                 default: throw new IllegalArgumentException("no such verb: " + verb);
             }
             say(name, "ended");
@@ -276,6 +283,60 @@ final class Driver {
         for (var node : admin(client).describeCluster().nodes().get(30, TimeUnit.SECONDS)) {
             say(name, "node", node.id(), node.host(), node.port());
         }
+    }
+
+    /** How a tool ends instead of ending the process. Some catch it and exit once more: the first code counts. */
+    private static final class Ended extends Error {
+        static volatile Integer code;
+
+        Ended(int status) {
+            super("exit", null, false, false);
+            if (code == null) code = status;
+        }
+    }
+
+    // Kafka's Exit moved in 4.4.
+    private static Class<?> exit() throws ClassNotFoundException {
+        try {
+            return Class.forName("org.apache.kafka.common.utils.internals.Exit");
+        } catch (ClassNotFoundException older) {
+            return Class.forName("org.apache.kafka.common.utils.Exit");
+        }
+    }
+
+    // Tools end by Exit.exit(): from now on that unwinds them.
+    private static void keepAlive() throws Exception {
+        Class<?> procedure = Class.forName(exit().getName() + "$Procedure");
+        Object throwing = java.lang.reflect.Proxy.newProxyInstance(Driver.class.getClassLoader(),
+                new Class<?>[] {procedure}, (proxy, method, words) -> { throw new Ended((Integer) words[0]); });
+        exit().getMethod("setExitProcedure", procedure).invoke(null, throwing);
+    }
+
+    private void tool(String name, Properties lab) throws Exception {
+        List<String> words = new ArrayList<>();
+        while (lab.containsKey("lab.word." + words.size())) words.add(lab.getProperty("lab.word." + words.size()));
+        var main = Class.forName(lab.getProperty("lab.class")).getMethod("main", String[].class);
+        ByteArrayOutputStream output = new ByteArrayOutputStream();
+        Integer code;
+        synchronized (TOOL) {
+            keepAlive();
+            Ended.code = null;
+            PrintStream printed = new PrintStream(output, true, StandardCharsets.UTF_8);
+            PrintStream errors = System.err;
+            System.setOut(printed);
+            System.setErr(printed);
+            try {
+                main.invoke(null, (Object) words.toArray(new String[0]));
+            } catch (java.lang.reflect.InvocationTargetException problem) {
+                if (!(problem.getCause() instanceof Ended)) throw problem;
+            } finally {
+                System.setOut(OUT);
+                System.setErr(errors);
+            }
+            code = Ended.code;
+        }
+        for (String line : output.toString(StandardCharsets.UTF_8).split("\n")) say(name, "out", line);
+        if (code != null && code != 0) throw new IllegalStateException("exit " + code);
     }
 
     private void groupConfig(String name, Properties lab, Properties client) throws Exception {
