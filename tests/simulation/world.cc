@@ -5,6 +5,7 @@
 #include <cstdio>
 
 #include "sim_stream.h"
+#include "tls_side.h"
 
 namespace kferry::simulation {
 namespace {
@@ -71,6 +72,11 @@ World::World(std::uint64_t seed, WorldOptions world_options, bool trace)
   config_ = make_config();
   config_.engine.splice_threshold_bytes = options.splice_threshold;
   engine_ = std::make_unique<proxy::Engine>(config_, log_);
+  if (options.client_tls || options.broker_tls) {
+    contexts_ = std::make_unique<proxy::TlsContexts>(config_, log_, Instant{});
+    for (const config::Problem& problem : contexts_->load()) ledger.violation(config::to_string(problem));
+    engine_->tls = contexts_.get();
+  }
   for (std::size_t w = 0; w < options.workers; ++w) {
     rings_.push_back(std::make_unique<ring::SimulatedRing>(simulation, options.buffers, options.buffer_size));
     engine_->workers.push_back(std::make_unique<proxy::WorkerLink>());
@@ -123,6 +129,8 @@ config::Config World::make_config() const {
     listener.ports.push_back({static_cast<std::uint16_t>(advertised_port_base + static_cast<std::int32_t>(i)),
                               static_cast<std::uint16_t>(local_port_base + i)});
   }
+  if (options.client_tls) listener.tls = listener_tls();
+  if (options.broker_tls) upstream.upstream.tls = upstream_tls();
   return config;
 }
 
@@ -152,7 +160,9 @@ void World::serve(std::int32_t broker_id) {
     ledger.violation("test: two brokers at " + address_of(broker_id).text());
     return;
   }
-  broker(broker_id).serve(std::make_unique<SimAcceptor>(*listener));
+  std::unique_ptr<Acceptor> acceptor = std::make_unique<SimAcceptor>(*listener);
+  if (options.broker_tls) acceptor = with_broker_tls(std::move(acceptor));
+  broker(broker_id).serve(std::move(acceptor));
 }
 
 void World::move(std::int32_t broker_id) {
@@ -203,7 +213,9 @@ std::int32_t World::port_of(std::int32_t broker_id) const {
 std::unique_ptr<Stream> World::dial(std::int32_t advertised_port) {
   const auto local = static_cast<std::uint16_t>(advertised_port - advertised_port_base + local_port_base);
   auto socket = simulation.connect_from_outside(*SocketAddress::parse("192.168.1.1", local));
-  return socket ? std::make_unique<SimStream>(*socket) : nullptr;
+  if (!socket) return nullptr;
+  std::unique_ptr<Stream> stream = std::make_unique<SimStream>(*socket);
+  return options.client_tls ? with_client_tls(std::move(stream)) : std::move(stream);
 }
 
 Client& World::add_client(ClientPlan plan) {

@@ -33,6 +33,8 @@ struct WorldOptions {
   std::size_t buffers = 64;
   std::size_t buffer_size = 16 * 1024;
   std::uint64_t splice_threshold = 4096;
+  bool client_tls = false;
+  bool broker_tls = false;
   bool discovery = true;
   bool credentials = false;         // discovery proves itself with PLAIN
   bool bootstrap_by_alias = false;  // bootstrap servers have names of their own, which prove no broker
@@ -122,6 +124,7 @@ class World {
   Log log_;
   std::vector<Place> places_;  // of brokers
   config::Config config_;
+  std::unique_ptr<proxy::TlsContexts> contexts_;
   std::unique_ptr<proxy::Engine> engine_;
   std::vector<std::unique_ptr<ring::SimulatedRing>> rings_;
   std::vector<std::unique_ptr<proxy::Worker>> workers_;

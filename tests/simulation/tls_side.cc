@@ -1,0 +1,168 @@
+// See tls_side.h.
+#include "tls_side.h"
+
+#include <array>
+#include <stdexcept>
+#include <utility>
+
+#include "tls/authority_test.h"
+
+namespace kferry::simulation {
+namespace {
+
+struct Material {
+  tls::Authority authority;
+  tls::Identity identity = authority.issue("side", {});
+  std::shared_ptr<const tls::ServerContext> broker;
+  std::shared_ptr<const tls::ClientContext> client;
+
+  Material() {
+    tls::ServerSettings server;
+    server.identity = identity;
+    tls::ClientSettings settings;
+    settings.cas.push_back(authority.certificate());
+    settings.verify_host_name = false;
+    auto made_server = tls::ServerContext::make(server, nullptr);
+    auto made_client = tls::ClientContext::make(settings);
+    if (!made_server || !made_client) throw std::runtime_error("no TLS contexts");
+    broker = *made_server;
+    client = *made_client;
+  }
+};
+
+const Material& material() {
+  static const Material all;
+  return all;
+}
+
+std::string pem(const std::string& file) {
+  return material().authority.folder().text(file);
+}
+
+class TlsSide final : public Stream {
+ public:
+  TlsSide(std::unique_ptr<Stream> inner, std::unique_ptr<tls::Engine> engine)
+      : inner_(std::move(inner)), engine_(std::move(engine)) {}
+  ~TlsSide() override { close(); }
+
+  std::size_t write(std::string_view octets) override {
+    if (!turn() || engine_->state() != tls::Engine::State::open || octets.empty()) return 0;
+    std::array<std::byte, 20'000> room;
+    const auto moved = engine_->write(std::as_bytes(std::span(octets)), room);
+    out_.append(reinterpret_cast<const char*>(room.data()), moved.made);
+    turn();
+    return moved.taken;
+  }
+
+  std::string read(std::size_t size_max) override {
+    turn();
+    if (plain_.empty()) return {};
+    std::string piece = plain_.substr(0, size_max);
+    plain_.erase(0, piece.size());
+    return piece;
+  }
+
+  bool ended() override { return plain_.empty() && engine_->state() == tls::Engine::State::ended; }
+  // A stream that ends without close_notify has been cut; so has one that cannot be read.
+  bool was_reset() override {
+    if (!plain_.empty() || engine_->state() == tls::Engine::State::ended) return false;
+    return inner_->was_reset() || inner_->ended() || engine_->state() == tls::Engine::State::failed;
+  }
+  void shutdown() override {
+    if (!std::exchange(shut_, true)) engine_->close();
+    turn();
+  }
+  void close() override {
+    if (inner_ == nullptr) return;
+    if (!std::exchange(shut_, true)) engine_->close();
+    turn();
+    inner_->close();
+    inner_.reset();
+  }
+  void reset() override {
+    if (inner_ == nullptr) return;
+    inner_->reset();
+    inner_.reset();
+  }
+
+ private:
+  // True when nothing waits to be sent.
+  bool turn() {
+    if (inner_ == nullptr) return false;
+    for (;;) {
+      const std::string octets = inner_->read(8'000);
+      if (octets.empty()) break;
+      std::span<const std::byte> cipher = std::as_bytes(std::span(octets));
+      std::array<std::byte, 20'000> room;
+      while (!cipher.empty() || engine_->has_plain()) {
+        const auto moved = engine_->feed(cipher, room);
+        plain_.append(reinterpret_cast<const char*>(room.data()), moved.made);
+        cipher = cipher.subspan(moved.taken);
+        if (moved.taken == 0 && moved.made == 0) break;
+      }
+    }
+    const auto own = engine_->to_send();
+    out_.append(reinterpret_cast<const char*>(own.data()), own.size());
+    engine_->sent(own.size());
+    if (!out_.empty()) out_.erase(0, inner_->write(out_));
+    if (out_.empty() && shut_ && !std::exchange(inner_shut_, true)) inner_->shutdown();
+    return out_.empty();
+  }
+
+  std::unique_ptr<Stream> inner_;
+  std::unique_ptr<tls::Engine> engine_;
+  std::string plain_;
+  std::string out_;
+  bool shut_ = false;
+  bool inner_shut_ = false;
+};
+
+class TlsAcceptor final : public Acceptor {
+ public:
+  explicit TlsAcceptor(std::unique_ptr<Acceptor> inner) : inner_(std::move(inner)) {}
+  std::unique_ptr<Stream> accept() override {
+    auto stream = inner_->accept();
+    return stream ? with_broker_tls(std::move(stream)) : nullptr;
+  }
+  void close() override { inner_->close(); }
+
+ private:
+  std::unique_ptr<Acceptor> inner_;
+};
+
+}  // namespace
+
+config::ListenerTls listener_tls() {
+  material();
+  config::ListenerTls tls;
+  tls.identity.certificates = {
+      .where = "test", .path = {}, .text = pem("side.crt"), .password = {}, .password_name = {}};
+  tls.identity.key = config::Store{
+      .where = "test", .path = {}, .text = pem("side.key"), .password = {}, .password_name = {}};
+  return tls;
+}
+
+config::UpstreamTls upstream_tls() {
+  material();
+  config::UpstreamTls tls;
+  tls.authorities =
+      config::Store{.where = "test", .path = {}, .text = pem("ca.crt"), .password = {}, .password_name = {}};
+  tls.verify_host_name = false;
+  return tls;
+}
+
+std::unique_ptr<Stream> with_client_tls(std::unique_ptr<Stream> inner) {
+  return std::make_unique<TlsSide>(std::move(inner),
+                                   tls::Engine::client(material().client, "kferry.example", 9092));
+}
+
+std::unique_ptr<Stream> with_broker_tls(std::unique_ptr<Stream> inner) {
+  return std::make_unique<TlsSide>(std::move(inner),
+                                   tls::Engine::server([](std::string_view) { return material().broker; }));
+}
+
+std::unique_ptr<Acceptor> with_broker_tls(std::unique_ptr<Acceptor> inner) {
+  return std::make_unique<TlsAcceptor>(std::move(inner));
+}
+
+}  // namespace kferry::simulation
