@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from shutil import which
 
@@ -32,6 +32,12 @@ CPU_PER_REQUEST_MARK = 1.00
 IDLE_CONNECTION_MARK_BYTES = 2048
 
 
+# Full handshakes for each CPU second, against HAProxy's.
+HANDSHAKES_MARK = 2.0
+# Where TLS is spoken.
+PLAIN, LISTENER_TLS, BOTH_TLS = "", "TLS to plaintext", "TLS to TLS"
+
+
 @dataclass(frozen=True)
 class Workload:
     name: str
@@ -39,11 +45,21 @@ class Workload:
     metric: str
     ratio_mark: float | None
     quick: bool = False
+    tls: str = PLAIN
 
 
 def small(connections, quick=False):
     return Workload(f"small x{connections}", ("--workload", "small", "--connections", connections),
                     "cpu_us_per_request", CPU_PER_REQUEST_MARK, quick)
+
+
+def churn(name, tls, *options, mark=None, quick=False):
+    return Workload(f"new connections, {name}", ("--workload", "churn", "--connections", 16, *options),
+                    "cpu_us_per_request", mark, quick, tls)
+
+
+def in_tls(tls, workload, quick=False):
+    return replace(workload, name=f"{tls}: {workload.name}", tls=tls, quick=quick)
 
 
 def frames(kind, version, size_kib, connections, note="", partitions=1, depth=1, quick=False):
@@ -64,24 +80,38 @@ WORKLOADS = [
     # Five in flight, as Java's producer has; the answer to 10 is decoded, to 9 opaque.
     frames("produce", 10, 16, 4, depth=5), frames("produce", 9, 256, 4, depth=5),
     frames("produce", 10, 256, 4, depth=5, quick=True), frames("produce", 10, 1024, 4, depth=5),
+    # TLS 1.3, P-256, AES-128-GCM on every side.
+    churn("plaintext", PLAIN),
+    churn("full handshakes", LISTENER_TLS, mark=1 / HANDSHAKES_MARK, quick=True),
+    churn("resumed", LISTENER_TLS, "--resume"),
+    *(in_tls(tls, workload, quick=tls == BOTH_TLS and "v15" in workload.name)
+      for tls in (LISTENER_TLS, BOTH_TLS)
+      for workload in (small(64), frames("fetch", 15, 256, 4), frames("produce", 10, 256, 4, depth=5))),
 ]
 
 
 class Bench:
-    def __init__(self, options, directory):
+    def __init__(self, options, directory, tls=PLAIN):
         self.options = options
+        self.tls = tls
         self.directory = directory
         self.broker = None
         self.broker_port = 0
         self.targets = [targets.Direct(directory), targets.Kferry(directory, options.kferry, options.engine)]
         if options.haproxy:
             self.targets.append(targets.HaproxyTcp(directory, options.haproxy))
+        for target in self.targets:
+            target.listener_tls = tls != PLAIN
+            target.upstream_tls = tls == BOTH_TLS
         if options.only:
             self.targets = [one for one in self.targets if one.name in options.only]
         self.proxies = [one for one in self.targets if one.name != "direct"]
 
     def start_broker(self):
-        self.broker = processes.start([self.options.load, "--serve", "127.0.0.1:0"], LOAD_CORE,
+        command = [self.options.load, "--serve", "127.0.0.1:0"]
+        if self.tls == BOTH_TLS:
+            command += ["--certificate", self.directory / "side.pem"]
+        self.broker = processes.start(command, LOAD_CORE,
                                       stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         line = self.broker.stdout.readline().split()
         if len(line) != 2:
@@ -96,6 +126,8 @@ class Bench:
     def drive(self, target, arguments):
         """load's client, connected to the target; the caller waits for it."""
         command = [self.options.load, "--drive", f"127.0.0.1:{target.port}", *arguments]
+        if self.tls == BOTH_TLS or (self.tls == LISTENER_TLS and target.name != "direct"):
+            command += ["--authority", self.directory / "ca.crt"]
         return processes.start(command, LOAD_CORE, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                stderr=subprocess.PIPE, text=True)
 
@@ -158,7 +190,7 @@ class Bench:
         per_connection = (after - before) / IDLE_CONNECTIONS
         result = {"rss_bytes": memory["rss"], "private_bytes": memory["private"],
                   "idle_connections": IDLE_CONNECTIONS, "idle_connection_bytes": per_connection}
-        if target.name == report.OURS:
+        if target.name == report.OURS and self.tls == PLAIN:
             result["mark"] = report.verdict(per_connection, IDLE_CONNECTION_MARK_BYTES)
         return result
 
@@ -255,17 +287,27 @@ def main():
         report.print_codec(result["codec"])
 
     with tempfile.TemporaryDirectory(prefix="kferry-bench-") as directory:
-        bench = Bench(options, Path(directory))
-        try:
-            result["versions"] = {one.name: one.version() for one in bench.proxies}
-            for name, version in result["versions"].items():
-                print(f"{name}: {version}, core {PROXY_CORE}; the load on core {LOAD_CORE}")
-            if not options.haproxy:
-                print("haproxy is not installed: no ratios, no marks against it")
-            bench.start_broker()
-            samples, footprints = bench.rounds(workloads)
-        finally:
-            bench.close()
+        proxies = Bench(options, Path(directory)).proxies
+        result["versions"] = {one.name: one.version() for one in proxies}
+        for name, version in result["versions"].items():
+            print(f"{name}: {version}, core {PROXY_CORE}; the load on core {LOAD_CORE}")
+        if not options.haproxy:
+            print("haproxy is not installed: no ratios, no marks against it")
+        samples, footprints = {}, {}
+        for tls in (PLAIN, LISTENER_TLS, BOTH_TLS):
+            chosen = [one for one in workloads if one.tls == tls]
+            if not chosen:
+                continue
+            if tls != PLAIN:
+                targets.make_certificates(Path(directory))
+            bench = Bench(options, Path(directory), tls)
+            try:
+                bench.start_broker()
+                some, rest = bench.rounds(chosen)
+            finally:
+                bench.close()
+            samples |= some
+            footprints |= {f"{name}, {tls}" if tls else name: values for name, values in rest.items()}
 
     names = [target.name for target in bench.targets]
     summaries = [report.summarise(workload, samples[workload.name]) for workload in workloads]

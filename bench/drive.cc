@@ -9,6 +9,7 @@
 #include <optional>
 #include <vector>
 
+#include "channel.h"
 #include "frames.h"
 #include "sockets.h"
 
@@ -36,32 +37,40 @@ Exchange exchange_of(const DriveOptions& options) {
     case Workload::produce:
       return {produce_request(options.version, options.size), produce_response(options.version)};
     case Workload::idle:
+    case Workload::churn:
       return {api_versions_request(4), api_versions_response(4)};
   }
   fail("no such workload");
+}
+
+std::unique_ptr<tls::Engine> engine_for(const DriveOptions& options) {
+  if (options.tls == nullptr) return nullptr;
+  return tls::Engine::client(options.tls, "localhost", 9092);
 }
 
 // One connection: asks, compares the answers, takes the times.
 class Client {
  public:
   Client(const DriveOptions& options, const Exchange& exchange, std::uint64_t tag)
-      : exchange_(exchange),
+      : exchange_(&exchange),
         depth_(options.depth),
         tag_(tag),
-        socket_(connect_to(parse_address(options.server))),
+        channel_(connect_to(parse_address(options.server)), engine_for(options)),
         request_head_(exchange.request.begin(), exchange.request.begin() + request_head_size),
         response_head_(exchange.response.begin(), exchange.response.begin() + response_head_size),
         asked_at_(depth_) {}
 
-  int fd() const { return socket_.get(); }
+  int fd() const { return channel_.fd(); }
+  Channel& channel() { return channel_; }
   std::uint64_t tag() const { return tag_; }
   std::uint64_t unanswered() const { return asked_ - answered_; }
+  std::uint64_t answered() const { return answered_; }
 
   // Asks until `depth` requests are unanswered or the socket is full.
   void ask(Poller& poller) {
     bool blocked = false;
-    while (!blocked && (sent_ > 0 || unanswered() < depth_)) {
-      if (sent_ == 0) {
+    while (!blocked && (sending_ || unanswered() < depth_)) {
+      if (!std::exchange(sending_, true)) {
         asked_at_[asked_ % depth_] = Clock::now();
         set_correlation_id(request_head_, request_correlation_offset, static_cast<std::int32_t>(asked_));
         ++asked_;
@@ -70,17 +79,22 @@ class Client {
       const std::size_t in_rest = std::max(sent_, request_head_size);
       iovec pieces[] = {
           {request_head_.data() + in_head, request_head_size - in_head},
-          {const_cast<std::byte*>(exchange_.request.data()) + in_rest, exchange_.request.size() - in_rest}};
-      sent_ += send_pieces(fd(), pieces);
-      blocked = sent_ < exchange_.request.size();
-      if (!blocked) sent_ = 0;
+          {const_cast<std::byte*>(exchange_->request.data()) + in_rest, exchange_->request.size() - in_rest}};
+      sent_ += channel_.send(pieces);
+      blocked = sent_ < exchange_->request.size();
+      if (blocked) continue;
+      sent_ = 0;
+      sending_ = false;
     }
-    if (std::exchange(output_watched_, blocked) != blocked) poller.watch_output(fd(), tag_, blocked);
+    // A handshake goes on with what comes, not with room.
+    const bool room_wanted = !channel_.flush() || (blocked && !channel_.handshaking());
+    if (std::exchange(output_watched_, room_wanted) != room_wanted)
+      poller.watch_output(fd(), tag_, room_wanted);
   }
   // Finishes a request half sent, and begins none.
   void finish(Poller& poller) {
     const std::size_t depth = std::exchange(depth_, 0);
-    if (sent_ > 0) ask(poller);
+    if (sending_) ask(poller);
     depth_ = depth;
   }
 
@@ -91,13 +105,13 @@ class Client {
       if (unanswered() == 0) fail("an octet came that nobody asked for");
       if (position_ == 0)
         set_correlation_id(response_head_, response_correlation_offset, static_cast<std::int32_t>(answered_));
-      const Frame& expected = position_ < response_head_size ? response_head_ : exchange_.response;
+      const Frame& expected = position_ < response_head_size ? response_head_ : exchange_->response;
       const auto part = chunk.first(std::min(chunk.size(), expected.size() - position_));
       if (std::memcmp(part.data(), expected.data() + position_, part.size()) != 0)
         fail("a response arrived changed, after octet " + std::to_string(position_));
       position_ += part.size();
       chunk = chunk.subspan(part.size());
-      if (position_ < exchange_.response.size()) continue;
+      if (position_ < exchange_->response.size()) continue;
       position_ = 0;
       const auto took = Clock::now() - asked_at_[answered_ % asked_at_.size()];
       if (times != nullptr)
@@ -112,15 +126,16 @@ class Client {
   static constexpr std::size_t request_head_size = 12;  // as far as the correlation id
   static constexpr std::size_t response_head_size = 8;
 
-  const Exchange& exchange_;
+  const Exchange* exchange_;
   std::size_t depth_;
-  const std::uint64_t tag_;
-  Descriptor socket_;
+  std::uint64_t tag_;
+  Channel channel_;
   Frame request_head_;
   Frame response_head_;
   std::vector<Clock::time_point> asked_at_;
   std::uint64_t asked_ = 0;
   std::uint64_t answered_ = 0;
+  bool sending_ = false;
   std::size_t sent_ = 0;      // of the request being sent
   std::size_t position_ = 0;  // in the response being received
   bool output_watched_ = false;
@@ -128,7 +143,8 @@ class Client {
 
 class Load {
  public:
-  explicit Load(const DriveOptions& options) : exchange_(exchange_of(options)), buffer_(receive_size) {
+  explicit Load(const DriveOptions& options)
+      : options_(options), exchange_(exchange_of(options)), buffer_(receive_size) {
     clients_.reserve(options.connections);
     for (std::size_t i = 0; i < options.connections; ++i) {
       clients_.emplace_back(options, exchange_, i);
@@ -150,8 +166,9 @@ class Load {
       if (asking && Clock::now() >= end) asking = false;
       for (const auto& event : events) {
         Client& client = clients_[event.data.u64];
-        if ((event.events & ~std::uint32_t{EPOLLOUT}) != 0)
-          answers += client.take(std::span(buffer_).first(receive(client.fd(), buffer_)), times);
+        if ((event.events & ~std::uint32_t{EPOLLOUT}) != 0) do {
+            answers += client.take(std::span(buffer_).first(client.channel().receive(buffer_)), times);
+          } while (client.channel().pending());
         if (asking)
           client.ask(poller_);
         else
@@ -162,13 +179,45 @@ class Load {
     }
   }
 
+  // Opens connections for `duration`, so many at a time, each for one request; returns how many were answered.
+  std::uint64_t churn(Clock::duration duration, std::vector<std::uint32_t>* times) {
+    const auto end = Clock::now() + duration;
+    std::uint64_t answers = 0;
+    for (auto& client : clients_) client.ask(poller_);
+    while (Clock::now() < end) {
+      const auto events = poller_.wait(stall_timeout_ms);
+      if (events.empty()) fail("no new connection was answered for ten seconds");
+      for (const auto& event : events) {
+        Client& client = clients_[event.data.u64];
+        do {
+          client.take(std::span(buffer_).first(client.channel().receive(buffer_)), times);
+        } while (client.channel().pending());
+        if (client.answered() == 0) {
+          client.ask(poller_);
+          continue;
+        }
+        ++answers;
+        resumed_ += client.channel().resumed() ? 1 : 0;
+        client.channel().say_end();
+        client = Client(options_, exchange_, event.data.u64);
+        poller_.add(client.fd(), event.data.u64);
+        client.ask(poller_);
+      }
+    }
+    return answers;
+  }
+  std::uint64_t resumed() const { return resumed_; }
+
   // Each connection asks once.
   void ask_once() {
     for (auto& client : clients_) {
       client.ask(poller_);
       while (client.unanswered() > 0) {
         if (poller_.wait(stall_timeout_ms).empty()) fail("no answer within ten seconds");
-        client.take(std::span(buffer_).first(receive(client.fd(), buffer_)), nullptr);
+        do {
+          client.take(std::span(buffer_).first(client.channel().receive(buffer_)), nullptr);
+        } while (client.channel().pending());
+        client.finish(poller_);
       }
     }
   }
@@ -179,7 +228,9 @@ class Load {
   }
 
  private:
+  const DriveOptions& options_;
   Exchange exchange_;
+  std::uint64_t resumed_ = 0;
   Poller poller_;
   std::vector<Client> clients_;
   std::vector<std::byte> buffer_;
@@ -221,7 +272,11 @@ void drive(const DriveOptions& options) {
     load.check_silent();
     return;
   }
-  load.run(to_duration(options.warm_up_s), nullptr);
+  const auto run = [&](double seconds, std::vector<std::uint32_t>* into) {
+    return options.workload == Workload::churn ? load.churn(to_duration(seconds), into)
+                                               : load.run(to_duration(seconds), into);
+  };
+  run(options.warm_up_s, nullptr);
   say("ready");
   if (options.wait) std::getline(std::cin, line);
 
@@ -229,15 +284,17 @@ void drive(const DriveOptions& options) {
   times.reserve(1 << 20);
   const double cpu_before = own_cpu_seconds();
   const auto begin = Clock::now();
-  const std::uint64_t answers = load.run(to_duration(options.seconds), &times);
+  const std::uint64_t resumed_before = load.resumed();
+  const std::uint64_t answers = run(options.seconds, &times);
   const std::chrono::duration<double> took = Clock::now() - begin;
   const double cpu_seconds = own_cpu_seconds() - cpu_before;
   const std::size_t frame_size = std::max(load.exchange().request.size(), load.exchange().response.size());
   std::printf(
       "{\"requests\": %llu, \"bytes\": %llu, \"seconds\": %.6f, \"cpu_seconds\": %.6f, \"p50_us\": %.1f, "
-      "\"p99_us\": %.1f}\n",
+      "\"p99_us\": %.1f, \"resumed\": %llu}\n",
       static_cast<unsigned long long>(answers), static_cast<unsigned long long>(answers * frame_size),
-      took.count(), cpu_seconds, percentile_us(times, 0.5), percentile_us(times, 0.99));
+      took.count(), cpu_seconds, percentile_us(times, 0.5), percentile_us(times, 0.99),
+      static_cast<unsigned long long>(load.resumed() - resumed_before));
   std::fflush(stdout);
 }
 

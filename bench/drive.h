@@ -5,7 +5,10 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <string>
+
+#include "tls/context.h"
 
 namespace kferry::bench {
 
@@ -13,6 +16,7 @@ enum class Workload : std::uint8_t {
   small,    // OffsetFetch: about 100 octets each way, opaque to a proxy
   fetch,    // small request, response of `size`
   produce,  // request of `size`, small response
+  churn,    // a connection for each ApiVersions exchange, closed after it
   idle,     // one ApiVersions exchange on each connection, then silence
 };
 
@@ -24,13 +28,14 @@ struct DriveOptions {
   std::size_t size = 0;   // of the large frame, its length included
   std::int16_t version = 0;
   std::size_t partitions = 1;
+  std::shared_ptr<const tls::ClientContext> tls;  // null: plaintext
   double warm_up_s = 0.2;
   double seconds = 1;
   bool wait = false;  // for a line on stdin after "ready"
 };
 
 // Warms up, prints "ready", measures, prints one line of JSON: requests, bytes (large frames), seconds,
-// cpu_seconds (its own), p50_us, p99_us. Idle: prints {"idle": N} once all are there, holds them until stdin
+// cpu_seconds (its own), p50_us, p99_us, resumed (of churn's TLS sessions). Idle: prints {"idle": N} once all are there, holds them until stdin
 // ends, and fails if any was closed meanwhile.
 void drive(const DriveOptions& options);
 

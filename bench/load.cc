@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 
+#include "channel.h"
 #include "drive.h"
 #include "frames.h"
 #include "serve.h"
@@ -17,10 +18,12 @@ namespace {
 using namespace kferry::bench;
 
 constexpr const char* usage =
-    "load --serve HOST:PORT\n"
-    "load --drive HOST:PORT [--workload small|fetch|produce|idle] [--connections N] [--depth N] [--size "
+    "load --serve HOST:PORT [--certificate FILE]\n"
+    "load --drive HOST:PORT [--workload small|fetch|produce|churn|idle] [--connections N] [--depth N] "
+    "[--size "
     "OCTETS]\n"
-    "     [--version N] [--partitions N] [--warm-up SECONDS] [--seconds SECONDS] [--wait]\n";
+    "     [--version N] [--partitions N] [--warm-up SECONDS] [--seconds SECONDS] [--wait]\n"
+    "     [--authority FILE [--resume]]\n";
 
 double number(std::string_view option, const char* text, double max) {
   char* end = nullptr;
@@ -34,6 +37,7 @@ Workload workload_of(const std::string& name) {
   if (name == "small") return Workload::small;
   if (name == "fetch") return Workload::fetch;
   if (name == "produce") return Workload::produce;
+  if (name == "churn") return Workload::churn;
   if (name == "idle") return Workload::idle;
   fail("no workload " + name);
 }
@@ -43,10 +47,17 @@ Workload workload_of(const std::string& name) {
 int main(int count, char** arguments) {
   DriveOptions options;
   std::string serve_at;
+  std::string certificate;
+  std::string authority;
+  bool resume = false;
   for (int i = 1; i < count; ++i) {
     const std::string option = arguments[i];
     if (option == "--wait") {
       options.wait = true;
+      continue;
+    }
+    if (option == "--resume") {
+      resume = true;
       continue;
     }
     if (option == "--help") {
@@ -58,6 +69,10 @@ int main(int count, char** arguments) {
     const auto size = [&](double max) { return static_cast<std::size_t>(number(option, value, max)); };
     if (option == "--serve")
       serve_at = value;
+    else if (option == "--certificate")
+      certificate = value;
+    else if (option == "--authority")
+      authority = value;
     else if (option == "--drive")
       options.server = value;
     else if (option == "--workload")
@@ -80,7 +95,8 @@ int main(int count, char** arguments) {
       fail("no option " + option + "; see --help");
   }
   if (serve_at.empty() == options.server.empty()) fail("either --serve or --drive; see --help");
-  if (!serve_at.empty()) serve(serve_at);
+  if (!serve_at.empty()) serve(serve_at, certificate.empty() ? nullptr : server_context(certificate));
+  if (!authority.empty()) options.tls = client_context(authority, resume);
   const bool large = options.workload == Workload::fetch || options.workload == Workload::produce;
   if (large && options.size < 1024) fail("--size from 1024, for this workload");
   if (options.connections == 0 || options.depth == 0) fail("--connections and --depth from 1");

@@ -12,6 +12,7 @@
 #include <tuple>
 #include <vector>
 
+#include "channel.h"
 #include "frames.h"
 #include "sockets.h"
 
@@ -64,9 +65,12 @@ class Frames {
 // One client's connection.
 class Served {
  public:
-  Served(Descriptor socket, std::uint64_t tag) : socket_(std::move(socket)), tag_(tag) {}
+  Served(Channel channel, std::uint64_t tag) : channel_(std::move(channel)), tag_(tag) {
+    channel_.let_go_quietly();
+  }
 
-  int fd() const { return socket_.get(); }
+  int fd() const { return channel_.fd(); }
+  Channel& channel() { return channel_; }
 
   void walk(std::span<const std::byte> chunk, Frames& frames) {
     while (!chunk.empty()) {
@@ -103,7 +107,7 @@ class Served {
         const std::size_t in_head = answer->head.size();
         add_piece(pieces, count, skip, answer->frame->data() + in_head, answer->frame->size() - in_head);
       }
-      std::size_t size = send_pieces(fd(), std::span(pieces, count));
+      std::size_t size = channel_.send(std::span(pieces, count));
       if (size == 0) return true;
       while (size > 0) {
         const std::size_t left = answers_.front().frame->size() - sent_;
@@ -115,7 +119,7 @@ class Served {
         sent_ = 0;
       }
     }
-    return false;
+    return !channel_.flush();
   }
 
   void watch_output(Poller& poller, bool wanted) {
@@ -172,7 +176,7 @@ class Served {
     comparing_ = nullptr;
   }
 
-  Descriptor socket_;
+  Channel channel_;
   const std::uint64_t tag_;
   Frame head_;                        // of the current request, as far as it has come
   std::size_t request_size_ = 0;      // 0 until its header is here
@@ -188,7 +192,7 @@ class Served {
 
 }  // namespace
 
-void serve(const std::string& listen) {
+void serve(const std::string& listen, const std::shared_ptr<const tls::ServerContext>& tls) {
   const Descriptor listener = listen_on(parse_address(listen));
   Frames frames(local_port(listener.get()));
   Poller poller;
@@ -207,14 +211,18 @@ void serve(const std::string& listen) {
         if (fd < 0) continue;
         make_ready(fd);
         poller.add(fd, ++last_tag);
-        connections.try_emplace(last_tag, Descriptor(fd), last_tag);
+        std::unique_ptr<tls::Engine> engine;
+        if (tls != nullptr) engine = tls::Engine::server([tls](std::string_view) { return tls; });
+        connections.try_emplace(last_tag, Channel(Descriptor(fd), std::move(engine)), last_tag);
         continue;
       }
       const auto at = connections.find(event.data.u64);
       bool ended = false;
       if ((event.events & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0) {
-        const std::size_t received = receive(at->second.fd(), buffer, &ended);
-        at->second.walk(std::span(buffer).first(received), frames);
+        do {
+          const std::size_t received = at->second.channel().receive(buffer, &ended);
+          at->second.walk(std::span(buffer).first(received), frames);
+        } while (!ended && at->second.channel().pending());
       }
       if (ended)
         connections.erase(at);

@@ -5,11 +5,15 @@
 // Anything else, or a wrong octet, ends the process with a message.
 #pragma once
 
+#include <memory>
 #include <string>
+
+#include "tls/context.h"
 
 namespace kferry::bench {
 
 // Prints "listening PORT" on stdout, then serves until killed. `listen` may have port 0.
-[[noreturn]] void serve(const std::string& listen);
+// `tls`: null for plaintext.
+[[noreturn]] void serve(const std::string& listen, const std::shared_ptr<const tls::ServerContext>& tls);
 
 }  // namespace kferry::bench

@@ -90,13 +90,17 @@ std::span<const epoll_event> Poller::wait(int timeout_ms) {
   return std::span(events_).first(static_cast<std::size_t>(check(ready, "epoll_wait")));
 }
 
-std::size_t send_pieces(int fd, std::span<iovec> pieces) {
+std::size_t send_pieces(int fd, std::span<iovec> pieces, bool* gone) {
   msghdr message{};
   message.msg_iov = pieces.data();
   message.msg_iovlen = pieces.size();
   const ssize_t sent = ::sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
   if (sent >= 0) return static_cast<std::size_t>(sent);
   if (errno == EAGAIN || errno == EINTR) return 0;
+  if (gone != nullptr && (errno == EPIPE || errno == ECONNRESET)) {
+    *gone = true;
+    return 0;
+  }
   fail(std::string("send: ") + std::strerror(errno));
 }
 

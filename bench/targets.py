@@ -6,6 +6,7 @@ A further proxy is a further class with `name`, `version()` and `command()`.
 import os
 import random
 import socket
+import ssl
 import struct
 import subprocess
 import time
@@ -44,10 +45,28 @@ def exchange(connection, key, version, body=b""):
     return answer[4:]
 
 
+def make_certificates(directory):
+    """An authority, ca.crt, and a certificate for localhost with its key, side.pem; P-256."""
+    if (directory / "side.pem").exists():
+        return
+    curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"]
+    for command in (
+            ["req", "-x509", *curve, "-keyout", "ca.key", "-out", "ca.crt", "-subj", "/CN=bench CA"],
+            ["req", "-x509", *curve, "-keyout", "side.key", "-out", "side.crt", "-subj", "/CN=localhost",
+             "-CA", "ca.crt", "-CAkey", "ca.key", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1",
+             "-addext", "basicConstraints=CA:FALSE"]):
+        done = subprocess.run(["openssl", *command], cwd=directory, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            raise BenchError("openssl makes no certificate: " + done.stderr.strip())
+    (directory / "side.pem").write_text((directory / "side.key").read_text() + (directory / "side.crt").read_text())
+
+
 class Target:
     """One way. After start() clients connect to `port`; `process` is None when nothing stands between."""
 
     name = ""
+    listener_tls = False
+    upstream_tls = False
 
     def __init__(self, directory):
         self.directory = directory
@@ -82,7 +101,10 @@ class Target:
             connection = socket.socket()
             connection.settimeout(ANSWER_TIMEOUT_S)
             if connection.connect_ex(("127.0.0.1", self.port)) == 0:
-                return connection
+                if not self.listener_tls:
+                    return connection
+                context = ssl.create_default_context(cafile=self.directory / "ca.crt")
+                return context.wrap_socket(connection, server_hostname="localhost")
             connection.close()
             time.sleep(0.0005)
         log = (self.directory / f"{self.name}.log").read_text(errors="replace")[-2000:]
@@ -132,6 +154,13 @@ class Kferry(Target):
             "GATEWAY_LISTENER_BENCH_SECURITY_PROTOCOL": "PLAINTEXT",
             "GATEWAY_HTTP_PORT": str(free_port()),
         }
+        if self.listener_tls:
+            environment |= {"GATEWAY_LISTENER_BENCH_SECURITY_PROTOCOL": "SSL",
+                            "GATEWAY_SSL_KEY_STORE_PATH": str(self.directory / "side.pem")}
+        if self.upstream_tls:
+            environment |= {"KAFKA_BOOTSTRAP_SERVERS": f"localhost:{broker_port}",
+                            "KAFKA_SECURITY_PROTOCOL": "SSL",
+                            "KAFKA_SSL_TRUSTSTORE_LOCATION": str(self.directory / "ca.crt")}
         return [self.binary, "run", "--config", configuration], environment
 
 
@@ -146,11 +175,16 @@ class HaproxyTcp(Target):
         return first_line([self.binary, "-v"])
 
     def command(self, broker_port):
+        listener = f" ssl crt {self.directory / 'side.pem'}" if self.listener_tls else ""
+        upstream = ""
+        if self.upstream_tls:
+            upstream = f" ssl verify required ca-file {self.directory / 'ca.crt'} verifyhost localhost sni str(localhost)"
         configuration = self.directory / "haproxy.cfg"
         configuration.write_text(
             "global\n  nbthread 1\n  maxconn 4000\n  tune.bufsize 16384\n"
             "defaults\n  mode tcp\n  timeout connect 600s\n  timeout client 600s\n  timeout server 600s\n"
-            f"listen kafka\n  bind 127.0.0.1:{self.port}\n  server broker 127.0.0.1:{broker_port}\n")
+            f"listen kafka\n  bind 127.0.0.1:{self.port}{listener}\n"
+            f"  server broker 127.0.0.1:{broker_port}{upstream}\n")
         return [self.binary, "-db", "-f", configuration], os.environ
 
 

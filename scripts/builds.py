@@ -52,11 +52,20 @@ def with_wolfssl():
     return ["-Dwolfssl=built", f"-Dwolfssl_prefix={prefix.relative_to(CHECKOUT)}"]
 
 
+def knows_options(tree):
+    """False for a tree that was set up before the checkout had all the options of today."""
+    shown = tree.path / "meson-info/intro-buildoptions.json"
+    if not shown.exists():
+        return False
+    known = {option["name"] for option in json.loads(shown.read_text())}
+    return {"wolfssl", "wolfssl_prefix"} <= known
+
+
 def set_up(tree):
     library = with_wolfssl()
     # Meson looks for ccache only where no compiler is named.
     cached = "ccache " if shutil.which("ccache") else ""
-    ready = (tree.path / "build.ninja").exists()
+    ready = (tree.path / "build.ninja").exists() and knows_options(tree)
     if not ready and tree.path.exists():
         shutil.rmtree(tree.path)  # a set-up that was interrupted
     command = ["meson", "setup", tree.path, CHECKOUT, *library, *tree.options]

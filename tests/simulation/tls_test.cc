@@ -14,10 +14,6 @@ WorldOptions some_tls(Run& run) {
   const std::uint64_t sides = 1 + run.dice.below(3);
   options.client_tls = (sides & 1) != 0;
   options.broker_tls = (sides & 2) != 0;
-  if (options.broker_tls) {
-    options.discovery = false;
-    options.credentials = false;
-  }
   return options;
 }
 
