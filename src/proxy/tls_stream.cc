@@ -40,27 +40,31 @@ void TlsStream::receive(std::span<const ring::Piece> pieces, ring::Ring& ring, n
 }
 
 std::span<const std::byte> TlsStream::to_send(net::Rope* from) {
-  if (cipher_.empty()) {
+  if (cipher_ == nullptr) {
     const std::span<const std::byte> own = engine_->to_send();
-    cipher_.assign(own.begin(), own.end());
+    const bool more = from != nullptr && !closed_ && from->ready_size() > 0;
+    if (own.empty() && !more) return {};
+    const std::size_t plain = more ? std::min(from->ready_size(), encrypted_size_max) : 0;
+    const std::size_t records = plain / tls::record_plain_max + 2 * pieces_max + 2;
+    const std::size_t room = own.size() + (more ? plain + records * tls::record_overhead_max : 0);
+    cipher_ = std::make_unique_for_overwrite<std::byte[]>(room);
+    std::ranges::copy(own, cipher_.get());
+    cipher_size_ = own.size();
     engine_->sent(own.size());
-    if (from != nullptr && !closed_ && from->ready_size() > 0) encrypt(*from);
+    if (more) encrypt(*from, {cipher_.get() + cipher_size_, room - cipher_size_});
   }
-  return std::span(cipher_).subspan(cipher_at_);
+  return {cipher_.get() + cipher_at_, cipher_size_ - cipher_at_};
 }
 
 // Small runs are put together into one record, large ones are encrypted where they stand.
-void TlsStream::encrypt(net::Rope& from) {
+void TlsStream::encrypt(net::Rope& from, std::span<std::byte> room) {
   std::array<iovec, pieces_max> pieces;
   const std::size_t count = from.gather(pieces);
   const std::size_t size = std::min(from.ready_size(), encrypted_size_max);
-  const std::size_t records = size / tls::record_plain_max + 2 * count + 2;
-  const std::size_t before = cipher_.size();
-  cipher_.resize(before + size + records * tls::record_overhead_max);
-  std::size_t at = before;
+  std::size_t at = 0;
   std::size_t taken = 0;
   const auto write = [&](std::span<const std::byte> plain) {
-    const auto moved = engine_->write(plain, std::span(cipher_).subspan(at));
+    const auto moved = engine_->write(plain, room.subspan(at));
     at += moved.made;
     taken += moved.taken;
     return moved.taken == plain.size();
@@ -80,15 +84,15 @@ void TlsStream::encrypt(net::Rope& from) {
     if (goes_on) goes_on = write(piece);
   }
   if (goes_on && gathered > 0) write(std::span(together).first(gathered));
-  cipher_.resize(at);
+  cipher_size_ += at;
   from.sent(taken);
 }
 
 void TlsStream::sent(std::size_t size) {
   cipher_at_ += size;
-  if (cipher_at_ < cipher_.size()) return;
-  std::vector<std::byte>().swap(cipher_);  // gives the memory back, as clear() would not
-  cipher_at_ = 0;
+  if (cipher_at_ < cipher_size_) return;
+  cipher_.reset();
+  cipher_at_ = cipher_size_ = 0;
 }
 
 void TlsStream::close() {

@@ -12,7 +12,6 @@
 #include <memory>
 #include <optional>
 #include <span>
-#include <vector>
 
 #include "net/rope.h"
 #include "ring/ring.h"
@@ -44,7 +43,7 @@ class TlsStream {
   std::span<const std::byte> to_send(net::Rope* from);
   void sent(std::size_t size);
   // Nothing waits to be sent.
-  bool idle() const { return cipher_.empty() && (engine_ == nullptr || engine_->to_send().empty()); }
+  bool idle() const { return cipher_ == nullptr && (engine_ == nullptr || engine_->to_send().empty()); }
 
   // Says close_notify after what was encrypted; nothing can be encrypted after it.
   void close();
@@ -69,11 +68,12 @@ class TlsStream {
   void note_end() { kernel_state_ = tls::Engine::State::ended; }
 
  private:
-  void encrypt(net::Rope& from);
+  void encrypt(net::Rope& from, std::span<std::byte> room);
   tls::Engine::State state() const { return engine_ == nullptr ? kernel_state_ : engine_->state(); }
 
   std::unique_ptr<tls::Engine> engine_;
-  std::vector<std::byte> cipher_;
+  std::unique_ptr<std::byte[]> cipher_;  // never cleared: it is as large as a send
+  std::size_t cipher_size_ = 0;
   std::size_t cipher_at_ = 0;
   bool closed_ = false;
   bool heard_ = false;
