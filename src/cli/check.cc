@@ -63,6 +63,13 @@ const config::Listener* ours(const config::Config& config, const SocketAddress& 
   return nullptr;
 }
 
+// Clients may have other DNS than this host: a warning, never an error.
+config::Problem unresolved(const config::Listener& listener, const std::string& host,
+                           const std::string& why) {
+  return {"listener " + listener.name, "advertised host " + host + " cannot be resolved here (" + why + ")",
+          "make sure that clients can resolve it", true};
+}
+
 class Dial {
  public:
   Dial(const config::Config& config, std::shared_ptr<const proxy::TlsSnapshot> tls, net::Resolver& resolver)
@@ -166,13 +173,18 @@ class Dial {
     }
   }
 
-  // Every broker has a name: nothing can clash.
-  static void names(const config::Listener& listener, const proxy::MetadataAnswer& metadata) {
+  // Every broker has a name: nothing can clash, but clients must be able to resolve each.
+  void names(const config::Listener& listener, const proxy::MetadataAnswer& metadata) {
+    std::vector<config::Problem> warnings;
     for (const proxy::AdvertisedBroker& broker : metadata.brokers) {
       const HostPort told{listener.sni->host_of(broker.id), listener.ports.front().advertised};
       std::printf("  broker %d (%s) -> %s (listener %s)\n", number(broker.id),
                   printable(to_string(broker.where)).c_str(), to_string(told).c_str(), listener.name.c_str());
+      const net::Answer answer = net::resolve_and_wait(resolver_, told);
+      if (answer.addresses.empty()) warnings.push_back(unresolved(listener, told.host, answer.error));
     }
+    std::fflush(stdout);
+    print_problems(warnings);
   }
 
   const config::Config& config_;
@@ -184,7 +196,6 @@ class Dial {
   bool well_ = true;
 };
 
-// Clients may have other DNS than this host: a warning, never an error.
 void warn_of_names(const config::Config& config, net::Resolver& resolver) {
   std::set<std::string> seen;
   std::vector<config::Problem> warnings;
@@ -193,11 +204,8 @@ void warn_of_names(const config::Config& config, net::Resolver& resolver) {
       if (!seen.insert(listener.advertised_host).second) continue;
       const net::Answer answer =
           net::resolve_and_wait(resolver, {listener.advertised_host, listener.ports.front().advertised});
-      if (!answer.addresses.empty()) continue;
-      warnings.push_back(
-          {"listener " + listener.name,
-           "advertised host " + listener.advertised_host + " cannot be resolved here (" + answer.error + ")",
-           "make sure that clients can resolve it", true});
+      if (answer.addresses.empty())
+        warnings.push_back(unresolved(listener, listener.advertised_host, answer.error));
     }
   }
   print_problems(warnings);

@@ -102,7 +102,9 @@ std::string firewall_text(const Config& config) {
   Rows rows{{"DIRECTION", "FROM", "TO", "TCP PORTS"}};
   for (const Cluster& cluster : config.clusters) {
     for (const Listener& listener : cluster.listeners) {
-      rows.push_back({"in", "clients", listener.bind_address, local_ranges(listener)});
+      std::vector<std::string> row{"in", "clients", listener.bind_address, local_ranges(listener)};
+      // Listeners may share a socket.
+      if (std::ranges::find(rows, row) == rows.end()) rows.push_back(std::move(row));
     }
     for (const HostPort& server : cluster.upstream.bootstrap_servers) {
       rows.push_back({"out", "kferry", server.host, std::to_string(server.port)});

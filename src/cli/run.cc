@@ -9,6 +9,7 @@
 #include <cstdlib>
 #include <ctime>
 #include <optional>
+#include <set>
 #include <string>
 
 #include "cli/commands.h"
@@ -65,10 +66,10 @@ const char* wait_for_end(const sigset_t& ends, operations::Log& log) {
 
 // Once per listener: what clients connect to.
 void log_listeners(const config::Config& config, std::size_t workers, operations::Log& log) {
-  std::size_t ports = 0;
+  std::set<HostPort> ports;  // some listeners share one
   for (const config::Cluster& cluster : config.clusters) {
     for (const config::Listener& listener : cluster.listeners) {
-      ports += listener.ports.size();
+      for (const config::Port& port : listener.ports) ports.insert({listener.bind_address, port.local});
       const HostPort bootstrap{listener.advertised_host, listener.ports.front().advertised};
       log.write({Severity::info, "listening", cluster.name + "/" + listener.name,
                  "listener " + listener.name + " of cluster " + cluster.name + ": " +
@@ -78,8 +79,9 @@ void log_listeners(const config::Config& config, std::size_t workers, operations
     }
   }
   log.write({Severity::info, "ready", "",
-             "kferry " KFERRY_VERSION " is ready: " + std::to_string(ports) + " ports, " +
-                 std::to_string(workers) + (workers == 1 ? " worker" : " workers")});
+             "kferry " KFERRY_VERSION " is ready: " + std::to_string(ports.size()) +
+                 (ports.size() == 1 ? " port, " : " ports, ") + std::to_string(workers) +
+                 (workers == 1 ? " worker" : " workers")});
 }
 
 }  // namespace

@@ -41,12 +41,14 @@ struct Unanswered {
 
 class Conversation {
  public:
-  explicit Conversation(const Policy& policy) : policy_(policy) {}
+  explicit Conversation(const Policy& policy) : policy_(&policy) {}
 
   enum class Sasl : std::uint8_t { framed, awaiting_handshake, raw };
 
-  const Policy& policy() const { return policy_; }
-  bool full() const { return unanswered_.size() - first_ >= policy_.unanswered_max; }
+  const Policy& policy() const { return *policy_; }
+  // Before the first octet.
+  void obey(const Policy& policy) { policy_ = &policy; }
+  bool full() const { return unanswered_.size() - first_ >= policy_->unanswered_max; }
   bool empty() const { return unanswered_.size() == first_; }
   std::size_t size() const { return unanswered_.size() - first_; }
   const Unanswered& front() const { return unanswered_[first_]; }
@@ -65,7 +67,7 @@ class Conversation {
   std::string client_software;
 
  private:
-  const Policy& policy_;
+  const Policy* policy_;
   std::vector<Unanswered> unanswered_;  // a queue: [first_, end)
   std::size_t first_ = 0;
 };

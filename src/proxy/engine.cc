@@ -74,7 +74,14 @@ Engine::Engine(const config::Config& configuration, LogSink& sink) : config(conf
       for (std::uint32_t p = 0; p < listener.ports.size(); ++p) {
         const auto address = SocketAddress::parse(listener.bind_address, listener.ports[p].local);
         KFERRY_ASSERT(address);  // the loader checked the literal
-        ports.push_back(PortEntry{c, l, listener_index, p, *address});
+        PortEntry port{c, l, listener_index, p, *address, {}};
+        // The loader lets only listeners that route by SNI have one address.
+        const auto same = std::ranges::find(ports, *address, &PortEntry::address);
+        if (same != ports.end()) {
+          same->sharing.push_back(std::move(port));
+        } else {
+          ports.push_back(std::move(port));
+        }
       }
     }
   }
@@ -88,6 +95,32 @@ bool Engine::is_own(const SocketAddress& address, const SocketAddress& from) con
     if (port.address.port() != address.port() || port.address.family() != address.family()) return false;
     return port.address.is_wildcard() ? this_host : port.address.host_text() == address.host_text();
   });
+}
+
+std::optional<NamedPort> Engine::find(const PortEntry& port, std::string_view server_name) const {
+  const auto named = [&](const PortEntry& entry) -> std::optional<NamedPort> {
+    const config::Listener& listener = clusters[entry.cluster]->config.listeners[entry.listener];
+    const auto target = config::sni_target(*listener.sni, server_name);
+    return target ? std::optional(NamedPort{&entry, target->node}) : std::nullopt;
+  };
+  auto found = named(port);
+  for (const PortEntry& other : port.sharing) {
+    if (found) break;
+    found = named(other);
+  }
+  return found;
+}
+
+std::string Engine::names_text(const PortEntry& port) const {
+  std::string text;
+  const auto add = [&](const PortEntry& entry) {
+    const config::Listener& listener = clusters[entry.cluster]->config.listeners[entry.listener];
+    if (!text.empty()) text += ", ";
+    text += listener.sni->bootstrap + ", " + listener.sni->pattern();
+  };
+  add(port);
+  for (const PortEntry& other : port.sharing) add(other);
+  return text;
 }
 
 std::string_view Engine::why_not_dialled(const ClusterState& cluster, const SocketAddress& address,

@@ -7,7 +7,9 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <set>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -48,13 +50,20 @@ struct ClusterState {
   std::set<NodeId> left_out_noted_;
 };
 
-// One local port of one listener.
+// One local port of one listener, and those of other listeners that share its socket.
 struct PortEntry {
   std::uint32_t cluster = 0;         // index into Engine::clusters
   std::uint32_t listener = 0;        // index into ClusterState::config.listeners
   std::uint32_t listener_index = 0;  // counted over all clusters
   std::uint32_t port_index = 0;      // index into Listener::ports
   SocketAddress address;             // to bind
+  std::vector<PortEntry> sharing;    // each told from this one by its names (SNI); of these none has others
+};
+
+// Whom a client asked for by its server name.
+struct NamedPort {
+  const PortEntry* port = nullptr;
+  std::optional<NodeId> node;  // none: the bootstrap name
 };
 
 // A worker as the others see it. Lives as long as the engine.
@@ -76,12 +85,18 @@ struct Engine {
   std::string_view why_not_dialled(const ClusterState& cluster, const SocketAddress& address,
                                    bool learnt) const;
 
+  // Of the listeners on the socket of `port` the one that has the name (tls/client_hello.h); all of them route by
+  // SNI. nullopt: none has.
+  std::optional<NamedPort> find(const PortEntry& port, std::string_view server_name) const;
+  // All names that the socket of `port` serves, for messages.
+  std::string names_text(const PortEntry& port) const;
+
   const config::Config& config;
   LogSink& log;
   // Where any listener or upstream has TLS. Set before the first worker is made; outlives them.
   const TlsContexts* tls = nullptr;
   std::vector<std::unique_ptr<ClusterState>> clusters;
-  std::vector<PortEntry> ports;
+  std::vector<PortEntry> ports;  // one for each socket
   // Filled before the first worker turns; never changed after.
   std::vector<std::unique_ptr<WorkerLink>> workers;
 };

@@ -16,6 +16,7 @@ void Routes::refresh(const Snapshot& snapshot) {
   std::fill(owners_.begin(), owners_.end(), std::nullopt);
   clashes_.clear();
   unmapped_.clear();
+  if (listener_.sni) return;
   // By id, so the first live one on a port keeps it; what is unlisted comes second.
   for (const bool live : {true, false}) {
     for (const Node& node : snapshot.nodes) {
@@ -36,6 +37,10 @@ void Routes::refresh(const Snapshot& snapshot) {
 }
 
 std::optional<HostPort> Routes::advertised(NodeId id) const {
+  if (listener_.sni) {
+    if (number(id) < 0) return std::nullopt;
+    return HostPort{listener_.sni->host_of(id), listener_.ports.front().advertised};
+  }
   const std::optional<std::size_t> index = config::port_index(listener_, id);
   if (!index) return std::nullopt;
   const std::optional<NodeId>& owner = owners_[*index];

@@ -2,6 +2,9 @@
 // topology. A port is a pure function of the configuration and the broker's id (config/ports.h); of several
 // brokers on one port the lowest live id keeps it (a broker missing from the last full list is not live, and
 // serves only an empty port).
+//
+// With routing by SNI every broker has a name instead (config/sni.h): the one port is nobody's, and nothing can
+// clash.
 #pragma once
 
 #include <cstddef>

@@ -95,5 +95,20 @@ TEST_CASE("sparse ids are advised to be listed, near the end of the port range t
   CHECK(routes.list_that_fits(snapshot({0, 60'060})) == "ports = \"65534-65535\" with ids = \"0,60060\"");
 }
 
+TEST_CASE("routing by SNI tells a name for every broker, known or not, and nothing clashes") {
+  config::Listener one = listener(9092, 1);
+  one.routing = config::Routing::sni;
+  one.sni = config::SniNames{"broker-", ".k.example", "broker.k.example"};
+  Routes routes(one);
+  routes.refresh(snapshot({1, 2, 1'000'000}, {3}));
+  CHECK(routes.advertised(NodeId{1'000'000}) == HostPort{"broker-1000000.k.example", 29092});
+  CHECK(routes.advertised(NodeId{3}) == HostPort{"broker-3.k.example", 29092});
+  CHECK(routes.advertised(NodeId{4}) == HostPort{"broker-4.k.example", 29092});
+  CHECK_FALSE(routes.advertised(NodeId{-1}).has_value());
+  CHECK_FALSE(routes.owner(0).has_value());
+  CHECK(routes.clashes().empty());
+  CHECK(routes.unmapped().empty());
+}
+
 }  // namespace
 }  // namespace kferry::proxy

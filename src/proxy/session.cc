@@ -45,7 +45,7 @@ bool is_reset(int result) {
 Session::Session(Worker& worker, std::uint32_t slot, std::uint16_t generation, const PortEntry& port,
                  ring::Socket client, const SocketAddress& client_address)
     : worker_(worker),
-      port_(port),
+      port_(&port),
       slot_(slot),
       generation_(generation),
       client_address_(client_address),

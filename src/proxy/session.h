@@ -84,7 +84,7 @@ class Session final : private kafka::RequestJudge, private kafka::ClusterView {
   void abort();
 
   bool finished() const { return state_ == State::closing && outstanding_ == 0; }
-  std::uint32_t cluster() const { return port_.cluster; }
+  std::uint32_t cluster() const { return port_->cluster; }
 
  private:
   enum class State : std::uint8_t { accepted, dialling, open, closing };
@@ -180,6 +180,7 @@ class Session final : private kafka::RequestJudge, private kafka::ClusterView {
 
   // TLS: session_tls.cc
   void start_tls_with_client();
+  std::shared_ptr<const tls::ServerContext> take_name(std::string_view server_name);
   void start_tls_with_broker();
   bool receive_tls(Leg& from, net::Rope& rope, const ring::Completion& completion);
   void on_tls_failure(Leg& from, bool end_of_stream);
@@ -193,8 +194,11 @@ class Session final : private kafka::RequestJudge, private kafka::ClusterView {
   void fail_in_tls(const Leg& from, std::string_view cause, std::string text);
   void note_kernel_sent(Leg& to, std::size_t size);
 
+  const config::Listener& listener() const;
   std::optional<NodeId> owner() const;
   std::optional<NodeId> proven() const;
+  bool in_place() const;
+  std::string place_text() const;
   kafka::Judgement refuse(std::string text);
   void retire();
 
@@ -211,7 +215,7 @@ class Session final : private kafka::RequestJudge, private kafka::ClusterView {
   void close(bool reset_client, bool reset_broker);
 
   Worker& worker_;
-  const PortEntry& port_;
+  const PortEntry* port_;  // among those that share a socket, once the client has named one
   const std::uint32_t slot_;
   const std::uint16_t generation_;
   State state_ = State::accepted;
@@ -242,8 +246,9 @@ class Session final : private kafka::RequestJudge, private kafka::ClusterView {
   Origin origin_;
   std::unique_ptr<Dial> dial_;
   std::unique_ptr<std::string> refusal_;
-  HostPort dialled_;            // what the open broker connection was dialled at
-  std::optional<NodeId> node_;  // the node learnt to be there when it was dialled
+  HostPort dialled_;             // what the open broker connection was dialled at
+  std::optional<NodeId> named_;  // by SNI; nullopt: bootstrap, or a listener that routes by port
+  std::optional<NodeId> node_;   // the node learnt to be there when it was dialled
 };
 
 }  // namespace kferry::proxy

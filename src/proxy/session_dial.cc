@@ -21,30 +21,57 @@ constexpr milliseconds retire_spread(5'000);
 
 // --- dialling
 
+const config::Listener& Session::listener() const {
+  return worker_.cluster(port_->cluster).config.listeners[port_->listener];
+}
+
+// Whom the port belongs to, or the name that the client asked for; the bootstrap name is nobody's.
 std::optional<NodeId> Session::owner() const {
-  return worker_.routes(port_.listener_index).owner(port_.port_index);
+  if (listener().sni) {
+    const bool known = named_ && worker_.snapshot(port_->cluster).find(*named_) != nullptr;
+    return known ? named_ : std::nullopt;
+  }
+  return worker_.routes(port_->listener_index).owner(port_->port_index);
 }
 
 std::optional<NodeId> Session::proven() const {
   if (node_) return node_;
-  const Node* listed = worker_.snapshot(port_.cluster).at(dialled_);
+  const Node* listed = worker_.snapshot(port_->cluster).at(dialled_);
   return listed != nullptr ? std::optional(listed->id) : std::nullopt;
+}
+
+// Whether the broker behind this connection may be asked for anything: it is the owner, or what was asked for is
+// just a broker, and it is proven which one this is.
+bool Session::in_place() const {
+  const std::optional<NodeId> here = proven();
+  if (listener().sni && !named_) return here.has_value();
+  return here && here == owner();
+}
+
+// What the client came to, for messages.
+std::string Session::place_text() const {
+  const std::optional<config::SniNames>& sni = listener().sni;
+  if (sni) return named_ ? sni->host_of(*named_) : sni->bootstrap;
+  return "port " + std::to_string(port_->address.port());
 }
 
 void Session::dial() {
   KFERRY_ASSERT(state_ == State::accepted);
   state_ = State::dialling;
   clear_deadline();
-  const ClusterState& cluster = worker_.cluster(port_.cluster);
+  const ClusterState& cluster = worker_.cluster(port_->cluster);
   const std::optional<NodeId> own = owner();
   dial_ = std::make_unique<Dial>();
+  // Ports are spread over the brokers; where all share one, its connections are.
+  const std::size_t first =
+      listener().sni ? static_cast<std::size_t>(worker_.random(1'000'000)) : port_->port_index;
   if (cluster.topology.in_doubt(worker_.now())) {
     // Another cluster may have taken every learnt address, and none of them counts as a bootstrap server.
-    dial_->targets = dial_plan({}, {}, false, port_.port_index, cluster.config.upstream.bootstrap_servers);
+    dial_->targets = dial_plan({}, {}, false, first, cluster.config.upstream.bootstrap_servers);
   } else {
-    dial_->targets =
-        dial_plan(worker_.snapshot(port_.cluster), own, own && cluster.topology.may_dial(*own, worker_.now()),
-                  port_.port_index, cluster.config.upstream.bootstrap_servers);
+    dial_->targets = dial_plan(worker_.snapshot(port_->cluster), own,
+                               own && cluster.topology.may_dial(*own, worker_.now()), first,
+                               cluster.config.upstream.bootstrap_servers);
   }
   next_target();
 }
@@ -57,7 +84,7 @@ void Session::next_target() {
                      " s at the latest";
     }
     fail(Severity::error, "upstream_unreachable",
-         "no broker of cluster " + worker_.cluster(port_.cluster).config.name + " could be reached: tried" +
+         "no broker of cluster " + worker_.cluster(port_->cluster).config.name + " could be reached: tried" +
              dial_->tried + ": check the bootstrap servers, DNS and the network from this host");
     return;
   }
@@ -71,7 +98,7 @@ void Session::on_resolved(std::vector<SocketAddress> addresses, const std::strin
   dial_->addresses = std::move(addresses);
   dial_->address = 0;
   const DialTarget& target = dial_->targets[dial_->target];
-  if (!target.node) worker_.note_bootstrap_addresses(port_.cluster, dial_->addresses);
+  if (!target.node) worker_.note_bootstrap_addresses(port_->cluster, dial_->addresses);
   next_address();
 }
 
@@ -80,7 +107,7 @@ void Session::next_address() {
     const SocketAddress& address = dial_->addresses[dial_->address];
     const bool learnt = dial_->targets[dial_->target].node.has_value();
     const std::string_view why_not =
-        worker_.engine().why_not_dialled(worker_.cluster(port_.cluster), address, learnt);
+        worker_.engine().why_not_dialled(worker_.cluster(port_->cluster), address, learnt);
     if (why_not.empty()) {
       const auto opened = worker_.ring().connect(token(Operation::connect), address);
       if (opened.error == 0) {
@@ -109,9 +136,9 @@ void Session::next_address() {
   const bool more_of_it = dial_->target + 1 < dial_->targets.size() && target.node &&
                           dial_->targets[dial_->target + 1].node == target.node;
   if (target.node && !more_of_it) {
-    worker_.note_unreachable(port_, *target.node, dial_->tried);
-    worker_.cluster(port_.cluster).topology.dial_failed(*target.node, worker_.now());
-    worker_.want_discovery(port_.cluster);
+    worker_.note_unreachable(*port_, *target.node, dial_->tried);
+    worker_.cluster(port_->cluster).topology.dial_failed(*target.node, worker_.now());
+    worker_.want_discovery(port_->cluster);
   }
   ++dial_->target;
   next_target();
@@ -165,10 +192,9 @@ void Session::open() {
   node_ = target.node;
   origin_.bootstrap = !target.node;
   worker_.set_options(broker_.socket);
-  if (node_) worker_.cluster(port_.cluster).topology.dial_succeeded(*node_, dialled_);
+  if (node_) worker_.cluster(port_->cluster).topology.dial_succeeded(*node_, dialled_);
   worker_.refresh();
-  const std::optional<NodeId> own = owner();
-  stand_in_ = !own || proven() != own;
+  stand_in_ = !in_place();
   pump();
 }
 
@@ -187,40 +213,42 @@ kafka::Judgement Session::judge(const kafka::Request& request) {
   if (conversation_.empty()) heard_at_ = worker_.now();
   const std::optional<NodeId> here = proven();
   const std::optional<NodeId> own = owner();
-  if (stand_in_ && own && here == own) stand_in_ = false;
+  if (stand_in_ && in_place()) stand_in_ = false;
   if (request.asked_node && here != request.asked_node) {
-    return refuse("the client asks for broker " + std::to_string(number(*request.asked_node)) + " on port " +
-                  std::to_string(port_.address.port()) + ", where " +
+    return refuse("the client asks for broker " + std::to_string(number(*request.asked_node)) + " on " +
+                  place_text() + ", where " +
                   (here ? "broker " + std::to_string(number(*here)) : "a bootstrap server") +
                   " answers now: closed, as a dead broker would");
   }
   if (stand_in_ && !request.raw_token && !stand_in_serves(request.key)) {
-    return refuse((own ? "broker " + std::to_string(number(*own)) + " of port " +
-                             std::to_string(port_.address.port()) + " cannot be reached"
-                       : "no broker is known for port " + std::to_string(port_.address.port())) +
-                  ": a stand-in serves bootstrap only, so a request with API key " +
-                  std::to_string(number(request.key)) + " is refused, as a dead broker would");
+    const bool bootstrap = listener().sni && !named_;
+    return refuse(
+        (own         ? "broker " + std::to_string(number(*own)) + " of " + place_text() + " cannot be reached"
+         : bootstrap ? "which broker answers for " + place_text() + " is not known yet"
+                     : "no broker is known for " + place_text()) +
+        ": a stand-in serves bootstrap only, so a request with API key " +
+        std::to_string(number(request.key)) + " is refused, as a dead broker would");
   }
   return kafka::Judgement::forward;
 }
 
 bool Session::learn(const kafka::BrokerList& list) {
-  const bool ours = worker_.cluster(port_.cluster).topology.learn(list, origin_, worker_.now());
+  const bool ours = worker_.cluster(port_->cluster).topology.learn(list, origin_, worker_.now());
   worker_.refresh();
-  if (!ours) worker_.want_discovery(port_.cluster);
+  if (!ours) worker_.want_discovery(port_->cluster);
   return ours;
 }
 
 std::optional<HostPort> Session::advertised(NodeId id) {
-  return worker_.routes(port_.listener_index).advertised(id);
+  return worker_.routes(port_->listener_index).advertised(id);
 }
 
 void Session::left_out(ApiKey source, NodeId id) {
-  worker_.note_left_out(port_, source, id);
+  worker_.note_left_out(*port_, source, id);
 }
 
 void Session::hidden_api(ApiKey key) {
-  worker_.note_hidden_api(port_, key);
+  worker_.note_hidden_api(*port_, key);
 }
 
 void Session::reconsider() {
@@ -231,7 +259,7 @@ void Session::reconsider() {
   if (stand_in_) {
     if (right) {
       stand_in_ = false;
-    } else if (worker_.cluster(port_.cluster).topology.reached(*own)) {
+    } else if (worker_.cluster(port_->cluster).topology.reached(*own)) {
       retire();
     }
   } else if (!right) {

@@ -76,9 +76,9 @@ void Session::on_deadline() {
 // --- ends
 
 void Session::log(Severity severity, std::string_view cause, std::string text) {
-  const config::Listener& listener = worker_.cluster(port_.cluster).config.listeners[port_.listener];
+  const config::Listener& listener = worker_.cluster(port_->cluster).config.listeners[port_->listener];
   worker_.engine().log.write({severity, cause, client_address_.host_text(),
-                              "listener " + listener.name + " port " + std::to_string(port_.address.port()) +
+                              "listener " + listener.name + " port " + std::to_string(port_->address.port()) +
                                   ": " + std::move(text)});
 }
 

@@ -37,18 +37,32 @@ constexpr std::array<std::byte, 2> close_notify{std::byte{1}, std::byte{0}};
 }  // namespace
 
 void Session::start_tls_with_client() {
-  const config::Cluster& cluster = worker_.cluster(port_.cluster).config;
-  if (!cluster.listeners[port_.listener].tls) return;
+  if (!listener().tls) return;
   // Chosen when the ClientHello is there: a certificate that was renewed meanwhile is the one to show.
-  client_.tls = std::make_unique<TlsStream>(tls::Engine::server(
-      [this](std::string_view) { return worker_.server_context(port_.cluster, port_.listener); }));
+  client_.tls = std::make_unique<TlsStream>(
+      tls::Engine::server([this](std::string_view server_name) { return take_name(server_name); }));
+}
+
+// Null: nobody here has the name.
+std::shared_ptr<const tls::ServerContext> Session::take_name(std::string_view server_name) {
+  const Engine& engine = worker_.engine();
+  const PortEntry* named = port_;
+  if (listener().sni) {
+    const auto target = engine.find(*port_, server_name);
+    if (!target) return nullptr;
+    named = target->port;
+    named_ = target->node;
+  }
+  if (named->cluster != port_->cluster) conversation_.obey(worker_.cluster(named->cluster).policy);
+  port_ = named;
+  return worker_.server_context(port_->cluster, port_->listener);
 }
 
 void Session::start_tls_with_broker() {
-  if (!worker_.cluster(port_.cluster).config.upstream.tls) return;
+  if (!worker_.cluster(port_->cluster).config.upstream.tls) return;
   const HostPort& where = dial_->targets[dial_->target].address;
   broker_.tls = std::make_unique<TlsStream>(tls::Engine::client(
-      worker_.client_context(port_.cluster), where.host, static_cast<std::uint16_t>(where.port)));
+      worker_.client_context(port_->cluster), where.host, static_cast<std::uint16_t>(where.port)));
   set_deadline(Deadline::handshake, milliseconds(worker_.limits().tls_handshake_timeout_ms));
   pump();
 }
@@ -97,7 +111,11 @@ void Session::on_tls_failure(Leg& from, bool end_of_stream) {
     return;
   }
   if (cut) return on_truncation(from);
-  fail(Severity::warning, failure.cause, failure.text);
+  std::string text = failure.text;
+  if (failure.cause == "server_name_unknown" && listener().sni)
+    text += ": this port serves " + worker_.engine().names_text(*port_) +
+            ": let clients come by these names, or correct the host patterns";
+  fail(Severity::warning, failure.cause, std::move(text));
 }
 
 // The stream ended without close_notify: what came last may be cut off, so the other side is reset.

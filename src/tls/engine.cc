@@ -168,8 +168,7 @@ void Engine::serve() {
     fail({"server_name_unknown",
           client_hello_.server_name.empty()
               ? "the client sent no server name (SNI), by which this port tells its brokers apart"
-              : "no listener here serves the name " + client_hello_.server_name +
-                    ": compare it with the advertised host patterns"});
+              : "no listener here serves the name " + client_hello_.server_name});
     return;
   }
   begin(wolfSSL_new(server_context_->raw()));

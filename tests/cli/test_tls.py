@@ -13,6 +13,7 @@ import struct
 import subprocess
 import tempfile
 import threading
+import time
 
 import pytest
 
@@ -135,6 +136,85 @@ def test_routing_by_sni_in_the_plan(env, tmp_path):
     assert "does not name" not in shown.stderr
     for part in ("clients bootstrap at broker.k.example:9092", "broker-{{nodeId}}.k.example:9092", "*.k.example"):
         assert part in shown.stdout
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as one:
+        return one.getsockname()[1]
+
+
+@pytest.fixture(scope="module")
+def two_clusters(tmp_path_factory):
+    """Two clusters on one socket, told apart by the server name; the folder with their certificates, and the port."""
+    folder = tmp_path_factory.mktemp("sni")
+    port, http = free_port(), free_port()
+    text = f"[operations]\nbind = '127.0.0.1:{http}'\n"
+    for name in ("orders", "logs"):
+        certificate(folder, name, names=f"DNS:*.{name}.example")
+        text += (f"[cluster.{name}.upstream]\nbootstrap_servers = ['127.0.0.1:1']\nsecurity_protocol = 'PLAINTEXT'\n"
+                 f"[cluster.{name}.listener.outside]\nrouting = 'sni'\nsecurity_protocol = 'SSL'\n"
+                 f"bind_address = '127.0.0.1'\nports = '9092:{port}'\n"
+                 f"advertised_host_pattern = 'b{{{{nodeId}}}}.{name}.example'\n"
+                 f"bootstrap_host_pattern = 'boot.{name}.example'\n"
+                 f"tls = {{ certificate = '{folder}/{name}.crt', key = '{folder}/{name}.key' }}\n")
+    file = folder / "kferry.toml"
+    file.write_text(text)
+    with (folder / "log").open("w") as log:
+        process = subprocess.Popen([KFERRY, "run", "--config", str(file)], env={"PATH": os.environ["PATH"]},
+                                   stderr=log, stdout=subprocess.DEVNULL)
+    try:
+        wait_for(lambda: "is ready: 1 port," in (folder / "log").read_text() or process.poll() is not None)
+        assert process.poll() is None, (folder / "log").read_text()
+        yield folder, port
+    finally:
+        process.terminate()
+        assert process.wait(timeout=30) == 0
+
+
+def wait_for(holds):
+    end = time.monotonic() + 20
+    while not holds():
+        assert time.monotonic() < end, "nothing came in 20 s"
+        time.sleep(0.02)
+
+
+def s_client(folder, port, authority, *words):
+    shown = subprocess.run(["openssl", "s_client", "-connect", f"127.0.0.1:{port}", "-CAfile",
+                            str(folder / f"{authority}.crt"), "-verify_return_error", *words],
+                           input="", capture_output=True, text=True, timeout=60, check=False)
+    return shown.returncode, shown.stdout + shown.stderr
+
+
+@pytest.mark.parametrize("version", ["-tls1_2", "-tls1_3"])
+@pytest.mark.parametrize("name", ["boot.orders.example", "b0.orders.example", "b41.logs.example", "BOOT.logs.example"])
+def test_each_name_on_a_shared_port_shows_its_clusters_certificate(two_clusters, version, name):
+    folder, port = two_clusters
+    code, shown = s_client(folder, port, name.split(".")[1], version, "-servername", name, "-verify_hostname", name)
+    assert code == 0 and "Verify return code: 0 (ok)" in shown, shown
+
+
+@pytest.mark.parametrize("number, words, line", [
+    (2, ["-tls1_2", "-servername", "b1.elsewhere.example"], "no listener here serves the name b1.elsewhere.example"),
+    (3, ["-tls1_3", "-servername", "b01.orders.example"], "no listener here serves the name b01.orders.example"),
+    (4, ["-tls1_3", "-noservername"], "the client sent no server name (SNI), by which this port tells its brokers apart")])
+def test_a_name_of_nobody_is_refused_and_told(two_clusters, number, words, line):
+    folder, port = two_clusters
+    # The log limits lines by client address.
+    code, shown = s_client(folder, port, "orders", "-bind", f"127.0.0.{number}:0", *words)
+    assert code != 0 and "unrecognized name" in shown, shown
+    told = [one for one in (folder / "log").read_text().splitlines() if f"subject=127.0.0.{number} " in one]
+    assert len(told) == 1 and "cause=server_name_unknown" in told[0] and line in told[0]
+    assert "this port serves boot.orders.example, b{{nodeId}}.orders.example, boot.logs.example" in told[0]
+
+
+def test_shared_ports_in_the_plan(two_clusters):
+    folder, port = two_clusters
+    shown = check({}, "--config", str(folder / "kferry.toml"))
+    assert shown.returncode == 0, shown.stderr
+    for part in ("clients bootstrap at boot.orders.example:9092", "b{{nodeId}}.logs.example:9092"):
+        assert part in shown.stdout
+    firewall = [line for line in shown.stdout.split("Firewall")[1].splitlines() if line.split()[:2] == ["in", "clients"]]
+    assert len(firewall) == 1 and str(port) in firewall[0]
 
 
 def test_run_ends_on_a_broken_store(env, made):

@@ -17,12 +17,12 @@ Order order_for(Dice& dice, Kind kind, std::int16_t version, std::optional<std::
 }  // namespace
 
 Client::Client(std::string name, Ledger& ledger, const Told& told, Dial dial,
-               std::vector<std::int32_t> bootstrap_ports, Clock now, ClientPlan plan, std::uint64_t seed)
+               std::vector<HostPort> bootstrap_servers, Clock now, ClientPlan plan, std::uint64_t seed)
     : name_(std::move(name)),
       ledger_(ledger),
       told_(told),
       dial_(std::move(dial)),
-      bootstrap_ports_(std::move(bootstrap_ports)),
+      bootstrap_servers_(std::move(bootstrap_servers)),
       now_(std::move(now)),
       plan_(plan),
       dice_(seed) {}
@@ -81,7 +81,7 @@ void Client::authenticate(Connection& connection, std::optional<std::int32_t> me
 
 bool Client::bootstrap() {
   if (!bootstrap_) {
-    auto stream = dial_(dice_.of(bootstrap_ports_));
+    auto stream = dial_(dice_.of(bootstrap_servers_));
     if (!stream) {
       not_before_ = now_() + milliseconds(dice_.between(100, 1000));
       return false;
@@ -112,7 +112,7 @@ void Client::begin_work() {
   }
   for (std::size_t count = 1 + dice_.below(plan_.connections); count > 0; --count) {
     const Node& node = dice_.of(nodes);
-    auto stream = dial_(node.port);
+    auto stream = dial_({node.host, node.port});
     if (!stream) continue;
     Work one{node.id,
              std::make_unique<Connection>(ledger_, told_, std::move(stream), dice_.below(UINT64_MAX))};

@@ -1,5 +1,5 @@
-// A simulated client as Kafka's are: bootstraps at any port, learns the brokers, then has its say with some
-// of them, each on a connection of its own to the port it was told. Where failures are in the plan it
+// A simulated client as Kafka's are: bootstraps at any server it is given, learns the brokers, then has its say with some
+// of them, each on a connection of its own to where it was told. Where failures are in the plan it
 // bootstraps again and goes on until its goal is reached.
 #pragma once
 
@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/host_port.h"
 #include "connection.h"
 
 namespace kferry::simulation {
@@ -28,12 +29,12 @@ struct ClientPlan {
 
 class Client final : public Party {
  public:
-  // Dials a port clients were told; nullptr when nobody listens.
-  using Dial = std::function<std::unique_ptr<Stream>(std::int32_t port)>;
+  // Dials what clients were told; nullptr when nobody listens.
+  using Dial = std::function<std::unique_ptr<Stream>(const HostPort& where)>;
   using Clock = std::function<Instant()>;
 
   Client(std::string name, Ledger& ledger, const Told& told, Dial dial,
-         std::vector<std::int32_t> bootstrap_ports, Clock now, ClientPlan plan, std::uint64_t seed);
+         std::vector<HostPort> bootstrap_servers, Clock now, ClientPlan plan, std::uint64_t seed);
 
   bool turn() override;
   std::optional<Instant> wake() const;
@@ -60,7 +61,7 @@ class Client final : public Party {
   Ledger& ledger_;
   const Told& told_;
   Dial dial_;
-  const std::vector<std::int32_t> bootstrap_ports_;
+  const std::vector<HostPort> bootstrap_servers_;
   Clock now_;
   const ClientPlan plan_;
   Dice dice_;

@@ -126,7 +126,7 @@ TEST_CASE("a port scan never dials, whichever way it ends") {
     const std::size_t before = pair.broker->connections_made();
     std::vector<std::unique_ptr<Stream>> scans;
     for (std::uint64_t i = 0; i < 10; ++i) {
-      auto stream = pair.world->dial(pair.world->port_of(7));
+      auto stream = pair.world->dial(*pair.world->told(7, {}));
       // Nothing, or less than a first header.
       const std::string header = encode(order_of(run.dice, Kind::opaque, 1));
       stream->write(std::string_view(header).substr(0, run.dice.below(12)));
@@ -169,7 +169,7 @@ TEST_CASE("what is no Kafka request ends its connection before a dial") {
          {hello + filler(1, 200), std::string("GET / HTTP/1.1\r\nHost: x\r\n\r\n"),
           std::string("\xff\xff\xff\xff", 4) + filler(2, 60),
           std::string("\x7f\xff\xff\xff", 4) + filler(3, 60), filler(run.seed, 100)}) {
-      bad.push_back(pair.world->dial(pair.world->port_of(7)));
+      bad.push_back(pair.world->dial(*pair.world->told(7, {})));
       bad.back()->write(octets);
     }
     pair.world->run_for(seconds(10));

@@ -114,10 +114,14 @@ class Sockets {
   }
 
   Client& add_client(ClientPlan plan) {
+    std::vector<HostPort> servers;
+    for (const std::uint16_t port : ports_) servers.push_back({"127.0.0.1", port});
     clients.push_back(std::make_unique<Client>(
         "client", ledger, told,
-        [this](std::int32_t port) { return TcpStream::dial(poller_, static_cast<std::uint16_t>(port)); },
-        std::vector<std::int32_t>(ports_.begin(), ports_.end()), now, plan, dice.below(UINT64_MAX)));
+        [this](const HostPort& where) {
+          return TcpStream::dial(poller_, static_cast<std::uint16_t>(where.port));
+        },
+        std::move(servers), now, plan, dice.below(UINT64_MAX)));
     parties_.push_back(clients.back().get());
     return *clients.back();
   }

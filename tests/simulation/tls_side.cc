@@ -15,8 +15,11 @@ struct Material {
   tls::Identity identity = authority.issue("side", {});
   std::shared_ptr<const tls::ServerContext> broker;
   std::shared_ptr<const tls::ClientContext> client;
+  std::shared_ptr<const tls::ClientContext> strict_client;  // verifies names
 
   Material() {
+    for (std::size_t listener : {0U, 1U})
+      authority.issue(sni_domain(listener), {.names = "DNS:*." + sni_domain(listener)});
     tls::ServerSettings server;
     server.identity = identity;
     tls::ClientSettings settings;
@@ -24,9 +27,12 @@ struct Material {
     settings.verify_host_name = false;
     auto made_server = tls::ServerContext::make(server, nullptr);
     auto made_client = tls::ClientContext::make(settings);
-    if (!made_server || !made_client) throw std::runtime_error("no TLS contexts");
+    settings.verify_host_name = true;
+    auto made_strict = tls::ClientContext::make(settings);
+    if (!made_server || !made_client || !made_strict) throw std::runtime_error("no TLS contexts");
     broker = *made_server;
     client = *made_client;
+    strict_client = *made_strict;
   }
 };
 
@@ -37,6 +43,16 @@ const Material& material() {
 
 std::string pem(const std::string& file) {
   return material().authority.folder().text(file);
+}
+
+config::ListenerTls listener_tls_of(const std::string& name) {
+  material();
+  config::ListenerTls tls;
+  tls.identity.certificates = {
+      .where = "test", .path = {}, .text = pem(name + ".crt"), .password = {}, .password_name = {}};
+  tls.identity.key = config::Store{
+      .where = "test", .path = {}, .text = pem(name + ".key"), .password = {}, .password_name = {}};
+  return tls;
 }
 
 class TlsSide final : public Stream {
@@ -132,14 +148,16 @@ class TlsAcceptor final : public Acceptor {
 
 }  // namespace
 
+std::string sni_domain(std::size_t listener) {
+  return listener == 0 ? "one.example" : "two.example";
+}
+
 config::ListenerTls listener_tls() {
-  material();
-  config::ListenerTls tls;
-  tls.identity.certificates = {
-      .where = "test", .path = {}, .text = pem("side.crt"), .password = {}, .password_name = {}};
-  tls.identity.key = config::Store{
-      .where = "test", .path = {}, .text = pem("side.key"), .password = {}, .password_name = {}};
-  return tls;
+  return listener_tls_of("side");
+}
+
+config::ListenerTls listener_tls(std::size_t listener) {
+  return listener_tls_of(sni_domain(listener));
 }
 
 config::UpstreamTls upstream_tls() {
@@ -154,6 +172,11 @@ config::UpstreamTls upstream_tls() {
 std::unique_ptr<Stream> with_client_tls(std::unique_ptr<Stream> inner) {
   return std::make_unique<TlsSide>(std::move(inner),
                                    tls::Engine::client(material().client, "kferry.example", 9092));
+}
+
+std::unique_ptr<Stream> with_client_tls(std::unique_ptr<Stream> inner, const std::string& host) {
+  return std::make_unique<TlsSide>(std::move(inner),
+                                   tls::Engine::client(material().strict_client, host, 9092));
 }
 
 std::unique_ptr<Stream> with_broker_tls(std::unique_ptr<Stream> inner) {

@@ -12,11 +12,18 @@
 
 namespace kferry::simulation {
 
+// Of two listeners that share a socket.
+std::string sni_domain(std::size_t listener);
+
 // What kferry is given.
 config::ListenerTls listener_tls();
+// A certificate for the names below that domain alone.
+config::ListenerTls listener_tls(std::size_t listener);
 config::UpstreamTls upstream_tls();
 
 std::unique_ptr<Stream> with_client_tls(std::unique_ptr<Stream> inner);
+// Asks for `host` by SNI, and wants a certificate for it.
+std::unique_ptr<Stream> with_client_tls(std::unique_ptr<Stream> inner, const std::string& host);
 std::unique_ptr<Stream> with_broker_tls(std::unique_ptr<Stream> inner);
 std::unique_ptr<Acceptor> with_broker_tls(std::unique_ptr<Acceptor> inner);
 

@@ -40,6 +40,24 @@ TEST_CASE("TLS: every byte arrives once and in order") {
   });
 }
 
+TEST_CASE("TLS: discovery that cannot shake hands says where it stands, and goes on trying") {
+  over_seeds("TLS: discovery that cannot shake hands", 1, [](Run& run) {
+    WorldOptions options = some_options(run);
+    options.broker_tls = options.discovery = true;
+    auto world = std::make_unique<World>(run.seed, options, run.trace);
+    for (const auto& broker : world->brokers) broker->reading = false;
+    world->start();
+    if (world->run(
+            "brokers that hang", [&] { return world->logged("discovery_failed") > 0; }, minutes(3)) &&
+        world->logged("discovery_failed", "TLS: timed out, the ClientHello has no answer yet") == 0)
+      world->ledger.violation("not told: a handshake that timed out");
+    for (const auto& broker : world->brokers) broker->reading = true;
+    world->run("brokers that answer again", [&] { return world->logged("discovered") > 0; }, minutes(3));
+    world->stop();
+    return world;
+  });
+}
+
 TEST_CASE("TLS: any mixture of ends: a cut stream never looks complete") {
   over_seeds("TLS: any mixture of ends", 5, [](Run& run) {
     WorldOptions options = some_tls(run);
@@ -66,6 +84,85 @@ TEST_CASE("TLS: any mixture of ends: a cut stream never looks complete") {
       world->add_client(plan);
     }
     world->run("clients whose TLS ends in every way", [&] { return world->clients_finished(); }, minutes(60));
+    world->stop();
+    return world;
+  });
+}
+
+TEST_CASE("SNI: two listeners on one socket, each with its names and its certificate") {
+  over_seeds("SNI: two listeners on one socket", 5, [](Run& run) {
+    WorldOptions options = some_tls(run);
+    options.client_tls = options.sni = true;
+    auto world = std::make_unique<World>(run.seed, options, run.trace);
+    world->start();
+    for (std::uint64_t clients = 2 + run.dice.below(4); clients > 0; --clients) {
+      ClientPlan plan;
+      plan.goal = 5 + run.dice.below(40);
+      plan.window = 1 + run.dice.below(20);
+      plan.sasl = !options.discovery || options.credentials;
+      plan.failures = !options.discovery;  // until they are known brokers have stand-ins
+      world->add_client(plan, clients % 2);
+    }
+    if (world->run("clients of two listeners", [&] { return world->clients_finished(); }, minutes(10)))
+      world->expect_only({"stand_in_refused"});
+    world->stop();
+    return world;
+  });
+}
+
+TEST_CASE("SNI: names of nobody, of bootstrap, of brokers not known yet") {
+  over_seeds("SNI: names", 2, [](Run& run) {
+    WorldOptions options = some_options(run);
+    options.client_tls = options.sni = options.bootstrap_by_alias = true;
+    options.discovery = options.credentials = false;
+    options.ids = {1, 2};
+    auto world = std::make_unique<World>(run.seed, options, run.trace);
+    world->start();
+    const auto ended = [&](const Connection& one) {
+      world->run("a connection's end", [&] { return one.state() != Connection::State::open; }, minutes(1));
+    };
+    Order metadata = order_of(run.dice, Kind::metadata, 9);
+    Order other = order_of(run.dice, Kind::opaque, 1);
+    other.key = 35;
+    const std::int32_t port = world->told(1, {})->port;
+    for (const char* name : {"b-1.three.example", "b-01.one.example", "192.0.2.1"}) {
+      Connection& stranger = world->connect_to({name, port});
+      stranger.ask(metadata);
+      ended(stranger);
+    }
+    for (const char* part :
+         {"no listener here serves the name b-1.three.example: this port serves boot.one.example, "
+          "b-{{nodeId}}.one.example, boot.two.example, b-{{nodeId}}.two.example",
+          "the name b-01.one.example", "the client sent no server name"}) {
+      if (world->logged("server_name_unknown", part) != 1)
+        world->ledger.violation(std::string("not told once: ") + part);
+    }
+    // Which broker answers at an alias is not known, and it stays a stand-in.
+    Connection& bootstrap = world->connect_to(world->bootstrap_servers(1).front(), 1);
+    other.meant_for = {};
+    bootstrap.ask(other);
+    ended(bootstrap);
+    Connection& early = world->connect(2);
+    other.meant_for = 2;
+    early.ask(other);
+    ended(early);
+    for (const char* part : {"which broker answers for boot.two.example is not known yet",
+                             "no broker is known for b-2.one.example"}) {
+      if (world->logged("stand_in_refused", part) != 1)
+        world->ledger.violation(std::string("not told once: ") + part);
+    }
+    Connection& teacher = world->connect_to(world->bootstrap_servers(0).front());
+    teacher.ask(metadata);
+    world->run("the brokers' names", [&] { return teacher.idle(); }, minutes(1));
+    Connection& late = world->connect(2);
+    late.ask(other);
+    world->run("a broker by its name", [&] { return late.idle(); }, minutes(1));
+    Connection& unknown = world->connect_to(*world->told(3, {}));
+    other.meant_for = 3;
+    unknown.ask(metadata);
+    unknown.ask(other);
+    ended(unknown);
+    world->expect_only({"server_name_unknown", "stand_in_refused"});
     world->stop();
     return world;
   });

@@ -23,6 +23,18 @@ void print(Instant now, const std::string& line) {
               line.c_str());
 }
 
+config::SniNames names_of(std::size_t listener) {
+  return {"b-", "." + sni_domain(listener), "boot." + sni_domain(listener)};
+}
+
+void take_names(config::Listener& listener, std::size_t index) {
+  listener.name += std::to_string(index);
+  listener.routing = config::Routing::sni;
+  listener.sni = names_of(index);
+  listener.advertised_host = listener.sni->bootstrap;
+  listener.tls = listener_tls(index);
+}
+
 ring::SimulationOptions simulation_options(const World& world, std::uint64_t seed, bool trace) {
   ring::SimulationOptions result = world.options.simulation;
   result.seed = seed;
@@ -43,8 +55,9 @@ World::World(std::uint64_t seed, WorldOptions world_options, bool trace)
       simulation(simulation_options(*this, seed, trace)),
       resolver(seed * 11 + 5, [this] { return simulation.now(); }),
       ledger(seed),
-      told_function(
-          [this](std::int32_t id, const std::vector<std::int32_t>& live) { return told(id, live); }),
+      told_functions{
+          [this](std::int32_t id, const std::vector<std::int32_t>& live) { return told(id, live, 0); },
+          [this](std::int32_t id, const std::vector<std::int32_t>& live) { return told(id, live, 1); }},
       log_(*this, trace) {
   cluster.id = "cluster-" + std::to_string(seed);
   // Sorted as no broker would, with what is to be hidden, clamped or dropped.
@@ -130,6 +143,13 @@ config::Config World::make_config() const {
                               static_cast<std::uint16_t>(local_port_base + i)});
   }
   if (options.client_tls) listener.tls = listener_tls();
+  if (options.sni) {
+    listener.ports.resize(1);
+    config::Listener other = listener;
+    take_names(listener, 0);
+    take_names(other, 1);
+    upstream.listeners.push_back(std::move(other));
+  }
   if (options.broker_tls) upstream.upstream.tls = upstream_tls();
   return config;
 }
@@ -186,7 +206,20 @@ void World::readdress(std::int32_t broker_id) {
   resolver.set(places_[at].host, {places_[at].address});
 }
 
-std::optional<HostPort> World::told(std::int32_t id, const std::vector<std::int32_t>& live) const {
+std::vector<HostPort> World::bootstrap_servers(std::size_t listener) const {
+  if (options.sni) return {{names_of(listener).bootstrap, advertised_port_base}};
+  std::vector<HostPort> servers;
+  for (std::size_t i = 0; i < options.ports; ++i)
+    servers.push_back({"kferry.example", advertised_port_base + static_cast<std::int32_t>(i)});
+  return servers;
+}
+
+std::optional<HostPort> World::told(std::int32_t id, const std::vector<std::int32_t>& live,
+                                    std::size_t listener) const {
+  if (options.sni) {
+    if (id < 0) return std::nullopt;
+    return HostPort{names_of(listener).host_of(NodeId{id}), advertised_port_base};
+  }
   const auto index = [&](std::int32_t node) -> std::optional<std::size_t> {
     if (!options.listed_ids.empty()) {
       const auto place = std::find(options.listed_ids.begin(), options.listed_ids.end(), node);
@@ -210,22 +243,20 @@ std::int32_t World::port_of(std::int32_t broker_id) const {
 
 // --- clients
 
-std::unique_ptr<Stream> World::dial(std::int32_t advertised_port) {
-  const auto local = static_cast<std::uint16_t>(advertised_port - advertised_port_base + local_port_base);
+std::unique_ptr<Stream> World::dial(const HostPort& told) {
+  const auto local = static_cast<std::uint16_t>(told.port - advertised_port_base + local_port_base);
   auto socket = simulation.connect_from_outside(*SocketAddress::parse("192.168.1.1", local));
   if (!socket) return nullptr;
   std::unique_ptr<Stream> stream = std::make_unique<SimStream>(*socket);
-  return options.client_tls ? with_client_tls(std::move(stream)) : std::move(stream);
+  if (!options.client_tls) return stream;
+  return options.sni ? with_client_tls(std::move(stream), told.host) : with_client_tls(std::move(stream));
 }
 
-Client& World::add_client(ClientPlan plan) {
-  std::vector<std::int32_t> ports;
-  for (std::size_t i = 0; i < options.ports; ++i)
-    ports.push_back(advertised_port_base + static_cast<std::int32_t>(i));
+Client& World::add_client(ClientPlan plan, std::size_t listener) {
   clients.push_back(std::make_unique<Client>(
-      "client " + std::to_string(clients.size()), ledger, told_function,
-      [this](std::int32_t port) { return dial(port); }, std::move(ports), [this] { return now(); }, plan,
-      dice.below(UINT64_MAX)));
+      "client " + std::to_string(clients.size()), ledger, told_functions[listener],
+      [this](const HostPort& where) { return dial(where); }, bootstrap_servers(listener),
+      [this] { return now(); }, plan, dice.below(UINT64_MAX)));
   add(*clients.back());
   return *clients.back();
 }
@@ -235,17 +266,21 @@ bool World::clients_finished() const {
 }
 
 Connection& World::connect(std::int32_t broker_id) {
-  return connect_at(port_of(broker_id));
+  return connect_to(*told(broker_id, {}));
 }
 
 Connection& World::connect_at(std::int32_t advertised_port) {
-  auto stream = dial(advertised_port);
+  return connect_to({"kferry.example", advertised_port});
+}
+
+Connection& World::connect_to(const HostPort& told, std::size_t listener) {
+  auto stream = dial(told);
   if (!stream) {
-    ledger.violation("nobody listens on the port advertised as " + std::to_string(advertised_port));
+    ledger.violation("nobody listens at " + to_string(told));
     stream = std::make_unique<DeadStream>();
   }
-  connections.push_back(
-      std::make_unique<Connection>(ledger, told_function, std::move(stream), dice.below(UINT64_MAX)));
+  connections.push_back(std::make_unique<Connection>(ledger, told_functions[listener], std::move(stream),
+                                                     dice.below(UINT64_MAX)));
   add(*connections.back());
   return *connections.back();
 }
@@ -346,6 +381,13 @@ void World::stop() {
 std::size_t World::logged(std::string_view cause) const {
   return static_cast<std::size_t>(std::count_if(log_.lines.begin(), log_.lines.end(),
                                                 [&](const Log::Line& line) { return line.cause == cause; }));
+}
+
+std::size_t World::logged(std::string_view cause, std::string_view part) const {
+  return static_cast<std::size_t>(
+      std::count_if(log_.lines.begin(), log_.lines.end(), [&](const Log::Line& line) {
+        return line.cause == cause && line.text.find(part) != std::string::npos;
+      }));
 }
 
 void World::expect_only(const std::vector<std::string_view>& causes) {

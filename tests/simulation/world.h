@@ -5,6 +5,7 @@
 //          nothing soon: all parties ▸ let time pass
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -35,6 +36,8 @@ struct WorldOptions {
   std::uint64_t splice_threshold = 4096;
   bool client_tls = false;
   bool broker_tls = false;
+  bool sni =
+      false;  // two listeners that share a socket, each with names and a certificate of its own; client_tls too
   bool discovery = true;
   bool credentials = false;         // discovery proves itself with PLAIN
   bool bootstrap_by_alias = false;  // bootstrap servers have names of their own, which prove no broker
@@ -59,12 +62,14 @@ class World {
   void stop();
   bool step(Instant limit);
 
-  Client& add_client(ClientPlan plan);
+  // `listener`: with SNI 0 or 1.
+  Client& add_client(ClientPlan plan, std::size_t listener = 0);
   bool clients_finished() const;
-  std::unique_ptr<Stream> dial(std::int32_t advertised_port);
+  std::unique_ptr<Stream> dial(const HostPort& told);
   // A connection to the port of a broker, turned by the world until it is gone.
   Connection& connect(std::int32_t broker_id);
   Connection& connect_at(std::int32_t advertised_port);
+  Connection& connect_to(const HostPort& told, std::size_t listener = 0);
   // Turned with the others from now on; outlives the run.
   void add(Party& party) { parties_.push_back(&party); }
 
@@ -78,8 +83,13 @@ class World {
   // From now on its name has another address; served by serve().
   void readdress(std::int32_t broker_id);
   // What clients must be told for a broker; nullopt: nothing. `live` may take its port.
-  std::optional<HostPort> told(std::int32_t id, const std::vector<std::int32_t>& live) const;
+  std::optional<HostPort> told(std::int32_t id, const std::vector<std::int32_t>& live,
+                               std::size_t listener = 0) const;
+  // Where clients begin.
+  std::vector<HostPort> bootstrap_servers(std::size_t listener = 0) const;
   std::size_t logged(std::string_view cause) const;
+  // Of those, the ones whose text holds `part`.
+  std::size_t logged(std::string_view cause, std::string_view part) const;
   // A warning or error whose cause is not among these is a violation.
   void expect_only(const std::vector<std::string_view>& causes);
 
@@ -93,7 +103,7 @@ class World {
   net::SimulatedResolver resolver;
   Ledger ledger;
   Cluster cluster;
-  const Told told_function;
+  const std::array<Told, 2> told_functions;  // by listener
   std::vector<std::unique_ptr<Broker>> brokers;
   std::vector<std::unique_ptr<Client>> clients;
   std::vector<std::unique_ptr<Connection>> connections;
