@@ -120,6 +120,12 @@ void Engine::fail_by_library(int result) {
       alerts.last_rx.level == alert_fatal) {
     breakdown.alert = alerts.last_rx.code;
   }
+  // A client that has not sent its Finished yet may send its alert in clear, which wolfSSL reads as a broken
+  // header: OpenSSL does, when it distrusts a certificate in TLS 1.3.
+  if (breakdown.alert < 0 && breakdown.handshaking && record_type_ == alert_record && record_rest_ == 2 &&
+      in_.size() >= 2) {
+    breakdown.alert = std::to_integer<int>(in_[1]);
+  }
   // wolfSSL says nothing to a client of TLS 1.2 that must have had a certificate; in clear until
   // ChangeCipherSpec.
   if (breakdown.handshaking && remote_ == Remote::client && alerts.last_tx.level != alert_fatal &&
@@ -344,6 +350,7 @@ void Engine::count_framing(std::span<const std::byte> octets) {
       octets = octets.subspan(part);
       continue;
     }
+    if (header_size_ == 0) record_type_ = std::to_integer<std::uint8_t>(octets[0]);
     if (header_size_ >= 3) header_length_[header_size_ - 3] = std::to_integer<std::uint8_t>(octets[0]);
     ++header_size_;
     octets = octets.subspan(1);

@@ -159,6 +159,7 @@ class Engine {
   std::uint32_t tickets_received_ = 0;
   std::uint32_t record_rest_ = 0;
   std::uint8_t header_size_ = 0;
+  std::uint8_t record_type_ = 0;  // of the last record that began
   std::array<std::uint8_t, 2> header_length_{};
   std::array<std::byte, 8> sent_nonce_{};
   Remote remote_;

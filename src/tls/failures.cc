@@ -105,6 +105,7 @@ enum class Objection : std::uint8_t {
   list_missing,
   list_old,
   purpose,
+  version,
   other
 };
 
@@ -138,6 +139,8 @@ Objection objection_of(int error) {
     case KEYUSE_SIGNATURE_E:
     case 26:
       return Objection::purpose;
+    case ASN_VERSION_E:
+      return Objection::version;
     default:
       return Objection::other;
   }
@@ -168,6 +171,11 @@ Failure by_certificate(const Breakdown& b) {
     case Objection::purpose:
       return {"certificate_purpose", text + "is not meant for this use: its extended key usage lacks " +
                                          (client ? "clientAuth" : "serverAuth")};
+    case Objection::version:
+      return {"certificate_version",
+              text +
+                  "is of X.509's version 1, which is not accepted: have it signed again with extensions "
+                  "(openssl x509 -req with -extfile)"};
     default:
       return {"certificate_invalid",
               text + "does not verify: " +
