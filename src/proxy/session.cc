@@ -40,6 +40,13 @@ bool is_reset(int result) {
   return result < 0 && result != -ENOBUFS && result != -ECANCELED;
 }
 
+// A broker that closes with a ClientHello unread, which it took for a frame of 369 MB, resets the connection.
+std::string reset_in_handshake(int error, const TlsStream& tls) {
+  std::string text = std::string(std::strerror(error)) + " in the TLS handshake";
+  if (!tls.heard()) text += ": most likely this is its PLAINTEXT or SASL_PLAINTEXT port";
+  return text;
+}
+
 }  // namespace
 
 Session::Session(Worker& worker, std::uint32_t slot, std::uint16_t generation, const PortEntry& port,
@@ -136,7 +143,7 @@ void Session::on_received(Leg& from, net::Rope& rope, const ring::Completion& co
                        "sent a TLS record that cannot be decrypted: it was changed on the way");
   if (is_reset(completion.result)) {
     if (&from == &broker_ && state_ == State::dialling) {
-      give_up_address(std::string(std::strerror(-completion.result)) + " in the TLS handshake");
+      give_up_address(reset_in_handshake(-completion.result, *broker_.tls));
       return;
     }
     if (&from == &broker_) {
@@ -218,7 +225,7 @@ void Session::on_sent(Leg& to, net::Rope& rope, const ring::Completion& completi
   if (&to == &broker_ && dial_ != nullptr && dial_->given_up) return leave_address();
   const bool full = to.quiet && completion.result == -EAGAIN;
   if (is_reset(completion.result) && !full && state_ == State::dialling && &to == &broker_) {
-    give_up_address(std::string(std::strerror(-completion.result)) + " in the TLS handshake");
+    give_up_address(reset_in_handshake(-completion.result, *broker_.tls));
     return;
   }
   if (is_reset(completion.result) && !full) {
