@@ -82,15 +82,18 @@ class Authority:
             "[any]\norganizationName = optional\norganizationalUnitName = optional\ncommonName = supplied\n"
         )
 
-    def issue(self, name, names="", subject=None, rsa=False, days=(-1, 20)):
-        """A certificate for `names` such as `IP:10.0.0.1,DNS:a.example`, valid from and to so many days from now."""
+    def issue(self, name, names="", subject=None, rsa=False, days=(-1, 20), v1=False):
+        """A certificate for `names` such as `IP:10.0.0.1,DNS:a.example`, valid from and to so many days from now.
+
+        `v1`: without extensions, and so of X.509's version 1.
+        """
         if name in self._made:
             return self._made[name]
         made = Certificate(self, self.directory, name)
         request = self.directory / f"{name}.csr"
         kind = ["rsa:2048"] if rsa else ["ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
-        # With none it would be of X.509's version 1.
         extension = ["-addext", f"subjectAltName={names}"] if names else ["-addext", "keyUsage=digitalSignature"]
+        extension = [] if v1 else extension
         _openssl("req", "-newkey", *kind, "-nodes", "-subj", subject or f"/O=kferry/OU=lab/CN={name}",
                  "-keyout", made.key, "-out", request, *extension)  # fmt: skip
         _openssl("ca", "-batch", "-notext", "-config", self._configuration, "-in", request, "-out", made.certificate,

@@ -6,6 +6,8 @@ import struct
 PRODUCE, FETCH, METADATA, FIND_COORDINATOR, SASL_HANDSHAKE, API_VERSIONS = 0, 1, 3, 10, 17, 18
 DESCRIBE_LOG_DIRS, SASL_AUTHENTICATE = 35, 36
 
+_FRAME_SIZE_MAX = 100 << 20  # socket.request.max.bytes
+
 Request = collections.namedtuple("Request", "key version correlation_id client_id")
 
 
@@ -119,9 +121,11 @@ def receive_exactly(connection, size):
 
 
 def receive_frame(connection):
-    """The next frame's payload; None at the end."""
+    """The next frame's payload; None at the end, and at a size that no broker takes."""
     size = receive_exactly(connection, 4)
-    return receive_exactly(connection, struct.unpack("!i", size)[0]) if size is not None else None
+    if size is None or not 0 <= struct.unpack("!i", size)[0] <= _FRAME_SIZE_MAX:
+        return None
+    return receive_exactly(connection, struct.unpack("!i", size)[0])
 
 
 def is_over(connection):
