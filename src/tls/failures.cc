@@ -295,12 +295,15 @@ Failure broken_down(const Breakdown& b) {
           "the client sent no certificate, and this listener requires one: configure the client's key store"};
     case VERSION_ERROR:
     case UNSUPPORTED_PROTO_VERSION:
-      return {"no_common_version",
-              who(b.remote) + " and kferry share no TLS version" +
-                  (b.highest_version != 0 && b.highest_version < 0x0303
-                       ? ": the client offers at most TLS 1." + std::to_string(b.highest_version - 0x0301)
-                       : std::string()) +
-                  "; kferry speaks 1.2 and 1.3, within what is configured"};
+      return {
+          "no_common_version",
+          who(b.remote) + " and kferry share no TLS version" +
+              (b.highest_version != 0 && b.highest_version < 0x0303
+                   ? ": the client offers at most " +
+                         (b.highest_version < 0x0301 ? std::string("SSL 3")
+                                                     : "TLS 1." + std::to_string(b.highest_version - 0x0301))
+                   : std::string()) +
+              "; kferry speaks 1.2 and 1.3, within what is configured"};
     case MATCH_SUITE_ERROR:
     case UNSUPPORTED_SUITE:
     case ECC_CURVE_ERROR:
