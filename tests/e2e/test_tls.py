@@ -1,21 +1,27 @@
-"""TLS on either side of kferry, on both and on neither, each with and without client certificates: Kafka's own tools.
+"""TLS on either side of kferry, on both and on neither, each with and without client certificates: Kafka's own tools,
+and clients that are not Java's.
 
 One kferry has six clusters (three kinds of upstream, with SASL and without), each with three kinds of listener.
 """
 
 import itertools
+import pathlib
 import re
 
 import pytest
 
+from lab import wheels
 from lab.driver import Driver
+from lab.kafka import PASSWORD, USER
 from lab.kferry import Kferry
 from lab.namespaces import MIDDLE_TO_CLIENTS
+from lab.processes import run
 from lab.tls_sides import SIDES, client_properties, listener, upstream
 from lab.tools import Tools
 from test_sasl import login
 from test_tools import KIB, assert_no_broker_address, consumed
 
+CLIENTS = pathlib.Path(__file__).parent / "lab" / "clients"
 LOGINS = ("none", "PLAIN", "SCRAM-SHA-512")
 STORES = ("PEM", "PKCS12", "JKS")
 # Of one admin tool: its words, and what its output must hold.
@@ -96,7 +102,7 @@ def run_everything(jvm, bootstrap, topic, properties, counts, admin):
 
 @pytest.mark.parametrize("clients, brokers, mechanism, tool", list(combinations()))
 def test_every_combination_of_plain_tls_and_mutual_tls(
-    kferry, jvm, outside, scratch, authority, clients, brokers, mechanism, tool
+    kferry, jvm, outside, scratch, authority, dials, clients, brokers, mechanism, tool
 ):
     sasl = mechanism != "none"
     side = kferry.sides[(brokers + ("sasl" if sasl else ""), clients)]
@@ -111,3 +117,63 @@ def test_every_combination_of_plain_tls_and_mutual_tls(
     run_everything(jvm, side.bootstrap(), topic, properties, counts, [tool] if tool else ADMIN)
     said = kferry.matching(r" level=(error|warning) cause=(?!discovery_failed)", mark)
     assert not said, said
+
+
+def librdkafka_settings(side, sasl, authority):
+    """Of a client towards a listener, in librdkafka's words."""
+    settings = {"security.protocol": "SASL_SSL" if sasl else "SSL", "ssl.ca.location": authority.certificate}
+    if side == "mutual":
+        own = authority.issue("client")
+        settings |= {"ssl.certificate.location": own.certificate, "ssl.key.location": own.key}
+    return settings
+
+
+@pytest.fixture
+def go(network, outside, scratch):
+    """Runs a client of a topic of its own to its end: its output."""
+
+    def go(topic, *command, stdin=None):
+        if topic:
+            outside.do("create-topic", lab={"topic": topic, "assignment": "1,2/2,3/3,1"})
+        result = run(command, scratch / f"{pathlib.Path(command[0]).name}.log", network.clients, stdin=stdin)
+        assert result.code == 0, result
+        return result.output
+
+    return go
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize("clients, brokers", [("tls", "mutual"), ("mutual", "tls")])
+def test_kcat(kferry, go, authority, dials, clients, brokers):
+    side = kferry.sides[(f"{brokers}sasl", clients)]
+    settings = librdkafka_settings(clients, True, authority)
+    settings |= {"sasl.mechanisms": "PLAIN", "sasl.username": USER, "sasl.password": PASSWORD}
+    words = [word for key, value in settings.items() for word in ("-X", f"{key}={value}")]
+    topic, lines = f"tls-kcat-{clients}", [f"word {number}" for number in range(500)]
+    go(topic, "kcat", "-P", "-b", side.bootstrap(), "-t", topic, *words, stdin="\n".join(lines) + "\n")
+    output = go(None, "kcat", "-C", "-e", "-q", "-o", "beginning", "-b", side.bootstrap(), "-t", topic, *words)
+    assert sorted(output.splitlines()) == sorted(lines)
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize("clients, login", [("tls", []), ("mutual", [USER, PASSWORD])])
+def test_librdkafka(kferry, go, authority, dials, clients, login):
+    side = kferry.sides[("tls" + ("sasl" if login else ""), clients)]
+    settings = librdkafka_settings(clients, bool(login), authority)
+    words = [f"{key}={value}" for key, value in settings.items()]
+    topic = f"tls-librdkafka-{clients}"
+    output = go(topic, wheels.python(), CLIENTS / "confluent.py", side.bootstrap(), topic, "2000", *login, *words)
+    assert output.endswith("got 2000"), output
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize("clients, login", [("tls", []), ("mutual", [USER, PASSWORD])])
+def test_kafka_python(kferry, go, authority, dials, clients, login):
+    side = kferry.sides[("tls" + ("sasl" if login else ""), clients)]
+    words = [f"security_protocol={'SASL_SSL' if login else 'SSL'}", f"ssl_cafile={authority.certificate}"]
+    if clients == "mutual":
+        own = authority.issue("client")
+        words += [f"ssl_certfile={own.certificate}", f"ssl_keyfile={own.key}"]
+    topic = f"tls-kafka-python-{clients}"
+    output = go(topic, wheels.python(), CLIENTS / "kafka_python.py", side.bootstrap(), topic, "2000", *login, *words)
+    assert output.endswith("got 2000"), output

@@ -1,4 +1,5 @@
-"""librdkafka by its Python binding: confluent.py BOOTSTRAP TOPIC COUNT [USER PASSWORD]; SCRAM-SHA-512 with a user.
+"""librdkafka by its Python binding: confluent.py BOOTSTRAP TOPIC COUNT [USER PASSWORD] [KEY=VALUE]...; SCRAM-SHA-512
+with a user, and further settings of the client's.
 
 Prints "got COUNT" when every record came back.
 """
@@ -8,7 +9,8 @@ import time
 
 import confluent_kafka
 
-bootstrap, topic, count, *login = sys.argv[1:]
+bootstrap, topic, count, *login = [word for word in sys.argv[1:] if "=" not in word]
+further = dict(word.split("=", 1) for word in sys.argv[1:] if "=" in word)
 common = {"bootstrap.servers": bootstrap}
 if login:
     common |= {
@@ -17,6 +19,7 @@ if login:
         "sasl.username": login[0],
         "sasl.password": login[1],
     }
+common |= further
 failed = []
 producer = confluent_kafka.Producer({**common, "acks": "all", "enable.idempotence": True})
 for number in range(int(count)):

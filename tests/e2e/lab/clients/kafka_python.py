@@ -1,4 +1,5 @@
-"""kafka-python: kafka_python.py BOOTSTRAP TOPIC COUNT [USER PASSWORD]; SCRAM-SHA-256 with a user.
+"""kafka-python: kafka_python.py BOOTSTRAP TOPIC COUNT [USER PASSWORD] [KEY=VALUE]...; SCRAM-SHA-256 with a user, and
+further settings of the client's.
 
 Prints "got COUNT" when every record came back.
 """
@@ -7,7 +8,8 @@ import sys
 
 import kafka
 
-bootstrap, topic, count, *login = sys.argv[1:]
+bootstrap, topic, count, *login = [word for word in sys.argv[1:] if "=" not in word]
+further = dict(word.split("=", 1) for word in sys.argv[1:] if "=" in word)
 common = {"bootstrap_servers": bootstrap}
 if login:
     common |= {
@@ -16,6 +18,7 @@ if login:
         "sasl_plain_username": login[0],
         "sasl_plain_password": login[1],
     }
+common |= further
 producer = kafka.KafkaProducer(**common, acks="all")
 sent = [producer.send(topic, str(number).encode()) for number in range(int(count))]
 producer.flush(30)
