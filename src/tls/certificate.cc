@@ -182,7 +182,9 @@ bool read(std::span<const std::byte> der, Certificate& certificate) {
   if (!read_time(validity, certificate.not_before_s) || !read_time(validity, certificate.not_after_s))
     return false;
   if (!read_name(fields.content(tag::sequence), certificate.names)) return false;
-  fields.content(tag::sequence);  // the public key
+  const DerElement public_key = fields.any();
+  if (public_key.tag != tag::sequence) return false;
+  certificate.public_key.assign(public_key.whole.begin(), public_key.whole.end());
   while (fields.ok() && !fields.at_end()) {
     const DerElement element = fields.any();
     if (element.tag == tag::explicitly(3) && !read_extensions(element.content, certificate)) return false;

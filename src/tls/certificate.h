@@ -17,6 +17,7 @@ struct Certificate {
   std::int64_t not_before_s = 0;  // Unix time
   std::int64_t not_after_s = 0;
   bool is_authority = false;
+  Octets public_key;  // SubjectPublicKeyInfo, DER
 };
 
 // A certificate that cannot be parsed is a Failure; validity and signatures are not judged.

@@ -17,6 +17,7 @@
 #include "tls/certificate.h"
 #include "tls/cipher_names.h"
 #include "tls/host_name.h"
+#include "tls/key_match.h"
 #include "tls/pem.h"
 
 #if !defined(ATOMIC_USER) || !defined(HAVE_SESSION_TICKET) || !defined(WOLFSSL_ALWAYS_VERIFY_CB) || \
@@ -127,10 +128,10 @@ std::expected<void, Failure> use_identity(WOLFSSL_CTX* context, const Identity& 
     return fail("key_malformed",
                 "the private key cannot be used: give an RSA, EC (P-256, P-384, P-521) or Ed25519 key");
   }
-  if (wolfSSL_CTX_check_private_key(context) != WOLFSSL_SUCCESS) {
+  const auto leaf = read_certificate(identity.chain[0]);
+  if (!keys_match(leaf->public_key, key) || wolfSSL_CTX_check_private_key(context) != WOLFSSL_SUCCESS) {
     return fail("key_mismatch", "the private key does not belong to the certificate of " +
-                                    read_certificate(identity.chain[0])->names.subject +
-                                    ": give the two that were made together");
+                                    leaf->names.subject + ": give the two that were made together");
   }
   return {};
 }

@@ -53,6 +53,14 @@ TEST_CASE("an identity that cannot serve says why") {
   ServerSettings crossed = serving(certificates().ec);
   crossed.identity.key = certificates().client.key;
   CHECK(failure_of(crossed) == "key_mismatch");
+  for (const std::string kind : {"ec -pkeyopt ec_paramgen_curve:P-521", "rsa:2048", "ed25519"}) {
+    CAPTURE(kind);
+    const auto& authority = certificates().authority;
+    ServerSettings own = serving(authority.issue("one", {.key = kind}));
+    CHECK(failure_of(own) == "");
+    own.identity.key = authority.issue("another", {.key = kind}).key;
+    CHECK(failure_of(own) == "key_mismatch");
+  }
   ServerSettings other_kind = serving(certificates().ec);
   other_kind.identity.key = certificates().rsa.key;
   CHECK_FALSE(failure_of(other_kind).empty());

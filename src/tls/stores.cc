@@ -155,6 +155,17 @@ struct FreeList {
   }
 };
 
+// pbeWithSHAAnd128BitRC2-CBC and pbeWithSHAAnd40BitRC2-CBC (RFC 7292, appendix C), named in clear.
+bool uses_rc2(std::span<const std::byte> store) {
+  constexpr std::string_view oid = "\x2A\x86\x48\x86\xF7\x0D\x01\x0C\x01";
+  const std::string_view text = text_of(store);
+  for (std::size_t at = text.find(oid); at != std::string_view::npos; at = text.find(oid, at + 1)) {
+    const std::size_t last = at + oid.size();
+    if (last < text.size() && (text[last] == 5 || text[last] == 6)) return true;
+  }
+  return false;
+}
+
 std::expected<Identity, Failure> read_pkcs12(const StoreFile& file) {
   const std::unique_ptr<WC_PKCS12, FreePkcs12> store(wc_PKCS12_new());
   KFERRY_ASSERT(store != nullptr);
@@ -183,6 +194,13 @@ std::expected<Identity, Failure> read_pkcs12(const StoreFile& file) {
   }
   if (parsed == MAC_CMP_FAILED_E)
     return password_wrong(file, file.password_variable, file.password.has_value());
+  if (parsed != 0 && !reads_rc2() && uses_rc2(file.octets)) {
+    return fail(
+        file, "store_unreadable",
+        "is an old PKCS12 store, encrypted by RC2, which the packaged wolfSSL in this build cannot read: "
+        "write it anew by a current openssl pkcs12 -export or keytool -importkeystore, or use a kferry "
+        "with its own wolfSSL");
+  }
   if (parsed != 0) {
     return fail(file, "store_unreadable",
                 "is a PKCS12 store whose encryption is not known here (" +
@@ -241,6 +259,14 @@ std::unexpected<Failure> not_a_store(const StoreFile& file, StoreKind kind) {
 }
 
 }  // namespace
+
+bool reads_rc2() {
+#ifdef WC_RC2
+  return true;
+#else
+  return false;
+#endif
+}
 
 StoreKind recognise(std::span<const std::byte> file) {
   if (is_jks(file)) return StoreKind::jks;

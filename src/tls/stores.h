@@ -40,4 +40,8 @@ std::expected<std::vector<Octets>, Failure> read_authorities(const StoreFile& fi
 // PEM ("X509 CRL"), several in a file, or one in DER.
 std::expected<std::vector<Octets>, Failure> read_revocations(const StoreFile& file);
 
+// Whether this wolfSSL decrypts RC2, by which older OpenSSLs and JDKs wrote PKCS12; the packaged one
+// does not.
+bool reads_rc2();
+
 }  // namespace kferry::tls

@@ -53,6 +53,13 @@ bool has_keytool() {
 
 constexpr std::string_view secret = "s3cret-Pass";
 
+// False where the store is refused for RC2, as it must be by a library that lacks it.
+bool readable(const std::expected<Identity, Failure>& identity, const std::string& how) {
+  if (reads_rc2() || identity || identity.error().text.find("RC2") == std::string::npos) return true;
+  MESSAGE("not read, as this wolfSSL lacks RC2: " << how);
+  return false;
+}
+
 // One line, and no secret in it.
 void check_words(const Failure& failure) {
   CHECK(failure.text.find('\n') == std::string::npos);
@@ -120,7 +127,7 @@ TEST_CASE("PKCS12 as openssl writes it, new and old") {
       const Loaded store = load("store.p12", std::string(secret));
       CHECK(recognise(store.octets) == StoreKind::pkcs12);
       const auto identity = read_identity(store.file);
-      CHECK(serves(identity) == "");
+      if (readable(identity, how)) CHECK(serves(identity) == "");
       if (identity) CHECK(identity->chain.size() == 2);
       const auto wrong = read_identity(load("store.p12", "wr0ng").file);
       REQUIRE_FALSE(wrong.has_value());
@@ -155,7 +162,7 @@ TEST_CASE("stores as keytool writes them: JKS, PKCS12 of today and of older JDKs
       const Loaded store = load("to.store", pass);
       CHECK(recognise(store.octets) == (type == "JKS" ? StoreKind::jks : StoreKind::pkcs12));
       const auto identity = read_identity(store.file);
-      CHECK(serves(identity) == "");
+      if (readable(identity, type)) CHECK(serves(identity) == "");
       const auto wrong = read_identity(load("to.store", "wr0ng").file);
       REQUIRE_FALSE(wrong.has_value());
       CHECK(wrong.error().cause == "store_password_wrong");
@@ -167,6 +174,7 @@ TEST_CASE("stores as keytool writes them: JKS, PKCS12 of today and of older JDKs
         type + " -storepass " + pass +
         " && keytool -importcert -noprompt -alias b -file ec.crt -keystore trust.store -storepass " + pass);
     const auto trusted = read_authorities(load("trust.store", pass).file);
+    if (!trusted && !readable(std::unexpected(trusted.error()), type)) continue;
     REQUIRE_MESSAGE(trusted.has_value(), (trusted ? "" : trusted.error().text));
     CHECK(trusted->size() == 2);
     const auto keyless = read_identity(load("trust.store", pass).file);
