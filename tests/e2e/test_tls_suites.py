@@ -22,7 +22,7 @@ UNEXPECTED, DECODE = "alert unexpected_message", "alert decode_error"
 EXPECTED = {
     **dict.fromkeys(
         [f"{case}-{version}" for case in ("plain", "octets", "split-handshake", "empty-records")
-         for version in ("1.2", "1.3")] + ["retried-hello-1.3"],
+         for version in ("1.2", "1.3")] + ["retried-hello-1.3", "certificate-1.2", "certificate-1.3"],
         ({"answered"}, None),
     ),
     # Where the kernel holds the keys the connection ends in order, and says so.
@@ -41,6 +41,11 @@ EXPECTED = {
     "oversized-1.3": ({"closed", "alert record_overflow"}, "record_malformed"),
     "damaged-1.2": ({"alert bad_record_mac"}, "record_forged"),
     "damaged-1.3": ({"alert bad_record_mac"}, "record_forged"),
+    # Anybody has a client's certificate; its key is what counts.
+    **dict.fromkeys(
+        ["certificate-unproven-1.2", "certificate-unproven-1.3"],
+        ({"closed", UNEXPECTED, "alert handshake_failure"}, "handshake_failed"),
+    ),
     "oversized-hello": ({DECODE, "alert record_overflow"}, "client_hello_malformed"),
     "empty-hello-records": ({DECODE, UNEXPECTED}, "client_hello_malformed"),
     **dict.fromkeys(["data-first", "alert-first", "change-cipher-first"], ({"closed", UNEXPECTED}, "not_tls")),
@@ -64,10 +69,12 @@ def kferry(request, network, module_scratch, dial_watch, authority):
         pytest.skip("about kferry alone")
     broker = ScriptedBroker(network.brokers, broker_address(16), 9092)
     listener = Listener("tls", 1, "SSL", tls={"certificate": server_certificate(authority).pem()})
-    upstream = Upstream("broken", broker.address(), listener, security_protocol="PLAINTEXT")
+    mutual = Listener("mutual", 1, "SSL", ssl_client_auth="REQUIRE", tls={
+        "certificate": server_certificate(authority).pem(), "client_cas": authority.certificate})  # fmt: skip
+    upstream = Upstream("broken", broker.address(), listener, mutual, security_protocol="PLAINTEXT")
     kferry = Kferry(network, module_scratch, broker.address(), upstreams=[upstream])
-    kferry.where = listener.addresses()[0]
-    for each in (kferry.listener, listener):
+    kferry.where, kferry.mutual_port = listener.addresses()[0], mutual.first
+    for each in (kferry.listener, listener, mutual):
         dial_watch.kferrys.update(each.addresses())
     kferry.start()
     yield kferry
@@ -79,7 +86,8 @@ def test_rules_of_tls_broken_by_tlslite(kferry, network, scratch, authority, dia
     sources = [network.another_client() for _ in EXPECTED]
     with tls_client.connect(network, kferry.where, tls_client.settings(authority)) as bystander:
         assert tls_client.answers(bystander, 1)
-        words = [wheels.python(), CASES, *map(str, kferry.where), *sources]
+        own = authority.issue("client")
+        words = [wheels.python(), CASES, *kferry.where, kferry.mutual_port, own.certificate, own.key, *sources]
         result = run(words, scratch / "tlslite.log", network.clients, timeout=120)
         assert result.code == 0, result
         outcomes = [line.split(" ", 1) for line in result.output.splitlines() if " " in line]

@@ -1,4 +1,5 @@
-"""tlslite-ng as a client that breaks rules: tlslite_cases.py HOST PORT ADDRESS... with one address to come from a case.
+"""tlslite-ng as a client that breaks rules: tlslite_cases.py HOST PORT MUTUAL_PORT CERTIFICATE KEY ADDRESS..., with one
+address to come from a case; MUTUAL_PORT requires that certificate.
 
 Prints "CASE OUTCOME" for each: "answered" (a question asked afterwards was), "alert NAME", "ended" (in order),
 "closed" (without a word), "reset", or "stuck".
@@ -9,21 +10,21 @@ import struct
 import sys
 
 from tlslite import constants, errors
-from tlslite.api import HandshakeSettings, TLSConnection
+from tlslite.api import HandshakeSettings, TLSConnection, X509CertChain, parsePEMKey
 from tlslite.constants import AlertDescription, ContentType, KeyUpdateMessageType
 from tlslite.messages import CertificateVerify, ClientHello, Finished, Message, ServerHelloDone
 
-host, port, *addresses = sys.argv[1:]
+host, port, mutual_port, certificate_path, key_path, *addresses = sys.argv[1:]
 QUESTION = struct.pack("!ihhih", 13, 18, 0, 7, 3) + b"raw"
 PATIENCE_S = 6
 FULL_RECORD = 1 << 14
 
 
-def dial():
+def dial(where=port):
     made = socket.socket()
     made.settimeout(PATIENCE_S)
     made.bind((addresses.pop(0), 0))
-    made.connect((host, int(port)))
+    made.connect((host, int(where)))
     return made
 
 
@@ -142,6 +143,27 @@ def damaged(version):
     return asked(connection)
 
 
+def identified(version, proven=True):
+    """With the client certificate that is due; unless `proven`, without the signature that shows whose it is."""
+    connection = TLSConnection(dial(mutual_port))
+    chain = X509CertChain()
+    with open(certificate_path, encoding="ascii") as file:
+        chain.parsePemList(file.read())
+    with open(key_path, encoding="ascii") as file:
+        key = parsePEMKey(file.read(), private=True)
+    if not proven:
+        for name in ("_sendMsg", "_queue_message"):
+            sends = getattr(connection, name)
+
+            def skips(message, *words, sends=sends, **more):
+                return iter(()) if isinstance(message, CertificateVerify) else sends(message, *words, **more)
+
+            setattr(connection, name, skips)
+    # It would compress the certificate unasked.
+    connection.handshakeClientCert(chain, key, settings=settings(version, certificate_compression_send=[]))
+    return asked(connection)
+
+
 def signature(version):
     return CertificateVerify(version).create(bytearray(64), constants.SignatureScheme.ecdsa_secp256r1_sha256)
 
@@ -172,6 +194,10 @@ CASES = {
     "oversized-1.3": lambda: oversized((3, 4)),
     "damaged-1.2": lambda: damaged((3, 3)),
     "damaged-1.3": lambda: damaged((3, 4)),
+    "certificate-1.2": lambda: identified((3, 3)),
+    "certificate-1.3": lambda: identified((3, 4)),
+    "certificate-unproven-1.2": lambda: identified((3, 3), proven=False),
+    "certificate-unproven-1.3": lambda: identified((3, 4), proven=False),
     "oversized-hello": lambda: raw(record(ContentType.handshake, b"\1\0\x50\0" + bytes(20_000), 20_004)),
     "empty-hello-records": lambda: raw(record(ContentType.handshake, b"") * 64),
     "data-first": lambda: raw(record(ContentType.application_data, QUESTION)),
