@@ -15,6 +15,7 @@ PYTEST = ["python3-pytest"]
 BENCH = ["libbenchmark-dev", "haproxy"]
 DEMO = ["librdkafka-dev", "kcat", "haproxy", "iproute2", "util-linux"]
 VECTORS = ["openjdk-17-jdk-headless", "maven"]
+GUEST = ["qemu-system-x86", "busybox-static"]
 COMMAND_LINE = ["man-db", "zsh", "fish"]
 
 

@@ -12,7 +12,7 @@ import builds
 import counts
 import packages
 from counts import Counts
-from progress import BUILD, CHECKOUT, LOGS, Failure, logged
+from progress import BUILD, CHECKOUT, LOGS, Failure, logged, say
 
 PYTHON = "/usr/bin/python3"
 PYTEST = [PYTHON, "-B", "-m", "pytest", "-q", "-p", "no:cacheprovider"]
@@ -172,6 +172,24 @@ def fuzzing(_everything):
     return result
 
 
+def guest(everything):
+    """Other kernels than this host's. Skipped where there is no emulator or no kernel to be had, never else."""
+    try:
+        packages.install(packages.GUEST)
+    except Failure as failure:
+        say(f"    skipped: {failure}")
+        return Counts(skipped=1)
+    builds.compile_tree(builds.DEMO, (*builds.DEMO_PROGRAMS, "src/ring/ring_test", "tests/simulation/sockets_test"))
+    _, output = logged("guest", [PYTHON, "-B", "tests/guest/run.py", "--build", builds.DEMO.path,
+                                 *(["--all"] if everything else [])], timeout_s=1800, may_fail=True)
+    for line in re.findall(r"^Linux .*: skipped: .*$", output, re.MULTILINE):
+        say(f"    {line}")
+    found = re.search(r"^(\d+) passed, (\d+) failed, (\d+) skipped$", output, re.MULTILINE)
+    if not found:
+        raise Failure("tests/guest/run.py printed no count", LOGS / "guest.log")
+    return Counts(*(int(number) for number in found.groups()))
+
+
 def bench_smoke(_everything):
     builds.compile_tree(builds.BENCH)
     _, output = logged("bench", [CHECKOUT / "bench/bench.py", "--build", builds.BENCH.path, "--quick"], timeout_s=600)
@@ -217,6 +235,8 @@ STEPS = [
     Step("demo", "the demo's three acts, interrupted, killed, twice at once", demo(), "src/cli/run.cc",
          tuple(packages.BUILD + packages.DEMO + packages.PYTEST)),
     Step("e2e", "real Kafka through kferry", end_to_end, "src/cli/run.cc", tuple(packages.end_to_end())),
+    Step("guest", "kernel TLS on Linux 6.12, the floor on 6.1, under QEMU", guest, "tests/guest",
+         tuple(packages.BUILD + packages.DEMO)),
     Step("bench", "benchmark, a smoke test", bench_smoke, "src/cli/run.cc", tuple(packages.BUILD + packages.BENCH)),
     Step("tidy", "clang-tidy-19 over src/", tidy, ".clang-tidy",
          tuple(packages.BUILD + packages.SANITIZERS + packages.TIDY), only_in_all=True),

@@ -1,0 +1,399 @@
+"""The checks, one after another, each told on the console as `check NAME ok` or `check NAME failed WHY`.
+
+    kcat ─▶ outer ─TLS─▶ back ─TLS─▶ front ─▶ mock brokers     each pair with a listener a cipher suite
+    kcat ─────────TLS─▶ back
+    s_client ──────TLS─▶ watched ─(TLS)─▶ relay ─▶ front        the relay sees how kferry ends its connections
+
+Words on the command line choose checks by a part of their names; "all": those of the longer tier, too.
+"""
+
+import functools
+import os
+import re
+import subprocess
+import sys
+import threading
+import time
+import traceback
+
+from lab import (CERTIFICATES, MIB, TICKET, Counted, Kcat, Kferry, MockCluster, OpensslClient, Wrong, close_in_order,
+                 expect, kernel_tls, random_files, run, wait_for)
+from relay import Relay
+
+# name, version, cipher suite in OpenSSL's words
+SUITES = [
+    ("aes128", "TLSv1.3", "TLS_AES_128_GCM_SHA256"),
+    ("aes256", "TLSv1.3", "TLS_AES_256_GCM_SHA384"),
+    ("chacha", "TLSv1.3", "TLS_CHACHA20_POLY1305_SHA256"),
+    ("aes128in12", "TLSv1.2", "ECDHE-ECDSA-AES128-GCM-SHA256"),
+    ("aes256in12", "TLSv1.2", "ECDHE-ECDSA-AES256-GCM-SHA384"),
+    ("chachain12", "TLSv1.2", "ECDHE-ECDSA-CHACHA20-POLY1305"),
+]
+FLOOR = os.uname().release.startswith("6.1.")
+BROKERS = 3
+PEM = f"{CERTIFICATES}/server.pem"
+# The first port of each group of listeners.
+FRONT, FRONT_PLAIN, BACK, OUTER = 10000, 10900, 11000, 12000
+WATCHED_TLS, WATCHED_PLAIN, BEHIND_TLS, BEHIND_PLAIN, SWITCHED = 13000, 13100, 13200, 13300, 14000
+HTTP = 15000
+KEYS_CHANGED = "cause=tls_key_update"
+LARGE = [MIB] * 2
+# Records of every kind of size around a TLS record's, and what is spliced.
+MIXED = [1, 1000, 16_383, 16_384, 16_385, 262_143, 262_145, 700_001]
+
+
+def ports(first, number=0):
+    start = first + 10 * number
+    return f"{start}-{start + BROKERS - 1}"
+
+
+def listener(cluster, name, first, number=0, suite=None, advertised="localhost"):
+    text = (f'[cluster.{cluster}.listener.{name}]\nports = "{ports(first, number)}"\nbind_address = "127.0.0.1"\n'
+            f'advertised_host = "{advertised}"\nmin_broker_id = 1\n')
+    if suite is None:
+        return text + 'security_protocol = "PLAINTEXT"\n'
+    _, version, cipher = suite
+    return text + (f'security_protocol = "SSL"\ntls = {{ certificate = "{PEM}", key = "{PEM}", '
+                   f'enabled_protocols = ["{version}"], cipher_suites = ["{cipher}"] }}\n')
+
+
+def upstream(cluster, bootstrap, tls):
+    text = f'[cluster.{cluster}.upstream]\nbootstrap_servers = ["{bootstrap}"]\n'
+    return text + (f'security_protocol = "SSL"\nssl_truststore_location = "{CERTIFICATES}/ca.crt"\n' if tls
+                   else 'security_protocol = "PLAINTEXT"\n')
+
+
+def operations(number):
+    return f'[operations]\nbind = "127.0.0.1:{HTTP + number}"\n'
+
+
+@functools.cache
+def mock():
+    return MockCluster()
+
+
+@functools.cache
+def front():
+    bootstrap = '", "'.join(mock().bootstrap.split(","))
+    text = operations(0) + upstream("front", bootstrap, False) + listener("front", "plain", FRONT_PLAIN)
+    for number, suite in enumerate(SUITES):
+        text += listener("front", suite[0], FRONT, number, suite)
+    text += listener("front", "behindtls", BEHIND_TLS, advertised="broker.test")
+    text += listener("front", "behindplain", BEHIND_PLAIN, advertised="broker.test")
+    return Kferry("front", text)
+
+
+def chained(name, number, before, first, tls):
+    """kferry before another's listeners for each suite, with listeners of the same kind or plain ones."""
+    text = operations(number)
+    for index, suite in enumerate(SUITES):
+        text += upstream(suite[0], f"localhost:{before + 10 * index}", True)
+        text += listener(suite[0], name, first, index, suite if tls else None)
+    return Kferry(name, text)
+
+
+@functools.cache
+def back():
+    front()
+    return chained("back", 1, FRONT, BACK, True)
+
+
+@functools.cache
+def outer():
+    back()
+    return chained("outer", 2, BACK, OUTER, False)
+
+
+class Watched:
+    """kferry with the relays behind it."""
+
+    def __init__(self):
+        front()
+        self.plain = Relay(range(BEHIND_PLAIN, BEHIND_PLAIN + BROKERS))
+        self.tls = Relay(range(BEHIND_TLS, BEHIND_TLS + BROKERS), PEM)
+        self.kferry = Kferry("watched", operations(3) +
+                             upstream("plain", f"broker.test:{BEHIND_PLAIN}", False) +
+                             listener("plain", "tls", WATCHED_PLAIN, suite=SUITES[0]) +
+                             upstream("tls", f"broker.test:{BEHIND_TLS}", True) +
+                             listener("tls", "tls", WATCHED_TLS, suite=SUITES[0]))
+
+
+watched = functools.cache(Watched)
+
+
+@functools.cache
+def switched(receive, send):
+    front()
+    number = 2 * int(receive == "on") + int(send == "on")
+    text = (operations(4 + number) + f'[tls]\nkernel_receive = "{receive}"\nkernel_send = "{send}"\n' +
+            upstream("switched", f"localhost:{FRONT}", True) +
+            listener("switched", "tls", SWITCHED, number, suite=SUITES[0]))
+    return Kferry(f"switched-{number}", text), SWITCHED + 10 * number
+
+
+@functools.cache
+def large():
+    return random_files("large", LARGE)
+
+
+@functools.cache
+def mixed():
+    return random_files("mixed", MIXED)
+
+
+def in_order(counted):
+    """No record was ever taken for what it is not."""
+    expect(counted["TlsDecryptError"] == 0, f"{counted['TlsDecryptError']} records could not be decrypted by the kernel")
+
+
+# --- on any kernel
+
+def doctor():
+    shown = run("kferry", "doctor").decode()
+    for row in ("io_uring", "kernel TLS"):
+        expect(re.search(rf"^ok +{row} ", shown, re.MULTILINE), f"no row ok for {row}: {shown}")
+    expect("Path: io_uring" in shown, "the path is not io_uring")
+
+
+def doctest(program, *words):
+    """A test program of ours. What is left out moves so much that it is too slow for an emulated processor."""
+    def check():
+        done = subprocess.run([program, *words], capture_output=True, text=True, timeout=120, check=False,
+                              env=os.environ | {"KFERRY_SOCKETS_REQUESTS": "20"})
+        lines = [line for line in done.stdout.splitlines() if "ERROR" in line or "[doctest]" in line]
+        expect(done.returncode == 0, f"status {done.returncode}: {' | '.join(lines[-8:])}{done.stderr[-300:]}")
+    return check
+
+
+def plain_to_plain():
+    front()
+    Kcat(FRONT_PLAIN, tls=False).round_trip("plain", [*mixed(), *large()])
+    expect(front().pipes() > 0, f"{len(LARGE)} MiB of records went by, and nothing was spliced")
+
+
+# --- kernel TLS: records through each kind of path and each cipher
+
+def records(number):
+    """Plain to TLS, TLS to TLS, TLS to plain, there and back."""
+    def check():
+        proxies = [front(), back(), outer()]
+        counted = Counted()
+        Kcat(OUTER + 10 * number, tls=False).round_trip(SUITES[number][0], large())
+        for name in ("TlsTxSw", "TlsRxSw"):
+            expect(counted[name] >= 4, f"{name} grew by {counted[name]}: not every side was the kernel's")
+        in_order(counted)
+        for proxy in proxies:
+            expect(proxy.pipes() > 0, f"{len(LARGE)} MiB of records went by, and nothing was spliced: {proxy.log}")
+    return check
+
+
+def librdkafka(number):
+    """Through librdkafka's own TLS."""
+    def check():
+        back()
+        counted = Counted()
+        Kcat(BACK + 10 * number, tls=True).round_trip(f"librdkafka-{SUITES[number][0]}", mixed())
+        for name in ("TlsTxSw", "TlsRxSw"):
+            expect(counted[name] >= 3, f"{name} grew by {counted[name]}: not every side was the kernel's")
+        in_order(counted)
+    return check
+
+
+# --- kernel TLS: what is no data
+
+def open_client(port, *words, kernel=True):
+    """s_client after its first answers, so with the kernel at work on its connection."""
+    counted = Counted()
+    client = OpensslClient(port, *words)
+    client.ask()
+    client.ask()
+    if kernel:
+        expect(counted["TlsRxSw"] > 0 and counted["TlsTxSw"] > 0,
+               f"the kernel did not take over: TlsRxSw +{counted['TlsRxSw']}, TlsTxSw +{counted['TlsTxSw']}")
+    return client
+
+
+def key_update_by_client(letter):
+    def check():
+        proxy = watched().kferry
+        client = open_client(WATCHED_PLAIN)
+        mark, ends = proxy.mark(), len(watched().plain.ends)
+        client.update_key(letter)
+        expect(client.end(), "it did not end with close_notify")
+        wait_for("the line that says so", lambda: KEYS_CHANGED in proxy.said(mark), 5)
+        wait_for("the broker's side to end", lambda: len(watched().plain.ends) > ends, 5)
+        expect("kernel_receive" in proxy.said(mark), "the line does not name the switch")
+    return check
+
+
+def key_update_followed():
+    """Without the kernel wolfSSL follows."""
+    _, port = switched("off", "off")
+    client = open_client(port, kernel=False)
+    for letter in "KkK":
+        client.update_key(letter)
+        client.ask()
+        client.ask()
+    client.close()
+
+
+def key_update_by_broker():
+    relay, proxy = watched().tls, watched().kferry
+    client = open_client(WATCHED_TLS)
+    mark, ends = proxy.mark(), len(relay.ends)
+    relay.key_update.set()
+    try:
+        client.ask()
+    except Wrong:
+        pass  # the answer was to come under the new keys
+    client.end()
+    wait_for("the line that says so", lambda: KEYS_CHANGED in proxy.said(mark), 5)
+    wait_for("the broker's side to end", lambda: len(relay.ends) > ends, 5)
+
+
+def close_by_client():
+    for relay, port, end in ((watched().plain, WATCHED_PLAIN, "eof"), (watched().tls, WATCHED_TLS, "close_notify")):
+        mark, ends, counted = watched().kferry.mark(), len(relay.ends), Counted()
+        wrong = close_in_order(port)
+        expect(not wrong, f"its close_notify was not answered: {wrong}")
+        expect(counted["TlsRxSw"] > 0 and counted["TlsTxSw"] > 0, "the kernel did not take over")
+        wait_for("the broker's side to end", lambda: len(relay.ends) > ends, 5)
+        expect(relay.ends[-1] == end, f"the broker's side ended by {relay.ends[-1]}, not {end}")
+        said = watched().kferry.said(mark)
+        expect("level=warning" not in said and "level=error" not in said, f"an end in order was told: {said}")
+
+
+def truncation_by_client():
+    """A client that dies is no client that closes: its broker is not told of an end in order."""
+    for relay, port in ((watched().plain, WATCHED_PLAIN), (watched().tls, WATCHED_TLS)):
+        client = open_client(port)
+        ends = len(relay.ends)
+        client.kill()
+        wait_for("the broker's side to end", lambda: len(relay.ends) > ends, 5)
+        expect(relay.ends[-1] == "reset", f"the broker's side ended by {relay.ends[-1]}")
+
+
+def truncation_by_broker():
+    relay = watched().tls
+    client = open_client(WATCHED_TLS)
+    relay.cut.set()
+    try:
+        expect(not client.end(), "close_notify, though the broker said none")
+    finally:
+        relay.cut.clear()
+
+
+def tickets_in_mid_stream():
+    relay = watched().tls
+    relay.tickets_at = 100_000
+    try:
+        Kcat(WATCHED_TLS, True).round_trip("tickets", large()[:1])
+    finally:
+        relay.tickets_at = 0
+    expect(relay.tickets > 0, "not one ticket was sent")
+
+
+def tickets_to_client():
+    """kferry's own tickets come before its first data."""
+    client = open_client(FRONT)
+    client.close()
+    expect(TICKET.search(client.said()), "no ticket")
+
+
+def switches(receive, send):
+    def check():
+        _, port = switched(receive, send)
+        counted = Counted()
+        client = OpensslClient(port)
+        client.ask()
+        client.ask()
+        # front's two are always there
+        wait_for("front's part", lambda: counted["TlsTxSw"] >= 1 and counted["TlsRxSw"] >= 1, 5)
+        grown = {"receive": counted["TlsRxSw"], "send": counted["TlsTxSw"]}
+        client.close()
+        for name, switch in (("receive", receive), ("send", send)):
+            wanted = 3 if switch == "on" else 1
+            expect(grown[name] == wanted, f"{grown[name]} connections {name} by the kernel, not {wanted}")
+        Kcat(port, True).round_trip(f"switched-{receive}-{send}", large()[:1])
+    return check
+
+
+def nothing_broken():
+    for proxy in (front(), back(), outer(), watched().kferry):
+        proxy.running()
+    expect(kernel_tls().get("TlsDecryptError", 0) == 0, "records could not be decrypted by the kernel")
+
+
+# Beside the others: nothing there counts kernel TLS. On the floor, for newer kernels are the host's.
+BESIDE = {
+    "ring_test": doctest("ring_test", "-tce=splice moves 10 MB*"),
+    "sockets_test": doctest("sockets_test", "-tce=eight stalled readers*"),
+}
+CHECKS = {"doctor": doctor, "plain": plain_to_plain}
+CHECKS |= {f"records-{one[0]}": records(index) for index, one in enumerate(SUITES)}
+CHECKS |= {
+    "librdkafka-1.3": librdkafka(0),
+    "librdkafka-1.2": librdkafka(3),
+    "tickets-to-client": tickets_to_client,
+    "tickets-in-mid-stream": tickets_in_mid_stream,
+    "close-notify-by-client": close_by_client,
+    "truncation-by-client": truncation_by_client,
+    "truncation-by-broker": truncation_by_broker,
+    "key-update-requested-by-client": key_update_by_client("K"),
+    "key-update-by-client": key_update_by_client("k"),
+    "key-update-by-broker": key_update_by_broker,
+    "key-update-without-kernel-tls": key_update_followed,
+    "kernel-tls-off": switches("off", "off"),
+    "kernel-receive-off": switches("off", "on"),
+    "kernel-send-off": switches("on", "off"),
+    "nothing-broken": nothing_broken,
+}
+# The quick tier has each cipher, each version and each kind of end once.
+ONLY_IN_ALL = {"records-aes256", "records-aes128in12", "records-chachain12", "librdkafka-1.2"}
+ON_THE_FLOOR = {"doctor", "plain", "records-aes128", "close-notify-by-client", "key-update-requested-by-client"}
+
+
+def chosen(checks, words):
+    if words and words != ["all"]:
+        return {name: check for name, check in checks.items() if any(word in name for word in words)}
+    if words:
+        return checks
+    if checks is BESIDE:
+        return BESIDE if FLOOR else {}
+    return {name: check for name, check in checks.items()
+            if name not in ONLY_IN_ALL and (not FLOOR or name in ON_THE_FLOOR)}
+
+
+def tell(name, check):
+    """Runs one; whether it was well."""
+    start = time.monotonic()
+    try:
+        check()
+        print(f"check {name} ok ({time.monotonic() - start:.1f} s)", flush=True)
+        return True
+    except Exception as error:  # whatever it is, the others go on
+        print(f"check {name} failed {' '.join(str(error).split())[:600]}", flush=True)
+        if not isinstance(error, Wrong):
+            traceback.print_exc(file=sys.stdout)
+        return False
+
+
+def tell_all(checks):
+    return all([tell(name, check) for name, check in checks.items()])
+
+
+def main(words):
+    beside = []
+    thread = threading.Thread(target=lambda: beside.append(tell_all(chosen(BESIDE, words))))
+    thread.start()
+    well = tell_all(chosen(CHECKS, words))
+    thread.join()
+    if not well or beside != [True]:
+        for name in sorted(name for name in os.listdir("/tmp") if name.endswith(".log")):
+            with open(f"/tmp/{name}", encoding="utf-8", errors="replace") as log:
+                print(f"--- {name}\n{log.read()[-6000:]}", flush=True)
+        print(f"--- /proc/net/tls_stat\n{kernel_tls()}", flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
