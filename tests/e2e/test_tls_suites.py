@@ -61,6 +61,9 @@ EXPECTED = {
     # It names a cipher of 1.3 alone and no supported_versions.
     "version-of-the-future": ({"alert handshake_failure"}, "no_common_cipher"),
 }
+# More is sent than is read before the end, which the kernel may make a reset, whatever was said before.
+MAY_RESET = {"oversized-1.2", "oversized-1.3", "oversized-hello", "empty-hello-records", "data-first",
+             "change-cipher-first", "two-hellos"}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -95,6 +98,7 @@ def test_rules_of_tls_broken_by_tlslite(kferry, network, scratch, authority, dia
         wrong = []
         for (name, outcome), source in zip(outcomes, sources):
             allowed, cause = EXPECTED[name]
+            allowed = allowed | {"reset"} if name in MAY_RESET else allowed
             lines = kferry.matching(rf"subject={re.escape(source)} ")
             causes = " ".join(re.search(r" cause=(\w+)", line)[1] for line in lines)
             if outcome not in allowed or not re.fullmatch(cause or "", causes):
