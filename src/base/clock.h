@@ -18,4 +18,9 @@ struct EngineClock {
 };
 using Instant = EngineClock::time_point;
 
+// The host's monotonic clock, for what runs beside a ring: other threads, and the ring itself.
+inline Instant monotonic_now() {
+  return Instant{std::chrono::duration_cast<Duration>(std::chrono::steady_clock::now().time_since_epoch())};
+}
+
 }  // namespace kferry

@@ -39,10 +39,6 @@ void keep_some_heap() {
   mallopt(M_TRIM_THRESHOLD, trim_threshold);
 }
 
-Instant steady_now() {
-  return Instant{std::chrono::steady_clock::now().time_since_epoch()};
-}
-
 // Blocks them in this thread and all it starts, so that only wait_for_end() takes them.
 sigset_t block_ends() {
   sigset_t ends;
@@ -97,7 +93,7 @@ int run(const RunOptions& options) {
   for (const config::Problem& warning : loaded->warnings) {
     log.write({Severity::warning, "configuration", warning.where, config::to_string(warning)});
   }
-  proxy::TlsContexts contexts(loaded->config, log, steady_now());
+  proxy::TlsContexts contexts(loaded->config, log, monotonic_now());
   if (const auto broken = contexts.load(); !broken.empty()) {
     print_problems(broken);
     print_count(broken.size());

@@ -31,10 +31,6 @@ namespace {
 // Two rounds over the servers; with the attempt's doubling time-out, within the default overall limit.
 constexpr int tries = 2;
 
-Instant monotonic_now() {
-  return Instant(std::chrono::duration_cast<Duration>(std::chrono::steady_clock::now().time_since_epoch()));
-}
-
 std::string lower_case(std::string name) {
   for (char& c : name) {
     if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');

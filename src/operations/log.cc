@@ -132,10 +132,6 @@ std::string timestamp(std::chrono::system_clock::time_point at) {
   return {text.data(), size + static_cast<std::size_t>(more)};
 }
 
-Instant monotonic_now() {
-  return Instant(std::chrono::duration_cast<Duration>(std::chrono::steady_clock::now().time_since_epoch()));
-}
-
 }  // namespace
 
 std::string quoted(std::string_view text) {

@@ -24,8 +24,6 @@ constexpr std::size_t receive_size_max = 64 * KiB;
 // Receive buffers one direction may keep from the others.
 constexpr std::size_t leased_max = 16;
 
-// Of a send whose completion may come with the next one of anything.
-constexpr std::size_t quiet_size_max = 16 * KiB;
 // After a frame that was spliced, this much is read of the next one: enough for its beginning, so that its
 // records stay in the socket.
 constexpr std::size_t beginning_size_max = 16 * KiB;
@@ -82,7 +80,6 @@ void Session::start() {
   worker_.set_options(client_.socket);
   set_deadline(Deadline::first_byte, milliseconds(worker_.limits().first_byte_timeout_ms));
   start_tls_with_client();
-  if (state_ == State::closing) return;
   receive(client_, requests_, Operation::client_receive);
 }
 
@@ -178,16 +175,9 @@ void Session::on_spliced(Leg& from, const ring::Completion& completion) {
   if (completion.result == -ENOBUFS || record) {
     from.splice_refused = true;
   } else if (completion.result < 0) {
-    const bool is_broker = (&from == &broker_) == (completion.result != -EPIPE);
-    // A broker that has closed in order takes no more requests; its client got the end already.
-    const bool after_end = is_broker && broker_.ended && client_.fin_sent;
-    if (is_broker && !after_end) {
-      report_cut(std::strerror(-completion.result));
-    } else if (!is_broker) {
-      report_silence();
-    }
-    close(!after_end, !after_end);
-    return;
+    const bool by_broker = (&from == &broker_) == (completion.result != -EPIPE);
+    if (!by_broker) report_silence();
+    return on_broken(by_broker, -completion.result);
   }
   if (&from == &broker_) heard_at_ = worker_.now();
   if (completion.result == 0) {
@@ -228,15 +218,17 @@ void Session::on_sent(Leg& to, net::Rope& rope, const ring::Completion& completi
     give_up_address(reset_in_handshake(-completion.result, *broker_.tls));
     return;
   }
-  if (is_reset(completion.result) && !full) {
-    // A broker that has closed in order takes no more requests; its client got the end already.
-    const bool after_end = &to == &broker_ && broker_.ended && client_.fin_sent;
-    if (&to == &broker_ && !after_end) report_cut(std::strerror(-completion.result));
-    close(!after_end, !after_end);
-    return;
-  }
+  if (is_reset(completion.result) && !full) return on_broken(&to == &broker_, -completion.result);
   if (unsending) rope.move_to_heap();
   pump();
+}
+
+// A socket that was written to, or spliced, takes no more.
+void Session::on_broken(bool by_broker, int error) {
+  // A broker that has closed in order takes no more requests; its client got the end already.
+  const bool after_end = by_broker && broker_.ended && client_.fin_sent;
+  if (by_broker && !after_end) report_cut(std::strerror(error));
+  close(!after_end, !after_end);
 }
 
 void Session::receive_again(bool from_client) {
@@ -253,7 +245,6 @@ void Session::pump() {
   if (state_ == State::closing) return;
   if (client_.tls != nullptr) hand_to_kernel(client_);
   if (broker_.tls != nullptr && state_ == State::open) hand_to_kernel(broker_);
-  if (state_ == State::closing) return;
   const bool open = state_ == State::open;
   const bool shaking_hands = state_ == State::dialling && broker_.tls != nullptr && !dial_->given_up;
   if ((open || shaking_hands) && !delivering_) send(broker_, requests_, Operation::broker_send);
@@ -327,17 +318,22 @@ void Session::send(Leg& to, net::Rope& rope, Operation operation) {
   if (rope.ready_size() == 0 || to.fin_sent) return;
   std::array<iovec, leased_max> pieces;
   const std::size_t count = rope.gather(pieces);
-  to.sending = true;
-  to.sending_since = worker_.now();
-  ++outstanding_;
   // Nothing hangs on a small one alone: what comes next, from either side, is time enough to hear of it. Kernel TLS
   // refuses the MSG_WAITALL that such a send needs (EOPNOTSUPP).
-  const bool ending = client_.ended || broker_.ended || stopping_ || delivering_;
-  to.quiet = to.tls == nullptr && rope.ready_size() <= quiet_size_max && rope.input_size() == 0 &&
-             !to.congested && !ending && !splice_wanted(&to == &client_ ? broker_ : client_);
-  to.sending_size = rope.ready_size();
-  worker_.ring().send(token(operation), to.socket, std::span(pieces).first(count),
-                      to.quiet ? ring::Notice::with_next : ring::Notice::now);
+  const bool quiet = to.tls == nullptr && rope.ready_size() <= quiet_size_max && rope.input_size() == 0 &&
+                     !to.congested && !ending() && !splice_wanted(&to == &client_ ? broker_ : client_);
+  submit_send(to, operation, std::span(pieces).first(count), rope.ready_size(), quiet);
+}
+
+void Session::submit_send(Leg& to, Operation operation, std::span<const iovec> pieces, std::size_t size,
+                          bool quiet) {
+  to.sending = true;
+  to.sending_since = worker_.now();
+  to.sending_size = size;
+  to.quiet = quiet;
+  ++outstanding_;
+  worker_.ring().send(token(operation), to.socket, pieces,
+                      quiet ? ring::Notice::with_next : ring::Notice::now);
 }
 
 void Session::receive(Leg& from, net::Rope& rope, Operation operation) {

@@ -51,6 +51,8 @@ class Worker;
 
 class Session final : private kafka::RequestJudge, private kafka::ClusterView {
  public:
+  // Of a send whose completion may come with the next one of anything.
+  static constexpr std::size_t quiet_size_max = 16 * KiB;
   // Kinds of operations, in Token::kind.
   enum class Operation : std::uint16_t {
     client_receive,
@@ -162,6 +164,9 @@ class Session final : private kafka::RequestJudge, private kafka::ClusterView {
   void walk_responses();
   void pump();
   void send(Leg& to, net::Rope& rope, Operation operation);
+  void submit_send(Leg& to, Operation operation, std::span<const iovec> pieces, std::size_t size, bool quiet);
+  bool ending() const { return client_.ended || broker_.ended || stopping_ || delivering_; }
+  void on_broken(bool by_broker, int error);
   void receive(Leg& from, net::Rope& rope, Operation operation);
   std::uint64_t opaque_run(const Leg& from) const;
   bool splice_wanted(const Leg& from) const;
@@ -191,6 +196,7 @@ class Session final : private kafka::RequestJudge, private kafka::ClusterView {
   bool hand_over(Leg& leg, bool sending);
   bool say_close_notify(Leg& to, Operation operation);
   void take_record(Leg& from);
+  void note_cut_by(const Leg& from);
   void fail_in_tls(const Leg& from, std::string_view cause, std::string text);
   void note_kernel_sent(Leg& to, std::size_t size);
 

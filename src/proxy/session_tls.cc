@@ -19,8 +19,6 @@ namespace {
 
 using std::chrono::milliseconds;
 
-// Of a send whose completion may come with the next one of anything.
-constexpr std::size_t quiet_size_max = 16 * KiB;
 // AES-GCM under one key: 2^24 full records (RFC 8446 §5.5 allows 2^24.5). Then the connection ends in order.
 constexpr std::uint64_t kernel_sent_max = (std::uint64_t{1} << 24U) * tls::record_plain_max;
 // RFC 8446 §5.1 and §4: types of records and of handshake messages; §6: an alert's level and description.
@@ -106,7 +104,7 @@ void Session::on_tls_failure(Leg& from, bool end_of_stream) {
   if (&from == &broker_) {
     if (state_ == State::dialling) return give_up_address(failure.text);
     if (cut) return on_truncation(from);
-    response_cut_ = response_cut_ || !response_walker_.at_boundary();
+    note_cut_by(from);
     fail(Severity::error, failure.cause, failure.text + " (broker " + to_string(dialled_) + ")");
     return;
   }
@@ -133,18 +131,11 @@ void Session::send_tls(Leg& to, net::Rope& rope, Operation operation) {
   const bool ready =
       (tls.open() || tls.ended()) && !to.fin_sent && (&to == &client_ || state_ == State::open);
   const std::span<const std::byte> cipher = tls.to_send(ready ? &rope : nullptr);
-  if (tls.failed() && cipher.empty()) return;
   if (cipher.empty()) return;
-  to.sending = true;
-  to.sending_since = worker_.now();
-  to.sending_size = cipher.size();
-  ++outstanding_;
-  const bool ending = client_.ended || broker_.ended || stopping_ || delivering_ || tls.closed();
-  to.quiet = ready && cipher.size() <= quiet_size_max && rope.ready_size() == 0 && rope.input_size() == 0 &&
-             !to.congested && !ending;
+  const bool quiet = ready && cipher.size() <= quiet_size_max && rope.ready_size() == 0 &&
+                     rope.input_size() == 0 && !to.congested && !ending() && !tls.closed();
   const iovec piece{const_cast<std::byte*>(cipher.data()), cipher.size()};
-  worker_.ring().send(token(operation), to.socket, {&piece, 1},
-                      to.quiet ? ring::Notice::with_next : ring::Notice::now);
+  submit_send(to, operation, {&piece, 1}, cipher.size(), quiet);
 }
 
 void Session::on_handshake_deadline() {
@@ -202,9 +193,14 @@ bool Session::say_close_notify(Leg& to, Operation operation) {
   return true;
 }
 
-// Ends a TLS stream that cannot go on; what of a response is missing is not passed off as complete.
-void Session::fail_in_tls(const Leg& from, std::string_view cause, std::string text) {
+// What of a response is missing is not passed off as complete.
+void Session::note_cut_by(const Leg& from) {
   response_cut_ = response_cut_ || (&from == &broker_ && !response_walker_.at_boundary());
+}
+
+// Ends a TLS stream that cannot go on.
+void Session::fail_in_tls(const Leg& from, std::string_view cause, std::string text) {
+  note_cut_by(from);
   fail(Severity::warning, cause,
        (&from == &client_ ? std::string("the client ") : "broker " + to_string(dialled_) + " ") +
            std::move(text));

@@ -30,10 +30,6 @@ constexpr int links_max = 40;
 constexpr std::uint32_t changes = IN_CLOSE_WRITE | IN_MODIFY | IN_MOVED_TO | IN_MOVED_FROM | IN_CREATE |
                                   IN_DELETE | IN_ATTRIB | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR;
 
-Instant monotonic_now() {
-  return Instant{std::chrono::duration_cast<Duration>(Monotonic::now().time_since_epoch())};
-}
-
 // The folders that a path goes through with what is looked up in each: where a link stands, where the file
 // stands or is missing.
 void trace(const std::filesystem::path& path, std::map<std::string, std::set<std::string>>& folders,

@@ -19,12 +19,6 @@
 namespace kferry::ring {
 namespace {
 
-Instant monotonic_now() {
-  timespec time{};
-  ::clock_gettime(CLOCK_MONOTONIC, &time);
-  return Instant{std::chrono::seconds{time.tv_sec} + std::chrono::nanoseconds{time.tv_nsec}};
-}
-
 // splice(2) has no MSG_NOSIGNAL: a client that went away must not end the process.
 void ignore_sigpipe() {
   struct sigaction now{};

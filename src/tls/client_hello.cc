@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <vector>
 
+#include "tls/octet_reader.h"
+
 namespace kferry::tls {
 namespace {
 
@@ -14,46 +16,13 @@ constexpr unsigned server_name_extension = 0;
 constexpr unsigned supported_versions_extension = 43;
 constexpr std::size_t random_size = 32;
 
-// Sticky: once something is missing, everything reads as empty and ok() is false.
-class Cursor {
- public:
-  explicit Cursor(std::span<const std::byte> bytes) : rest_(bytes) {}
-
-  bool ok() const { return ok_; }
-  bool at_end() const { return rest_.empty(); }
-
-  std::span<const std::byte> take(std::size_t size) {
-    if (size > rest_.size()) {
-      ok_ = false;
-      rest_ = {};
-      return {};
-    }
-    const auto taken = rest_.first(size);
-    rest_ = rest_.subspan(size);
-    return taken;
-  }
-
-  unsigned integer(std::size_t size) {
-    unsigned value = 0;
-    for (const std::byte octet : take(size)) value = value << 8 | std::to_integer<unsigned>(octet);
-    return value;
-  }
-
-  // A vector whose length stands before it in `length_size` octets.
-  std::span<const std::byte> vector(std::size_t length_size) { return take(integer(length_size)); }
-
- private:
-  std::span<const std::byte> rest_;
-  bool ok_ = true;
-};
-
 // RFC 6066 §3: a list of names, of which only host_name (0) was ever defined.
 bool read_server_name(std::span<const std::byte> extension, std::string& name) {
-  Cursor in(extension);
-  Cursor list(in.vector(2));
+  OctetReader in(extension);
+  OctetReader list(in.counted(2));
   while (in.ok() && list.ok() && !list.at_end()) {
     const unsigned type = list.integer(1);
-    const auto octets = list.vector(2);
+    const auto octets = list.counted(2);
     if (type != 0 || !name.empty()) continue;
     for (const std::byte octet : octets) {
       const char c = std::to_integer<char>(octet);
@@ -67,8 +36,8 @@ bool read_server_name(std::span<const std::byte> extension, std::string& name) {
 }
 
 std::uint16_t highest_of(std::span<const std::byte> extension) {
-  Cursor in(extension);
-  Cursor list(in.vector(1));
+  OctetReader in(extension);
+  OctetReader list(in.counted(1));
   unsigned highest = 0;
   while (in.ok() && list.ok() && !list.at_end()) {
     const unsigned version = list.integer(2);
@@ -78,18 +47,18 @@ std::uint16_t highest_of(std::span<const std::byte> extension) {
 }
 
 bool read_body(std::span<const std::byte> body, ClientHello& hello) {
-  Cursor in(body);
+  OctetReader in(body);
   hello.highest_version = static_cast<std::uint16_t>(in.integer(2));
   in.take(random_size);
-  in.vector(1);  // legacy_session_id
-  in.vector(2);  // cipher_suites
-  in.vector(1);  // legacy_compression_methods
+  in.counted(1);  // legacy_session_id
+  in.counted(2);  // cipher_suites
+  in.counted(1);  // legacy_compression_methods
   if (!in.ok()) return false;
   if (in.at_end()) return true;
-  Cursor extensions(in.vector(2));
+  OctetReader extensions(in.counted(2));
   while (extensions.ok() && !extensions.at_end()) {
     const unsigned type = extensions.integer(2);
-    const auto extension = extensions.vector(2);
+    const auto extension = extensions.counted(2);
     if (!extensions.ok()) break;
     if (type == server_name_extension && !read_server_name(extension, hello.server_name)) return false;
     if (type == supported_versions_extension) {
@@ -122,7 +91,7 @@ HelloReading read_client_hello(std::span<const std::byte> stream, ClientHello& h
       return HelloReading::malformed;
     }
     if (message.size() >= 4) {
-      Cursor in(message);
+      OctetReader in(message);
       in.take(1);
       const std::size_t body_size = in.integer(3);
       if (body_size > client_hello_size_max) return HelloReading::malformed;

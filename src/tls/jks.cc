@@ -10,6 +10,7 @@
 
 #include "base/assert.h"
 #include "tls/der.h"
+#include "tls/octet_reader.h"
 
 namespace kferry::tls {
 namespace {
@@ -38,42 +39,18 @@ Sha1 sha1(std::initializer_list<std::span<const std::byte>> parts) {
   return result;
 }
 
-// Sticky: once something is missing, everything reads as empty and ok() is false.
-class Reader {
- public:
-  explicit Reader(std::span<const std::byte> octets) : rest_(octets) {}
-  bool ok() const { return ok_; }
-  bool at_end() const { return rest_.empty(); }
+Octets counted_octets(OctetReader& in) {
+  const auto taken = in.counted(4);
+  return {taken.begin(), taken.end()};
+}
 
-  std::span<const std::byte> take(std::size_t size) {
-    if (size > rest_.size()) {
-      ok_ = false;
-      rest_ = {};
-      return {};
-    }
-    const auto taken = rest_.first(size);
-    rest_ = rest_.subspan(size);
-    return taken;
-  }
-  std::uint32_t integer(std::size_t size) {
-    std::uint32_t value = 0;
-    for (const std::byte octet : take(size)) value = value << 8 | std::to_integer<std::uint32_t>(octet);
-    return value;
-  }
-  Octets octets() {
-    const auto taken = take(integer(4));
-    return {taken.begin(), taken.end()};
-  }
-  std::string text() { return std::string(text_of(take(integer(2)))); }
+std::string counted_text(OctetReader& in) {
+  return std::string(text_of(in.counted(2)));
+}
 
- private:
-  std::span<const std::byte> rest_;
-  bool ok_ = true;
-};
-
-Octets read_certificate_entry(Reader& in, std::uint32_t version) {
-  if (version == 2) in.text();  // "X.509"
-  return in.octets();
+Octets read_certificate_entry(OctetReader& in, std::uint32_t version) {
+  if (version == 2) counted_text(in);  // "X.509"
+  return counted_octets(in);
 }
 
 }  // namespace
@@ -112,7 +89,7 @@ Secret utf16_of(std::string_view utf8) {
 }
 
 bool is_jks(std::span<const std::byte> file) {
-  return Reader(file).integer(4) == magic;
+  return OctetReader(file).integer(4) == magic;
 }
 
 std::expected<JksStore, JksProblem> read_jks(std::span<const std::byte> file,
@@ -120,7 +97,7 @@ std::expected<JksStore, JksProblem> read_jks(std::span<const std::byte> file,
   if (file.size() < digest_size_sha1) return std::unexpected(JksProblem::malformed);
   const auto body = file.first(file.size() - digest_size_sha1);
   JksStore store;
-  Reader in(body);
+  OctetReader in(body);
   const bool begins = in.integer(4) == magic;
   const std::uint32_t version = in.integer(4);
   const std::uint32_t count = in.integer(4);
@@ -129,10 +106,10 @@ std::expected<JksStore, JksProblem> read_jks(std::span<const std::byte> file,
   }
   for (std::uint32_t i = 0; i < count && in.ok(); ++i) {
     const std::uint32_t kind = in.integer(4);
-    std::string alias = in.text();
+    std::string alias = counted_text(in);
     in.take(8);  // when it was made
     if (kind == 1) {
-      JksKey key{std::move(alias), in.octets(), {}};
+      JksKey key{std::move(alias), counted_octets(in), {}};
       const std::uint32_t chain = in.integer(4);
       if (chain > chain_max) return std::unexpected(JksProblem::malformed);
       for (std::uint32_t j = 0; j < chain && in.ok(); ++j)

@@ -1,12 +1,9 @@
 // Fuzzes the loader: the input's first octet says how many lines are variables, the rest is TOML.
-// It must neither crash nor show the secret that every run carries, whatever stands around it. Without
-// libFuzzer the same file replays the corpus files named on its command line.
+// It must neither crash nor show the secret that every run carries, whatever stands around it.
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
-#include <fstream>
-#include <iterator>
 #include <string>
 
 #include "config/grammar.h"
@@ -78,16 +75,3 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* octets, std::size_t size) {
   }
   return 0;
 }
-
-#ifndef KFERRY_LIBFUZZER
-int main(int count, char** names) {
-  if (count < 2) return 1;
-  for (int i = 1; i < count; ++i) {
-    std::ifstream file(names[i], std::ios::binary);
-    if (!file) return 1;
-    const std::string text{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
-    LLVMFuzzerTestOneInput(reinterpret_cast<const std::uint8_t*>(text.data()), text.size());
-  }
-  return 0;
-}
-#endif

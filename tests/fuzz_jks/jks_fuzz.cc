@@ -1,10 +1,8 @@
 // Fuzzes the JKS parser: stores, digests, and the keys inside. It must neither crash nor give more octets than it was
-// given. Without libFuzzer the same file replays the corpus files named on its command line.
+// given.
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
-#include <fstream>
-#include <iterator>
 #include <span>
 #include <string>
 
@@ -31,16 +29,3 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* octets, std::size_t size) {
   (void)unprotect_jks_key(file, "changeit");
   return 0;
 }
-
-#ifndef KFERRY_LIBFUZZER
-int main(int count, char** names) {
-  if (count < 2) return 1;
-  for (int i = 1; i < count; ++i) {
-    std::ifstream file(names[i], std::ios::binary);
-    if (!file) return 1;
-    const std::string text{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
-    LLVMFuzzerTestOneInput(reinterpret_cast<const std::uint8_t*>(text.data()), text.size());
-  }
-  return 0;
-}
-#endif

@@ -1,12 +1,9 @@
 // Fuzzes the server engine's input: the first octet says how finely the rest is cut. Whatever comes, the engine must
-// neither crash, stand still, nor hold more than its limits. The certificate is made by openssl at the start. Without
-// libFuzzer the same file replays the corpus files named on its command line.
+// neither crash, stand still, nor hold more than its limits. The certificate is made by openssl at the start.
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
-#include <fstream>
-#include <iterator>
 #include <span>
 #include <string>
 #include <vector>
@@ -63,16 +60,3 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* octets, std::size_t size) {
   engine->close();
   return 0;
 }
-
-#ifndef KFERRY_LIBFUZZER
-int main(int count, char** names) {
-  if (count < 2) return 1;
-  for (int i = 1; i < count; ++i) {
-    std::ifstream file(names[i], std::ios::binary);
-    if (!file) return 1;
-    const std::string text{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
-    LLVMFuzzerTestOneInput(reinterpret_cast<const std::uint8_t*>(text.data()), text.size());
-  }
-  return 0;
-}
-#endif

@@ -1,0 +1,45 @@
+// Reads big-endian integers and counted runs off octets, as TLS and JKS write them. Owns nothing; every length
+// is checked before it is used.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+namespace kferry::tls {
+
+// Sticky: once something is missing, everything reads as empty and ok() is false.
+class OctetReader {
+ public:
+  explicit OctetReader(std::span<const std::byte> octets) : rest_(octets) {}
+
+  bool ok() const { return ok_; }
+  bool at_end() const { return rest_.empty(); }
+
+  std::span<const std::byte> take(std::size_t size) {
+    if (size > rest_.size()) {
+      ok_ = false;
+      rest_ = {};
+      return {};
+    }
+    const auto taken = rest_.first(size);
+    rest_ = rest_.subspan(size);
+    return taken;
+  }
+
+  // Of `size` octets, at most 4.
+  std::uint32_t integer(std::size_t size) {
+    std::uint32_t value = 0;
+    for (const std::byte octet : take(size)) value = value << 8 | std::to_integer<std::uint32_t>(octet);
+    return value;
+  }
+
+  // A run whose length stands before it in `length_size` octets.
+  std::span<const std::byte> counted(std::size_t length_size) { return take(integer(length_size)); }
+
+ private:
+  std::span<const std::byte> rest_;
+  bool ok_ = true;
+};
+
+}  // namespace kferry::tls
