@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "doctest/doctest.h"
+#include "scenarios.h"
 #include "seeds.h"
 
 namespace kferry::simulation {
@@ -270,35 +271,8 @@ TEST_CASE("a broker that answers nonsense ends its connection, after the answers
 }
 
 TEST_CASE("any mixture of ends: a cut stream never looks complete") {
-  over_seeds("any mixture of ends: a cut stream never looks complete", 10, [](Run& run) {
-    WorldOptions options = some_options(run);
-    options.simulation.reset = static_cast<std::uint32_t>(run.dice.below(3'000));
-    auto world = std::make_unique<World>(run.seed, options, run.trace);
-    for (const auto& broker : world->brokers) {
-      broker->fate = [&dice = world->dice] {
-        static constexpr std::array<Ending, 7> endings = {Ending::none,
-                                                          Ending::none,
-                                                          Ending::close,
-                                                          Ending::close_mid_frame,
-                                                          Ending::reset,
-                                                          Ending::reset_mid_frame,
-                                                          Ending::wrong_correlation};
-        return Fate{dice.of(endings), dice.below(15), 0};
-      };
-    }
-    world->start();
-    for (std::uint64_t clients = 1 + run.dice.below(5); clients > 0; --clients) {
-      ClientPlan plan;
-      plan.goal = 30;
-      plan.failures = true;
-      plan.mix.reply_max = run.dice.one_in(3) ? 100'000 : 3'000;
-      world->add_client(plan);
-    }
-    world->run(
-        "clients whose connections end in every way", [&] { return world->clients_finished(); }, minutes(60));
-    world->stop();
-    return world;
-  });
+  over_seeds("any mixture of ends: a cut stream never looks complete", 10,
+             [](Run& run) { return mixture_of_ends(run, some_options(run)); });
 }
 
 }  // namespace

@@ -1,7 +1,6 @@
 // TLS on either side or both, under every split and delay that a seed brings: the same promises as without.
-#include <array>
-
 #include "doctest/doctest.h"
+#include "scenarios.h"
 #include "seeds.h"
 
 namespace kferry::simulation {
@@ -18,26 +17,8 @@ WorldOptions some_tls(Run& run) {
 }
 
 TEST_CASE("TLS: every byte arrives once and in order") {
-  over_seeds("TLS: every byte arrives once and in order", 10, [](Run& run) {
-    const WorldOptions options = some_tls(run);
-    auto world = std::make_unique<World>(run.seed, options, run.trace);
-    world->start();
-    for (std::uint64_t clients = 1 + run.dice.below(4); clients > 0; --clients) {
-      ClientPlan plan;
-      plan.goal = 5 + run.dice.below(40);
-      plan.window = 1 + run.dice.below(20);
-      plan.sasl = !options.discovery || options.credentials;
-      plan.mix.body_max = run.dice.one_in(4) ? 40'000 : 400;
-      plan.mix.reply_max = run.dice.one_in(3) ? 150'000 : 3'000;
-      plan.mix.large_one_in = run.dice.one_in(6) ? 20 : 0;
-      world->add_client(plan);
-    }
-    if (world->run(
-            "clients with their traffic in TLS", [&] { return world->clients_finished(); }, minutes(10)))
-      world->expect_only({});
-    world->stop();
-    return world;
-  });
+  over_seeds("TLS: every byte arrives once and in order", 10,
+             [](Run& run) { return traffic(run, some_tls(run)); });
 }
 
 TEST_CASE("TLS: discovery that cannot shake hands says where it stands, and goes on trying") {
@@ -59,34 +40,7 @@ TEST_CASE("TLS: discovery that cannot shake hands says where it stands, and goes
 }
 
 TEST_CASE("TLS: any mixture of ends: a cut stream never looks complete") {
-  over_seeds("TLS: any mixture of ends", 5, [](Run& run) {
-    WorldOptions options = some_tls(run);
-    options.simulation.reset = static_cast<std::uint32_t>(run.dice.below(3'000));
-    auto world = std::make_unique<World>(run.seed, options, run.trace);
-    for (const auto& broker : world->brokers) {
-      broker->fate = [&dice = world->dice] {
-        static constexpr std::array<Ending, 7> endings = {Ending::none,
-                                                          Ending::none,
-                                                          Ending::close,
-                                                          Ending::close_mid_frame,
-                                                          Ending::reset,
-                                                          Ending::reset_mid_frame,
-                                                          Ending::wrong_correlation};
-        return Fate{dice.of(endings), dice.below(15), 0};
-      };
-    }
-    world->start();
-    for (std::uint64_t clients = 1 + run.dice.below(4); clients > 0; --clients) {
-      ClientPlan plan;
-      plan.goal = 20;
-      plan.failures = true;
-      plan.mix.reply_max = run.dice.one_in(3) ? 100'000 : 3'000;
-      world->add_client(plan);
-    }
-    world->run("clients whose TLS ends in every way", [&] { return world->clients_finished(); }, minutes(60));
-    world->stop();
-    return world;
-  });
+  over_seeds("TLS: any mixture of ends", 5, [](Run& run) { return mixture_of_ends(run, some_tls(run)); });
 }
 
 TEST_CASE("SNI: two listeners on one socket, each with its names and its certificate") {

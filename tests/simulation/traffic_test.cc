@@ -2,6 +2,7 @@
 // every request reaches the broker it is meant for, every answer comes back whole, once and in order, no
 // connection breaks and nothing is logged as wrong.
 #include "doctest/doctest.h"
+#include "scenarios.h"
 #include "seeds.h"
 
 namespace kferry::simulation {
@@ -10,26 +11,8 @@ namespace {
 using std::chrono::minutes;
 
 TEST_CASE("every byte arrives once and in order") {
-  over_seeds("every byte arrives once and in order", 30, [](Run& run) {
-    WorldOptions options = some_options(run);
-    const bool sasl = !options.discovery || options.credentials;
-    auto world = std::make_unique<World>(run.seed, options, run.trace);
-    world->start();
-    for (std::uint64_t clients = 1 + run.dice.below(6); clients > 0; --clients) {
-      ClientPlan plan;
-      plan.goal = 5 + run.dice.below(60);
-      plan.window = 1 + run.dice.below(40);
-      plan.sasl = sasl;
-      plan.mix.body_max = run.dice.one_in(4) ? 40'000 : 400;
-      plan.mix.reply_max = run.dice.one_in(3) ? 150'000 : 3'000;
-      plan.mix.large_one_in = run.dice.one_in(6) ? 20 : 0;
-      world->add_client(plan);
-    }
-    if (world->run("clients with their traffic", [&] { return world->clients_finished(); }, minutes(10)))
-      world->expect_only({});
-    world->stop();
-    return world;
-  });
+  over_seeds("every byte arrives once and in order", 30,
+             [](Run& run) { return traffic(run, some_options(run)); });
 }
 
 TEST_CASE("a client that sends an octet at a time is served like any other") {
