@@ -11,8 +11,8 @@
 #include <string>
 
 #include "cli/commands.h"
-#include "cli/kernel_tls.h"
 #include "cli/style.h"
+#include "ring/kernel_tls.h"
 #include "ring/probe.h"
 #include "tls/context.h"
 
@@ -92,9 +92,14 @@ class Examination {
                                            : "the processor has none, or hides them",
         "on a virtual machine pass the host's processor through; else prefer CHACHA20 in the cipher lists");
 #endif
-    const std::string refusal = kernel_tls_refusal();
-    row(refusal.empty(), "kernel TLS", refusal.empty() ? "large TLS records can stay in the kernel" : refusal,
+    const ring::KernelTls kernel = ring::probe_kernel_tls();
+    row(kernel.refusal.empty(), "kernel TLS",
+        kernel.refusal.empty() ? "large TLS records can stay in the kernel" : kernel.refusal,
         "modprobe tls (CONFIG_TLS); without it kferry encrypts by itself");
+    if (!kernel.refusal.empty()) return;
+    row(kernel.changes_keys, "kernel TLS: new keys",
+        kernel.changes_keys ? "a KeyUpdate is followed" : "a KeyUpdate ends its connection, in order",
+        "Linux 6.14 or newer; or tls.kernel_receive = off, where clients change keys often");
   }
 
   bool ring_features() {

@@ -315,6 +315,7 @@ void Session::send(Leg& to, net::Rope& rope, Operation operation) {
     return;
   }
   if (!to.sends_plain()) return send_tls(to, rope, operation);
+  if (to.tls != nullptr && (!send_own_records(to, operation) || to.tls->failed())) return;
   if (rope.ready_size() == 0 || to.fin_sent) return;
   std::array<iovec, leased_max> pieces;
   const std::size_t count = rope.gather(pieces);
@@ -348,7 +349,8 @@ void Session::receive(Leg& from, net::Rope& rope, Operation operation) {
   const bool beginning = at_boundary && std::exchange(from.large, false);
   std::size_t size_max = beginning ? beginning_size_max : receive_size_max;
   // Up to a record's end, so that the kernel can take over there.
-  if (!from.receives_plain() && worker_.kernel_tls() && !from.kernel_refused && from.tls->record_rest() > 0)
+  if (!from.receives_plain() && worker_.kernel_tls() && !from.kernel_refused &&
+      from.tls->engine().records() != nullptr && from.tls->record_rest() > 0)
     size_max = std::min(size_max, from.tls->record_rest());
   worker_.ring().receive(token(operation), from.socket, size_max);
 }
@@ -384,12 +386,10 @@ bool Session::splice(Leg& from, Leg& to, const net::Rope& rope, Operation operat
 // With TLS says close_notify first. True once FIN is on its way.
 bool Session::end_writing(Leg& to, net::Rope& rope, Operation operation) {
   if (to.fin_sent) return true;
-  if (to.tls != nullptr && to.tls->kernel_sends()) {
-    if (!say_close_notify(to, operation)) return false;
-  } else if (to.tls != nullptr && !to.tls->failed()) {
+  if (to.tls != nullptr && !to.tls->failed()) {
     to.tls->close();
     send(to, rope, operation);
-    if (to.sending) return false;
+    if (to.sending || to.tls->engine().own_record()) return false;
   }
   worker_.ring().shut_write(to.socket);
   to.fin_sent = true;

@@ -194,7 +194,9 @@ class Session final : private kafka::RequestJudge, private kafka::ClusterView {
   void on_handshake_deadline();
   void hand_to_kernel(Leg& leg);
   bool hand_over(Leg& leg, bool sending);
-  bool say_close_notify(Leg& to, Operation operation);
+  int give_key(const Leg& leg, bool sending, const tls::TrafficKey& key);
+  bool send_own_records(Leg& to, Operation operation);
+  void check_keys(const Leg& leg);
   void take_record(Leg& from);
   void note_cut_by(const Leg& from);
   void fail_in_tls(const Leg& from, std::string_view cause, std::string text);

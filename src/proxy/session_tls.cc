@@ -21,16 +21,9 @@ using std::chrono::milliseconds;
 
 // AES-GCM under one key: 2^24 full records (RFC 8446 §5.5 allows 2^24.5). Then the connection ends in order.
 constexpr std::uint64_t kernel_sent_max = (std::uint64_t{1} << 24U) * tls::record_plain_max;
-// RFC 8446 §5.1 and §4: types of records and of handshake messages; §6: an alert's level and description.
-constexpr std::uint8_t alert_record = 21;
-constexpr std::uint8_t handshake_record = 22;
-constexpr std::uint8_t data_record = 23;
-constexpr std::byte new_session_ticket{4};
-constexpr std::byte key_update{24};
 constexpr std::string_view keys_changed =
     "changes its TLS keys, which the kernel cannot follow: the connection ends in order; "
     "tls.kernel_send = off and tls.kernel_receive = off keep such connections";
-constexpr std::array<std::byte, 2> close_notify{std::byte{1}, std::byte{0}};
 
 }  // namespace
 
@@ -81,10 +74,7 @@ bool Session::receive_tls(Leg& from, net::Rope& rope, const ring::Completion& co
     on_tls_failure(from, end);
     return false;
   }
-  if (tls.kernel_sends() && !tls.kernel_receives() && !tls.engine().to_send().empty()) {
-    fail_in_tls(from, "tls_key_update", std::string(keys_changed));
-    return false;
-  }
+  check_keys(from);
   from.ended = from.ended || tls.ended() || end;
   if (&from == &client_) {
     if (first && tls.handshaking())
@@ -160,37 +150,56 @@ void Session::hand_to_kernel(Leg& leg) {
 }
 
 bool Session::hand_over(Leg& leg, bool sending) {
-  const auto keys = leg.tls->keys();
-  int error = -EOPNOTSUPP;
-  if (keys) {
-    const tls::KernelKeys octets(sending ? keys->send : keys->receive);
-    error = worker_.ring().start_records(leg.socket, sending, octets.octets());
-  }
-  if (error == 0) {
-    leg.tls->handed_over(sending);
-    return true;
-  }
   leg.kernel_refused = true;
+  const tls::TrafficKeys keys = leg.tls->engine().records()->keys();
+  const int error = give_key(leg, sending, sending ? keys.send : keys.receive);
   // No kernel TLS here at all: not asked again.
   if (error == -ENOENT || error == -ENOPROTOOPT) worker_.note_no_kernel_tls();
-  return false;
+  if (error != 0) return false;
+  leg.kernel_refused = false;
+  leg.tls->handed_over(sending, worker_.kernel_changes_keys());
+  return true;
 }
 
-// False while there is no room for it.
-bool Session::say_close_notify(Leg& to, Operation operation) {
-  if (to.tls->closed()) return true;
-  if (to.sending) return false;
-  const int result = worker_.ring().send_record(to.socket, alert_record, close_notify);
-  if (result == -EAGAIN) {
-    to.sending = to.polling = true;
-    to.quiet = false;
-    to.sending_size = 0;
-    ++outstanding_;
-    worker_.ring().poll(token(operation), to.socket, POLLOUT);
+int Session::give_key(const Leg& leg, bool sending, const tls::TrafficKey& key) {
+  const tls::KernelKeys octets(key);
+  return worker_.ring().start_records(leg.socket, sending, octets.octets());
+}
+
+// Sends what the engine itself has to say where the kernel sends: alerts, a KeyUpdate. False while there is no room.
+bool Session::send_own_records(Leg& to, Operation operation) {
+  while (const auto record = to.tls->engine().own_record()) {
+    if ((&to == &client_ ? broker_ : client_).splicing) return false;
+    const int result =
+        worker_.ring().send_record(to.socket, static_cast<std::uint8_t>(record->type), record->content());
+    if (result == -EAGAIN) {
+      to.sending = to.polling = true;
+      to.quiet = false;
+      to.sending_size = 0;
+      ++outstanding_;
+      worker_.ring().poll(token(operation), to.socket, POLLOUT);
+      return false;
+    }
+    // Another error is the socket's, and its next operation tells of it.
+    const auto key = to.tls->engine().own_record_sent();
+    if (!key) continue;
+    to.kernel_sent = 0;
+    if (give_key(to, true, *key) == 0 || result < 0) continue;
+    to.fin_sent = true;  // nothing can be sent any more, not even an end
+    set_deadline(Deadline::drain, Duration::zero());
     return false;
   }
-  to.tls->close();
   return true;
+}
+
+// Another key is due where there is none to be had: by our own count, or because the other side asks for it.
+void Session::check_keys(const Leg& leg) {
+  if (!leg.tls->engine().key_used_up() || stopping_ || deadline_ == Deadline::retire) return;
+  log(Severity::info, "tls_key_used_up",
+      "what is sent under one TLS key has come to its end, and this connection has no other: it ends in "
+      "order, and its "
+      "client reconnects");
+  set_deadline(Deadline::retire, Duration::zero());
 }
 
 // What of a response is missing is not passed off as complete.
@@ -218,34 +227,33 @@ void Session::take_record(Leg& from) {
                            "): it was changed on the way");
   }
   const std::span<const std::byte> octets = std::span(room).first(static_cast<std::size_t>(size));
-  if (type == data_record) {
+  const auto record = static_cast<tls::RecordType>(type);
+  if (record == tls::RecordType::data) {
     (&from == &client_ ? requests_ : responses_).received_copy(octets);
     return pump();
   }
-  if (type == alert_record && octets.size() == 2 && octets[1] == std::byte{0}) {
+  tls::Engine& engine = from.tls->engine();
+  engine.take(record, octets);
+  if (from.tls->failed()) return on_tls_failure(from, false);
+  if (engine.receive_lost()) return fail_in_tls(from, "tls_key_update", std::string(keys_changed));
+  if (const auto key = engine.changed_receive_key()) {
+    if (const int error = give_key(from, false, *key); error != 0)
+      return on_broken(&from == &broker_, -error);
+  }
+  check_keys(from);
+  if (from.tls->ended()) {
     from.ended = true;
-    from.tls->note_end();
     if (&from == &client_) report_silence();
-    return pump();
   }
-  if (type == alert_record && octets.size() == 2) {
-    return fail_in_tls(from, "tls_alert",
-                       "ended the connection with the TLS alert " +
-                           std::string(tls::alert_name(std::to_integer<int>(octets[1]))));
-  }
-  if (type == handshake_record && !octets.empty() && octets[0] == new_session_ticket) return pump();
-  if (type == handshake_record && !octets.empty() && octets[0] == key_update)
-    return fail_in_tls(from, "tls_key_update", std::string(keys_changed));
-  fail_in_tls(from, "tls_record_unexpected",
-              "sent a TLS record of type " + std::to_string(type) + " in the middle of the stream");
+  pump();
 }
 
 void Session::note_kernel_sent(Leg& to, std::size_t size) {
   to.kernel_sent += size;
-  if (to.kernel_sent < kernel_sent_max || stopping_ || deadline_ == Deadline::retire) return;
-  log(Severity::info, "tls_key_used_up",
-      "256 GiB went out under one TLS key: the connection ends in order, and its client reconnects");
-  set_deadline(Deadline::retire, Duration::zero());
+  if (to.kernel_sent < kernel_sent_max) return;
+  to.kernel_sent = 0;
+  to.tls->engine().renew_send_key();
+  check_keys(to);
 }
 
 }  // namespace kferry::proxy

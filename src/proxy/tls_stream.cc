@@ -15,10 +15,6 @@ namespace {
 constexpr std::size_t encrypted_size_max = 4 * tls::record_plain_max;
 constexpr std::size_t pieces_max = 16;
 
-std::span<const std::byte> octets_of(const iovec& piece) {
-  return {static_cast<const std::byte*>(piece.iov_base), piece.iov_len};
-}
-
 }  // namespace
 
 void TlsStream::receive(std::span<const ring::Piece> pieces, ring::Ring& ring, net::Rope& to) {
@@ -31,7 +27,6 @@ void TlsStream::receive(std::span<const ring::Piece> pieces, ring::Ring& ring, n
       const auto room = to.room(std::max(cipher.size(), tls::record_plain_max));
       const auto moved = engine_->feed(cipher, room);
       to.fill_room(moved.made);
-      data_came_ = data_came_ || moved.made > 0;
       cipher = cipher.subspan(moved.taken);
       if (moved.taken == 0 && moved.made == 0) break;
     }
@@ -45,7 +40,7 @@ std::span<const std::byte> TlsStream::to_send(net::Rope* from) {
     const bool more = from != nullptr && !closed_ && from->ready_size() > 0;
     if (own.empty() && !more) return {};
     const std::size_t plain = more ? std::min(from->ready_size(), encrypted_size_max) : 0;
-    const std::size_t records = plain / tls::record_plain_max + 2 * pieces_max + 2;
+    const std::size_t records = plain / tls::record_plain_max + 2;
     const std::size_t room = own.size() + (more ? plain + records * tls::record_overhead_max : 0);
     cipher_ = std::make_unique_for_overwrite<std::byte[]>(room);
     std::ranges::copy(own, cipher_.get());
@@ -56,36 +51,13 @@ std::span<const std::byte> TlsStream::to_send(net::Rope* from) {
   return {cipher_.get() + cipher_at_, cipher_size_ - cipher_at_};
 }
 
-// Small runs are put together into one record, large ones are encrypted where they stand.
 void TlsStream::encrypt(net::Rope& from, std::span<std::byte> room) {
   std::array<iovec, pieces_max> pieces;
   const std::size_t count = from.gather(pieces);
-  const std::size_t size = std::min(from.ready_size(), encrypted_size_max);
-  std::size_t at = 0;
-  std::size_t taken = 0;
-  const auto write = [&](std::span<const std::byte> plain) {
-    const auto moved = engine_->write(plain, room.subspan(at));
-    at += moved.made;
-    taken += moved.taken;
-    return moved.taken == plain.size();
-  };
-  std::array<std::byte, tls::record_plain_max> together;
-  std::size_t gathered = 0;
-  bool goes_on = true;
-  for (std::size_t i = 0; i < count && goes_on; ++i) {
-    std::span<const std::byte> piece = octets_of(pieces[i]);
-    piece = piece.first(std::min(piece.size(), size - std::min(size, taken + gathered)));
-    if (gathered + piece.size() <= together.size()) {
-      std::ranges::copy(piece, together.begin() + static_cast<std::ptrdiff_t>(gathered));
-      gathered += piece.size();
-      continue;
-    }
-    if (gathered > 0) goes_on = write(std::span(together).first(std::exchange(gathered, 0)));
-    if (goes_on) goes_on = write(piece);
-  }
-  if (goes_on && gathered > 0) write(std::span(together).first(gathered));
-  cipher_size_ += at;
-  from.sent(taken);
+  tls::Gather plain({pieces.data(), count}, encrypted_size_max);
+  const auto moved = engine_->write(plain, room);
+  cipher_size_ += moved.made;
+  from.sent(moved.taken);
 }
 
 void TlsStream::sent(std::size_t size) {
@@ -97,12 +69,12 @@ void TlsStream::sent(std::size_t size) {
 
 void TlsStream::close() {
   if (std::exchange(closed_, true)) return;
-  if (!kernel_sends_) engine_->close();
+  engine_->close();
 }
 
-void TlsStream::handed_over(bool sending) {
+void TlsStream::handed_over(bool sending, bool changes_keys) {
   (sending ? kernel_sends_ : kernel_receives_) = true;
-  if (kernel_sends_ && kernel_receives_) engine_.reset();
+  engine_->hand_over(sending, changes_keys);
 }
 
 }  // namespace kferry::proxy

@@ -5,7 +5,7 @@
 //   pieces ─receive()─▶ tls::Engine ─▶ Rope input        Rope ready ─to_send()─▶ tls::Engine ─▶ the ciphertext
 //
 // Each direction may be handed over to the kernel once its state allows (kernel TLS): its octets are then
-// plaintext to us and go past this class. With both, the engine is let go.
+// plaintext to us and go past this class; records that are no data still come to the engine.
 #pragma once
 
 #include <cstddef>
@@ -23,7 +23,7 @@ class TlsStream {
  public:
   explicit TlsStream(std::unique_ptr<tls::Engine> engine) : engine_(std::move(engine)) {}
 
-  // Not once both directions are the kernel's.
+  tls::Engine& engine() { return *engine_; }
   const tls::Engine& engine() const { return *engine_; }
   bool handshaking() const { return state() == tls::Engine::State::handshaking; }
   bool open() const { return state() == tls::Engine::State::open; }
@@ -43,7 +43,7 @@ class TlsStream {
   std::span<const std::byte> to_send(net::Rope* from);
   void sent(std::size_t size);
   // Nothing waits to be sent.
-  bool idle() const { return cipher_ == nullptr && (engine_ == nullptr || engine_->to_send().empty()); }
+  bool idle() const { return cipher_ == nullptr && engine_->to_send().empty(); }
 
   // Says close_notify after what was encrypted; nothing can be encrypted after it.
   void close();
@@ -53,23 +53,21 @@ class TlsStream {
   bool kernel_sends() const { return kernel_sends_; }
   bool kernel_receives() const { return kernel_receives_; }
   // With no send outstanding: everything that was encrypted has left.
-  bool may_hand_over_sending() const { return open() && !kernel_sends_ && !closed_ && idle(); }
-  // With no receive outstanding: what was received ends with a record, and data has come, before which brokers
-  // send their tickets.
+  bool may_hand_over_sending() const {
+    return open() && !kernel_sends_ && engine_->records() != nullptr && !closed_ && idle();
+  }
+  // With no receive outstanding: what was received ends with a record.
   bool may_hand_over_receiving() const {
-    return open() && !kernel_receives_ && data_came_ && engine_->record_rest() == 0 && !engine_->has_plain();
+    return open() && !kernel_receives_ && engine_->records() != nullptr && engine_->record_rest() == 0 &&
+           !engine_->has_plain();
   }
   // What is still to come of the record that has begun; 0 between records.
-  std::size_t record_rest() const { return engine_ == nullptr ? 0 : engine_->record_rest(); }
-  // nullopt: the kernel does not know this cipher.
-  std::optional<tls::TrafficKeys> keys() const { return engine_->traffic_keys(); }
-  void handed_over(bool sending);
-  // The other side said close_notify, by a record that the kernel handed out.
-  void note_end() { kernel_state_ = tls::Engine::State::ended; }
+  std::size_t record_rest() const { return engine_->record_rest(); }
+  void handed_over(bool sending, bool changes_keys);
 
  private:
   void encrypt(net::Rope& from, std::span<std::byte> room);
-  tls::Engine::State state() const { return engine_ == nullptr ? kernel_state_ : engine_->state(); }
+  tls::Engine::State state() const { return engine_->state(); }
 
   std::unique_ptr<tls::Engine> engine_;
   std::unique_ptr<std::byte[]> cipher_;  // never cleared: it is as large as a send
@@ -77,10 +75,8 @@ class TlsStream {
   std::size_t cipher_at_ = 0;
   bool closed_ = false;
   bool heard_ = false;
-  bool data_came_ = false;
   bool kernel_sends_ = false;
   bool kernel_receives_ = false;
-  tls::Engine::State kernel_state_ = tls::Engine::State::open;  // without an engine
 };
 
 }  // namespace kferry::proxy

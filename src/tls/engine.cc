@@ -21,7 +21,6 @@ namespace {
 constexpr std::uint8_t alert_unrecognized_name = 112;
 constexpr std::uint8_t alert_handshake_failure = 40;
 constexpr std::uint8_t alert_decode_error = 50;
-constexpr std::uint8_t record_header_size = 5;
 constexpr unsigned handshake_record = 22;
 constexpr unsigned alert_record = 21;
 
@@ -29,12 +28,6 @@ bool is_address(const std::string& host) {
   std::array<std::byte, 16> octets{};
   return inet_pton(AF_INET, host.c_str(), octets.data()) == 1 ||
          inet_pton(AF_INET6, host.substr(0, host.find('%')).c_str(), octets.data()) == 1;
-}
-
-template <std::size_t N>
-void fill(std::array<std::byte, N>& to, const unsigned char* from, std::size_t size) {
-  KFERRY_ASSERT(size <= N);
-  std::copy_n(reinterpret_cast<const std::byte*>(from), size, to.begin());
 }
 
 }  // namespace
@@ -102,6 +95,7 @@ void Engine::begin(WOLFSSL* ssl) {
   wolfSSL_SetIOReadCtx(ssl, this);
   wolfSSL_SetIOWriteCtx(ssl, this);
   wolfSSL_SetCertCbCtx(ssl, this);
+  note_secrets(ssl, secrets_);
 }
 
 void Engine::fail(Failure failure) {
@@ -229,6 +223,10 @@ Engine::Moved Engine::feed(std::span<const std::byte> cipher, std::span<std::byt
     if (auto failure = not_tls(hello_, remote_, false)) fail(std::move(*failure));
     return {cipher.size(), 0};
   }
+  if (records_ != nullptr) {
+    feed_records(cipher, plain, moved);
+    return moved;
+  }
   const std::size_t given = cipher.size();
   if (ssl_ == nullptr) {
     read_hello(cipher);
@@ -243,17 +241,68 @@ Engine::Moved Engine::feed(std::span<const std::byte> cipher, std::span<std::byt
   return moved;
 }
 
+void Engine::feed_records(std::span<const std::byte> cipher, std::span<std::byte> plain, Moved& moved) {
+  if (to_send().size() > pending_size_max) return;
+  const Moved more = records_->feed(cipher, plain, pending_);
+  moved.taken += more.taken;
+  moved.made += more.made;
+  follow_records();
+}
+
+void Engine::follow_records() {
+  if (records_->failure()) {
+    fail(*records_->failure());
+  } else if (records_->ended()) {
+    state_ = State::ended;
+  }
+}
+
+// wolfSSL's part is done once the handshake is, between two records: its keys go to the records, its state goes. True
+// when it has gone. A broker's tickets, which come before its first data, are wolfSSL's to read.
+bool Engine::take_over() {
+  if (records_ != nullptr) return true;
+  if (closed_ || record_rest() > 0 || wolfSSL_pending(ssl_.get()) > 0 || !hello_.empty()) return false;
+  const bool tickets_due = remote_ == Remote::broker && negotiated_.version == Version::tls_1_3 &&
+                           client_context_->sessions() != nullptr;
+  if (tickets_due && !data_came_) return false;
+  const auto keys = keys_of(ssl_.get(), negotiated_.version, remote_ == Remote::client, sent_nonce_);
+  if (!keys) return false;
+  // wolfSSL may have followed a KeyUpdate already, of which it tells nobody.
+  if (!secrets_.send.empty() && secrets_.send.key(keys->send.cipher).key != keys->send.key)
+    secrets_.send = {};
+  if (!secrets_.receive.empty() && secrets_.receive.key(keys->receive.cipher).key != keys->receive.key)
+    secrets_.receive = {};
+  if (ticket_came_) keep_session();
+  records_ = std::make_unique<Records>(*keys, secrets_, remote_);
+  secrets_ = {};
+  ssl_.reset();
+  server_context_.reset();
+  client_context_.reset();
+  return true;
+}
+
 void Engine::receive_plain(std::span<std::byte> plain, Moved& moved) {
   while (moved.made < plain.size()) {
+    if (take_over()) {
+      Moved more;
+      feed_records(in_, plain.subspan(moved.made), more);
+      in_ = in_.subspan(more.taken);
+      moved.made += more.made;
+      return;
+    }
     const auto room = plain.subspan(moved.made);
     const int size = static_cast<int>(std::min<std::size_t>(room.size(), 1 << 30));
     const int result = wolfSSL_read(ssl_.get(), room.data(), size);
     if (result > 0) {
       moved.made += static_cast<std::size_t>(result);
+      data_came_ = true;
       continue;
     }
     const int error = wolfSSL_get_error(ssl_.get(), result);
-    if (error == WOLFSSL_ERROR_WANT_READ) return;
+    if (error == WOLFSSL_ERROR_WANT_READ) {
+      take_over();
+      return;
+    }
     if (error == WOLFSSL_ERROR_ZERO_RETURN) {
       state_ = State::ended;
       return;
@@ -264,36 +313,39 @@ void Engine::receive_plain(std::span<std::byte> plain, Moved& moved) {
 }
 
 bool Engine::has_plain() const {
+  if (records_ != nullptr) return state_ == State::open && records_->has_plain();
   return ssl_ != nullptr && !finished_ && state_ == State::open && wolfSSL_pending(ssl_.get()) > 0;
 }
 
-Engine::Moved Engine::write(std::span<const std::byte> plain, std::span<std::byte> cipher) {
+Engine::Moved Engine::write(Gather& plain, std::span<std::byte> cipher) {
   KFERRY_ASSERT((state_ == State::open || state_ == State::ended) && !closed_);
-  Moved moved;
   const auto waiting = to_send().first(std::min(to_send().size(), cipher.size()));
   std::ranges::copy(waiting, cipher.begin());
-  moved.made = waiting.size();
+  std::size_t made = waiting.size();
   sent(waiting.size());
-  if (!to_send().empty()) return moved;
-
-  out_ = cipher.subspan(moved.made);
-  const std::size_t room = out_.size();
-  constexpr std::size_t whole = record_plain_max + record_overhead_max;
-  const std::size_t rest = room % whole;
-  const std::size_t fits =
-      room / whole * record_plain_max + (rest > record_overhead_max ? rest - record_overhead_max : 0);
-  const std::size_t size = std::min({plain.size(), fits, std::size_t{1} << 30});
-  if (size > 0) {
-    const int result = wolfSSL_write(ssl_.get(), plain.data(), static_cast<int>(size));
-    if (result > 0) {
-      moved.taken = static_cast<std::size_t>(result);
-    } else {
-      fail_by_library(result);
-    }
+  if (!to_send().empty()) return {0, made};
+  const std::size_t before = plain.size();
+  if (records_ != nullptr) {
+    made += records_->write(plain, cipher.subspan(made));
+  } else {
+    out_ = cipher.subspan(made);
+    write_by_library(plain);
+    made = cipher.size() - out_.size();
+    out_ = {};
   }
-  moved.made += room - out_.size();
-  out_ = {};
-  return moved;
+  return {before - plain.size(), made};
+}
+
+// A record at a time, as many as fit.
+void Engine::write_by_library(Gather& plain) {
+  std::array<std::byte, record_plain_max> content;
+  while (plain.size() > 0 && out_.size() > record_overhead_max) {
+    const auto part =
+        std::span(content).first(std::min({plain.size(), content.size(), out_.size() - record_overhead_max}));
+    plain.take(part);
+    const int result = wolfSSL_write(ssl_.get(), part.data(), static_cast<int>(part.size()));
+    if (result <= 0) return fail_by_library(result);
+  }
 }
 
 std::span<const std::byte> Engine::to_send() const {
@@ -311,6 +363,7 @@ void Engine::sent(std::size_t size) {
 void Engine::close() {
   if (closed_) return;
   closed_ = true;
+  if (records_ != nullptr && state_ != State::failed) records_->close(pending_);
   if (ssl_ == nullptr || state_ == State::failed) return;
   if (state_ == State::handshaking) return;  // there is nothing whose end could be told from a cut
   wolfSSL_shutdown(ssl_.get());
@@ -373,60 +426,18 @@ void Engine::note_nonce(std::span<const std::byte> records) {
 }
 
 std::size_t Engine::record_rest() const {
+  if (records_ != nullptr) return records_->record_rest();
   if (record_rest_ > 0) return record_rest_;
   return header_size_ > 0 ? std::size_t{record_header_size} - header_size_ : 0;
 }
 
-std::optional<TrafficKeys> Engine::traffic_keys() const {
-  if ((state_ != State::open && state_ != State::ended) || finished_) return std::nullopt;
-  WOLFSSL* const ssl = ssl_.get();
-  TrafficKey one;
-  one.version = negotiated_.version;
-  const int key_size = wolfSSL_GetKeySize(ssl);
-  switch (wolfSSL_GetBulkCipher(ssl)) {
-    case wolfssl_aes_gcm:
-      one.cipher = key_size == 16 ? RecordCipher::aes_128_gcm : RecordCipher::aes_256_gcm;
-      break;
-    case wolfssl_chacha:
-      one.cipher = RecordCipher::chacha20_poly1305;
-      break;
-    default:
-      return std::nullopt;
-  }
-  KFERRY_ASSERT(static_cast<std::size_t>(key_size) == one.key_size());
-  const auto direction = [&](bool from_server, word64 sequence) {
-    TrafficKey key = one;
-    fill(key.key, from_server ? wolfSSL_GetServerWriteKey(ssl) : wolfSSL_GetClientWriteKey(ssl),
-         one.key_size());
-    for (std::size_t i = 0; i < key.rec_seq.size(); ++i) {
-      key.rec_seq[i] = static_cast<std::byte>(sequence >> (56 - 8 * i));
-    }
-    const unsigned char* const iv =
-        from_server ? wolfSSL_GetServerWriteIV(ssl) : wolfSSL_GetClientWriteIV(ssl);
-    if (key.cipher == RecordCipher::chacha20_poly1305) {
-      fill(key.iv, iv, 12);
-    } else {
-      fill(key.salt, iv, 4);
-      if (key.version == Version::tls_1_3) {
-        fill(key.iv, iv + 4, 8);
-      } else {
-        // The explicit nonce: wolfSSL begins at random and counts up, so the kernel goes on where it
-        // stopped and none comes twice. In the receiving direction every record brings its own.
-        std::ranges::copy(sent_nonce_, key.iv.begin());
-        for (std::size_t i = sent_nonce_.size(); i-- > 0;) {
-          key.iv[i] = static_cast<std::byte>(std::to_integer<unsigned>(key.iv[i]) + 1);
-          if (key.iv[i] != std::byte{}) break;
-        }
-      }
-    }
-    return key;
-  };
-  // Both return 1 where the number is 0, which is no error.
-  word64 sending = 0, receiving = 0;
-  wolfSSL_GetSequenceNumber(ssl, &sending);
-  wolfSSL_GetPeerSequenceNumber(ssl, &receiving);
-  const bool server = remote_ == Remote::client;
-  return TrafficKeys{direction(server, sending), direction(!server, receiving)};
+void Engine::take(RecordType type, std::span<const std::byte> content) {
+  records_->take(type, content, pending_);
+  follow_records();
+}
+
+std::optional<OwnRecord> Engine::own_record() const {
+  return records_ == nullptr ? std::nullopt : records_->own_record();
 }
 
 void Engine::keep_session() {

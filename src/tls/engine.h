@@ -1,5 +1,6 @@
 // One TLS connection, bytes to bytes: ciphertext in, plaintext out, and back. Never does I/O and knows no
-// time; works under every split of its input. Owned by one thread.
+// time; works under every split of its input. Owned by one thread. wolfSSL shakes hands; then, where the suite has an
+// AEAD, its keys go to tls/records.h, which does the rest, and its state is let go.
 //
 //                feed(ciphertext, room)                         write(plaintext, room)
 //   socket ────────────────────────────▶ plaintext   plaintext ────────────────────────▶ socket
@@ -8,9 +9,9 @@
 //   handshaking ──▶ open ──▶ ended      the other side said close_notify; writing may go on
 //        └───────────┴─────▶ failed     failure() says why; to_send() may still hold the alert
 //
-// Memory: until a whole ClientHello is there (client_hello_size_max), its octets; then wolfSSL's state and
-// one record (16 KiB) at most; and what to_send() holds, at pending_size_max of which feed() takes nothing
-// more.
+// Memory: until a whole ClientHello is there (client_hello_size_max), its octets; then wolfSSL's state, during the
+// handshake; one record (16 KiB) that is not whole at most; and what to_send() holds, at pending_size_max of which
+// feed() takes nothing more.
 #pragma once
 
 #include <array>
@@ -27,14 +28,14 @@
 #include "tls/context.h"
 #include "tls/failure.h"
 #include "tls/failures.h"
-#include "tls/traffic_key.h"
+#include "tls/records.h"
+#include "tls/wolfssl_keys.h"
 
 struct WOLFSSL;
 struct WOLFSSL_X509_STORE_CTX;
 
 namespace kferry::tls {
 
-inline constexpr std::size_t record_plain_max = 16 * 1024;
 // Header, explicit nonce, padding and tag of the most wasteful cipher offered.
 inline constexpr std::size_t record_overhead_max = 96;
 inline constexpr std::size_t pending_size_max = 64 * 1024;
@@ -56,10 +57,7 @@ class Engine {
 
   enum class State : std::uint8_t { handshaking, open, ended, failed };
 
-  struct Moved {
-    std::size_t taken = 0;  // of the input
-    std::size_t made = 0;   // into the room given
-  };
+  using Moved = tls::Moved;
 
   static std::unique_ptr<Engine> server(Choose choose);
   // `host` is the name or address that was dialled: it is verified, sent as SNI if it is a name, and with
@@ -78,9 +76,13 @@ class Engine {
   // Decrypted octets wait for room.
   bool has_plain() const;
 
-  // Encrypts as much of `plain` as fits into `cipher` (at least record_overhead_max + 1), which first
-  // receives what to_send() holds. Only when open or ended, and not after close().
-  Moved write(std::span<const std::byte> plain, std::span<std::byte> cipher);
+  // Encrypts as much of `plain` as fits into `cipher` (at least record_overhead_max + 1), in full records, after
+  // what to_send() holds. Only when open or ended, and not after close().
+  Moved write(Gather& plain, std::span<std::byte> cipher);
+  Moved write(std::span<const std::byte> plain, std::span<std::byte> cipher) {
+    Gather all(plain);
+    return write(all, cipher);
+  }
 
   std::span<const std::byte> to_send() const;
   void sent(std::size_t size);
@@ -100,14 +102,30 @@ class Engine {
 
   // How many octets complete the record that has begun, at least; 0 between records.
   std::size_t record_rest() const;
-  // The keys as they stand, where kernel TLS has the cipher. `receive` is right only at record_rest() == 0,
-  // without has_plain(), with every octet received so far fed; `send` only once to_send() is empty and before
-  // close().
-  std::optional<TrafficKeys> traffic_keys() const;
+  // The records once wolfSSL has been let go; null before, and with suites that stay with it. Its keys are those of
+  // the kernel's next record: `receive` at record_rest() == 0, without has_plain(), with every octet received so far
+  // fed; `send` only once to_send() is empty and before close().
+  const Records* records() const { return records_.get(); }
+  // Gives a direction to the kernel for good; `changes_keys`: the kernel could take another key later.
+  void hand_over(bool sending, bool changes_keys) { records_->hand_over(sending, changes_keys); }
+  // --- with a direction that is the kernel's
+  // A record that is no data, as the kernel handed it out.
+  void take(RecordType type, std::span<const std::byte> content);
+  // See tls/records.h.
+  std::optional<TrafficKey> changed_receive_key() { return records_->changed_receive_key(); }
+  std::optional<OwnRecord> own_record() const;
+  std::optional<TrafficKey> own_record_sent() { return records_->own_record_sent(); }
+  void renew_send_key() { records_->renew_send_key(); }
+  bool receive_lost() const { return records_ != nullptr && records_->receive_lost(); }
+  bool key_used_up() const { return records_ != nullptr && records_->key_used_up(); }
+  // For tests.
+  void limit_records(std::uint64_t per_key) { records_->limit_records(per_key); }
   // NewSessionTicket records that came.
   std::uint32_t tickets_received() const { return tickets_received_; }
   // Octets this engine keeps outside wolfSSL.
-  std::size_t held_size() const { return hello_.capacity() + pending_.capacity(); }
+  std::size_t held_size() const {
+    return hello_.capacity() + pending_.capacity() + (records_ == nullptr ? 0 : records_->held_size());
+  }
 
  private:
   struct FreeSsl {
@@ -124,10 +142,14 @@ class Engine {
   void alert(std::uint8_t description);
   bool take_steps();
   void on_open();
+  bool take_over();
+  void follow_records();
+  void feed_records(std::span<const std::byte> cipher, std::span<std::byte> plain, Moved& moved);
   void keep_session();
   void note_nonce(std::span<const std::byte> records);
   void count_framing(std::span<const std::byte> octets);
   void receive_plain(std::span<std::byte> plain, Moved& moved);
+  void write_by_library(Gather& plain);
 
   static int on_receive(WOLFSSL* ssl, char* room, int size, void* engine);
   static int on_send(WOLFSSL* ssl, char* octets, int size, void* engine);
@@ -148,6 +170,8 @@ class Engine {
   std::span<const std::byte> in_;  // during feed()
   std::span<std::byte> out_;       // during write()
   Octets pending_;
+  std::unique_ptr<Records> records_;
+  TrafficSecrets secrets_;  // until they are the records'
   std::size_t pending_at_ = 0;
 
   ClientHello client_hello_;
@@ -161,7 +185,7 @@ class Engine {
   std::uint8_t header_size_ = 0;
   std::uint8_t record_type_ = 0;  // of the last record that began
   std::array<std::uint8_t, 2> header_length_{};
-  std::array<std::byte, 8> sent_nonce_{};
+  SentNonce sent_nonce_{};
   Remote remote_;
   State state_ = State::handshaking;
   bool closed_ = false;
@@ -169,6 +193,7 @@ class Engine {
   bool heard_ = false;
   bool foreign_ = false;  // the broker answered, but not in TLS
   bool ticket_came_ = false;
+  bool data_came_ = false;
 };
 
 }  // namespace kferry::tls

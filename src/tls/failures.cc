@@ -35,10 +35,6 @@ constexpr std::array beginnings{
     Beginning{"\r\n\r\n", "proxy_protocol_on_tls", "a PROXY protocol header"},
 };
 
-std::string who(Remote remote) {
-  return remote == Remote::client ? "the client" : "the broker";
-}
-
 std::string printable_hex(std::span<const std::byte> octets) {
   static constexpr std::string_view digits = "0123456789abcdef";
   std::string text;
@@ -185,6 +181,10 @@ Failure by_certificate(const Breakdown& b) {
 
 }  // namespace
 
+std::string who(Remote remote) {
+  return remote == Remote::client ? "the client" : "the broker";
+}
+
 std::string_view alert_name(int alert) {
   switch (alert) {
     case 0:
@@ -315,8 +315,7 @@ Failure broken_down(const Breakdown& b) {
     case DECRYPT_ERROR:
     case AES_GCM_AUTH_E:
     case MAC_CMP_FAILED_E:
-      return {"record_forged",
-              "a record of " + who(b.remote) + " does not decrypt: it was damaged or forged on the way"};
+      return forged_record(b.remote);
     case MEMORY_E:
     case MEMORY_ERROR:
       return {"memory_exhausted", "there is no memory for the TLS state of this connection"};
@@ -328,6 +327,15 @@ Failure broken_down(const Breakdown& b) {
   return {
       b.handshaking ? "handshake_failed" : "record_malformed",
       (b.handshaking ? "the TLS handshake with " : "TLS with ") + who(b.remote) + " failed: " + words.data()};
+}
+
+Failure forged_record(Remote remote) {
+  return {"record_forged",
+          "a record of " + who(remote) + " does not decrypt: it was damaged or forged on the way"};
+}
+
+Failure malformed_record(Remote remote, std::string_view what) {
+  return {"record_malformed", "a TLS record of " + who(remote) + " " + std::string(what)};
 }
 
 Failure cut_short(Remote remote, bool handshaking, bool heard_anything) {

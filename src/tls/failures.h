@@ -16,6 +16,9 @@ namespace kferry::tls {
 // Who stands at the other end.
 enum class Remote : std::uint8_t { client, broker };
 
+// "the client", "the broker".
+std::string who(Remote remote);
+
 // What begins with these octets where TLS was due; nullopt while there are too few to say.
 std::optional<Failure> not_tls(std::span<const std::byte> first, Remote remote, bool ended);
 
@@ -32,6 +35,11 @@ struct Breakdown {
   std::string host;                   // the broker's name
 };
 Failure broken_down(const Breakdown& breakdown);
+
+// A record that does not decrypt.
+Failure forged_record(Remote remote);
+// A record, once the connection is open, that breaks the protocol: "a record of the client " and `what`.
+Failure malformed_record(Remote remote, std::string_view what);
 
 // The stream ended without close_notify.
 Failure cut_short(Remote remote, bool handshaking, bool heard_anything);

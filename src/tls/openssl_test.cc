@@ -303,19 +303,30 @@ TEST_CASE("openssl s_client changes its keys, and asks us to change ours") {
   std::string plain;
   pump(socket.number, *engine, plain, [&] { return engine->state() == State::open; });
   REQUIRE(client.waits_for("Verify return code"));
-  const auto before = engine->traffic_keys();
-  REQUIRE(before.has_value());
+  REQUIRE(engine->records() != nullptr);
+  const TrafficKeys before = engine->records()->keys();
   client.say("K\n");  // a command of s_client's: a KeyUpdate that asks for another
   REQUIRE(client.waits_for("KEYUPDATE"));
   client.say("after\n");
   pump(socket.number, *engine, plain, [&] { return plain.find("after") != std::string::npos; });
   CHECK(plain == "after\n");
-  const auto after = engine->traffic_keys();
-  CHECK(after->receive.key != before->receive.key);
-  CHECK(after->send.key != before->send.key);
-  CHECK(after->send.rec_seq == std::array<std::byte, 8>{});
+  const TrafficKeys after = engine->records()->keys();
+  CHECK(after.receive.key != before.receive.key);
+  CHECK(after.send.key != before.send.key);
+  CHECK(after.send.rec_seq == std::array<std::byte, 8>{});
   say(socket.number, *engine, "with new keys\n");
   CHECK(client.waits_for("with new keys"));
+  // And ours, of our own accord, every second record.
+  engine->limit_records(2);
+  for (int i = 0; i < 7; ++i) {
+    const std::string word = "word " + std::to_string(i) + "\n";
+    say(socket.number, *engine, word);
+    CHECK(client.waits_for(word));
+  }
+  CHECK(engine->records()->keys().send.key != after.send.key);
+  client.say("still here\n");
+  pump(socket.number, *engine, plain, [&] { return plain.find("still here") != std::string::npos; });
+  CHECK(engine->state() == State::open);
 }
 
 // A client engine against `openssl s_server`.

@@ -2,9 +2,11 @@
 // struct tls12_crypto_info_*). Plain data; whoever fills it wipes it.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 
 #include "tls/digests.h"
 #include "tls/settings.h"
@@ -22,6 +24,12 @@ struct TrafficKey {
   std::array<std::byte, 8> rec_seq{};  // big endian: the number of the next record
 
   std::size_t key_size() const { return cipher == RecordCipher::aes_128_gcm ? 16 : 32; }
+  // The static IV of TLS 1.3, and of ChaCha20 in both versions, laid out as above.
+  void set_iv(std::span<const std::byte, 12> octets) {
+    const bool chacha = cipher == RecordCipher::chacha20_poly1305;
+    if (!chacha) std::copy_n(octets.begin(), 4, salt.begin());
+    std::ranges::copy(chacha ? octets : octets.subspan(4), iv.begin());
+  }
 
   TrafficKey() = default;
   TrafficKey(const TrafficKey&) = default;

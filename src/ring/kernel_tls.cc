@@ -1,5 +1,6 @@
-#include "cli/kernel_tls.h"
+#include "ring/kernel_tls.h"
 
+#include <linux/tls.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
@@ -10,7 +11,7 @@
 
 #include "base/socket_address.h"
 
-namespace kferry::cli {
+namespace kferry::ring {
 namespace {
 
 class Socket {
@@ -27,13 +28,22 @@ class Socket {
   int fd_;
 };
 
-std::string failed(const char* what) {
-  return std::string("unknown: ") + what + ": " + std::strerror(errno);
+KernelTls failed(const char* what) {
+  return {std::string("unknown: ") + what + ": " + std::strerror(errno), false};
+}
+
+// Any key will do: nothing is sent.
+bool set_key(int fd, unsigned char octet) {
+  tls12_crypto_info_aes_gcm_128 info{};
+  info.info.version = TLS_1_3_VERSION;
+  info.info.cipher_type = TLS_CIPHER_AES_GCM_128;
+  std::memset(info.key, octet, sizeof info.key);
+  return setsockopt(fd, SOL_TLS, TLS_TX, &info, sizeof info) == 0;
 }
 
 }  // namespace
 
-std::string kernel_tls_refusal() {
+KernelTls probe_kernel_tls() {
   // Only an established connection takes the protocol.
   const Socket listening(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
   sockaddr_storage where{};
@@ -48,9 +58,10 @@ std::string kernel_tls_refusal() {
   if (connected.fd() < 0 || connect(connected.fd(), reinterpret_cast<sockaddr*>(&where), size) != 0) {
     return failed("cannot connect to loopback");
   }
-  if (setsockopt(connected.fd(), IPPROTO_TCP, TCP_ULP, "tls", sizeof "tls") == 0) return {};
-  if (errno == ENOENT) return "the kernel has no TLS, or its module is not loaded";
-  return std::string("refused: ") + std::strerror(errno);
+  if (setsockopt(connected.fd(), IPPROTO_TCP, TCP_ULP, "tls", sizeof "tls") == 0)
+    return {{}, set_key(connected.fd(), 1) && set_key(connected.fd(), 2)};
+  if (errno == ENOENT) return {"the kernel has no TLS, or its module is not loaded", false};
+  return {std::string("refused: ") + std::strerror(errno), false};
 }
 
-}  // namespace kferry::cli
+}  // namespace kferry::ring

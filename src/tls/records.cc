@@ -1,0 +1,365 @@
+#include "tls/records.h"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "base/assert.h"
+
+namespace kferry::tls {
+namespace {
+
+// RFC 8446 §6, and RFC 5246 §7.2 for the warning.
+constexpr std::uint8_t warning = 1;
+constexpr std::uint8_t fatal = 2;
+constexpr std::uint8_t close_notify = 0;
+constexpr std::uint8_t unexpected_message = 10;
+constexpr std::uint8_t bad_record_mac = 20;
+constexpr std::uint8_t record_overflow = 22;
+constexpr std::uint8_t illegal_parameter = 47;
+constexpr std::uint8_t decode_error = 50;
+constexpr std::uint8_t internal_error = 80;
+constexpr std::uint8_t user_canceled = 90;
+constexpr std::uint8_t no_renegotiation = 100;
+
+// Types of handshake messages: RFC 8446 §4, RFC 5246 §7.4.
+constexpr std::byte hello_request{0};
+constexpr std::byte client_hello{1};
+constexpr std::byte new_session_ticket{4};
+constexpr std::byte key_update{24};
+constexpr std::array<std::byte, 5> key_update_message{key_update, std::byte{0}, std::byte{0}, std::byte{1},
+                                                      std::byte{0}};
+// A NewSessionTicket holds 64 KiB of ticket, and as much of extensions; a ClientHello is smaller.
+constexpr std::uint32_t message_size_max = 2 * 65536 + 300;
+// Whoever sends more records without data than this in a row means to keep us busy.
+constexpr std::uint8_t dataless_max = 32;
+
+}  // namespace
+
+Records::Records(const TrafficKeys& keys, const TrafficSecrets& secrets, Remote remote)
+    : send_(std::make_unique<RecordProtection>(keys.send)),
+      receive_(std::make_unique<RecordProtection>(keys.receive)),
+      secrets_(secrets),
+      version_(keys.send.version),
+      cipher_(keys.send.cipher),
+      remote_(remote) {}
+
+// --- failures and what is said
+
+void Records::fail(Failure failure, std::uint8_t alert, Octets& say) {
+  if (failure_) return;
+  failure_ = std::move(failure);
+  say_alert(fatal, alert, say);
+}
+
+void Records::refuse(std::string_view what, std::uint8_t alert, Octets& say) {
+  fail(malformed_record(remote_, what), alert, say);
+}
+
+void Records::put(RecordType type, std::span<const std::byte> content, Octets& say) {
+  const std::size_t before = say.size();
+  say.resize(before + content.size() + send_->overhead());
+  send_->seal(type, content, std::span(say).subspan(before));
+}
+
+void Records::say_alert(std::uint8_t level, std::uint8_t description, Octets& say) {
+  if (send_ == nullptr) {
+    owed_alert_ = {level, description};
+    alert_owed_ = true;
+    return;
+  }
+  const std::array content{static_cast<std::byte>(level), static_cast<std::byte>(description)};
+  put(RecordType::alert, content, say);
+}
+
+void Records::close(Octets& say) {
+  say_alert(warning, close_notify, say);
+}
+
+// --- receiving
+
+Moved Records::feed(std::span<const std::byte> cipher, std::span<std::byte> plain, Octets& say) {
+  Moved moved;
+  while (!failure_ && !ended_) {
+    moved.made += hand_out(plain.subspan(moved.made));
+    if (has_plain()) break;
+    const auto record = next_record(cipher.subspan(moved.taken), moved.taken, say);
+    if (record.empty()) break;
+    moved.made += open(record, plain.subspan(moved.made), say);
+    if (!has_plain()) held_.clear();
+  }
+  if (ended_) moved.taken = cipher.size();
+  if (held_.empty() || ended_) Octets().swap(held_);  // gives the memory back
+  return moved;
+}
+
+std::size_t Records::hand_out(std::span<std::byte> plain) {
+  const std::size_t size = std::min(waiting_size_, plain.size());
+  std::copy_n(held_.begin() + static_cast<std::ptrdiff_t>(waiting_at_), size, plain.begin());
+  waiting_at_ += size;
+  waiting_size_ -= size;
+  if (waiting_size_ == 0 && waiting_at_ > 0) {
+    held_.clear();
+    waiting_at_ = 0;
+  }
+  return size;
+}
+
+// Where it stands in the input, or else put together in held_. Empty: more must come, or its header is wrong.
+std::span<const std::byte> Records::next_record(std::span<const std::byte> cipher, std::size_t& taken,
+                                                Octets& say) {
+  const auto size_of = [&](std::span<const std::byte> octets) {
+    if (newest() && octets[0] != static_cast<std::byte>(RecordType::data)) {
+      refuse(
+          "is of type " + std::to_string(std::to_integer<unsigned>(octets[0])) + ", which has no place here",
+          unexpected_message, say);
+      return std::size_t{0};
+    }
+    const std::size_t size = receive_->record_size(octets.first<record_header_size>());
+    if (size == 0) refuse("has a length that no record has", record_overflow, say);
+    return size;
+  };
+  if (held_.empty() && cipher.size() >= record_header_size) {
+    const std::size_t size = size_of(cipher);
+    if (size == 0) return {};
+    if (cipher.size() >= size) {
+      taken += size;
+      return cipher.first(size);
+    }
+    held_.reserve(size);
+  }
+  const auto hold = [&](std::size_t size) {
+    const auto part = cipher.first(std::min(cipher.size(), size - std::min(size, held_.size())));
+    held_.insert(held_.end(), part.begin(), part.end());
+    cipher = cipher.subspan(part.size());
+    taken += part.size();
+    return held_.size() >= size;
+  };
+  if (!hold(record_header_size)) return {};
+  const std::size_t size = size_of(held_);
+  if (size == 0) return {};
+  held_.reserve(size);
+  return hold(size) ? std::span<const std::byte>(held_) : std::span<const std::byte>();
+}
+
+// Returns how much data it put into `plain`; what does not fit waits.
+std::size_t Records::open(std::span<const std::byte> record, std::span<std::byte> plain, Octets& say) {
+  const bool in_place = plain.size() < record.size() - receive_->overhead() + 1;
+  if (in_place && held_.empty()) {
+    held_.assign(record.begin(), record.end());
+    record = held_;
+  }
+  const auto room = in_place ? std::span(held_).subspan(receive_->content_offset()) : plain;
+  const auto opened = receive_->open(record, room);
+  if (!opened) {
+    fail(forged_record(remote_), bad_record_mac, say);
+    return 0;
+  }
+  if (opened->size > record_plain_max) {
+    refuse("is larger than a record may be", record_overflow, say);
+    return 0;
+  }
+  if (opened->type != RecordType::data) {
+    take(opened->type, room.first(opened->size), say);
+    return 0;
+  }
+  if (message_header_size_ > 0 || message_rest_ > 0) {
+    refuse("cuts a handshake message in two", unexpected_message, say);
+    return 0;
+  }
+  if (opened->size > 0) {
+    dataless_ = 0;
+  } else if (++dataless_ > dataless_max) {
+    refuse("is one too many without data", unexpected_message, say);
+  }
+  if (!in_place) return opened->size;
+  waiting_at_ = receive_->content_offset();
+  waiting_size_ = opened->size;
+  return hand_out(plain);
+}
+
+std::size_t Records::record_rest() const {
+  if (held_.empty() || has_plain() || receive_ == nullptr) return 0;
+  if (held_.size() < record_header_size) return record_header_size - held_.size();
+  return receive_->record_size(std::span(held_).first<record_header_size>()) - held_.size();
+}
+
+void Records::take(RecordType type, std::span<const std::byte> content, Octets& say) {
+  if (failure_ || ended_) return;
+  if (++dataless_ > dataless_max) return refuse("is one too many without data", unexpected_message, say);
+  if (type != RecordType::handshake && (message_header_size_ > 0 || message_rest_ > 0))
+    return refuse("cuts a handshake message in two", unexpected_message, say);
+  switch (type) {
+    case RecordType::alert:
+      return take_alert(content, say);
+    case RecordType::handshake:
+      if (content.empty()) return refuse("of the handshake is empty", unexpected_message, say);
+      return take_handshake(content, say);
+    default:
+      return refuse("is of type " + std::to_string(static_cast<unsigned>(type)) + ", which has no place here",
+                    unexpected_message, say);
+  }
+}
+
+void Records::take_alert(std::span<const std::byte> content, Octets& say) {
+  if (content.size() != 2) return refuse("with an alert has a wrong length", decode_error, say);
+  const unsigned level = std::to_integer<unsigned>(content[0]);
+  const unsigned description = std::to_integer<unsigned>(content[1]);
+  if (description == close_notify) {
+    ended_ = true;
+    return;
+  }
+  // TLS 1.3 knows no other warning.
+  if (description == user_canceled || (level == warning && !newest())) return;
+  Breakdown breakdown;
+  breakdown.remote = remote_;
+  breakdown.handshaking = false;
+  breakdown.alert = static_cast<int>(description);
+  failure_ = broken_down(breakdown);  // answered by nothing: the other side is gone
+}
+
+void Records::take_handshake(std::span<const std::byte> content, Octets& say) {
+  while (!content.empty() && !failure_) {
+    if (message_rest_ > 0) {
+      const std::size_t part = std::min<std::size_t>(message_rest_, content.size());
+      // The one octet of a KeyUpdate; whatever else comes here is passed over.
+      if (message_header_[0] == key_update && newest()) {
+        const unsigned request = std::to_integer<unsigned>(content[0]);
+        if (request > 1 || content.size() > 1)
+          return refuse("has a KeyUpdate that is none", illegal_parameter, say);
+        update_keys(request == 1, say);
+      }
+      message_rest_ -= static_cast<std::uint32_t>(part);
+      content = content.subspan(part);
+      continue;
+    }
+    message_header_[message_header_size_++] = content[0];
+    content = content.subspan(1);
+    if (message_header_size_ < message_header_.size()) continue;
+    message_header_size_ = 0;
+    if (!begin_message(say)) return;
+  }
+}
+
+// A message's header is there. False: the connection has failed.
+bool Records::begin_message(Octets& say) {
+  const auto octet = [&](std::size_t i) { return std::to_integer<std::uint32_t>(message_header_[i]); };
+  message_rest_ = octet(1) << 16 | octet(2) << 8 | octet(3);
+  const std::byte type = message_header_[0];
+  if (message_rest_ > message_size_max) {
+    refuse("has a handshake message without end", decode_error, say);
+  } else if (newest() && type == key_update) {
+    if (message_rest_ != 1) refuse("has a KeyUpdate that is none", decode_error, say);
+  } else if (newest() && type == new_session_ticket && remote_ == Remote::broker) {
+    if (message_rest_ == 0) refuse("has a ticket that is none", decode_error, say);
+  } else if (!newest() && type == hello_request && remote_ == Remote::broker) {
+    if (message_rest_ != 0) refuse("has a HelloRequest that is none", decode_error, say);
+    // Not wanted: RFC 5246 §7.4.1.1 lets a client pass it over.
+  } else if (!newest() && type == client_hello && remote_ == Remote::client) {
+    say_alert(warning, no_renegotiation, say);
+  } else {
+    refuse("has a handshake message of type " + std::to_string(std::to_integer<unsigned>(type)) +
+               ", which has no place here",
+           unexpected_message, say);
+  }
+  return !failure_;
+}
+
+void Records::update_keys(bool requested, Octets& say) {
+  if (secrets_.receive.empty() && receive_ == nullptr) {
+    receive_lost_ = true;
+    return;
+  }
+  if (secrets_.receive.empty())
+    return fail(
+        {"tls_key_update",
+         who(remote_) +
+             " changes its TLS keys, which this build of wolfSSL cannot follow: build kferry by ./dev build"},
+        internal_error, say);
+  secrets_.receive.advance();
+  if (receive_ == nullptr) {
+    receive_changed_ = true;
+  } else {
+    receive_ = std::make_unique<RecordProtection>(secrets_.receive.key(cipher_));
+  }
+  if (requested) renew_send_key();
+  if (send_ == nullptr || !key_update_owed_) return;
+  say.resize(say.size() + key_update_message.size() + send_->overhead());
+  seal_key_update(std::span(say).last(key_update_message.size() + send_->overhead()));
+}
+
+// --- sending
+
+void Records::renew_send_key() {
+  (secrets_.send.empty() ? key_used_up_ : key_update_owed_) = true;
+}
+
+std::size_t Records::seal_key_update(std::span<std::byte> room) {
+  const std::size_t size = send_->seal(RecordType::handshake, key_update_message, room);
+  secrets_.send.advance();
+  send_ = std::make_unique<RecordProtection>(secrets_.send.key(cipher_));
+  sent_records_ = 0;
+  key_update_owed_ = false;
+  return size;
+}
+
+std::size_t Records::write(Gather& plain, std::span<std::byte> cipher) {
+  std::size_t made = 0;
+  while (plain.size() > 0) {
+    if (sent_records_ >= records_per_key_ && !key_used_up_) renew_send_key();
+    const auto room = cipher.subspan(made);
+    if (key_update_owed_) {
+      if (room.size() < key_update_message.size() + send_->overhead()) break;
+      made += seal_key_update(room);
+      continue;
+    }
+    if (room.size() <= send_->overhead()) break;
+    const std::size_t size = std::min({plain.size(), record_plain_max, room.size() - send_->overhead()});
+    made += send_->seal(RecordType::data, plain, size, room);
+    ++sent_records_;
+  }
+  return made;
+}
+
+// --- the kernel's
+
+TrafficKeys Records::keys() const {
+  return {send_ == nullptr ? TrafficKey() : send_->key(),
+          receive_ == nullptr ? TrafficKey() : receive_->key()};
+}
+
+void Records::hand_over(bool sending, bool changes_keys) {
+  (sending ? send_ : receive_).reset();
+  if (!changes_keys) (sending ? secrets_.send : secrets_.receive) = {};
+}
+
+std::optional<TrafficKey> Records::changed_receive_key() {
+  if (!std::exchange(receive_changed_, false)) return std::nullopt;
+  return secrets_.receive.key(cipher_);
+}
+
+std::optional<OwnRecord> Records::own_record() const {
+  if (send_ != nullptr) return std::nullopt;
+  OwnRecord record;
+  if (key_update_owed_) {
+    record.type = RecordType::handshake;
+    record.octets = key_update_message;
+    record.size = key_update_message.size();
+    return record;
+  }
+  if (!alert_owed_) return std::nullopt;
+  for (const std::uint8_t octet : owed_alert_) record.octets[record.size++] = static_cast<std::byte>(octet);
+  return record;
+}
+
+std::optional<TrafficKey> Records::own_record_sent() {
+  if (!key_update_owed_) {
+    alert_owed_ = false;
+    return std::nullopt;
+  }
+  key_update_owed_ = false;
+  secrets_.send.advance();
+  return secrets_.send.key(cipher_);
+}
+
+}  // namespace kferry::tls

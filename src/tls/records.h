@@ -1,0 +1,128 @@
+// An open TLS connection without wolfSSL's state: data both ways, alerts, tickets, KeyUpdate (RFC 8446 §4.6, §5, §6;
+// RFC 5246 §6, §7.2). wolfSSL shakes hands and is then let go, which saves two copies of every octet and the 10 to
+// 40 KB of its state. Bytes to bytes; one thread. Each direction may go on to the kernel (linux/tls.h): then this
+// class keeps what a change of keys needs.
+//
+//   feed(): records ─▶ content        write(): content ─▶ records
+//              └─▶ `say`: what is to be sent first: alerts, the answer to a KeyUpdate
+//
+// Memory: a record that is not whole yet, and nothing between records.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string_view>
+
+#include "tls/failure.h"
+#include "tls/failures.h"
+#include "tls/record_protection.h"
+#include "tls/secret.h"
+#include "tls/traffic_secret.h"
+
+namespace kferry::tls {
+
+// `taken` of the input, `made` into the room given.
+struct Moved {
+  std::size_t taken = 0;
+  std::size_t made = 0;
+};
+
+// A record that only the kernel can send, which protects what goes out.
+struct OwnRecord {
+  RecordType type = RecordType::alert;
+  std::array<std::byte, 5> octets{};
+  std::uint8_t size = 0;
+
+  std::span<const std::byte> content() const { return std::span(octets).first(size); }
+};
+
+class Records {
+ public:
+  // RFC 8446 §5.5 lets AES-GCM protect 2^24.5 full records under one key.
+  static constexpr std::uint64_t records_per_key_max = std::uint64_t{1} << 24U;
+
+  // The keys as they stand when wolfSSL is done. Without secrets a KeyUpdate ends the connection.
+  Records(const TrafficKeys& keys, const TrafficSecrets& secrets, Remote remote);
+
+  // As Engine::feed(). What is to be said is put at the end of `say`.
+  Moved feed(std::span<const std::byte> cipher, std::span<std::byte> plain, Octets& say);
+  bool has_plain() const { return waiting_size_ > 0; }
+  // As much of `plain` as fits, in full records; returns their size. Not once sending is the kernel's.
+  std::size_t write(Gather& plain, std::span<std::byte> cipher);
+  // close_notify.
+  void close(Octets& say);
+
+  // The other side said close_notify.
+  bool ended() const { return ended_; }
+  const std::optional<Failure>& failure() const { return failure_; }
+  // How many octets complete the record that has begun, at least; 0 between records.
+  std::size_t record_rest() const;
+  // Another key is due for what is sent, and there is none to be had: the connection is to end in order.
+  bool key_used_up() const { return key_used_up_; }
+  std::size_t held_size() const { return held_.capacity(); }
+
+  // --- a direction that the kernel takes over
+  // Those of a direction that is the kernel's already mean nothing.
+  TrafficKeys keys() const;
+  // `changes_keys`: whether the kernel could take another key later.
+  void hand_over(bool sending, bool changes_keys);
+  // A record that is no data, as the kernel handed it out.
+  void take(RecordType type, std::span<const std::byte> content, Octets& say);
+  // The other side has changed its key, which the kernel cannot: nothing further can be received.
+  bool receive_lost() const { return receive_lost_; }
+  // The key that the kernel is to receive with from now on, once after each KeyUpdate.
+  std::optional<TrafficKey> changed_receive_key();
+  // What is to be sent through the kernel next; nullopt: nothing. After a KeyUpdate: with the key to send with.
+  std::optional<OwnRecord> own_record() const;
+  std::optional<TrafficKey> own_record_sent();
+  // Another key is due for what is sent: a KeyUpdate is owed, or else key_used_up().
+  void renew_send_key();
+
+  // For tests: as if a key were good for so many.
+  void limit_records(std::uint64_t per_key) { records_per_key_ = per_key; }
+
+ private:
+  bool newest() const { return version_ == Version::tls_1_3; }
+  std::span<const std::byte> next_record(std::span<const std::byte> cipher, std::size_t& taken, Octets& say);
+  std::size_t hand_out(std::span<std::byte> plain);
+  std::size_t open(std::span<const std::byte> record, std::span<std::byte> plain, Octets& say);
+  void fail(Failure failure, std::uint8_t alert, Octets& say);
+  void refuse(std::string_view what, std::uint8_t alert, Octets& say);
+  void say_alert(std::uint8_t level, std::uint8_t description, Octets& say);
+  void take_alert(std::span<const std::byte> content, Octets& say);
+  void take_handshake(std::span<const std::byte> content, Octets& say);
+  bool begin_message(Octets& say);
+  void update_keys(bool requested, Octets& say);
+  std::size_t seal_key_update(std::span<std::byte> room);
+  void put(RecordType type, std::span<const std::byte> content, Octets& say);
+
+  std::unique_ptr<RecordProtection> send_;     // null: the kernel's
+  std::unique_ptr<RecordProtection> receive_;  // likewise
+  TrafficSecrets secrets_;
+  std::optional<Failure> failure_;
+  Octets held_;  // a record that is not whole, or one whose content waits for room
+  std::size_t waiting_at_ = 0;
+  std::size_t waiting_size_ = 0;
+  std::uint64_t sent_records_ = 0;  // under this key
+  std::uint64_t records_per_key_ = records_per_key_max;
+  std::uint32_t message_rest_ = 0;
+  std::array<std::byte, 4> message_header_{};
+  std::uint8_t message_header_size_ = 0;
+  std::uint8_t dataless_ = 0;  // records without data in a row
+  std::array<std::uint8_t, 2> owed_alert_{};
+  Version version_;
+  RecordCipher cipher_;
+  Remote remote_;
+  bool ended_ = false;
+  bool receive_changed_ = false;
+  bool receive_lost_ = false;
+  bool key_update_owed_ = false;
+  bool alert_owed_ = false;
+  bool key_used_up_ = false;
+};
+
+}  // namespace kferry::tls

@@ -1,0 +1,92 @@
+// Fuzzes what follows a handshake: records of any type and content, well protected or damaged, cut in any way. Whatever
+// comes, the other end must neither crash, stand still, nor hold more than a record and its answers.
+//
+// Input: version, cipher and role; then per record: type, size (two octets), how it is cut, how it is damaged, content.
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <span>
+#include <vector>
+
+#include "tls/records.h"
+
+using namespace kferry::tls;
+
+namespace {
+
+class Input {
+ public:
+  explicit Input(std::span<const std::uint8_t> octets) : octets_(std::as_bytes(octets)) {}
+  bool empty() const { return octets_.empty(); }
+  unsigned octet() { return empty() ? 0 : std::to_integer<unsigned>(take(1)[0]); }
+  std::span<const std::byte> take(std::size_t size) {
+    const auto part = octets_.first(std::min(size, octets_.size()));
+    octets_ = octets_.subspan(part.size());
+    return part;
+  }
+
+ private:
+  std::span<const std::byte> octets_;
+};
+
+TrafficSecret secret_of(unsigned octet) {
+  const std::vector<std::byte> octets(32, static_cast<std::byte>(octet));
+  return TrafficSecret(octets);
+}
+
+constexpr std::size_t held_max = record_header_size + record_plain_max + 256;
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* octets, std::size_t size);
+int LLVMFuzzerTestOneInput(const std::uint8_t* octets, std::size_t size) {
+  Input input({octets, size});
+  const unsigned kind = input.octet();
+  const bool newest = (kind & 1) != 0;
+  const auto cipher = static_cast<RecordCipher>((kind >> 1) % 3);
+  TrafficSecrets ours{secret_of(1), secret_of(2)};
+  TrafficSecret theirs = ours.receive;
+  TrafficKeys keys{ours.send.key(cipher), ours.receive.key(cipher)};
+  if (!newest) {
+    keys.send.version = keys.receive.version = Version::tls_1_2;
+    ours = {};
+  }
+  Records records(keys, ours, (kind & 8) != 0 ? Remote::broker : Remote::client);
+  if ((kind & 16) != 0) records.hand_over(true, (kind & 32) != 0);
+  auto sealing = std::make_unique<RecordProtection>(keys.receive);
+  std::vector<std::byte> room(1 + (kind & 64 ? 20'000 : 100)), record;
+  Octets say;
+  while (!input.empty() && !records.failure() && !records.ended()) {
+    const auto type = static_cast<RecordType>(20 + input.octet() % 5);
+    const std::size_t content_size = (input.octet() << 8 | input.octet()) % (record_plain_max + 1);
+    const std::size_t cut = 1 + input.octet() * 67;
+    const unsigned damage = input.octet();
+    std::vector<std::byte> content(content_size);
+    std::ranges::copy(input.take(content_size), content.begin());
+    record.resize(content_size + sealing->overhead());
+    sealing->seal(type, content, record);
+    if (damage > 200) record[damage % record.size()] ^= std::byte{1};
+    // The key that a KeyUpdate announces; a damaged or split one ends the fuzzing with what then fails to decrypt.
+    if (newest && type == RecordType::handshake && content_size == 5 && content[0] == std::byte{24}) {
+      theirs.advance();
+      sealing = std::make_unique<RecordProtection>(theirs.key(cipher));
+    }
+    std::span<const std::byte> rest = record;
+    while (!rest.empty() || records.has_plain()) {
+      const auto moved = records.feed(rest.first(std::min(cut, rest.size())), room, say);
+      if (moved.taken > rest.size() || moved.made > room.size()) std::abort();
+      if (moved.taken == 0 && moved.made == 0 && !records.failure()) std::abort();
+      if (records.held_size() > held_max || records.record_rest() > held_max) std::abort();
+      rest = rest.subspan(moved.taken);
+      if (records.failure()) break;
+    }
+    if (say.size() > 4096) std::abort();
+    say.clear();
+    while (const auto own = records.own_record()) records.own_record_sent();
+  }
+  if (records.failure() && (records.failure()->cause.empty() || records.failure()->text.empty() ||
+                            records.failure()->text.find('\n') != std::string::npos))
+    std::abort();
+  return 0;
+}
