@@ -3,8 +3,6 @@
 
 #include <fcntl.h>
 #include <poll.h>
-#include <signal.h>
-#include <sys/eventfd.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -17,19 +15,9 @@
 #include "ring/uring_tag.h"
 
 namespace kferry::ring {
-namespace {
-
-// splice(2) has no MSG_NOSIGNAL: a client that went away must not end the process.
-void ignore_sigpipe() {
-  struct sigaction now{};
-  if (::sigaction(SIGPIPE, nullptr, &now) == 0 && now.sa_handler == SIG_DFL) ::signal(SIGPIPE, SIG_IGN);
-}
-
-}  // namespace
 
 UringMailbox::~UringMailbox() {
   if (ring_fd_ >= 0) ::close(ring_fd_);
-  if (event_fd_ >= 0) ::close(event_fd_);
 }
 
 std::expected<std::unique_ptr<Ring>, std::string> UringRing::create(const UringOptions& options) {
@@ -39,7 +27,6 @@ std::expected<std::unique_ptr<Ring>, std::string> UringRing::create(const UringO
 }
 
 std::expected<void, std::string> UringRing::open(const UringOptions& options) {
-  ignore_sigpipe();
   io_uring_params params{};
   const unsigned base = IORING_SETUP_CLAMP | IORING_SETUP_SUBMIT_ALL | IORING_SETUP_CQSIZE;
   int error = -EINVAL;
@@ -67,9 +54,8 @@ std::expected<void, std::string> UringRing::open(const UringOptions& options) {
             : std::string("provided-buffer rings are refused: run Linux 6.1 or newer"));
 
   mailbox_ = std::make_shared<UringMailbox>();
-  mailbox_->event_fd_ = ::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
   mailbox_->ring_fd_ = ::fcntl(ring_.ring_fd, F_DUPFD_CLOEXEC, 0);
-  if (mailbox_->event_fd_ < 0 || mailbox_->ring_fd_ < 0)
+  if (mailbox_->open() != 0 || mailbox_->ring_fd_ < 0)
     return std::unexpected(std::string("out of file descriptors: raise LimitNOFILE (ulimit -n)"));
   mailbox_->by_ring_ = options.message_ring && try_message_ring();
   now_ = monotonic_now();
@@ -110,10 +96,7 @@ bool UringRing::try_message_ring() {
 }
 
 UringRing::~UringRing() {
-  if (mailbox_ != nullptr) {
-    const std::lock_guard lock(mailbox_->mutex_);
-    mailbox_->ended_ = true;
-  }
+  if (mailbox_ != nullptr) mailbox_->end();
   if (!ring_open_) return;
   closing_ = true;
   while (!timers_.empty()) {
@@ -124,7 +107,7 @@ UringRing::~UringRing() {
   // Accepts go on by themselves and the mailbox may keep the ring alive: end everything here, and see it end.
   for (std::uint32_t slot = 0; slot < ops_.size(); ++slot)
     if (ops_.at(slot).kind != OpKind::free) cancel(ops_.at(slot).token);
-  for (const std::uint32_t slot : transfers_due_) end_transfer(slot, -ECANCELED);
+  for (const std::uint32_t slot : transfers_due_) end_transfer(slot, true);
   const Instant patience = monotonic_now() + std::chrono::seconds{1};
   while (ops_.outstanding() > 0 && monotonic_now() < patience) {
     flush_backlog();
@@ -137,8 +120,7 @@ UringRing::~UringRing() {
     for (const Completion& completion : completions_)
       if (completion.more) ::close(completion.result);  // accepted while we were leaving: nobody will take it
   }
-  for (const Transfer& transfer : transfers_)
-    if (transfer.pipe.read_end >= 0) pipes_.destroy(transfer.pipe);
+  for (SpliceTransfer& transfer : transfers_) transfer.end(pipes_, true);
   io_uring_queue_exit(&ring_);
 }
 
@@ -167,25 +149,16 @@ void UringRing::flush_backlog() {
 
 void UringRing::poll_wake() {
   io_uring_sqe& sqe = next_sqe();
-  io_uring_prep_poll_add(&sqe, mailbox_->event_fd_, POLLIN);
+  io_uring_prep_poll_add(&sqe, mailbox_->event_fd(), POLLIN);
   sqe.user_data = user_data(Tag::wake);
-}
-
-void UringRing::wake() {
-  const std::uint64_t one = 1;
-  // A full counter (EAGAIN) has woken the ring already.
-  [[maybe_unused]] const ssize_t written = ::write(mailbox_->event_fd_, &one, sizeof one);
 }
 
 void UringRing::on_wake() {
   std::uint64_t count = 0;
-  [[maybe_unused]] const ssize_t octets = ::read(mailbox_->event_fd_, &count, sizeof count);
+  [[maybe_unused]] const ssize_t octets = ::read(mailbox_->event_fd(), &count, sizeof count);
   woken_ = true;
-  {
-    const std::lock_guard lock(mailbox_->mutex_);
-    letters_.swap(mailbox_->letters_);
-  }
-  for (const UringMailbox::Letter& letter : letters_) finish(letter.token, letter.value);
+  mailbox_->take(letters_);
+  for (const LetterBox::Letter& letter : letters_) finish(letter.token, letter.value);
   letters_.clear();
   if (!closing_) poll_wake();
 }
@@ -273,7 +246,7 @@ void UringRing::on_cqe(const io_uring_cqe& cqe) {
     case OpKind::receive:
       return on_receive(slot, cqe.res, cqe.flags);
     case OpKind::splice:
-      if (cqe.res == -ECANCELED || (op.cancelled && cqe.res < 0)) return end_transfer(slot, -ECANCELED);
+      if (cqe.res == -ECANCELED || (op.cancelled && cqe.res < 0)) return end_transfer(slot, true);
       return transfer(slot);
     case OpKind::accept:
       if (more) return finish(op.token, cqe.res, true);
@@ -345,10 +318,10 @@ void UringRing::finish(Token token, std::int32_t result, bool more) {
 
 void UringRing::complete(std::uint32_t slot, std::int32_t result) {
   Op& op = ops_.at(slot);
-  if (op.kind == OpKind::send || op.kind == OpKind::connect) parcels_free_.push_back(op.extra);
+  if (op.kind == OpKind::send || op.kind == OpKind::connect) parcels_.give_back(op.extra);
   if (op.kind == OpKind::message) {
-    addressees_[op.extra].reset();
-    addressees_free_.push_back(op.extra);
+    addressees_.at(op.extra).reset();
+    addressees_.give_back(op.extra);
   }
   const Token token = op.token;
   ops_.release(slot);

@@ -12,14 +12,15 @@
 #include <deque>
 #include <expected>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <vector>
 
+#include "ring/kernel_sockets.h"
+#include "ring/letter_box.h"
 #include "ring/op_slab.h"
+#include "ring/places.h"
 #include "ring/receive_buffers.h"
-#include "ring/ring.h"
-#include "ring/splice_pipes.h"
+#include "ring/splice_transfer.h"
 #include "ring/timer_heap.h"
 
 namespace kferry::ring {
@@ -35,43 +36,23 @@ struct UringOptions {
   bool multishot_accept = true;
 };
 
-// Outlives its ring while someone holds it: messages then fail with -EOWNERDEAD.
-class UringMailbox final : public Mailbox, public std::enable_shared_from_this<UringMailbox> {
+// With MSG_RING the letters go by the ring itself.
+class UringMailbox final : public LetterBox, public std::enable_shared_from_this<UringMailbox> {
  public:
   ~UringMailbox() override;
 
  private:
   friend class UringRing;
-  struct Letter {
-    Token token;
-    std::int32_t value = 0;
-  };
-  static constexpr std::size_t letters_max = 4096;
-
-  std::mutex mutex_;
-  int ring_fd_ = -1;   // a duplicate, so that the number is never another file's
-  int event_fd_ = -1;  // wakes the ring
-  bool by_ring_ = false;
-  bool ended_ = false;
-  std::vector<Letter> letters_;  // only without MSG_RING
+  int ring_fd_ = -1;      // a duplicate, so that the number is never another file's
+  bool by_ring_ = false;  // as decided before anyone had the mailbox
 };
 
-class UringRing final : public Ring {
+class UringRing final : public KernelSockets {
  public:
   // The error names the reason and the remedy.
   static std::expected<std::unique_ptr<Ring>, std::string> create(const UringOptions& options);
   // Ends every operation and waits until the kernel has let go. Sockets stay the caller's.
   ~UringRing() override;
-
-  Opened listen(const SocketAddress& address, int backlog) override;
-  SocketAddress local_address(Socket socket) override;
-  SocketAddress remote_address(Socket socket) override;
-  void set_options(Socket socket, Duration keepalive_idle, Duration keepalive_interval, int probes) override;
-  void shut_write(Socket socket) override;
-  int start_records(Socket socket, bool sending, std::span<const std::byte> keys) override;
-  int receive_record(Socket socket, std::span<std::byte> room, std::uint8_t& type) override;
-  int send_record(Socket socket, std::uint8_t type, std::span<const std::byte> octets) override;
-  void close(Socket socket, bool reset) override;
 
   void accept(Token token, Socket listener) override;
   Opened connect(Token token, const SocketAddress& address) override;
@@ -83,7 +64,7 @@ class UringRing final : public Ring {
   void cancel(Token token) override;
   void message(Token receipt, Mailbox& to, Token token, std::int32_t value) override;
   std::shared_ptr<Mailbox> mailbox() override { return mailbox_; }
-  void wake() override;
+  void wake() override { mailbox_->wake(); }
 
   void recycle(std::uint16_t buffer_id) override { buffers_.recycle(buffer_id); }
   std::size_t buffer_size() const override { return buffers_.size(); }
@@ -102,14 +83,6 @@ class UringRing final : public Ring {
     msghdr header{};
     iovec pieces[iov_max];
     SocketAddress address;
-  };
-  struct Transfer {
-    Pipe pipe;
-    int from = -1;
-    int to = -1;
-    std::uint64_t wanted = 0;
-    std::uint64_t left = 0;  // octets that have left on `to`
-    std::uint64_t held = 0;  // in the pipe
   };
 
   UringRing() = default;
@@ -130,8 +103,7 @@ class UringRing final : public Ring {
   void complete(std::uint32_t slot, std::int32_t result);
   void finish(Token token, std::int32_t result, bool more = false);
   void transfer(std::uint32_t slot);
-  void end_transfer(std::uint32_t slot, std::int64_t result);
-  std::uint32_t take_parcel();
+  void end_transfer(std::uint32_t slot, bool cancelled);
 
   io_uring ring_{};
   bool ring_open_ = false;
@@ -144,13 +116,10 @@ class UringRing final : public Ring {
   SplicePipes pipes_;
   OpSlab ops_;
   TimerHeap timers_{ops_};
-  std::vector<std::unique_ptr<Parcel>> parcels_;
-  std::vector<std::uint32_t> parcels_free_;
-  std::vector<Transfer> transfers_;
-  std::vector<std::uint32_t> transfers_free_;
+  Places<Parcel> parcels_;
+  Places<SpliceTransfer> transfers_;
   std::vector<std::uint32_t> transfers_due_;  // splices that have not been tried yet
-  std::vector<std::shared_ptr<UringMailbox>> addressees_;
-  std::vector<std::uint32_t> addressees_free_;
+  Places<std::shared_ptr<UringMailbox>> addressees_;
   std::vector<std::uint32_t> quiet_sends_;  // submitted or about to be; only failures show as completions
   std::deque<io_uring_sqe> backlog_;  // when the submission queue is full and the kernel takes no more now
   std::shared_ptr<UringMailbox> mailbox_;
@@ -159,7 +128,7 @@ class UringRing final : public Ring {
   std::vector<Completion> ready_;
   std::vector<Completion> completions_;
   std::vector<Piece> pieces_;
-  std::vector<UringMailbox::Letter> letters_;
+  std::vector<LetterBox::Letter> letters_;
 };
 
 }  // namespace kferry::ring

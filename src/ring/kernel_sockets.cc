@@ -1,0 +1,128 @@
+#include "ring/kernel_sockets.h"
+
+#include <linux/tls.h>
+#include <netinet/tcp.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+
+namespace kferry::ring {
+namespace {
+
+void set(int fd, int level, int name, int value) {
+  ::setsockopt(fd, level, name, &value, sizeof value);
+}
+
+SocketAddress address_by(int fd, int (*ask)(int, sockaddr*, socklen_t*)) {
+  sockaddr_storage storage{};
+  socklen_t size = sizeof storage;
+  if (ask(fd, reinterpret_cast<sockaddr*>(&storage), &size) != 0) return {};
+  return SocketAddress{reinterpret_cast<const sockaddr*>(&storage), size};
+}
+
+}  // namespace
+
+// splice(2) has no MSG_NOSIGNAL: a client that went away must not end the process.
+KernelSockets::KernelSockets() {
+  struct sigaction now{};
+  if (::sigaction(SIGPIPE, nullptr, &now) == 0 && now.sa_handler == SIG_DFL) ::signal(SIGPIPE, SIG_IGN);
+}
+
+Ring::Opened KernelSockets::make_socket(const SocketAddress& address) {
+  const int fd = ::socket(address.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (fd < 0) return {Socket::none, errno};
+  return {Socket{fd}, 0};
+}
+
+Ring::Opened KernelSockets::listen(const SocketAddress& address, int backlog) {
+  const Opened opened = make_socket(address);
+  if (opened.error != 0) return opened;
+  const int fd = fd_of(opened.socket);
+  set(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+  if (address.family() == AF_INET6) set(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
+  if (::bind(fd, address.get(), address.size()) != 0 || ::listen(fd, backlog) != 0) {
+    const int error = errno;
+    ::close(fd);
+    return {Socket::none, error};
+  }
+  return opened;
+}
+
+SocketAddress KernelSockets::local_address(Socket socket) {
+  return address_by(fd_of(socket), ::getsockname);
+}
+SocketAddress KernelSockets::remote_address(Socket socket) {
+  return address_by(fd_of(socket), ::getpeername);
+}
+
+void KernelSockets::set_options(Socket socket, Duration keepalive_idle, Duration keepalive_interval,
+                                int probes) {
+  const auto seconds = [](Duration time) {
+    return static_cast<int>(std::clamp<std::int64_t>(time / std::chrono::seconds{1}, 1, 32767));
+  };
+  const int fd = fd_of(socket);
+  set(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+  set(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+  set(fd, IPPROTO_TCP, TCP_KEEPIDLE, seconds(keepalive_idle));
+  set(fd, IPPROTO_TCP, TCP_KEEPINTVL, seconds(keepalive_interval));
+  set(fd, IPPROTO_TCP, TCP_KEEPCNT, probes);
+}
+
+void KernelSockets::shut_write(Socket socket) {
+  ::shutdown(fd_of(socket), SHUT_WR);
+}
+
+int KernelSockets::start_records(Socket socket, bool sending, std::span<const std::byte> keys) {
+  constexpr char name[] = "tls";
+  const int fd = fd_of(socket);
+  if (::setsockopt(fd, IPPROTO_TCP, TCP_ULP, name, sizeof name) != 0 && errno != EEXIST) return -errno;
+  const int direction = sending ? TLS_TX : TLS_RX;
+  return ::setsockopt(fd, SOL_TLS, direction, keys.data(), static_cast<socklen_t>(keys.size())) == 0 ? 0
+                                                                                                     : -errno;
+}
+
+int KernelSockets::receive_record(Socket socket, std::span<std::byte> room, std::uint8_t& type) {
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof type)];
+  iovec piece{room.data(), room.size()};
+  msghdr message{};
+  message.msg_iov = &piece;
+  message.msg_iovlen = 1;
+  message.msg_control = control;
+  message.msg_controllen = sizeof control;
+  const ssize_t size = ::recvmsg(fd_of(socket), &message, MSG_DONTWAIT);
+  if (size < 0) return -errno;
+  const cmsghdr* const header = CMSG_FIRSTHDR(&message);
+  if (header == nullptr || header->cmsg_level != SOL_TLS || header->cmsg_type != TLS_GET_RECORD_TYPE)
+    return -EBADMSG;
+  type = *CMSG_DATA(header);
+  return static_cast<int>(size);
+}
+
+int KernelSockets::send_record(Socket socket, std::uint8_t type, std::span<const std::byte> octets) {
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof type)] = {};
+  iovec piece{const_cast<std::byte*>(octets.data()), octets.size()};
+  msghdr message{};
+  message.msg_iov = &piece;
+  message.msg_iovlen = 1;
+  message.msg_control = control;
+  message.msg_controllen = sizeof control;
+  cmsghdr* const header = CMSG_FIRSTHDR(&message);
+  header->cmsg_level = SOL_TLS;
+  header->cmsg_type = TLS_SET_RECORD_TYPE;
+  header->cmsg_len = CMSG_LEN(sizeof type);
+  *CMSG_DATA(header) = type;
+  return ::sendmsg(fd_of(socket), &message, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0 ? 0 : -errno;
+}
+
+void KernelSockets::close(Socket socket, bool reset) {
+  if (reset) {
+    const linger now{.l_onoff = 1, .l_linger = 0};
+    ::setsockopt(fd_of(socket), SOL_SOCKET, SO_LINGER, &now, sizeof now);
+  }
+  ::close(fd_of(socket));
+}
+
+}  // namespace kferry::ring

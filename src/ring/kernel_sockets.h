@@ -1,0 +1,29 @@
+// What the real backends share: a Socket is a file descriptor of this process, non-blocking and closed on exec, and
+// what a ring does with it at once is a system call on it.
+#pragma once
+
+#include "ring/ring.h"
+
+namespace kferry::ring {
+
+class KernelSockets : public Ring {
+ public:
+  Opened listen(const SocketAddress& address, int backlog) override;
+  SocketAddress local_address(Socket socket) override;
+  SocketAddress remote_address(Socket socket) override;
+  void set_options(Socket socket, Duration keepalive_idle, Duration keepalive_interval, int probes) override;
+  void shut_write(Socket socket) override;
+  int start_records(Socket socket, bool sending, std::span<const std::byte> keys) override;
+  int receive_record(Socket socket, std::span<std::byte> room, std::uint8_t& type) override;
+  int send_record(Socket socket, std::uint8_t type, std::span<const std::byte> octets) override;
+  void close(Socket socket, bool reset) override;
+
+ protected:
+  KernelSockets();
+
+  static int fd_of(Socket socket) { return static_cast<int>(socket); }
+  // One to connect with.
+  static Opened make_socket(const SocketAddress& address);
+};
+
+}  // namespace kferry::ring

@@ -1,0 +1,50 @@
+// The mailbox of a real ring: a queue of letters that other threads fill, and an eventfd by which they wake the ring.
+// Outlives its ring while someone holds it; what is posted then fails with -EOWNERDEAD.
+#pragma once
+
+#include <mutex>
+#include <vector>
+
+#include "ring/ring.h"
+
+namespace kferry::ring {
+
+class LetterBox : public Mailbox {
+ public:
+  struct Letter {
+    Token token;
+    std::int32_t value = 0;
+  };
+
+  LetterBox() = default;
+  ~LetterBox() override;
+  LetterBox(const LetterBox&) = delete;
+  LetterBox& operator=(const LetterBox&) = delete;
+
+  // 0 or -errno.
+  int open();
+  // Readable once there is a letter or a wake(). Non-blocking.
+  int event_fd() const { return event_fd_; }
+
+  // --- any thread
+  // 0, or -errno and nothing was posted.
+  int post(Token token, std::int32_t value);
+  void wake();
+  bool ended();
+
+  // --- the ring's thread
+  // What has been posted, in order, into `letters`, which is empty.
+  void take(std::vector<Letter>& letters);
+  // Nothing can be posted any more.
+  void end();
+
+ private:
+  static constexpr std::size_t letters_max = 4096;
+
+  std::mutex mutex_;
+  int event_fd_ = -1;
+  bool ended_ = false;
+  std::vector<Letter> letters_;
+};
+
+}  // namespace kferry::ring
