@@ -6,6 +6,7 @@
 #include <cerrno>
 
 #include "doctest/doctest.h"
+#include "ring/epoll_ring.h"
 #include "ring/simulated_ring.h"
 #include "ring/uring_ring.h"
 
@@ -26,9 +27,8 @@ enum Kind : std::uint16_t {
   other
 };
 
-struct UringStage final : Stage {
-  explicit UringStage(const UringOptions& options) {
-    auto made = UringRing::create(options);
+struct KernelStage final : Stage {
+  explicit KernelStage(std::expected<std::unique_ptr<Ring>, std::string> made) {
     REQUIRE_MESSAGE(made.has_value(), (made ? "" : made.error()));
     ring_ = std::move(*made);
   }
@@ -276,6 +276,19 @@ TEST_CASE("the end of the stream is a receive of nothing, and the other half goe
   });
 }
 
+TEST_CASE("the end that came with the last octets is told by the next receive") {
+  on_every_stage([](Stage& stage) {
+    Watch watch(stage);
+    Pair pair(stage, watch);
+    pair.ring.poll(Watch::token(polling), pair.b, POLLRDHUP);
+    REQUIRE(pair.send(pair.a, "x") == 1);
+    pair.ring.shut_write(pair.a);
+    REQUIRE((pair.watch.next(polling).result & POLLRDHUP) != 0);
+    CHECK(pair.receive(pair.b).octets == "x");
+    CHECK(pair.receive(pair.b).result == 0);
+  });
+}
+
 TEST_CASE("a reset on one side is a reset on the other") {
   on_every_stage([](Stage& stage) {
     Watch watch(stage);
@@ -447,12 +460,17 @@ TEST_CASE("a message reaches its own ring, after which its receipt tells so") {
 
 std::vector<std::pair<std::string, std::unique_ptr<Stage>>> every_stage() {
   std::vector<std::pair<std::string, std::unique_ptr<Stage>>> stages;
-  stages.emplace_back("io_uring", std::make_unique<UringStage>(UringOptions{}));
+  stages.emplace_back("io_uring", std::make_unique<KernelStage>(UringRing::create({})));
   UringOptions old;
   old.entries = 8;  // the queue fills all the time
   old.buffer_count = 8;
   old.defer_taskrun = old.bundles = old.message_ring = old.multishot_accept = false;
-  stages.emplace_back("io_uring, everything newer off", std::make_unique<UringStage>(old));
+  stages.emplace_back("io_uring, everything newer off",
+                      std::make_unique<KernelStage>(UringRing::create(old)));
+  stages.emplace_back("epoll", std::make_unique<KernelStage>(EpollRing::create({})));
+  EpollOptions few;
+  few.buffer_count = 8;
+  stages.emplace_back("epoll, few buffers", std::make_unique<KernelStage>(EpollRing::create(few)));
   for (std::uint64_t seed = 1; seed <= 5; ++seed)
     stages.emplace_back("simulated, seed " + std::to_string(seed), std::make_unique<SimulatedStage>(seed));
   return stages;

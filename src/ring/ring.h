@@ -1,8 +1,9 @@
 // The completion interface the engine is written against: submit an operation, get its completion. Backends: io_uring
-// (ring/uring_ring.h), simulated (ring/simulated_ring.h), later epoll. One ring, one thread; only message() crosses.
+// (ring/uring_ring.h), epoll where that is forbidden (ring/epoll_ring.h; ring/backend.h chooses), simulated
+// (ring/simulated_ring.h). One ring, one thread; only message() and wake() cross.
 //
 // The kernel is an owner: what an operation uses (socket, buffers, token) stays until its last completion
-// (`more == false`). Submissions are batched and go to the kernel in wait().
+// (`more == false`). Submissions go to the kernel in wait() at the latest.
 #pragma once
 
 #include <sys/uio.h>
@@ -19,7 +20,7 @@
 
 namespace kferry::ring {
 
-// A socket of the ring's backend: a file descriptor for io_uring, an invented number for the simulation.
+// A socket of the ring's backend: a file descriptor, or an invented number of the simulation's.
 enum class Socket : int { none = -1 };
 
 // Names an operation to its submitter. Never a pointer: a late completion finds a slot whose generation has moved on.
@@ -114,7 +115,8 @@ class Ring {
   // takes no more; -ENOBUFS: all pipes are out and nothing was moved, receive instead; other errors are of `from`.
   // After an error octets may be lost. No receive on `from` nor send on `to` may be outstanding.
   virtual void splice(Token token, Socket from, Socket to, std::uint64_t size) = 0;
-  // Completes once when any of `events` (POLLIN, POLLOUT, POLLRDHUP) is there; result: the events.
+  // Completes once when any of `events` (POLLIN, POLLOUT, POLLRDHUP) is there; result: the events. At most one per
+  // socket at a time.
   virtual void poll(Token token, Socket socket, std::uint32_t events) = 0;
   // Completes at `deadline` with 0, or -ECANCELED after cancel().
   virtual void timer(Token token, Instant deadline) = 0;

@@ -1,0 +1,339 @@
+// The operations of the epoll backend: each is tried where it may succeed, and waits in its socket's Interest where not.
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <limits>
+
+#include "base/assert.h"
+#include "ring/epoll_ring.h"
+
+namespace kferry::ring {
+namespace {
+
+// One receive fills at most so many buffers.
+constexpr std::size_t receive_pieces_max = 16;
+// Connections taken at a time, then the others' turn.
+constexpr int accept_turn_max = 64;
+
+}  // namespace
+
+// --- what waits
+
+EpollRing::Interest& EpollRing::interest(int fd) {
+  const auto place = static_cast<std::size_t>(fd);
+  if (place >= interests_.size()) interests_.resize(std::max(place + 1, interests_.size() * 2));
+  return interests_[place];
+}
+
+// 0 or -errno. The kernel tells at once what is there already.
+int EpollRing::enroll(int fd) {
+  Interest& at = interest(fd);
+  if (at.registered) return 0;
+  epoll_event event{};
+  event.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLPRI | EPOLLET;
+  event.data.fd = fd;
+  if (::epoll_ctl(epoll_fd_, EPOLL_CTL_ADD, fd, &event) != 0) return -errno;
+  at.registered = true;
+  return 0;
+}
+
+// The slot's operation reads from the descriptor, as soon as there may be something.
+void EpollRing::await_input(std::uint32_t slot, int fd) {
+  Interest& at = interest(fd);
+  KFERRY_ASSERT(at.reader == Op::none);
+  ops_.at(slot).fd = fd;
+  at.reader = slot;
+  if (at.readable) {
+    due_.push_back(fd);
+  } else if (const int error = enroll(fd); error != 0) {
+    give_up(slot, error);
+  }
+}
+
+// The slot's operation found no room in the descriptor.
+void EpollRing::await_room(std::uint32_t slot, int fd) {
+  Interest& at = interest(fd);
+  KFERRY_ASSERT(at.writer == Op::none);
+  ops_.at(slot).fd = fd;
+  at.writer = slot;
+  at.writable = false;
+  if (const int error = enroll(fd); error != 0) give_up(slot, error);
+}
+
+// The kernel will not watch its socket.
+void EpollRing::give_up(std::uint32_t slot, int error) {
+  leave(slot);
+  if (ops_.at(slot).kind == OpKind::splice) {
+    transfers_.at(ops_.at(slot).extra).end(pipes_, true);
+    transfers_.give_back(ops_.at(slot).extra);
+  }
+  complete(slot, error);
+}
+
+void EpollRing::leave(std::uint32_t slot) {
+  Interest& at = interest(ops_.at(slot).fd);
+  for (std::uint32_t* place : {&at.reader, &at.writer, &at.poller})
+    if (*place == slot) *place = Op::none;
+}
+
+void EpollRing::read(int fd) {
+  const Interest& at = interest(fd);
+  if (!at.readable || at.reader == Op::none) return;
+  const std::uint32_t slot = at.reader;
+  leave(slot);
+  switch (ops_.at(slot).kind) {
+    case OpKind::receive:
+      return go_on_receiving(slot);
+    case OpKind::accept:
+      return go_on_accepting(slot);
+    default:
+      return transfer(slot);
+  }
+}
+
+void EpollRing::write(int fd) {
+  const Interest& at = interest(fd);
+  if (!at.writable || at.writer == Op::none) return;
+  const std::uint32_t slot = at.writer;
+  leave(slot);
+  switch (ops_.at(slot).kind) {
+    case OpKind::send:
+      return go_on_sending(slot);
+    case OpKind::connect: {
+      int error = 0;
+      socklen_t size = sizeof error;
+      if (::getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) != 0) error = errno;
+      return complete(slot, -error);
+    }
+    default:
+      return transfer(slot);
+  }
+}
+
+// poll(2) is asked, not what is remembered: a record may have been taken from the socket, or sent, beside us.
+void EpollRing::look(int fd) {
+  const std::uint32_t slot = interest(fd).poller;
+  if (slot == Op::none) return;
+  pollfd one{fd, static_cast<short>(ops_.at(slot).size), 0};
+  if (::poll(&one, 1, 0) <= 0) return;
+  leave(slot);
+  complete(slot, one.revents);
+}
+
+// --- sockets, at once
+
+int EpollRing::start_records(Socket socket, bool sending, std::span<const std::byte> keys) {
+  Interest& at = interest(fd_of(socket));
+  at.short_tells = false;
+  at.readable = at.writable = true;
+  return KernelSockets::start_records(socket, sending, keys);
+}
+
+void EpollRing::close(Socket socket, bool reset) {
+  Interest& at = interest(fd_of(socket));
+  KFERRY_ASSERT(at.reader == Op::none && at.writer == Op::none && at.poller == Op::none);
+  at = Interest{};  // the kernel forgets its registration with the descriptor
+  KernelSockets::close(socket, reset);
+}
+
+// --- operations
+
+void EpollRing::accept(Token token, Socket listener) {
+  const int fd = fd_of(listener);
+  await_input(ops_.take(OpKind::accept, token, fd), fd);
+}
+
+void EpollRing::go_on_accepting(std::uint32_t slot) {
+  const int fd = ops_.at(slot).fd;
+  for (int taken = 0; taken < accept_turn_max;) {
+    const int accepted = ::accept4(fd, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (accepted >= 0) {
+      finish(ops_.at(slot).token, accepted, true);
+      ++taken;
+    } else if (errno == EAGAIN) {
+      interest(fd).readable = false;
+      break;
+    } else if (errno != EINTR && errno != ECONNABORTED) {
+      return complete(slot, -errno);
+    }
+  }
+  await_input(slot, fd);
+}
+
+Ring::Opened EpollRing::connect(Token token, const SocketAddress& address) {
+  const Opened opened = make_socket(address);
+  if (opened.error != 0) return opened;
+  const int fd = fd_of(opened.socket);
+  const int error = ::connect(fd, address.get(), address.size()) == 0 ? 0 : errno;
+  if (error != EINPROGRESS) {
+    finish(token, -error);
+    return opened;
+  }
+  interest(fd).readable = false;  // registered before anything can come
+  await_room(ops_.take(OpKind::connect, token, fd), fd);
+  return opened;
+}
+
+void EpollRing::receive(Token token, Socket socket, std::size_t size_max) {
+  KFERRY_ASSERT(size_max > 0);
+  const int fd = fd_of(socket);
+  const std::uint32_t slot = ops_.take(OpKind::receive, token, fd);
+  ops_.at(slot).size = size_max;
+  await_input(slot, fd);
+}
+
+void EpollRing::go_on_receiving(std::uint32_t slot) {
+  const Op& op = ops_.at(slot);
+  const int fd = op.fd;
+  std::array<iovec, receive_pieces_max> room;
+  const std::size_t count = buffers_.offer(op.size, room);
+  if (count == 0) return complete(slot, -ENOBUFS);
+  ssize_t got = 0;
+  do
+    got = count == 1 ? ::recv(fd, room[0].iov_base, room[0].iov_len, 0)
+                     : ::readv(fd, room.data(), static_cast<int>(count));
+  while (got < 0 && errno == EINTR);
+  Interest& at = interest(fd);
+  if (got < 0 && errno == EAGAIN) {
+    at.readable = false;
+    return await_input(slot, fd);
+  }
+  if (got <= 0) return complete(slot, got == 0 ? 0 : -errno);
+  const auto octets = static_cast<std::size_t>(got);
+  std::size_t asked = 0;
+  for (std::size_t i = 0; i < count; ++i) asked += room[i].iov_len;
+  if (octets < asked && at.short_tells) at.readable = false;
+  const std::size_t before = pieces_.size();
+  buffers_.collect(octets, pieces_);
+  complete(slot, got);
+  pending_.back().pieces = std::span<const Piece>(pieces_).subspan(before);
+}
+
+// Octets that left, or -errno.
+std::int64_t EpollRing::send_now(int fd, std::span<const iovec> pieces, std::size_t size) {
+  ssize_t sent = 0;
+  if (pieces.size() == 1) {
+    do sent = ::send(fd, pieces[0].iov_base, pieces[0].iov_len, MSG_DONTWAIT | MSG_NOSIGNAL);
+    while (sent < 0 && errno == EINTR);
+  } else {
+    msghdr header{};
+    header.msg_iov = const_cast<iovec*>(pieces.data());
+    header.msg_iovlen = pieces.size();
+    do sent = ::sendmsg(fd, &header, MSG_DONTWAIT | MSG_NOSIGNAL);
+    while (sent < 0 && errno == EINTR);
+  }
+  if (sent < 0) return -errno;
+  Interest& at = interest(fd);
+  if (static_cast<std::size_t>(sent) < size && at.short_tells) at.writable = false;
+  return sent;
+}
+
+void EpollRing::send(Token token, Socket socket, std::span<const iovec> pieces, Notice notice) {
+  KFERRY_ASSERT(!pieces.empty());
+  const int fd = fd_of(socket);
+  pieces = pieces.first(std::min(pieces.size(), iov_max));
+  std::size_t size = 0;
+  for (const iovec& piece : pieces) size += piece.iov_len;
+  Interest& at = interest(fd);
+  KFERRY_ASSERT(at.writer == Op::none);
+  const std::int64_t sent = at.writable ? send_now(fd, pieces, size) : -EAGAIN;
+  if (notice == Notice::with_next) {
+    if (sent == -EAGAIN) at.writable = false;
+    if (sent == static_cast<std::int64_t>(size)) {
+      quiet_.push_back(Completion{token, static_cast<std::int32_t>(sent), false, {}});
+    } else {
+      finish(token, sent);
+    }
+    return;
+  }
+  if (sent != -EAGAIN) return finish(token, sent);
+  const std::uint32_t slot = ops_.take(OpKind::send, token, fd);
+  const std::uint32_t place = parcels_.take();
+  ops_.at(slot).extra = place;
+  ops_.at(slot).size = size;
+  std::copy(pieces.begin(), pieces.end(), parcels_.at(place).pieces.begin());
+  parcels_.at(place).count = pieces.size();
+  await_room(slot, fd);
+}
+
+void EpollRing::go_on_sending(std::uint32_t slot) {
+  const Op& op = ops_.at(slot);
+  const Parcel& parcel = parcels_.at(op.extra);
+  const std::int64_t sent = send_now(op.fd, std::span(parcel.pieces).first(parcel.count), op.size);
+  if (sent == -EAGAIN) return await_room(slot, op.fd);
+  complete(slot, sent);
+}
+
+void EpollRing::splice(Token token, Socket from, Socket to, std::uint64_t size) {
+  KFERRY_ASSERT(size > 0);
+  const std::uint32_t slot = ops_.take(OpKind::splice, token, fd_of(from));
+  const std::uint32_t place = transfers_.take();
+  ops_.at(slot).extra = place;
+  transfers_.at(place) = SpliceTransfer(fd_of(from), fd_of(to), size);
+  await_input(slot, fd_of(from));
+}
+
+// Goes as far as it can, and waits for what it needs then.
+void EpollRing::transfer(std::uint32_t slot) {
+  SpliceTransfer& move = transfers_.at(ops_.at(slot).extra);
+  const SpliceTransfer::Need need = move.step(pipes_);
+  if (move.dry()) interest(move.from()).readable = false;
+  switch (need) {
+    case SpliceTransfer::Need::nothing:
+      return end_transfer(slot, false);
+    case SpliceTransfer::Need::input:
+      return await_input(slot, move.from());
+    case SpliceTransfer::Need::room:
+      return await_room(slot, move.to());
+  }
+}
+
+void EpollRing::end_transfer(std::uint32_t slot, bool cancelled) {
+  const std::uint32_t place = ops_.at(slot).extra;
+  const std::int32_t result = transfers_.at(place).end(pipes_, cancelled);
+  transfers_.give_back(place);
+  complete(slot, result);
+}
+
+void EpollRing::poll(Token token, Socket socket, std::uint32_t events) {
+  const int fd = fd_of(socket);
+  const std::uint32_t slot = ops_.take(OpKind::poll, token, fd);
+  ops_.at(slot).size = events;
+  Interest& at = interest(fd);
+  KFERRY_ASSERT(at.poller == Op::none);
+  at.poller = slot;
+  // Registered first: what comes between the look and wait() is an edge.
+  if (const int error = enroll(fd); error != 0) return give_up(slot, error);
+  look(fd);
+}
+
+void EpollRing::timer(Token token, Instant deadline) {
+  const std::uint32_t slot = ops_.take(OpKind::timer, token, -1);
+  ops_.at(slot).deadline = deadline;
+  timers_.add(slot);
+}
+
+void EpollRing::cancel(Token token) {
+  const auto told = std::partition(quiet_.begin(), quiet_.end(),
+                                   [token](const Completion& sent) { return sent.token != token; });
+  pending_.insert(pending_.end(), told, quiet_.end());
+  quiet_.erase(told, quiet_.end());
+  ops_.each(token, [&](std::uint32_t slot) {
+    if (ops_.at(slot).kind == OpKind::timer) {
+      timers_.remove(slot);
+    } else {
+      leave(slot);
+    }
+    if (ops_.at(slot).kind == OpKind::splice) return end_transfer(slot, true);
+    complete(slot, -ECANCELED);
+  });
+}
+
+void EpollRing::message(Token receipt, Mailbox& to, Token token, std::int32_t value) {
+  finish(receipt, static_cast<LetterBox&>(to).post(token, value));
+}
+
+}  // namespace kferry::ring

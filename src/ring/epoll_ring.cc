@@ -1,0 +1,143 @@
+// Setting a ring up, the turn, and taking it down. The operations are in epoll_operations.cc.
+#include "ring/epoll_ring.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include "base/assert.h"
+
+namespace kferry::ring {
+namespace {
+
+constexpr Duration nap_max = std::chrono::hours{1};
+
+// epoll_wait(2) counts in milliseconds: rounded up, so that no timer fires before its time.
+int milliseconds_until(Instant deadline) {
+  constexpr Duration one = std::chrono::milliseconds{1};
+  const Duration left = std::clamp(deadline - monotonic_now(), Duration::zero(), nap_max);
+  return static_cast<int>((left + one - Duration{1}) / one);
+}
+
+}  // namespace
+
+std::expected<std::unique_ptr<Ring>, std::string> EpollRing::create(const EpollOptions& options) {
+  std::unique_ptr<EpollRing> ring(new EpollRing);
+  if (auto opened = ring->open(options); !opened) return std::unexpected(opened.error());
+  return std::unique_ptr<Ring>(std::move(ring));
+}
+
+std::expected<void, std::string> EpollRing::open(const EpollOptions& options) {
+  mailbox_ = std::make_shared<LetterBox>();
+  epoll_fd_ = ::epoll_create1(EPOLL_CLOEXEC);
+  int error = epoll_fd_ < 0 ? errno : -mailbox_->open();
+  if (error == 0) {
+    epoll_event event{};
+    event.events = EPOLLIN | EPOLLET;
+    event.data.fd = mailbox_->event_fd();
+    if (::epoll_ctl(epoll_fd_, EPOLL_CTL_ADD, mailbox_->event_fd(), &event) != 0) error = errno;
+  }
+  if (error == EMFILE || error == ENFILE)
+    return std::unexpected(std::string("out of file descriptors: raise LimitNOFILE (ulimit -n)"));
+  if (error != 0)
+    return std::unexpected(
+        std::string("epoll cannot be set up: ") + std::strerror(error) +
+        ": allow epoll_create1, epoll_ctl and eventfd2 in the container's seccomp profile");
+  if (buffers_.open(options.buffer_count, options.buffer_size) != 0)
+    return std::unexpected(std::string("no memory for the receive buffers: raise the memory limit"));
+  now_ = monotonic_now();
+  return {};
+}
+
+EpollRing::~EpollRing() {
+  mailbox_->end();
+  for (SpliceTransfer& transfer : transfers_) transfer.end(pipes_, true);
+  if (epoll_fd_ >= 0) ::close(epoll_fd_);
+}
+
+void EpollRing::wake() {
+  if (std::this_thread::get_id() == thread_) {
+    woken_ = true;
+  } else {
+    mailbox_->wake();
+  }
+}
+
+void EpollRing::on_wake() {
+  woken_ = true;
+  mailbox_->take(letters_);
+  for (const LetterBox::Letter& letter : letters_) finish(letter.token, letter.value);
+  letters_.clear();
+}
+
+std::span<const Completion> EpollRing::wait() {
+  pieces_.clear();
+  taken_due_.swap(due_);
+  for (const int fd : taken_due_) read(fd);
+  taken_due_.clear();
+  do {
+    enter(pending_.empty() && !woken_);
+    now_ = monotonic_now();
+    fire_timers();
+  } while (pending_.empty() && !woken_);
+  woken_ = false;
+  completions_.swap(quiet_);
+  quiet_.clear();
+  completions_.insert(completions_.end(), pending_.begin(), pending_.end());
+  pending_.clear();
+  // The pieces may have moved while more arrived: now they stand still.
+  std::size_t place = 0;
+  for (Completion& completion : completions_) {
+    const std::size_t count = completion.pieces.size();
+    if (count == 0) continue;
+    completion.pieces = std::span<const Piece>(pieces_).subspan(place, count);
+    place += count;
+  }
+  return completions_;
+}
+
+void EpollRing::enter(bool block) {
+  KFERRY_ASSERT(!block || due_.empty());
+  int patience_ms = 0;
+  if (block) patience_ms = timers_.empty() ? -1 : milliseconds_until(ops_.at(timers_.first()).deadline);
+  const int count = ::epoll_wait(epoll_fd_, events_.data(), static_cast<int>(events_.size()), patience_ms);
+  KFERRY_ASSERT(count >= 0 || errno == EINTR);
+  for (int i = 0; i < count; ++i) on_event(events_[static_cast<std::size_t>(i)]);
+}
+
+void EpollRing::on_event(const epoll_event& event) {
+  const int fd = event.data.fd;
+  if (fd == mailbox_->event_fd()) return on_wake();
+  constexpr std::uint32_t unusual = EPOLLRDHUP | EPOLLHUP | EPOLLERR | EPOLLPRI;
+  Interest& at = interest(fd);
+  if ((event.events & unusual) != 0) at.short_tells = false;
+  if ((event.events & (EPOLLIN | unusual)) != 0) at.readable = true;
+  if ((event.events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) != 0) at.writable = true;
+  read(fd);
+  write(fd);
+  look(fd);
+}
+
+void EpollRing::fire_timers() {
+  while (!timers_.empty() && ops_.at(timers_.first()).deadline <= now_) {
+    const std::uint32_t slot = timers_.first();
+    timers_.remove(slot);
+    complete(slot, 0);
+  }
+}
+
+void EpollRing::finish(Token token, std::int64_t result, bool more) {
+  pending_.push_back(Completion{token, static_cast<std::int32_t>(result), more, {}});
+}
+
+void EpollRing::complete(std::uint32_t slot, std::int64_t result) {
+  const Op& op = ops_.at(slot);
+  if (op.kind == OpKind::send && op.extra != Op::none) parcels_.give_back(op.extra);
+  const Token token = op.token;
+  ops_.release(slot);
+  finish(token, result);
+}
+
+}  // namespace kferry::ring

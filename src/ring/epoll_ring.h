@@ -1,0 +1,133 @@
+// The epoll backend, for hosts that forbid io_uring. Created on the thread that runs it.
+//
+// Techniques: what may succeed is tried at once, a send even before wait(); a socket is registered once, edge-triggered
+// and for everything, when something first has to wait for it, and what the kernel has told of it is remembered. A
+// receive fills several buffers by one call. A wake-up of another thread's is an edge of an eventfd that nobody reads.
+//
+// No wake-up is lost: `readable` and `writable` are true until a call has shown the contrary, by EAGAIN or, where that
+// says the same, by less than was asked for. Whatever comes after that call is an edge; whatever came before a
+// registration is told by it. An end, an error or urgent octets may stand behind a short receive without an edge of
+// their own, and records (kernel TLS) come one at a time: on such a socket EAGAIN alone counts.
+#pragma once
+
+#include <sys/epoll.h>
+
+#include <array>
+#include <expected>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "ring/kernel_sockets.h"
+#include "ring/lent_buffers.h"
+#include "ring/letter_box.h"
+#include "ring/op_slab.h"
+#include "ring/places.h"
+#include "ring/splice_transfer.h"
+#include "ring/timer_heap.h"
+
+namespace kferry::ring {
+
+struct EpollOptions {
+  std::size_t buffer_count = 256;
+  std::size_t buffer_size = 16 * 1024;
+};
+
+class EpollRing final : public KernelSockets {
+ public:
+  // The error names the reason and the remedy.
+  static std::expected<std::unique_ptr<Ring>, std::string> create(const EpollOptions& options);
+  // Sockets stay the caller's.
+  ~EpollRing() override;
+
+  int start_records(Socket socket, bool sending, std::span<const std::byte> keys) override;
+  void close(Socket socket, bool reset) override;
+
+  void accept(Token token, Socket listener) override;
+  Opened connect(Token token, const SocketAddress& address) override;
+  void receive(Token token, Socket socket, std::size_t size_max) override;
+  void send(Token token, Socket socket, std::span<const iovec> pieces, Notice notice) override;
+  void splice(Token token, Socket from, Socket to, std::uint64_t size) override;
+  void poll(Token token, Socket socket, std::uint32_t events) override;
+  void timer(Token token, Instant deadline) override;
+  void cancel(Token token) override;
+  void message(Token receipt, Mailbox& to, Token token, std::int32_t value) override;
+  std::shared_ptr<Mailbox> mailbox() override { return mailbox_; }
+  void wake() override;
+
+  void recycle(std::uint16_t buffer_id) override { buffers_.recycle(buffer_id); }
+  std::size_t buffer_size() const override { return buffers_.size(); }
+  std::size_t buffer_count() const override { return buffers_.count(); }
+  std::size_t buffers_free() const override { return buffers_.free(); }
+
+  std::span<const Completion> wait() override;
+  Instant now() const override { return now_; }
+
+ private:
+  // What waits on a descriptor, and what is known of it.
+  struct Interest {
+    std::uint32_t reader = Op::none;  // a receive, an accept, or a splice from here
+    std::uint32_t writer = Op::none;  // a send, a connect, or a splice to here
+    std::uint32_t poller = Op::none;
+    bool registered = false;
+    bool readable = true;
+    bool writable = true;
+    bool short_tells = true;  // less than was asked for: nothing more is there
+  };
+  // What a send that waits still needs.
+  struct Parcel {
+    std::array<iovec, iov_max> pieces;
+    std::size_t count = 0;
+  };
+
+  EpollRing() = default;
+  std::expected<void, std::string> open(const EpollOptions& options);
+
+  void enter(bool block);
+  void on_event(const epoll_event& event);
+  void on_wake();
+  void fire_timers();
+
+  Interest& interest(int fd);
+  int enroll(int fd);
+  void await_input(std::uint32_t slot, int fd);
+  void await_room(std::uint32_t slot, int fd);
+  void give_up(std::uint32_t slot, int error);
+  void leave(std::uint32_t slot);
+  void read(int fd);
+  void write(int fd);
+  void look(int fd);
+  void go_on_receiving(std::uint32_t slot);
+  void go_on_accepting(std::uint32_t slot);
+  void go_on_sending(std::uint32_t slot);
+  void transfer(std::uint32_t slot);
+  void end_transfer(std::uint32_t slot, bool cancelled);
+  std::int64_t send_now(int fd, std::span<const iovec> pieces, std::size_t size);
+  void finish(Token token, std::int64_t result, bool more = false);
+  void complete(std::uint32_t slot, std::int64_t result);
+
+  int epoll_fd_ = -1;
+  const std::thread::id thread_ = std::this_thread::get_id();
+  bool woken_ = false;
+  Instant now_{};
+  std::array<epoll_event, 256> events_{};
+  LentBuffers buffers_;
+  SplicePipes pipes_;
+  OpSlab ops_;
+  TimerHeap timers_{ops_};
+  Places<Parcel> parcels_;
+  Places<SpliceTransfer> transfers_;
+  std::vector<Interest> interests_;  // by descriptor
+  std::vector<int> due_;             // descriptors to be read from before wait() waits
+  std::vector<int> taken_due_;
+  std::shared_ptr<LetterBox> mailbox_;
+  std::vector<LetterBox::Letter> letters_;
+
+  std::vector<Completion> pending_;  // to be told by wait()
+  std::vector<Completion> quiet_;    // whole sends, told with what is pending next
+  std::vector<Completion> completions_;
+  std::vector<Piece> pieces_;
+};
+
+}  // namespace kferry::ring
