@@ -12,6 +12,7 @@
 
 #include "cli/commands.h"
 #include "cli/style.h"
+#include "ring/backend.h"
 #include "ring/kernel_tls.h"
 #include "ring/probe.h"
 #include "tls/context.h"
@@ -102,13 +103,14 @@ class Examination {
         "Linux 6.14 or newer; or tls.kernel_receive = off, where clients change keys often");
   }
 
-  bool ring_features() {
-    const ring::Probe probe = ring::probe_host();
-    row(probe.io_uring, "io_uring", probe.io_uring ? "usable" : "not usable", probe.refusal);
-    for (const ring::Feature& feature : probe.features) {
+  void rings() {
+    const std::string uring = ring::refusal(ring::Backend::io_uring);
+    const std::string epoll = ring::refusal(ring::Backend::epoll);
+    row(uring.empty(), "io_uring", uring.empty() ? "usable" : "not usable", uring);
+    row(epoll.empty(), "epoll", epoll.empty() ? "usable where io_uring is not" : "not usable", epoll);
+    for (const ring::Feature& feature : ring::probe_host()) {
       row(feature.available, feature.name, feature.used_for, feature.remedy);
     }
-    return probe.io_uring;
   }
 
  private:
@@ -125,10 +127,18 @@ int doctor(const DoctorOptions&) {
   examination.cores();
   examination.limits();
   examination.tls();
-  const bool usable = examination.ring_features();
-  std::printf("\n%s\n", usable ? "Path: io_uring, with what is marked ok above"
-                               : "Path: none: kferry cannot run here until io_uring is allowed");
-  return usable ? exit_well : exit_failure;
+  examination.rings();
+  const ring::Choice choice = ring::choose_backend();
+  if (choice.refusal.empty()) {
+    std::printf("\nPath: io_uring, with what is marked ok above\n");
+    return exit_well;
+  }
+  if (ring::refusal(choice.backend).empty()) {
+    std::printf("\nPath: epoll, since io_uring is not usable: everything works, at more CPU per request\n");
+    return exit_well;
+  }
+  std::printf("\nPath: none: kferry cannot run here until io_uring or epoll can be used\n");
+  return exit_failure;
 }
 
 }  // namespace kferry::cli

@@ -61,7 +61,8 @@ const char* wait_for_end(const sigset_t& ends, operations::Log& log) {
 }
 
 // Once per listener: what clients connect to.
-void log_listeners(const config::Config& config, std::size_t workers, operations::Log& log) {
+void log_listeners(const config::Config& config, const proxy::Server& server, operations::Log& log) {
+  const std::size_t workers = server.worker_count();
   std::set<HostPort> ports;  // some listeners share one
   for (const config::Cluster& cluster : config.clusters) {
     for (const config::Listener& listener : cluster.listeners) {
@@ -77,7 +78,7 @@ void log_listeners(const config::Config& config, std::size_t workers, operations
   log.write({Severity::info, "ready", "",
              "kferry " KFERRY_VERSION " is ready: " + std::to_string(ports.size()) +
                  (ports.size() == 1 ? " port, " : " ports, ") + std::to_string(workers) +
-                 (workers == 1 ? " worker" : " workers")});
+                 (workers == 1 ? " worker on " : " workers on ") + std::string(server.backend())});
 }
 
 }  // namespace
@@ -112,7 +113,7 @@ int run(const RunOptions& options) {
   std::optional<proxy::TlsWatch> watch;
   if (contexts.any())
     watch.emplace(contexts, log, std::chrono::minutes(loaded->config.tls.update_interval_minutes));
-  log_listeners(loaded->config, server.worker_count(), log);
+  log_listeners(loaded->config, server, log);
   const char* why = wait_for_end(ends, log);
   log.write({Severity::info, "stopping", "", std::string(why) + ": ending every connection"});
   server.stop();

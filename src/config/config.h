@@ -61,6 +61,7 @@ struct Cluster {
   std::vector<std::int16_t> pass_api_keys;
 };
 
+// automatic: io_uring, and epoll where that cannot be used.
 enum class Backend : std::uint8_t { automatic, io_uring, epoll };
 
 struct Engine {

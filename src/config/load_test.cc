@@ -293,6 +293,14 @@ unanswered_requests = 64
   CHECK(loaded.config.limits.unanswered_requests == 64);
 }
 
+TEST_CASE("the backend is one that there is") {
+  const Loaded loaded = load_text(toml_plain + "[engine]\nbackend = \"epoll\"\n");
+  CHECK(loaded.problems.empty());
+  CHECK(loaded.config.engine.backend == Backend::epoll);
+  CHECK(load_text(toml_plain).config.engine.backend == Backend::automatic);
+  CHECK(holds(load_text(toml_plain + "[engine]\nbackend = \"kqueue\"\n").problems, "k.toml:10", "io_uring"));
+}
+
 TEST_CASE("a syntax error is reported alone, with its line") {
   const Loaded loaded = load_text("[cluster.a\nx = 1\nunknown = 2\n", {{"GATEWAY_ACL_ENABLED", "true"}});
   REQUIRE(loaded.problems.size() == 1);

@@ -372,11 +372,7 @@ class Validation : private SectionReader {
     integer(draft_.engine, "workers", 0, 1024, engine.workers);
     const std::string backend = choice(draft_.engine, "backend", {"auto", "io_uring", "epoll"});
     if (backend == "io_uring") engine.backend = Backend::io_uring;
-    if (backend == "epoll") {
-      engine.backend = Backend::epoll;
-      report_.error(find(draft_.engine, "backend")->where, "the epoll backend is not in this build",
-                    "set backend = \"auto\"; kferry doctor says what io_uring needs");
-    }
+    if (backend == "epoll") engine.backend = Backend::epoll;
     integer(draft_.engine, "splice_threshold_bytes", 0, std::numeric_limits<std::int64_t>::max(),
             engine.splice_threshold_bytes);
   }

@@ -10,7 +10,7 @@
 
 #include "proxy/engine.h"
 #include "proxy/worker.h"
-#include "ring/uring_ring.h"
+#include "ring/backend.h"
 
 namespace kferry::proxy {
 
@@ -42,17 +42,48 @@ struct Server::Impl {
 
   void run(std::size_t index, Start& start, std::shared_future<bool> all_ready);
 
+  void choose_backend();
+  std::string explain(const std::string& ring_error) const;
+
   Engine engine;
   net::Resolver& resolver;
+  ring::Backend backend = ring::Backend::io_uring;
+  std::string uring_refusal;  // where epoll serves for lack of io_uring
   std::vector<std::unique_ptr<Start>> starts;
   std::vector<std::unique_ptr<Worker>> workers;
   std::vector<std::thread> threads;
   bool started = false;  // every ring was made, so every worker turns until it is stopped
 };
 
+// Once for all workers: rings of one kind alone send each other messages.
+void Server::Impl::choose_backend() {
+  switch (engine.config.engine.backend) {
+    case config::Backend::io_uring:
+      backend = ring::Backend::io_uring;
+      return;
+    case config::Backend::epoll:
+      backend = ring::Backend::epoll;
+      return;
+    case config::Backend::automatic: {
+      ring::Choice choice = ring::choose_backend();
+      backend = choice.backend;
+      uring_refusal = std::move(choice.refusal);
+    }
+  }
+}
+
+// Why a worker has no ring.
+std::string Server::Impl::explain(const std::string& ring_error) const {
+  if (!uring_refusal.empty())
+    return "neither io_uring nor epoll can be used: " + uring_refusal + "; epoll: " + ring_error;
+  if (engine.config.engine.backend == config::Backend::io_uring)
+    return ring_error + "; with backend = \"auto\" in [engine] epoll serves meanwhile";
+  return ring_error;
+}
+
 void Server::Impl::run(std::size_t index, Start& start, std::shared_future<bool> all_ready) {
   // The ring belongs to this thread: it is made and unmade here.
-  auto ring = ring::UringRing::create(ring::UringOptions{});
+  auto ring = ring::make_ring(backend);
   if (!ring) {
     start.ring_ready.set_value(std::unexpected(ring.error()));
     return;
@@ -91,6 +122,10 @@ std::size_t Server::worker_count() const {
   return impl_->threads.size();
 }
 
+std::string_view Server::backend() const {
+  return ring::to_string(impl_->backend);
+}
+
 std::expected<void, std::string> Server::start() {
   const std::uint32_t asked = impl_->engine.config.engine.workers;
   const std::size_t count = asked > 0 ? asked : usable_cores();
@@ -99,6 +134,7 @@ std::expected<void, std::string> Server::start() {
     impl_->starts.push_back(std::make_unique<Start>());
     impl_->workers.emplace_back();
   }
+  impl_->choose_backend();
   std::promise<bool> all_ready;
   const std::shared_future<bool> ready(all_ready.get_future());
   for (std::size_t i = 0; i < count; ++i) {
@@ -110,6 +146,13 @@ std::expected<void, std::string> Server::start() {
     start->has_ring = made.has_value();
     if (!made && result) result = std::move(made);
   }
+  if (!result)
+    result = std::unexpected(impl_->explain(result.error()));
+  else if (!impl_->uring_refusal.empty())
+    impl_->engine.log.write(
+        {Severity::warning, "io_uring_refused", "",
+         "epoll serves in place of io_uring, at more CPU per request: " + impl_->uring_refusal +
+             "; with backend = \"epoll\" in [engine] it is not warned of"});
   impl_->started = result.has_value();
   all_ready.set_value(impl_->started);
   if (result) result = impl_->starts.front()->listening.get_future().get();

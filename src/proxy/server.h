@@ -6,6 +6,7 @@
 #include <expected>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "base/log_sink.h"
 #include "config/config.h"
@@ -30,6 +31,8 @@ class Server {
   // Ends every session and every thread.
   void stop();
   std::size_t worker_count() const;
+  // Once started: what the workers' rings are, "io_uring" or "epoll".
+  std::string_view backend() const;
 
  private:
   struct Impl;

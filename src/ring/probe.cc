@@ -135,18 +135,16 @@ std::string io_uring_refusal(int error) {
   }
 }
 
-Probe probe_host() {
-  Probe probe;
-  Trial plain(0);
-  if (plain.error != 0) {
-    probe.refusal = io_uring_refusal(-plain.error);
-    return probe;
-  }
-  probe.io_uring = true;
+std::vector<Feature> probe_host() {
+  std::vector<Feature> features;
   const auto add = [&](std::string name, bool available, std::string used_for, std::string remedy) {
-    probe.features.push_back(
+    features.push_back(
         {std::move(name), available, std::move(used_for), available ? std::string() : std::move(remedy)});
   };
+  add("1 MiB pipes", pipe_size_offered() >= static_cast<int>(SplicePipes::pipe_size), "splicing large frames",
+      "smaller pipes are used instead: raise fs.pipe-max-size and fs.pipe-user-pages-soft");
+  Trial plain(0);
+  if (plain.error != 0) return features;
   const std::string newer = "needed: run Linux 6.1 or newer";
 
   io_uring_probe* opcodes = io_uring_get_probe_ring(&plain.ring);
@@ -183,9 +181,7 @@ Probe probe_host() {
       "a queue and an eventfd are used instead; Linux 6.1 or newer has them");
   add("multishot accept", try_multishot_accept(), "accepting with one submission",
       "one submission a connection is used instead; Linux 5.19 or newer has it");
-  add("1 MiB pipes", pipe_size_offered() >= static_cast<int>(SplicePipes::pipe_size), "splicing large frames",
-      "smaller pipes are used instead: raise fs.pipe-max-size and fs.pipe-user-pages-soft");
-  return probe;
+  return features;
 }
 
 }  // namespace kferry::ring

@@ -1,5 +1,5 @@
-// What this host's kernel offers, found by trying it; for start-up and `kferry doctor`. Never by version
-// number.
+// What this host's kernel offers beyond a ring itself, found by trying it; for start-up and `kferry doctor`. Never by
+// version number.
 #pragma once
 
 #include <string>
@@ -14,14 +14,8 @@ struct Feature {
   std::string remedy;  // what is used instead, or what to do; empty when available
 };
 
-struct Probe {
-  bool io_uring = false;
-  // Why io_uring cannot be used and what to do about it; empty when it can.
-  std::string refusal;
-  std::vector<Feature> features;
-};
-
-Probe probe_host();
+// io_uring's own features are left out where it cannot be set up.
+std::vector<Feature> probe_host();
 
 // The reason and the remedy behind io_uring_setup's errno.
 std::string io_uring_refusal(int error);
