@@ -135,6 +135,10 @@ def end_to_end(everything):
                   timeout_s=7200 if everything else 1200)
 
 
+def end_to_end_on_epoll(_everything):
+    return pytest("e2e-epoll", ["tests/e2e"], environment={"KFERRY_BACKEND": "epoll"}, timeout_s=7200)
+
+
 def older_kafka(_everything):
     return pytest("e2e-older", ["tests/e2e", "-m", "quick"], environment={"KFERRY_KAFKA_VERSION": "4.3.0"},
                   timeout_s=3600)
@@ -180,14 +184,17 @@ def guest(everything):
         say(f"    skipped: {failure}")
         return Counts(skipped=1)
     builds.compile_tree(builds.DEMO, (*builds.DEMO_PROGRAMS, "src/ring/ring_test", "tests/simulation/sockets_test"))
-    _, output = logged("guest", [PYTHON, "-B", "tests/guest/run.py", "--build", builds.DEMO.path,
-                                 *(["--all"] if everything else [])], timeout_s=1800, may_fail=True)
-    for line in re.findall(r"^Linux .*: skipped: .*$", output, re.MULTILINE):
-        say(f"    {line}")
-    found = re.search(r"^(\d+) passed, (\d+) failed, (\d+) skipped$", output, re.MULTILINE)
-    if not found:
-        raise Failure("tests/guest/run.py printed no count", LOGS / "guest.log")
-    return Counts(*(int(number) for number in found.groups()))
+    result = Counts()
+    for words in ([["--all"], ["--all", "--backend", "epoll"]] if everything else [[]]):
+        _, output = logged("guest", [PYTHON, "-B", "tests/guest/run.py", "--build", builds.DEMO.path, *words],
+                           timeout_s=1800, may_fail=True)
+        for line in re.findall(r"^Linux .*: skipped: .*$", output, re.MULTILINE):
+            say(f"    {line}")
+        found = re.search(r"^(\d+) passed, (\d+) failed, (\d+) skipped$", output, re.MULTILINE)
+        if not found:
+            raise Failure("tests/guest/run.py printed no count", LOGS / "guest.log")
+        result += Counts(*(int(number) for number in found.groups()))
+    return result
 
 
 def bench_smoke(_everything):
@@ -246,6 +253,8 @@ STEPS = [
          packages=tuple(packages.BUILD + packages.SANITIZERS)),
     Step("demo-kafka", "the demo on Apache Kafka", demo("--kafka"), "src/cli/run.cc",
          tuple(packages.BUILD + packages.DEMO + packages.end_to_end()), only_in_all=True),
+    Step("e2e-epoll", "real Kafka through kferry on epoll", end_to_end_on_epoll, "src/cli/run.cc",
+         tuple(packages.end_to_end()), only_in_all=True),
     Step("e2e-older", "an older Kafka through kferry", older_kafka, "src/cli/run.cc", tuple(packages.end_to_end()),
          only_in_all=True),
 ]

@@ -5,9 +5,11 @@ Needs the built binary's path in KFERRY: KFERRY=build/src/cli/kferry pytest test
 import os
 import pathlib
 import pty
+import re
 import shutil
 import socket
 import subprocess
+import sys
 
 import pytest
 
@@ -152,6 +154,18 @@ def test_doctor_shows_the_host():
     assert shown.returncode in (0, 1)
     for part in ("kernel", "cores", "open files", "io_uring", "Path:"):
         assert part in shown.stdout
+
+
+@pytest.mark.parametrize("error", ["EPERM", "ENOSYS"])
+def test_doctor_names_the_path_and_the_remedy_where_io_uring_is_forbidden(error):
+    launcher = [sys.executable, "-B", ROOT / "tests/support/without_io_uring.py", error]
+    shown = subprocess.run([*launcher, KFERRY, "doctor"], env={"PATH": os.environ["PATH"]}, capture_output=True,
+                           text=True, timeout=60, check=False)
+    assert shown.returncode == 0, shown.stderr
+    assert re.search(r"^lack  io_uring .*\n .*seccomp profile", shown.stdout, re.MULTILINE)
+    assert re.search(r"^ok    epoll ", shown.stdout, re.MULTILINE)
+    assert "\nPath: epoll, " in shown.stdout
+    assert "receive bundles" not in shown.stdout
 
 
 def test_colours_only_on_a_terminal_without_no_color():

@@ -1,6 +1,6 @@
 """kferry as a process: how it ends, what it leaves open, and what it does where descriptors or io_uring are lacking."""
 
-import os
+import pathlib
 import re
 import shutil
 import sys
@@ -15,7 +15,7 @@ from lab.scripted_broker import close_with_reset
 
 pytestmark = pytest.mark.usefixtures("needs_kferry")
 
-WITHOUT_IO_URING = os.path.join(os.path.dirname(kferry_lab.__file__), "without_io_uring.py")
+WITHOUT_IO_URING = pathlib.Path(__file__).parents[1] / "support" / "without_io_uring.py"
 
 
 @pytest.mark.quick
@@ -120,15 +120,33 @@ def test_it_lives_on_when_descriptors_run_out(start_kferry, start_driver, cluste
 
 
 @pytest.mark.quick
-@pytest.mark.parametrize("error, remedy", [("EPERM", "seccomp"), ("ENOSYS", "seccomp")])
-def test_where_io_uring_is_forbidden_the_start_ends_with_the_reason_and_the_remedy(
-    cluster, network, scratch, error, remedy
-):
+@pytest.mark.parametrize("error", ["EPERM", "ENOSYS"])
+def test_where_io_uring_is_forbidden_epoll_serves_with_one_warning(start_kferry, start_driver, cluster, outside, error):
     launcher = [sys.executable, "-B", WITHOUT_IO_URING, error]
-    kferry = kferry_lab.Kferry(network, scratch, cluster.bootstrap(), launcher=launcher).begin_start()
+    kferry = start_kferry(cluster.bootstrap(), launcher=launcher, engine={"backend": "auto"})
+    said = kferry.matching(r"io_uring")
+    assert len(said) == 1 and re.search(r"level=warning .*epoll.*seccomp profile", said[0]), said
+    assert re.search(r"on epoll\b", kferry.matching(kferry_lab.READY)[0])
+    topic = {"topic": f"on-epoll-{error.lower()}"}
+    outside.do("create-topic", lab={**topic, "assignment": "1,2/2,3/3,1"})
+    driver = start_driver(kferry.bootstrap())
+    consumer = driver.start("consumer", lab=topic, group_id=topic["topic"], auto_offset_reset="earliest")
+    producer = driver.start("producer", lab={**topic, "count": 300}, acks="all").finish()
+    assert len(producer.acked()) == 300
+    consumer.until_got(producer.acked())
+    assert kferry.matching(r"io_uring") == said
+
+
+@pytest.mark.quick
+def test_where_io_uring_is_demanded_and_forbidden_the_start_ends_with_the_reason_and_the_remedy(
+    cluster, network, scratch
+):
+    launcher = [sys.executable, "-B", WITHOUT_IO_URING, "EPERM"]
+    engine = {"backend": "io_uring"}
+    kferry = kferry_lab.Kferry(network, scratch, cluster.bootstrap(), engine=engine, launcher=launcher).begin_start()
     assert kferry.process.wait(20) == 1, kferry.log()
     kferry.assert_no_defect()
-    assert "io_uring" in kferry.log()[-1] and remedy in kferry.log()[-1], kferry.log()
+    assert re.search(r"io_uring.*seccomp profile.*backend = .{0,2}auto", kferry.log()[-1]), kferry.log()
     assert not kferry.matching(kferry_lab.READY)
 
 

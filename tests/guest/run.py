@@ -2,7 +2,7 @@
 """kferry under kernels other than the host's: boots Debian's 6.12 (kernel TLS) and 6.1 (the floor) under QEMU, without
 hardware virtualisation, on an initramfs of what was built, and reads the checks off the console.
 
-    tests/guest/run.py --build build/release [--all] [--series 6.12] [--check WORD]
+    tests/guest/run.py --build build/release [--all] [--series 6.12] [--check WORD] [--backend epoll]
 
 Ends in the line `N passed, N failed, N skipped`. A kernel that cannot be had is skipped with its reason. The checks
 themselves, run inside the guest, are in inside/.
@@ -170,10 +170,11 @@ def main():
     parser.add_argument("--check", action="append", default=[], metavar="WORD",
                         help="only checks with WORD in their name")
     parser.add_argument("--all", action="store_true", help="the checks that the quick tier leaves out, too")
+    parser.add_argument("--backend", choices=["auto", "epoll"], default="auto", help="of every kferry in the guest")
     parser.add_argument("--log", type=pathlib.Path, default=CHECKOUT / "build/logs")
     options = parser.parse_args()
     options.log.mkdir(parents=True, exist_ok=True)
-    words = ["all"] if options.all else options.check
+    words = (["all"] if options.all else options.check) + (["epoll"] if options.backend == "epoll" else [])
     passed = failed = skipped = 0
     for series in options.series or SERIES:
         try:
@@ -184,7 +185,8 @@ def main():
             print(f"Linux {series}: skipped: {reason}")
             skipped += 1
             continue
-        one = examine(options.build.resolve(), kernel, words, options.log / f"guest-console-{series}.log")
+        log = options.log / f"guest-console-{series}-{options.backend}.log"
+        one = examine(options.build.resolve(), kernel, words, log)
         passed, failed = passed + one[0], failed + one[1]
     print(f"{passed} passed, {failed} failed, {skipped} skipped")
     return 1 if failed else 0

@@ -1,5 +1,5 @@
-// The same clients and brokers as in the simulation, on real sockets: the server's own threads over io_uring,
-// the scripts in the test's thread. What the simulation shows for thousands of orders of events is shown here
+// The same clients and brokers as in the simulation, on real sockets: the server's own threads over io_uring and over
+// epoll, the scripts in the test's thread. What the simulation shows for thousands of orders of events is shown here
 // once for the kernel's.
 #include <algorithm>
 #include <atomic>
@@ -56,10 +56,11 @@ class Log final : public LogSink {
 
 class Sockets {
  public:
-  explicit Sockets(std::uint32_t workers, std::uint64_t seed = 1)
+  Sockets(config::Backend backend, std::uint32_t workers, std::uint64_t seed = 1)
       : ledger(seed), dice(seed), told([this](std::int32_t id, const std::vector<std::int32_t>&) {
           return HostPort{"127.0.0.1", ports_[static_cast<std::size_t>(id - 1)]};
         }) {
+    config_.engine.backend = backend;
     config_.engine.workers = workers;
     config_.engine.splice_threshold_bytes = 1024;  // so that both ways are taken
     config::Cluster& upstream = config_.clusters.emplace_back();
@@ -169,10 +170,10 @@ std::size_t requests_of_a_client() {
   return said == nullptr ? 200 : std::strtoul(said, nullptr, 10);
 }
 
-TEST_CASE("every byte arrives once and in order, on io_uring") {
+void run_traffic(config::Backend backend) {
   const std::size_t requests = requests_of_a_client();
   for (const std::uint32_t workers : {1U, 3U}) {
-    Sockets sockets(workers);
+    Sockets sockets(backend, workers);
     for (int i = 0; i < 8; ++i) {
       ClientPlan plan;
       plan.goal = requests;
@@ -189,8 +190,15 @@ TEST_CASE("every byte arrives once and in order, on io_uring") {
   }
 }
 
-TEST_CASE("the close table, on io_uring") {
-  Sockets sockets(2);
+TEST_CASE("every byte arrives once and in order, on io_uring") {
+  run_traffic(config::Backend::io_uring);
+}
+TEST_CASE("every byte arrives once and in order, on epoll") {
+  run_traffic(config::Backend::epoll);
+}
+
+void walk_close_table(config::Backend backend) {
+  Sockets sockets(backend, 2);
   Broker& broker = *sockets.brokers.front();
   Fate fate;
   broker.fate = [&] { return fate; };
@@ -239,8 +247,15 @@ TEST_CASE("the close table, on io_uring") {
   }
 }
 
-TEST_CASE("eight stalled readers hold nobody up, on io_uring") {
-  Sockets sockets(1);
+TEST_CASE("the close table, on io_uring") {
+  walk_close_table(config::Backend::io_uring);
+}
+TEST_CASE("the close table, on epoll") {
+  walk_close_table(config::Backend::epoll);
+}
+
+void stall_eight(config::Backend backend) {
+  Sockets sockets(backend, 1);
   std::vector<Connection*> stalled;
   for (int i = 0; i < 8; ++i) {
     stalled.push_back(&sockets.connect(1 + i % 3));
@@ -262,9 +277,16 @@ TEST_CASE("eight stalled readers hold nobody up, on io_uring") {
   CHECK(sockets.log.wrong == 0);
 }
 
-TEST_CASE("an end in the midst of traffic comes, on io_uring") {
+TEST_CASE("eight stalled readers hold nobody up, on io_uring") {
+  stall_eight(config::Backend::io_uring);
+}
+TEST_CASE("eight stalled readers hold nobody up, on epoll") {
+  stall_eight(config::Backend::epoll);
+}
+
+void end_in_traffic(config::Backend backend) {
   for (std::uint64_t round = 0; round < 5; ++round) {
-    Sockets sockets(3, round + 1);
+    Sockets sockets(backend, 3, round + 1);
     for (int i = 0; i < 6; ++i) {
       ClientPlan plan;
       plan.goal = 100'000;
@@ -275,6 +297,13 @@ TEST_CASE("an end in the midst of traffic comes, on io_uring") {
     sockets.run("some traffic", [&] { return now() > until; });
     sockets.server->stop();
   }
+}
+
+TEST_CASE("an end in the midst of traffic comes, on io_uring") {
+  end_in_traffic(config::Backend::io_uring);
+}
+TEST_CASE("an end in the midst of traffic comes, on epoll") {
+  end_in_traffic(config::Backend::epoll);
 }
 
 }  // namespace

@@ -89,11 +89,15 @@ def _table(name, settings):
 class Kferry:
     """One kferry process, restartable on the same ports with the same configuration.
 
-    The variables describe its cluster `default`; `upstreams` are further ones and `limits` the section of that name,
-    both in a file. `launcher` is a command that becomes kferry's by exec.
+    The variables describe its cluster `default`; `upstreams` are further ones, `limits` and `engine` the sections of
+    those names, all in a file. `launcher` is a command that becomes kferry's by exec. KFERRY_BACKEND is the engine's
+    backend where `engine` does not say it.
     """
 
-    def __init__(self, network, directory, upstream, listener=None, more=None, upstreams=(), limits=None, launcher=()):
+    def __init__(
+        self, network, directory, upstream, listener=None, more=None, upstreams=(), limits=None, engine=None,
+        launcher=(),
+    ):  # fmt: skip
         self.network = network
         self.listener = listener or Listener()
         self.log_path = directory / f"kferry-{self.listener.first}.log"
@@ -110,9 +114,13 @@ class Kferry:
             **(more or {}),
         }
         self._words = []
-        if upstreams or limits:
+        backend = os.environ.get("KFERRY_BACKEND")
+        sections = {"limits": limits, "engine": {**({"backend": backend} if backend else {}), **(engine or {})}}
+        text = "".join(each.text() for each in upstreams)
+        text += "".join(_table(name, settings) for name, settings in sections.items() if settings)
+        if text:
             file = directory / f"kferry-{self.listener.first}.toml"
-            file.write_text("".join(each.text() for each in upstreams) + (_table("limits", limits) if limits else ""))
+            file.write_text(text)
             self._words = ["--config", file]
         self.process = None
 

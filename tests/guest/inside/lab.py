@@ -15,6 +15,7 @@ import time
 CERTIFICATES = "/certificates"
 AUTHORITY = f"{CERTIFICATES}/ca.crt"
 PATIENCE_S = 60
+BACKEND = "auto"  # of every kferry that does not say its own
 MIB = 1 << 20
 
 
@@ -71,11 +72,11 @@ class MockCluster:
 class Kferry:
     """`kferry run` with a configuration; when made it is ready, and its clusters are discovered."""
 
-    def __init__(self, name, configuration):
+    def __init__(self, name, configuration, backend=None):
         self.log = f"/tmp/{name}.log"
         file = f"/tmp/{name}.toml"
         with open(file, "w", encoding="utf-8") as out:
-            out.write(configuration)
+            out.write(configuration + f'[engine]\nbackend = "{backend or BACKEND}"\n')
         with open(self.log, "wb") as log:
             self.process = subprocess.Popen(["kferry", "run", "--config", file], stdout=subprocess.DEVNULL, stderr=log)
         clusters = configuration.count(".upstream]")
