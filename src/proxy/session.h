@@ -126,7 +126,6 @@ class Session final : private kafka::RequestJudge, private kafka::ClusterView {
     std::unique_ptr<TlsStream> tls;  // null: plaintext
     bool kernel_refused = false;     // this connection's keys are of no use to the kernel
     bool polling = false;            // the send's place is taken by a wait for room
-    std::uint64_t kernel_sent = 0;   // octets under the keys that the kernel has
 
     // Whether what goes in and out of the socket is plaintext to us.
     bool receives_plain() const { return tls == nullptr || tls->kernel_receives(); }

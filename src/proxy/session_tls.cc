@@ -19,8 +19,6 @@ namespace {
 
 using std::chrono::milliseconds;
 
-// AES-GCM under one key: 2^24 full records (RFC 8446 §5.5 allows 2^24.5). Then the connection ends in order.
-constexpr std::uint64_t kernel_sent_max = (std::uint64_t{1} << 24U) * tls::record_plain_max;
 constexpr std::string_view keys_changed =
     "changes its TLS keys, which the kernel cannot follow: the connection ends in order; "
     "tls.kernel_send = off and tls.kernel_receive = off keep such connections";
@@ -183,7 +181,6 @@ bool Session::send_own_records(Leg& to, Operation operation) {
     // Another error is the socket's, and its next operation tells of it.
     const auto key = to.tls->engine().own_record_sent();
     if (!key) continue;
-    to.kernel_sent = 0;
     if (give_key(to, true, *key) == 0 || result < 0) continue;
     to.fin_sent = true;  // nothing can be sent any more, not even an end
     set_deadline(Deadline::drain, Duration::zero());
@@ -249,10 +246,7 @@ void Session::take_record(Leg& from) {
 }
 
 void Session::note_kernel_sent(Leg& to, std::size_t size) {
-  to.kernel_sent += size;
-  if (to.kernel_sent < kernel_sent_max) return;
-  to.kernel_sent = 0;
-  to.tls->engine().renew_send_key();
+  to.tls->engine().sent_by_kernel(size);
   check_keys(to);
 }
 

@@ -115,7 +115,7 @@ class Engine {
   std::optional<TrafficKey> changed_receive_key() { return records_->changed_receive_key(); }
   std::optional<OwnRecord> own_record() const;
   std::optional<TrafficKey> own_record_sent() { return records_->own_record_sent(); }
-  void renew_send_key() { records_->renew_send_key(); }
+  void sent_by_kernel(std::uint64_t octets) { records_->sent_by_kernel(octets); }
   bool receive_lost() const { return records_ != nullptr && records_->receive_lost(); }
   bool key_used_up() const { return records_ != nullptr && records_->key_used_up(); }
   // For tests.

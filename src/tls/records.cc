@@ -323,12 +323,19 @@ std::size_t Records::write(Gather& plain, std::span<std::byte> cipher) {
 
 // --- the kernel's
 
+// Records that are not full are counted by their octets: what wears a key out is how much it has encrypted.
+void Records::sent_by_kernel(std::uint64_t octets) {
+  kernel_sent_ += octets;
+  if (kernel_sent_ / record_plain_max >= records_per_key_) renew_send_key();
+}
+
 TrafficKeys Records::keys() const {
   return {send_ == nullptr ? TrafficKey() : send_->key(),
           receive_ == nullptr ? TrafficKey() : receive_->key()};
 }
 
 void Records::hand_over(bool sending, bool changes_keys) {
+  if (sending) kernel_sent_ = sent_records_ * record_plain_max;
   (sending ? send_ : receive_).reset();
   if (!changes_keys) (sending ? secrets_.send : secrets_.receive) = {};
 }
@@ -358,6 +365,7 @@ std::optional<TrafficKey> Records::own_record_sent() {
     return std::nullopt;
   }
   key_update_owed_ = false;
+  kernel_sent_ = 0;
   secrets_.send.advance();
   return secrets_.send.key(cipher_);
 }

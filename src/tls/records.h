@@ -79,8 +79,8 @@ class Records {
   // What is to be sent through the kernel next; nullopt: nothing. After a KeyUpdate: with the key to send with.
   std::optional<OwnRecord> own_record() const;
   std::optional<TrafficKey> own_record_sent();
-  // Another key is due for what is sent: a KeyUpdate is owed, or else key_used_up().
-  void renew_send_key();
+  // Octets that the kernel has sent. At the key's end a KeyUpdate is owed, or else key_used_up().
+  void sent_by_kernel(std::uint64_t octets);
 
   // For tests: as if a key were good for so many.
   void limit_records(std::uint64_t per_key) { records_per_key_ = per_key; }
@@ -97,6 +97,7 @@ class Records {
   void take_handshake(std::span<const std::byte> content, Octets& say);
   bool begin_message(Octets& say);
   void update_keys(bool requested, Octets& say);
+  void renew_send_key();
   std::size_t seal_key_update(std::span<std::byte> room);
   void put(RecordType type, std::span<const std::byte> content, Octets& say);
 
@@ -107,7 +108,8 @@ class Records {
   Octets held_;  // a record that is not whole, or one whose content waits for room
   std::size_t waiting_at_ = 0;
   std::size_t waiting_size_ = 0;
-  std::uint64_t sent_records_ = 0;  // under this key
+  std::uint64_t sent_records_ = 0;  // under this key, as are the next
+  std::uint64_t kernel_sent_ = 0;   // octets
   std::uint64_t records_per_key_ = records_per_key_max;
   std::uint32_t message_rest_ = 0;
   std::array<std::byte, 4> message_header_{};
