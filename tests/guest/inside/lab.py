@@ -12,6 +12,8 @@ import struct
 import subprocess
 import time
 
+import frames
+
 CERTIFICATES = "/certificates"
 AUTHORITY = f"{CERTIFICATES}/ca.crt"
 PATIENCE_S = 60
@@ -135,18 +137,12 @@ class Kcat:
         expect(hashlib.sha256(came).digest() == sent.digest(), f"{size} octets were consumed, but not those produced")
 
 
-def api_versions(correlation):
-    """A request, whole."""
-    header = struct.pack(">hhih", 18, 0, correlation, 5) + b"guest"
-    return struct.pack(">i", len(header)) + header
-
-
 def close_in_order(port):
     """Python's OpenSSL asks once, says close_notify and waits for the answer to that; what went wrong, or "". """
     settings = ssl.create_default_context(cafile=AUTHORITY)
     with socket.create_connection(("localhost", port), timeout=PATIENCE_S) as near, \
             settings.wrap_socket(near, server_hostname="localhost") as client:
-        client.sendall(api_versions(1))
+        client.sendall(frames.api_versions(1))
         expect(client.recv(65536), "no answer")
         try:
             client.unwrap()
@@ -195,11 +191,28 @@ class OpensslClient:
 
     def ask(self):
         """ApiVersions v0, and its answer."""
+        self.exchange(frames.api_versions)
+
+    def exchange(self, request, *words):
+        """The answer to frames' `request` of `words`, without its header."""
         self.correlation += 1
-        self.process.stdin.write(api_versions(self.correlation))
+        self.write(request(self.correlation, *words))
         (size,) = struct.unpack(">i", self.read(4))
-        (correlation,) = struct.unpack(">i", self.read(size)[:4])
+        answer = self.read(size)
+        (correlation,) = struct.unpack(">i", answer[:4])
         expect(correlation == self.correlation, f"answer {correlation} to request {self.correlation}")
+        return answer[4:]
+
+    def round_trip(self, size):
+        """Octets to partition 0 of `orders`, which broker 1 leads, and back. None is one of s_client's commands."""
+        octets = bytes(octet | 0x80 for octet in os.urandom(size))
+        offset = frames.produced(self.exchange(frames.produce, "orders", octets))
+        came = frames.fetched(self.exchange(frames.fetch, "orders", offset, size))
+        expect(came == octets, f"{size} octets were produced, {len(came)} consumed, but not the same")
+
+    def write(self, octets):
+        while octets:
+            octets = octets[self.process.stdin.write(octets):]
 
     def read(self, size):
         octets = b""

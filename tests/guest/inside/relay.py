@@ -43,6 +43,8 @@ class Relay:
         self.tickets_at = 0  # a ticket before each so many octets of responses; 0: none
         self.tickets = 0
         self.key_update = threading.Event()  # one before the next response
+        self.key_updates_at = 0  # and one after each so many octets, either way; 0: none
+        self.key_updates = 0
         self.cut = threading.Event()  # every connection ends without close_notify
         self.lib = library() if pem else None
         if pem:
@@ -67,7 +69,7 @@ class Relay:
             stream.free()
 
     def pass_on(self, stream, near, far):
-        returned = 0
+        returned = came = 0
         while not self.cut.is_set():
             ready = [near] if stream.pending() else select.select([near, far], [], [], 0.05)[0]
             if near in ready:
@@ -76,6 +78,7 @@ class Relay:
                     self.ends.append(end)
                     stream.close()
                     return
+                came += self.update_key(stream, came, len(octets))
                 far.sendall(octets)
             if far in ready:
                 octets = far.recv(SIZE)
@@ -84,11 +87,18 @@ class Relay:
                     return
                 if self.tickets_at and returned // self.tickets_at != (returned + len(octets)) // self.tickets_at:
                     self.tickets += stream.ticket()
-                returned += len(octets)
+                returned += self.update_key(stream, returned, len(octets))
                 if self.key_update.is_set():
                     self.key_update.clear()
                     stream.update_key()
                 stream.write(octets)
+
+    def update_key(self, stream, passed, size):
+        """Returns `size`."""
+        if self.key_updates_at and passed // self.key_updates_at != (passed + size) // self.key_updates_at:
+            stream.update_key()
+            self.key_updates += 1
+        return size
 
 
 class PlainSide:
