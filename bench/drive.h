@@ -29,14 +29,16 @@ struct DriveOptions {
   std::int16_t version = 0;
   std::size_t partitions = 1;
   std::shared_ptr<const tls::ClientContext> tls;  // null: plaintext
+  double requests_per_s = 0;                      // over all connections; 0: as fast as they will go
+  std::size_t stalled = 0;                        // fetch: so many further connections that read nothing
   double warm_up_s = 0.2;
   double seconds = 1;
   bool wait = false;  // for a line on stdin after "ready"
 };
 
 // Warms up, prints "ready", measures, prints one line of JSON: requests, bytes (large frames), seconds,
-// cpu_seconds (its own), p50_us, p99_us, resumed (of churn's TLS sessions). Idle: prints {"idle": N} once all are there, holds them until stdin
-// ends, and fails if any was closed meanwhile.
+// cpu_seconds (its own), p50_us, p99_us, resumed (of churn's TLS sessions). Idle: prints {"idle": N} once all
+// are there, holds them until stdin ends, and fails if any was closed meanwhile.
 void drive(const DriveOptions& options);
 
 }  // namespace kferry::bench

@@ -2,6 +2,8 @@
 //
 //   load --serve 127.0.0.1:9092
 //   load --drive 127.0.0.1:9092 --workload fetch --version 17 --size 262144 --connections 4
+//   load --relay 127.0.0.1:9093 --to 127.0.0.1:9092 --each-way-ms 40
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <string>
@@ -10,6 +12,7 @@
 #include "channel.h"
 #include "drive.h"
 #include "frames.h"
+#include "relay.h"
 #include "serve.h"
 #include "sockets.h"
 
@@ -23,7 +26,8 @@ constexpr const char* usage =
     "[--size "
     "OCTETS]\n"
     "     [--version N] [--partitions N] [--warm-up SECONDS] [--seconds SECONDS] [--wait]\n"
-    "     [--authority FILE [--resume]]\n";
+    "     [--authority FILE [--resume]] [--requests-per-second N] [--stalled N]\n"
+    "load --relay HOST:PORT --to HOST:PORT [--each-way-ms N]\n";
 
 double number(std::string_view option, const char* text, double max) {
   char* end = nullptr;
@@ -49,6 +53,9 @@ int main(int count, char** arguments) {
   std::string serve_at;
   std::string certificate;
   std::string authority;
+  std::string relay_at;
+  std::string relay_to;
+  double each_way_ms = 40;
   bool resume = false;
   for (int i = 1; i < count; ++i) {
     const std::string option = arguments[i];
@@ -73,6 +80,12 @@ int main(int count, char** arguments) {
       certificate = value;
     else if (option == "--authority")
       authority = value;
+    else if (option == "--relay")
+      relay_at = value;
+    else if (option == "--to")
+      relay_to = value;
+    else if (option == "--each-way-ms")
+      each_way_ms = number(option, value, 10'000);
     else if (option == "--drive")
       options.server = value;
     else if (option == "--workload")
@@ -87,6 +100,10 @@ int main(int count, char** arguments) {
       options.version = static_cast<std::int16_t>(size(100));
     else if (option == "--partitions")
       options.partitions = size(100);
+    else if (option == "--requests-per-second")
+      options.requests_per_s = number(option, value, 1e7);
+    else if (option == "--stalled")
+      options.stalled = size(100);
     else if (option == "--warm-up")
       options.warm_up_s = number(option, value, 60);
     else if (option == "--seconds")
@@ -94,7 +111,10 @@ int main(int count, char** arguments) {
     else
       fail("no option " + option + "; see --help");
   }
-  if (serve_at.empty() == options.server.empty()) fail("either --serve or --drive; see --help");
+  if (serve_at.empty() + options.server.empty() + relay_at.empty() != 2)
+    fail("one of --serve, --drive and --relay; see --help");
+  if (!relay_at.empty())
+    relay(relay_at, relay_to, std::chrono::nanoseconds(static_cast<std::int64_t>(each_way_ms * 1e6)));
   if (!serve_at.empty()) serve(serve_at, certificate.empty() ? nullptr : server_context(certificate));
   if (!authority.empty()) options.tls = client_context(authority, resume);
   const bool large = options.workload == Workload::fetch || options.workload == Workload::produce;
@@ -104,6 +124,8 @@ int main(int count, char** arguments) {
     fail("--version 15 to 17 for fetch");
   if (options.workload == Workload::produce && (options.version < 9 || options.version > 12))
     fail("--version 9 to 12 for produce");
+  if (options.stalled > 0 && (options.workload != Workload::fetch || options.tls != nullptr))
+    fail("--stalled goes with fetch, in plaintext");
   drive(options);
   return 0;
 }

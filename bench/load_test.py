@@ -1,9 +1,11 @@
 #!/usr/bin/python3
-"""A run whose bytes are not the ones asked for must end as an error, in either direction.
+"""A run whose bytes are not the ones asked for must end as an error, in either direction; pace, stalled readers and the
+relay's delay are what they are said to be.
 
     load_test.py PATH/TO/load
 """
 
+import json
 import socket
 import subprocess
 import sys
@@ -72,7 +74,7 @@ class Relay:
                     pass
 
 
-class LossyRun(unittest.TestCase):
+class WithBroker(unittest.TestCase):
     def setUp(self):
         self.broker = subprocess.Popen([LOAD, "--serve", "127.0.0.1:0"], stdout=subprocess.PIPE,
                                        stderr=subprocess.PIPE, text=True)
@@ -86,6 +88,13 @@ class LossyRun(unittest.TestCase):
         return subprocess.run([LOAD, "--drive", f"127.0.0.1:{port}", "--warm-up", "0", "--seconds", "0.2",
                                *workload], capture_output=True, text=True, timeout=60)
 
+    def figures(self, port, *workload):
+        done = self.drive(port, *workload)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        return json.loads(done.stdout.splitlines()[-1])
+
+
+class LossyRun(WithBroker):
     def test_unchanged_bytes_are_a_figure(self):
         with Relay(self.port, unchanged, True) as relay:
             done = self.drive(relay.port, "--workload", "fetch", "--version", "17", "--size", "262144")
@@ -105,6 +114,28 @@ class LossyRun(unittest.TestCase):
         self.assertEqual(done.returncode, 1)
         self.assertEqual(self.broker.wait(10), 1)
         self.assertIn("a produce request arrived changed", self.broker.stderr.read())
+
+
+class ShapedRun(WithBroker):
+    def test_the_pace_is_kept_and_not_exceeded(self):
+        got = self.figures(self.port, "--workload", "small", "--connections", "4", "--requests-per-second", "500")
+        self.assertLessEqual(got["requests"] / got["seconds"], 520)
+        # A busy machine may take some of it away.
+        self.assertGreater(got["requests"] / got["seconds"], 250)
+
+    def test_others_go_on_beside_stalled_readers(self):
+        got = self.figures(self.port, "--workload", "fetch", "--version", "15", "--size", "262144", "--stalled", "8")
+        self.assertGreater(got["requests"], 1)
+
+    def test_the_relay_adds_its_delay_each_way_and_nothing_else(self):
+        command = [LOAD, "--relay", "127.0.0.1:0", "--to", f"127.0.0.1:{self.port}", "--each-way-ms", "20"]
+        relay = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        self.addCleanup(relay.communicate)
+        self.addCleanup(relay.kill)
+        port = int(relay.stdout.readline().split()[1])
+        got = self.figures(port, "--workload", "fetch", "--version", "17", "--size", "1048576", "--connections", "4")
+        self.assertGreaterEqual(got["p50_us"], 40_000)
+        self.assertLess(got["p50_us"], 90_000)
 
 
 if __name__ == "__main__":

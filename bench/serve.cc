@@ -205,7 +205,7 @@ void serve(const std::string& listen, const std::shared_ptr<const tls::ServerCon
   std::map<std::uint64_t, Served> connections;
   std::uint64_t last_tag = listener_tag;
   for (;;) {
-    for (const epoll_event& event : poller.wait(-1)) {
+    for (const epoll_event& event : poller.wait(std::nullopt)) {
       if (event.data.u64 == listener_tag) {
         const int fd = ::accept4(listener.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd < 0) continue;

@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <netinet/tcp.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -72,6 +73,10 @@ Descriptor connect_to(const sockaddr_in& address) {
   return connection;
 }
 
+void be_punctual() {
+  check(::prctl(PR_SET_TIMERSLACK, 1), "PR_SET_TIMERSLACK");
+}
+
 Poller::Poller() : epoll_(check(::epoll_create1(EPOLL_CLOEXEC), "epoll_create1")) {}
 
 void Poller::add(int fd, std::uint64_t tag) {
@@ -84,10 +89,20 @@ void Poller::watch_output(int fd, std::uint64_t tag, bool wanted) {
   check(::epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, fd, &event), "epoll_ctl");
 }
 
-std::span<const epoll_event> Poller::wait(int timeout_ms) {
-  const int ready = ::epoll_wait(epoll_.get(), events_.data(), static_cast<int>(events_.size()), timeout_ms);
+void Poller::remove(int fd) {
+  check(::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fd, nullptr), "epoll_ctl");
+}
+
+std::span<const epoll_event> Poller::wait(std::optional<std::chrono::nanoseconds> timeout) {
+  timespec until{};
+  if (timeout) {
+    const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(*timeout);
+    until = {.tv_sec = seconds.count(), .tv_nsec = (*timeout - seconds).count()};
+  }
+  const int ready = ::epoll_pwait2(epoll_.get(), events_.data(), static_cast<int>(events_.size()),
+                                   timeout ? &until : nullptr, nullptr);
   if (ready < 0 && errno == EINTR) return {};
-  return std::span(events_).first(static_cast<std::size_t>(check(ready, "epoll_wait")));
+  return std::span(events_).first(static_cast<std::size_t>(check(ready, "epoll_pwait2")));
 }
 
 std::size_t send_pieces(int fd, std::span<iovec> pieces, bool* gone) {

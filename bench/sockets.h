@@ -7,8 +7,10 @@
 #include <sys/uio.h>
 
 #include <array>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <utility>
@@ -43,6 +45,9 @@ std::uint16_t local_port(int fd);
 Descriptor connect_to(const sockaddr_in& address);
 void make_ready(int fd);  // non-blocking, TCP_NODELAY
 
+// This thread's time-outs end when they are due, not when it suits the kernel (50 us by default).
+void be_punctual();
+
 // Level-triggered epoll by 64-bit tags.
 class Poller {
  public:
@@ -50,7 +55,9 @@ class Poller {
   void add(int fd, std::uint64_t tag);
   // Input is always watched, output on demand.
   void watch_output(int fd, std::uint64_t tag, bool wanted);
-  std::span<const epoll_event> wait(int timeout_ms);
+  void remove(int fd);
+  // Nothing: for as long as it takes.
+  std::span<const epoll_event> wait(std::optional<std::chrono::nanoseconds> timeout);
 
  private:
   Descriptor epoll_;
