@@ -1,231 +1,117 @@
 #!/usr/bin/python3
-"""kferry beside direct and HAProxy on Kafka-framed load, in one run. See README.md for what is compared with what.
+"""kferry beside direct, HAProxy, nginx and whatever is named, on Kafka-framed load, in one run. README.md says what is
+compared with what.
 
-    bench/bench.py --build build-bench            # about five minutes
-    bench/bench.py --build build-bench --quick    # under a minute: a smoke test, not a figure to quote
+    bench/bench.py --build build/bench            # the core set: 10 to 12 minutes
+    bench/bench.py --build build/bench --all      # the whole product and real brokers: about an hour
+    bench/bench.py --build build/bench --kafka    # Kafka's own perf tools before real brokers: about 5 minutes
+    bench/bench.py --build build/bench --quick    # a minute: a smoke test, not a figure to quote
 """
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass, replace
 from pathlib import Path
-from shutil import which
 
+import marks
+import peers
+import perf_tools
 import processes
 import report
-import targets
+import rounds
+import summary
+import workloads
+from certificates import make_certificates
+from measuring import LOAD_CORE, PROXY_CORE
 from processes import BenchError
-
-LOAD_CORE, PROXY_CORE = 0, 1
-SATURATED = 0.95  # of its core, while the proxy is below it: then the load generator is what was measured
-RUN_TIMEOUT_S = 60
-IDLE_CONNECTIONS = 2000
-KIB = 1024
-
-# The marks: against HAProxy's default in the same round, and absolute.
-CPU_PER_GB_MARK = 0.60
-CPU_PER_REQUEST_MARK = 1.00
-IDLE_CONNECTION_MARK_BYTES = 2048
+from targets import Direct, Kferry
+from workloads import BOTH_TLS, CORE, LISTENER_TLS, PLAIN, PerfTool
 
 
-# Full handshakes for each CPU second, against HAProxy's.
-HANDSHAKES_MARK = 2.0
-# Where TLS is spoken.
-PLAIN, LISTENER_TLS, BOTH_TLS = "", "TLS to plaintext", "TLS to TLS"
+def parse_arguments():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--build", type=Path, help="build directory that has kferry, bench/load, bench/codec_bench")
+    parser.add_argument("--kferry", type=Path, help="instead of the build's own")
+    parser.add_argument("--load", type=Path)
+    parser.add_argument("--codec", type=Path)
+    chosen = parser.add_mutually_exclusive_group()
+    chosen.add_argument("--quick", action="store_const", dest="level", const=workloads.QUICK)
+    chosen.add_argument("--all", action="store_const", dest="level", const=workloads.ALL)
+    parser.add_argument("--kafka", action="store_true", help="the perf tools before real brokers, and nothing else")
+    parser.add_argument("--workload", action="append", default=[], help="only those whose name contains this")
+    parser.add_argument("--list", action="store_true", help="names every workload and its sets")
+    parser.add_argument("--peer", action="append", default=[], metavar="name=NAME[,rewrites=yes],command=COMMAND",
+                        help="one more proxy; COMMAND has {listen} and {upstream} (README.md)")
+    parser.add_argument("--only", action="append", default=[], metavar="TARGET", help="for profiling; repeat it")
+    parser.add_argument("--engine", action="append", default=[], metavar="'KEY = VALUE'",
+                        help="a line for kferry's [engine], to measure a threshold; repeat it")
+    parser.add_argument("--rounds", type=int)
+    parser.add_argument("--seconds", type=float, help="of each run")
+    parser.add_argument("--records", type=int, default=500_000, help="of 1 KiB, for the perf tools")
+    parser.add_argument("--out", type=Path, help="a directory for result.json and result.svg")
+    parser.add_argument("--gate", action="store_true", help="exit with 3 when a mark is missed")
+    options = parser.parse_args()
+    options.level = options.level or CORE
+    quick = options.level == workloads.QUICK
+    if options.build:
+        options.kferry = options.kferry or options.build / "src/cli/kferry"
+        options.load = options.load or options.build / "bench/load"
+        options.codec = options.codec or options.build / "bench/codec_bench"
+    if not options.list and not (options.load and options.kferry):
+        parser.error("name a build directory (--build), or --kferry and --load")
+    options.rounds = options.rounds or (1 if quick else 3)
+    options.seconds = options.seconds or (0.4 if quick else 1.2)
+    options.warm_up = 0.1 if quick else 0.2
+    return options
 
 
-@dataclass(frozen=True)
-class Workload:
-    name: str
-    drive: tuple  # load's options
-    metric: str
-    ratio_mark: float | None
-    quick: bool = False
-    tls: str = PLAIN
+def make_targets(options, directory):
+    made = [Direct(directory), Kferry(directory, options.kferry, "io_uring", options.engine),
+            Kferry(directory, options.kferry, "epoll", options.engine)]
+    haproxy, nginx = peers.find("haproxy"), peers.find("nginx")
+    if haproxy:
+        made += [peers.Haproxy(directory, haproxy), peers.HaproxySplice(directory, haproxy)]
+    if nginx:
+        made.append(peers.Nginx(directory, nginx))
+    for missing in [name for name, path in (("haproxy", haproxy), ("nginx", nginx)) if not path]:
+        print(f"{missing} is not installed: no figures of it, no marks against it")
+    try:
+        made += [peers.Named(directory, text) for text in options.peer]
+    except ValueError as error:
+        raise BenchError(str(error)) from None
+    return [target for target in made if not options.only or target.name in options.only]
 
 
-def small(connections, quick=False):
-    return Workload(f"small x{connections}", ("--workload", "small", "--connections", connections),
-                    "cpu_us_per_request", CPU_PER_REQUEST_MARK, quick)
-
-
-def churn(name, tls, *options, mark=None, quick=False):
-    return Workload(f"new connections, {name}", ("--workload", "churn", "--connections", 16, *options),
-                    "cpu_us_per_request", mark, quick, tls)
-
-
-def in_tls(tls, workload, quick=False):
-    return replace(workload, name=f"{tls}: {workload.name}", tls=tls, quick=quick)
-
-
-def frames(kind, version, size_kib, connections, note="", partitions=1, depth=1, quick=False):
-    size = f"{size_kib // 1024} MiB" if size_kib >= 1024 else f"{size_kib} KiB"
-    return Workload(f"{kind} v{version} {size} x{connections}{note}",
-                    ("--workload", kind, "--version", version, "--size", size_kib * KIB, "--connections",
-                     connections, "--partitions", partitions, "--depth", depth),
-                    "cpu_s_per_gb", CPU_PER_GB_MARK, quick)
-
-
-WORKLOADS = [
-    small(1, quick=True), small(64, quick=True),
-    *(frames("fetch", 15, size, connections, quick=(size, connections) == (256, 4))
-      for size in (16, 256, 1024) for connections in (1, 4, 16)),
-    # The structure is walked and its tail looked at; 15 above passes unseen.
-    frames("fetch", 17, 16, 4), frames("fetch", 17, 256, 4, " 10 partitions", partitions=10, quick=True),
-    frames("fetch", 17, 1024, 4, " 10 partitions", partitions=10),
-    # Five in flight, as Java's producer has; the answer to 10 is decoded, to 9 opaque.
-    frames("produce", 10, 16, 4, depth=5), frames("produce", 9, 256, 4, depth=5),
-    frames("produce", 10, 256, 4, depth=5, quick=True), frames("produce", 10, 1024, 4, depth=5),
-    # TLS 1.3, P-256, AES-128-GCM on every side.
-    churn("plaintext", PLAIN),
-    churn("full handshakes", LISTENER_TLS, mark=1 / HANDSHAKES_MARK, quick=True),
-    churn("resumed", LISTENER_TLS, "--resume"),
-    *(in_tls(tls, workload, quick=tls == BOTH_TLS and "v15" in workload.name)
-      for tls in (LISTENER_TLS, BOTH_TLS)
-      for workload in (small(64), frames("fetch", 15, 256, 4), frames("produce", 10, 256, 4, depth=5))),
-]
-
-
-class Bench:
-    def __init__(self, options, directory, tls=PLAIN):
-        self.options = options
-        self.tls = tls
-        self.directory = directory
-        self.broker = None
-        self.broker_port = 0
-        self.targets = [targets.Direct(directory), targets.Kferry(directory, options.kferry, options.engine)]
-        if options.haproxy:
-            self.targets.append(targets.HaproxyTcp(directory, options.haproxy))
-        for target in self.targets:
-            target.listener_tls = tls != PLAIN
-            target.upstream_tls = tls == BOTH_TLS
-        if options.only:
-            self.targets = [one for one in self.targets if one.name in options.only]
-        self.proxies = [one for one in self.targets if one.name != "direct"]
-
-    def start_broker(self):
-        command = [self.options.load, "--serve", "127.0.0.1:0"]
-        if self.tls == BOTH_TLS:
-            command += ["--certificate", self.directory / "side.pem"]
-        self.broker = processes.start(command, LOAD_CORE,
-                                      stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        line = self.broker.stdout.readline().split()
-        if len(line) != 2:
-            raise BenchError("the fake broker does not start: " + self.broker.stderr.read())
-        self.broker_port = int(line[1])
-
-    def close(self):
-        for target in self.targets:
+def drop_missing_backends(targets, load, directory):
+    """A backend that this build, or this host, does not have is said so and left out."""
+    bench = rounds.Bench(load, directory, PLAIN)
+    bench.start_broker()
+    present = []
+    for target in targets:
+        try:
+            if isinstance(target, Kferry):
+                target.start_afresh([bench.broker_port], PROXY_CORE)
+            present.append(target)
+        except BenchError as error:
+            if target.name == marks.OURS:
+                raise
+            print(f"{target.name} is left out, not in this build or not on this host: " + last_words(error))
+        finally:
             target.stop()
-        processes.stop(self.broker)
+    bench.close()
+    return present
 
-    def drive(self, target, arguments):
-        """load's client, connected to the target; the caller waits for it."""
-        command = [self.options.load, "--drive", f"127.0.0.1:{target.port}", *arguments]
-        if self.tls == BOTH_TLS or (self.tls == LISTENER_TLS and target.name != "direct"):
-            command += ["--authority", self.directory / "ca.crt"]
-        return processes.start(command, LOAD_CORE, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                               stderr=subprocess.PIPE, text=True)
 
-    def fail_run(self, target, driver, what):
-        processes.stop(driver)
-        reasons = [driver.stderr.read().strip()]
-        target.check_alive()
-        if self.broker.poll() is not None:
-            reasons.append(self.broker.stderr.read().strip())
-        raise BenchError(f"{what} through {target.name}: " + "; ".join(filter(None, reasons)))
-
-    def run_once(self, workload, target, seconds, warm_up):
-        driver = self.drive(target, [*workload.drive, "--seconds", seconds, "--warm-up", warm_up, "--wait"])
-        with driver:
-            if driver.stdout.readline() != "ready\n":
-                self.fail_run(target, driver, workload.name)
-            before = target.process and processes.cpu_seconds(target.process.pid)
-            broker_before = processes.cpu_seconds(self.broker.pid)
-            busy_before = processes.busy_seconds()
-            driver.stdin.write("go\n")
-            driver.stdin.flush()
-            line = driver.stdout.readline()
-            if not line:
-                self.fail_run(target, driver, workload.name)
-            after = target.process and processes.cpu_seconds(target.process.pid)
-            broker_after = processes.cpu_seconds(self.broker.pid)
-            busy = (processes.busy_seconds() - busy_before) / json.loads(line)["seconds"]
-            if driver.wait(RUN_TIMEOUT_S) != 0:
-                self.fail_run(target, driver, workload.name)
-        target.check_alive()
-        got = json.loads(line)
-        cpu = processes.cpu_between(before, after) if target.process else 0.0
-        load = (got["cpu_seconds"] + processes.cpu_between(broker_before, broker_after)) / got["seconds"]
-        sample = {
-            "requests_per_s": got["requests"] / got["seconds"],
-            "gb_per_s": got["bytes"] / got["seconds"] / 1e9,
-            "cpu_s_per_gb": cpu / (got["bytes"] / 1e9),
-            "cpu_us_per_request": cpu / got["requests"] * 1e6,
-            "p50_us": got["p50_us"], "p99_us": got["p99_us"],
-            "proxy_core": cpu / got["seconds"], "load_core": load,
-            "others_cores": max(0.0, busy - load - cpu / got["seconds"]),
-        }
-        per_request = workload.metric == "cpu_us_per_request"
-        sample["throughput"] = sample["requests_per_s" if per_request else "gb_per_s"]
-        sample["saturated"] = target.process is not None and load > SATURATED > sample["proxy_core"]
-        return sample
-
-    def footprint(self, target):
-        """Memory at rest and for each idle connection, of a process that has run for a moment."""
-        memory = processes.memory_bytes(target.process.pid)
-        self.run_once(small(1), target, 0.2, 0)
-        before = processes.memory_bytes(target.process.pid)["private"]
-        driver = self.drive(target, ["--workload", "idle", "--connections", IDLE_CONNECTIONS])
-        if not driver.stdout.readline():
-            self.fail_run(target, driver, f"{IDLE_CONNECTIONS} idle connections")
-        after = processes.memory_bytes(target.process.pid)["private"]
-        driver.stdin.close()
-        if driver.wait(RUN_TIMEOUT_S) != 0:
-            self.fail_run(target, driver, f"{IDLE_CONNECTIONS} idle connections")
-        per_connection = (after - before) / IDLE_CONNECTIONS
-        result = {"rss_bytes": memory["rss"], "private_bytes": memory["private"],
-                  "idle_connections": IDLE_CONNECTIONS, "idle_connection_bytes": per_connection}
-        if target.name == report.OURS and self.tls == PLAIN:
-            result["mark"] = report.verdict(per_connection, IDLE_CONNECTION_MARK_BYTES)
-        return result
-
-    def rounds(self, workloads):
-        samples = {workload.name: {target.name: [] for target in self.targets} for workload in workloads}
-        footprints = {}
-        starts = {target.name: [] for target in self.proxies}
-        began = time.monotonic()
-        runs = self.options.rounds * len(workloads) * len(self.targets)
-        done = 0
-        for number in range(self.options.rounds):
-            for target in self.targets:
-                target.start(self.broker_port, PROXY_CORE)
-            for target in self.proxies:
-                starts[target.name].append(target.first_answer_s * 1e3)
-                if number == 0:
-                    footprints[target.name] = self.footprint(target)
-            for workload in workloads:
-                # Another one goes first in each round.
-                turn = number % len(self.targets)
-                for target in self.targets[turn:] + self.targets[:turn]:
-                    sample = self.run_once(workload, target, self.options.seconds, self.options.warm_up)
-                    samples[workload.name][target.name].append({"round": number} | sample)
-                    done += 1
-                    print(f"[{done}/{runs}, {time.monotonic() - began:.0f} s] {workload.name}, {target.name}: "
-                          f"{sample[workload.metric]:.3f} {workload.metric}", file=sys.stderr)
-            for target in self.targets:
-                target.stop()
-        for name, values in starts.items():
-            footprints[name]["first_answer_ms"] = report.spread(values)
-        return samples, footprints
+def last_words(error):
+    return " ".join(str(error).strip().splitlines()[-2:])
 
 
 def run_codec(binary, quick):
-    command = [str(binary), "--benchmark_format=json", f"--benchmark_min_time={0.02 if quick else 0.2}"]
+    command = [str(binary), "--benchmark_format=json", f"--benchmark_min_time={0.02 if quick else 0.1}"]
     driver = processes.start(command, PROXY_CORE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     output, errors = driver.communicate(timeout=120)
     if driver.returncode != 0:
@@ -235,92 +121,98 @@ def run_codec(binary, quick):
             for row in json.loads(output)["benchmarks"]]
 
 
-def parse_arguments():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--build", type=Path, help="build directory that has kferry, bench/load, bench/codec_bench")
-    parser.add_argument("--kferry", type=Path, help="instead of the build's own")
-    parser.add_argument("--load", type=Path)
-    parser.add_argument("--codec", type=Path)
-    parser.add_argument("--haproxy", default=which("haproxy") or which("haproxy", path="/usr/sbin"))
-    parser.add_argument("--engine", action="append", default=[], metavar="'KEY = VALUE'",
-                        help="a line for kferry's [engine], to measure a threshold; more than one: repeat it")
-    parser.add_argument("--quick", action="store_true", help="few workloads, one round, half a second each")
-    parser.add_argument("--rounds", type=int)
-    parser.add_argument("--seconds", type=float, help="of each run")
-    parser.add_argument("--workload", action="append", help="only workloads whose name contains this")
-    parser.add_argument("--only", action="append", help="only this target: direct, kferry, haproxy (for profiling)")
-    parser.add_argument("--json", type=Path, help="write every sample and result there")
-    parser.add_argument("--gate", action="store_true", help="exit with 3 when a mark is missed")
-    options = parser.parse_args()
-    if options.build:
-        options.kferry = options.kferry or options.build / "src/cli/kferry"
-        options.load = options.load or options.build / "bench/load"
-        options.codec = options.codec or options.build / "bench/codec_bench"
-    if not options.load or (not options.kferry and not options.only):
-        parser.error("name a build directory (--build), or --kferry and --load")
-    options.rounds = options.rounds or (1 if options.quick else 3)
-    options.seconds = options.seconds or (0.5 if options.quick else 1.2)
-    options.warm_up = 0.1 if options.quick else 0.2
-    return options
+def measure(options, chosen, directory):
+    """(targets, samples by workload and target)"""
+    targets = make_targets(options, directory)
+    targets = drop_missing_backends(targets, options.load, directory)
+    for target in targets:
+        if target.version():
+            print(f"{target.name}: {target.version()}, core {PROXY_CORE}")
+    print(f"the load: core {LOAD_CORE}", flush=True)
+    loads = [one for one in chosen if not isinstance(one, PerfTool)]
+    tools = [one for one in chosen if isinstance(one, PerfTool)]
+    expected = rounds.expected_seconds(loads, targets, options)
+    if tools:
+        each = sum(perf_tools.RUN_S[one.name] for one in tools)
+        expected += perf_tools.START_S + options.rounds * len(targets) * each
+    progress = rounds.Progress(expected)
+    samples = {}
+    for tls in (PLAIN, LISTENER_TLS, BOTH_TLS):
+        mine = [one for one in loads if one.tls == tls]
+        if not mine:
+            continue
+        if tls != PLAIN:
+            make_certificates(directory)
+        able = [target for target in targets if tls == PLAIN or target.speaks_tls]
+        for target in able:
+            target.listener_tls, target.upstream_tls = tls != PLAIN, tls == BOTH_TLS
+        samples |= rounds.Rounds(options, directory, tls, able, progress).run(mine)
+    if tools:
+        for target in targets:
+            target.listener_tls = target.upstream_tls = False
+        samples |= perf_tools.PerfTools(options, directory, targets, progress).run(tools)
+    return targets, samples
 
 
-def choose_workloads(options):
-    chosen = [one for one in WORKLOADS if one.quick or not options.quick]
-    if options.workload:
-        chosen = [one for one in WORKLOADS if any(part in one.name for part in options.workload)]
-    if not chosen:
-        raise BenchError("no workload has such a name; there are: " + ", ".join(one.name for one in WORKLOADS))
-    return chosen
+def write_out(out, result):
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "result.json").write_text(json.dumps(result, indent=1) + "\n")
+    print(f"written: {out / 'result.json'}")
+    try:
+        import plot  # pylint: disable=import-outside-toplevel  # the figures are there without matplotlib, too
+    except ImportError:
+        print("no plot: python3-matplotlib is not installed")
+        return
+    if plot.draw(result, out / "result.svg"):
+        print(f"written: {out / 'result.svg'}")
 
 
 def main():
     options = parse_arguments()
+    if options.list:
+        for one in workloads.WORKLOADS:
+            print(f"{one.name:55} {', '.join(one.sets)}")
+        return 0
     machine = processes.machine()
     if machine["cores"] < 2:
         raise BenchError("the benchmark needs two cores: one for the proxy, one for the load")
-    workloads = choose_workloads(options)
+    chosen = workloads.choose(options.level, options.workload, options.kafka)
+    if not chosen:
+        raise BenchError("no workload has such a name; --list names them")
     result = {"machine": machine, "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-              "rounds": options.rounds, "seconds": options.seconds, "quick": options.quick}
+              "rounds": options.rounds, "seconds": options.seconds, "set": options.level}
     print("machine: {cpu}, {cores} cores, Linux {kernel}, {memory_gb} GB, load {load_before:.2f}".format(**machine))
-    if options.codec:
-        result["codec"] = run_codec(options.codec, options.quick)
+    if machine["load_before"] > 0.5:
+        print("WARNING: others use this machine; figures taken beside them are not to be quoted")
+    if options.codec and not options.workload and not options.kafka:
+        result["codec"] = run_codec(options.codec, options.level == workloads.QUICK)
         report.print_codec(result["codec"])
-
     with tempfile.TemporaryDirectory(prefix="kferry-bench-") as directory:
-        proxies = Bench(options, Path(directory)).proxies
-        result["versions"] = {one.name: one.version() for one in proxies}
-        for name, version in result["versions"].items():
-            print(f"{name}: {version}, core {PROXY_CORE}; the load on core {LOAD_CORE}")
-        if not options.haproxy:
-            print("haproxy is not installed: no ratios, no marks against it")
-        samples, footprints = {}, {}
-        for tls in (PLAIN, LISTENER_TLS, BOTH_TLS):
-            chosen = [one for one in workloads if one.tls == tls]
-            if not chosen:
-                continue
-            if tls != PLAIN:
-                targets.make_certificates(Path(directory))
-            bench = Bench(options, Path(directory), tls)
-            try:
-                bench.start_broker()
-                some, rest = bench.rounds(chosen)
-            finally:
-                bench.close()
-            samples |= some
-            footprints |= {f"{name}, {tls}" if tls else name: values for name, values in rest.items()}
+        targets, samples = measure(options, chosen, Path(directory))
+    machine["load_after"] = os.getloadavg()[0]
 
-    names = [target.name for target in bench.targets]
-    summaries = [report.summarise(workload, samples[workload.name]) for workload in workloads]
-    report.print_summaries(summaries, names)
-    report.print_footprints(footprints)
-    result |= {"samples": samples, "workloads": summaries, "at_rest": footprints}
-    marks = [one["mark"] for one in [*summaries, *footprints.values()] if "mark" in one]
-    missed = sum(not mark["met"] for mark in marks)
-    result["marks"] = {"met": len(marks) - missed, "missed": missed}
-    print(f"\nmarks: {len(marks) - missed} met, {missed} missed")
-    if options.json:
-        options.json.write_text(json.dumps(result, indent=1) + "\n")
-    return 3 if options.gate and missed else 0
+    summaries = [summary.summarise(one, samples[one.name]) for one in chosen]
+    report.print_loads(summaries)
+    report.print_latencies(summaries)
+    report.print_at_rest(summaries)
+    translating = [target.name for target in targets if isinstance(target, peers.Named) and target.rewrites_addresses]
+    judged = [verdict for one in marks.marks(translating) if (verdict := one.judge(samples))]
+    _, missed, without = report.print_marks(judged)
+    disturbed = sum("other processes" in note for one in summaries for note in one["notes"])
+    print("load on the machine: {load_before:.2f} before, {load_after:.2f} after".format(**machine) +
+          (f"; {disturbed} workloads were disturbed by other processes: run them again" if disturbed else ""))
+    result |= {"versions": {target.name: target.version() for target in targets}, "samples": samples,
+               "workloads": summaries, "marks": judged}
+    if options.out:
+        write_out(options.out, result)
+    every = [sample for by_target in samples.values() for some in by_target.values() for sample in some]
+    failed = sum("error" in sample and not sample.get("saturated") for sample in every)
+    saturated = sum(bool(sample.get("saturated")) for sample in every)
+    if failed or saturated:
+        print(f"{failed} runs failed, {saturated} had the load at its limit: none of them is a figure, see the notes")
+    if failed or (saturated and options.level != workloads.QUICK):
+        return 1
+    return 3 if options.gate and missed + without else 0
 
 
 if __name__ == "__main__":

@@ -15,10 +15,10 @@ class BenchError(Exception):
     """The run has no figure; the message says why."""
 
 
-def start(command, core, **options):
-    """Popen on one core; the child dies with this process, however that ends."""
+def start(command, cores, **options):
+    """Popen on one core, or a set of them; the child dies with this process, however that ends."""
     def before_exec():
-        os.sched_setaffinity(0, {core})
+        os.sched_setaffinity(0, {cores} if isinstance(cores, int) else cores)
         _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     return subprocess.Popen([str(part) for part in command], preexec_fn=before_exec, **options)
 
@@ -39,14 +39,14 @@ def family(pid):
     return pids
 
 
-def cpu_seconds(pid):
-    """CPU of all threads of the process and its descendants, user and system.
+def cpu_seconds(pids):
+    """CPU of all threads of the processes and their descendants, user and system.
 
     schedstat counts nanoseconds of the threads that live now; stat counts ticks and keeps those that ended, so it
     speaks up when a thread came and went.
     """
     precise = ticks = 0
-    for member in family(pid):
+    for member in [member for pid in pids for member in family(pid)]:
         for task in Path(f"/proc/{member}/task").iterdir():
             try:
                 precise += int((task / "schedstat").read_text().split()[0])
@@ -64,15 +64,16 @@ def cpu_between(before, after):
 
 def busy_seconds():
     """CPU the whole machine has spent on anything."""
-    user, nice, system, _, _, irq, softirq = Path("/proc/stat").read_text().split()[1:8]
-    return sum(map(int, (user, nice, system, irq, softirq))) / TICKS_PER_SECOND
+    user, nice, system, _, _, irq, softirq, steal = Path("/proc/stat").read_text().split()[1:9]
+    # What a hypervisor gave to others is lost to us as if another process had it.
+    return sum(map(int, (user, nice, system, irq, softirq, steal))) / TICKS_PER_SECOND
 
 
-def memory_bytes(pid):
-    """{'rss': resident, 'private': private and dirty} of the process and its descendants."""
+def memory_bytes(pids):
+    """{'rss': resident, 'private': private and dirty} of the processes and their descendants."""
     sums = {"rss": 0, "private": 0}
     names = {"Rss": "rss", "Private_Dirty": "private"}
-    for member in family(pid):
+    for member in [member for pid in pids for member in family(pid)]:
         for line in Path(f"/proc/{member}/smaps_rollup").read_text().splitlines()[1:]:
             name, value = line.split(":")
             if name in names:
@@ -90,3 +91,7 @@ def machine():
     total_kb = int(Path("/proc/meminfo").read_text().split()[1])
     return {"cpu": model, "cores": len(os.sched_getaffinity(0)), "kernel": os.uname().release,
             "memory_gb": round(total_kb / 2**20, 1), "load_before": os.getloadavg()[0]}
+
+
+def usable_cores():
+    return sorted(os.sched_getaffinity(0))

@@ -1,54 +1,23 @@
-"""Medians, ratios within a round, marks; as a table and as plain values for JSON."""
+"""The tables. A star says that a note stands beneath."""
 
-from statistics import median
+from marks import DIRECT, MET, MISSED, NO_FIGURE
 
-OURS, REFERENCE = "kferry", "haproxy"
-
-
-OTHERS_CORES_MAX = 0.15  # beyond it, something else on the machine disturbed the run
-
-
-def spread(values):
-    return {"median": median(values), "min": min(values), "max": max(values)}
+# metric: title, digits, what stands beside it
+TABLES = {
+    "cpu_s_per_gb": ("CPU seconds per GB through the proxy", 3, ("gb_per_s", "GB/s", 2)),
+    "cpu_us_per_request": ("CPU microseconds per small request in the proxy", 2, ("requests_per_s", "req/s", 0)),
+    "gb_per_s": ("GB/s over the relay", 4, ("proxy_core", "of a core", 3)),
+}
+AT_REST = {"first_answer_ms": ("start to first answer", 1, 1, "ms"), "rss_bytes": ("resident", 1, 1e6, "MB"),
+           "private_bytes": ("private", 1, 1e6, "MB"),
+           "idle_connection_bytes": ("user memory of an idle connection", 0, 1, "octets")}
+NOTHING = "-"
 
 
 def figure(values, digits):
-    return f"{values['median']:.{digits}f} ({values['min']:.{digits}f}-{values['max']:.{digits}f})"
-
-
-def verdict(value, limit):
-    return {"value": value, "limit": limit, "met": value <= limit}
-
-
-def summarise(workload, samples):
-    """samples: {target: [one per round]} → medians and spreads per target, ratios within the round, the mark."""
-    metric = workload.metric
-    summary = {"workload": workload.name, "metric": metric, "targets": {}, "notes": []}
-    for target, rounds in samples.items():
-        names = set(rounds[0]) - {"round", "saturated"}
-        summary["targets"][target] = {name: spread([one[name] for one in rounds]) for name in sorted(names)}
-        saturated = sum(one["saturated"] for one in rounds)
-        if saturated:
-            summary["notes"].append(f"{target}: load generator saturated in {saturated} of {len(rounds)} runs")
-    disturbed = sum(one["others_cores"] > OTHERS_CORES_MAX for rounds in samples.values() for one in rounds)
-    if disturbed:
-        summary["notes"].append(f"{disturbed} runs while other processes took more than "
-                                f"{OTHERS_CORES_MAX:.0%} of a core")
-    if OURS in samples and REFERENCE in samples:
-        ratios = {}
-        for name in (metric, "p50_us", "p99_us", "throughput"):
-            pairs = zip(samples[OURS], samples[REFERENCE])
-            ratios[name] = spread([ours[name] / theirs[name] for ours, theirs in pairs])
-        summary["ratios"] = ratios
-        if workload.ratio_mark is not None:
-            summary["mark"] = verdict(ratios[metric]["median"], workload.ratio_mark)
-    return summary
-
-
-def mark_text(mark, digits, unit=""):
-    if mark is None:
-        return ""
-    return f"≤ {mark['limit']:.{digits}f}{unit} {'met' if mark['met'] else 'MISSED'}"
+    if not values:
+        return NOTHING
+    return f"{values['median']:,.{digits}f} ({values['min']:,.{digits}f}-{values['max']:,.{digits}f})"
 
 
 def print_table(header, rows):
@@ -59,46 +28,82 @@ def print_table(header, rows):
         print("  ".join(cells).rstrip())
 
 
-def print_summaries(summaries, targets):
-    """Two tables: frames by CPU per GB, small requests by CPU per request; notes beneath."""
-    kinds = {"cpu_s_per_gb": ("CPU seconds per GB through the proxy", 3, "GB/s", 2),
-             "cpu_us_per_request": ("CPU microseconds per small request in the proxy", 2, "req/s", 0)}
-    for metric, (title, digits, throughput_unit, throughput_digits) in kinds.items():
+def starred(one):
+    return one["workload"] + (" *" if one["notes"] else "")
+
+
+def print_notes(summaries):
+    for one in summaries:
+        for note in one["notes"]:
+            print(f"  * {one['workload']}: {note}")
+
+
+def targets_of(summaries):
+    return list(dict.fromkeys(target for one in summaries for target in one["targets"]))
+
+
+def print_loads(summaries):
+    for metric, (title, digits, (second, unit, second_digits)) in TABLES.items():
         mine = [one for one in summaries if one["metric"] == metric]
         if not mine:
             continue
-        proxies = [name for name in targets if name != "direct"]
-        print(f"\n{title}: median (spread); {throughput_unit} beside it")
-        header = ["workload", *proxies, f"{OURS}/{REFERENCE}", "mark"]
-        header += [f"{name} {throughput_unit}" for name in targets]
-        rows = []
-        for one in mine:
-            row = [one["workload"] + (" *" if one["notes"] else "")]
-            row += [figure(one["targets"][name][metric], digits) for name in proxies]
-            row.append(figure(one["ratios"][metric], 2) if "ratios" in one else "")
-            row.append(mark_text(one.get("mark"), 2))
-            row += [f"{one['targets'][name]['throughput']['median']:,.{throughput_digits}f}" for name in targets]
-            rows.append(row)
-        print_table(header, rows)
-        for one in mine:
-            for note in one["notes"]:
-                print(f"  * {one['workload']}: {note}")
+        names = [name for name in targets_of(mine) if metric == "gb_per_s" or name != DIRECT]
+        print(f"\n{title}: median (spread)")
+        print_table(["workload", *names], [
+            [starred(one), *(figure(one["targets"].get(name, {}).get(metric), digits) for name in names)]
+            for one in mine])
+        print(f"\n  the same: {unit}; kferry's ratio to each, within the round")
+        peers = [name for name in names if any(name in one["ratios"] for one in mine)]
+        print_table(["workload", *(f"{name} {unit}" for name in targets_of(mine)), *(f"to {name}" for name in peers)], [
+            [one["workload"],
+             *(f"{one['targets'][name][second]['median']:,.{second_digits}f}" if one["targets"].get(name) else NOTHING
+               for name in targets_of(mine)),
+             *(figure(one["ratios"].get(name), 2) for name in peers)] for one in mine])
+        print_notes(mine)
+
+
+def print_latencies(summaries):
+    mine = [one for one in summaries if any("p50_us" in values for values in one["targets"].values())]
+    if not mine:
+        return
+    names = targets_of(mine)
     print("\nLatency, microseconds: p50 / p99, medians over the rounds")
-    header = ["workload", *targets]
-    rows = [[one["workload"]] + [f"{one['targets'][name]['p50_us']['median']:,.0f} / "
-                                 f"{one['targets'][name]['p99_us']['median']:,.0f}" for name in targets]
-            for one in summaries]
-    print_table(header, rows)
+    print_table(["workload", *names], [
+        [one["workload"], *(f"{values['p50_us']['median']:,.0f} / {values['p99_us']['median']:,.0f}"
+                            if "p50_us" in (values := one["targets"].get(name, {})) else NOTHING for name in names)]
+        for one in mine])
 
 
-def print_footprints(footprints):
-    print("\nAt rest")
-    header = ["target", "start to first answer", "resident", "private", "user memory per idle connection", "mark"]
-    rows = [[name, f"{one['first_answer_ms']['median']:.1f} ms", f"{one['rss_bytes'] / 2**20:.1f} MiB",
-             f"{one['private_bytes'] / 2**20:.1f} MiB",
-             f"{one['idle_connection_bytes']:,.0f} B x {one['idle_connections']:,}",
-             mark_text(one.get("mark"), 0, " B")] for name, one in footprints.items()]
-    print_table(header, rows)
+def print_at_rest(summaries):
+    mine = [one for one in summaries if one["metric"] == "idle_connection_bytes"]
+    if not mine:
+        return
+    print("\nAt rest: median (spread)")
+    rows = []
+    for one in mine:
+        for target, values in one["targets"].items():
+            cells = [figure(values.get(name) and {key: value / scale for key, value in values[name].items()}, digits)
+                     for name, (_, digits, scale, _) in AT_REST.items()]
+            rows.append([f"{starred(one)}, {target}", *cells])
+    print_table(["target", *(f"{title}, {unit}" for title, _, _, unit in AT_REST.values())], rows)
+    print_notes(mine)
+
+
+def print_marks(judged):
+    """Returns how many were met, missed, and without a figure."""
+    print("\nMarks: the median of the ratios, each formed within a round (their spread)")
+    rows = []
+    for one in judged:
+        unit = f" {one['unit']}" if one["unit"] else ""
+        digits = 0 if one["unit"] == "octets" else 2
+        values = one["values"] and {"median": one["median"], "min": min(one["values"]), "max": max(one["values"])}
+        sign = "≥" if one["at_least"] else "≤"
+        rows.append([one["mark"], figure(values, digits) + unit, f"{sign} {one['limit']:,.{digits}f}{unit}",
+                     one["verdict"]])
+    print_table(["mark", "measured", "limit", ""], rows)
+    counts = [sum(one["verdict"] == verdict for one in judged) for verdict in (MET, MISSED, NO_FIGURE)]
+    print(f"\nmarks: {counts[0]} met, {counts[1]} missed, {counts[2]} without a figure")
+    return counts
 
 
 def print_codec(rows):

@@ -1,6 +1,6 @@
-"""The ways from the client to the fake broker: direct, or through a proxy on a core of its own.
+"""The ways from the client to its brokers: direct, and through kferry. The peers are in peers.py.
 
-A further proxy is a further class with `name`, `version()` and `command()`.
+A further proxy is a further class with `name`, `version()` and `commands()`, or --peer on the command line.
 """
 
 import os
@@ -45,147 +45,154 @@ def exchange(connection, key, version, body=b""):
     return answer[4:]
 
 
-def make_certificates(directory):
-    """An authority, ca.crt, and a certificate for localhost with its key, side.pem; P-256."""
-    if (directory / "side.pem").exists():
-        return
-    curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"]
-    for command in (
-            ["req", "-x509", *curve, "-keyout", "ca.key", "-out", "ca.crt", "-subj", "/CN=bench CA"],
-            ["req", "-x509", *curve, "-keyout", "side.key", "-out", "side.crt", "-subj", "/CN=localhost",
-             "-CA", "ca.crt", "-CAkey", "ca.key", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1",
-             "-addext", "basicConstraints=CA:FALSE"]):
-        done = subprocess.run(["openssl", *command], cwd=directory, capture_output=True, text=True, check=False)
-        if done.returncode != 0:
-            raise BenchError("openssl makes no certificate: " + done.stderr.strip())
-    (directory / "side.pem").write_text((directory / "side.key").read_text() + (directory / "side.crt").read_text())
-
-
 class Target:
-    """One way. After start() clients connect to `port`; `process` is None when nothing stands between."""
+    """One way. After start() clients connect to `ports`, one for each broker; `processes` is empty when nothing
+    stands between."""
 
     name = ""
     listener_tls = False
     upstream_tls = False
+    # Clients are told its ports by itself. Else real brokers must advertise them.
+    rewrites_addresses = False
+    speaks_tls = True
 
     def __init__(self, directory):
         self.directory = directory
-        self.port = 0
-        self.process = None
+        self.ports = []
+        self.processes = []
+        self.first_accept_s = None
         self.first_answer_s = None
+
+    @property
+    def port(self):
+        return self.ports[0]
 
     def version(self):
         return ""
 
-    def command(self, broker_port):
-        """Writes the configuration; returns (command, environment)."""
+    def choose_ports(self, count=1):
+        self.ports = []
+        while len(self.ports) < count:
+            port = free_port()
+            if port not in self.ports:
+                self.ports.append(port)
+
+    def commands(self, broker_ports):
+        """Writes the configuration; returns [(command, environment)], one for each process."""
         raise NotImplementedError
 
-    def start(self, broker_port, core):
-        self.port = free_port()
-        command, environment = self.command(broker_port)
+    def start(self, broker_ports, core):
         self.log = open(self.directory / f"{self.name}.log", "ab")
         began = time.monotonic()
-        self.process = processes.start(command, core, env=environment, stdin=subprocess.DEVNULL,
-                                       stdout=self.log, stderr=self.log)
+        for command, environment in self.commands(broker_ports):
+            self.processes.append(processes.start(command, core, env=environment, stdin=subprocess.DEVNULL,
+                                                  stdout=self.log, stderr=self.log))
         with self.first_connection(began) as connection:
-            exchange(connection, API_VERSIONS, 0)
-            self.first_answer_s = time.monotonic() - began
-            # An address translator learns from this answer which broker stands behind its port.
-            exchange(connection, METADATA, 1, struct.pack(">i", 0))
+            try:
+                exchange(connection, API_VERSIONS, 0)
+                self.first_answer_s = time.monotonic() - began
+                # An address translator learns from this answer which broker stands behind its port.
+                exchange(connection, METADATA, 1, struct.pack(">i", 0))
+            except OSError as error:
+                what = f"{self.name} accepts a connection, then: {error}; its log:\n{self.log_end()}"
+                raise BenchError(what) from None
+
+    def start_afresh(self, broker_ports, core):
+        """On another port: the kernel lets go of a killed ring's listening socket a moment later."""
+        self.stop()
+        self.choose_ports()
+        self.start(broker_ports, core)
 
     def first_connection(self, began):
-        while time.monotonic() - began < ANSWER_TIMEOUT_S:
-            if self.process.poll() is not None:
-                break
+        while time.monotonic() - began < ANSWER_TIMEOUT_S and self.ended() is None:
             connection = socket.socket()
             connection.settimeout(ANSWER_TIMEOUT_S)
             if connection.connect_ex(("127.0.0.1", self.port)) == 0:
+                self.first_accept_s = time.monotonic() - began
                 if not self.listener_tls:
                     return connection
                 context = ssl.create_default_context(cafile=self.directory / "ca.crt")
                 return context.wrap_socket(connection, server_hostname="localhost")
             connection.close()
             time.sleep(0.0005)
-        log = (self.directory / f"{self.name}.log").read_text(errors="replace")[-2000:]
-        raise BenchError(f"{self.name} accepts no connection; its log:\n{log}")
+        raise BenchError(f"{self.name} accepts no connection; its log:\n{self.log_end()}")
+
+    def log_end(self):
+        return (self.directory / f"{self.name}.log").read_text(errors="replace")[-2000:]
+
+    def pids(self):
+        return [process.pid for process in self.processes]
+
+    def ended(self):
+        """The exit code of a process that has ended by itself."""
+        return next((process.poll() for process in self.processes if process.poll() is not None), None)
 
     def check_alive(self):
-        if self.process is not None and self.process.poll() is not None:
-            raise BenchError(f"{self.name} ended by itself with {self.process.returncode}")
+        if self.ended() is not None:
+            raise BenchError(f"{self.name} ended by itself with {self.ended()}")
 
     def stop(self):
-        if self.process is not None:
-            processes.stop(self.process)
-            self.process = None
+        for process in self.processes:
+            processes.stop(process)
+        if self.processes:
             self.log.close()
+        self.processes = []
 
 
 class Direct(Target):
     name = "direct"
+    rewrites_addresses = True  # nobody's but the brokers' own
 
-    def start(self, broker_port, core):
-        self.port = broker_port
+    def choose_ports(self, count=1):
+        pass
+
+    def start(self, broker_ports, core):
+        self.ports = list(broker_ports)
 
 
 class Kferry(Target):
-    name = "kferry"
+    """One worker and the quick start's variables; `engine` are lines of the [engine] section."""
 
-    def __init__(self, directory, binary, engine=()):
+    rewrites_addresses = True
+
+    def __init__(self, directory, binary, backend="io_uring", engine=(), launcher=()):
         super().__init__(directory)
+        self.name = "kferry" if backend == "io_uring" else f"kferry-{backend}"
         self.binary = binary
-        self.engine = ("workers = 1", *engine)
+        self.engine = ("workers = 1", f'backend = "{backend}"', *engine)
+        self.launcher = launcher
 
     def version(self):
         return first_line([self.binary, "--version"])
 
-    def command(self, broker_port):
+    def commands(self, broker_ports):
         # A file of its own, so that one installed on this host has no say; the rest as the quick start has it.
-        configuration = self.directory / "kferry.toml"
+        configuration = self.directory / f"{self.name}.toml"
         configuration.write_text("\n".join(["[engine]", *self.engine, ""]))
         environment = {name: value for name, value in os.environ.items()
                        if not name.startswith(("KAFKA_", "GATEWAY_"))}
         environment |= {
-            "KAFKA_BOOTSTRAP_SERVERS": f"127.0.0.1:{broker_port}",
+            "KAFKA_BOOTSTRAP_SERVERS": addresses(broker_ports),
             "GATEWAY_LISTENER_NAMES": "bench",
-            "GATEWAY_LISTENER_BENCH_PORTS": str(self.port),
+            "GATEWAY_LISTENER_BENCH_PORTS": ",".join(map(str, self.ports)),
             "GATEWAY_LISTENER_BENCH_BIND_ADDRESS": "127.0.0.1",
             "GATEWAY_LISTENER_BENCH_ADVERTISED_HOST": "127.0.0.1",
             "GATEWAY_LISTENER_BENCH_SECURITY_PROTOCOL": "PLAINTEXT",
+            "GATEWAY_MIN_BROKERID": "1",
             "GATEWAY_HTTP_PORT": str(free_port()),
         }
         if self.listener_tls:
             environment |= {"GATEWAY_LISTENER_BENCH_SECURITY_PROTOCOL": "SSL",
                             "GATEWAY_SSL_KEY_STORE_PATH": str(self.directory / "side.pem")}
         if self.upstream_tls:
-            environment |= {"KAFKA_BOOTSTRAP_SERVERS": f"localhost:{broker_port}",
+            environment |= {"KAFKA_BOOTSTRAP_SERVERS": addresses(broker_ports, "localhost"),
                             "KAFKA_SECURITY_PROTOCOL": "SSL",
                             "KAFKA_SSL_TRUSTSTORE_LOCATION": str(self.directory / "ca.crt")}
-        return [self.binary, "run", "--config", configuration], environment
+        return [([*self.launcher, self.binary, "run", "--config", configuration], environment)]
 
 
-class HaproxyTcp(Target):
-    name = "haproxy"
-
-    def __init__(self, directory, binary):
-        super().__init__(directory)
-        self.binary = binary
-
-    def version(self):
-        return first_line([self.binary, "-v"])
-
-    def command(self, broker_port):
-        listener = f" ssl crt {self.directory / 'side.pem'}" if self.listener_tls else ""
-        upstream = ""
-        if self.upstream_tls:
-            upstream = f" ssl verify required ca-file {self.directory / 'ca.crt'} verifyhost localhost sni str(localhost)"
-        configuration = self.directory / "haproxy.cfg"
-        configuration.write_text(
-            "global\n  nbthread 1\n  maxconn 4000\n  tune.bufsize 16384\n"
-            "defaults\n  mode tcp\n  timeout connect 600s\n  timeout client 600s\n  timeout server 600s\n"
-            f"listen kafka\n  bind 127.0.0.1:{self.port}{listener}\n"
-            f"  server broker 127.0.0.1:{broker_port}{upstream}\n")
-        return [self.binary, "-db", "-f", configuration], os.environ
+def addresses(ports, host="127.0.0.1"):
+    return ",".join(f"{host}:{port}" for port in ports)
 
 
 def first_line(command):

@@ -7,7 +7,9 @@
   ./dev demo             three acts: direct, through a plain proxy, through kferry
       --kafka            with three real Apache Kafka brokers instead of librdkafka's mock cluster
       --keep             leave it up, and print lines to try, until Enter or Ctrl-C
-  ./dev bench            beside HAProxy and direct, about five minutes; options go to bench/bench.py
+  ./dev bench            beside HAProxy, nginx and direct, 10 to 12 minutes; options go to bench/bench.py
+      --all              every workload and real brokers, about an hour; --kafka: real brokers alone
+      --accept-guard     keeps today's instructions and system calls per frame, which ./dev test compares
   ./dev format           formats every C++ file
   ./dev tidy             clang-tidy over src/
   ./dev help             this
@@ -24,7 +26,7 @@ import builds
 import packages
 import steps
 from counts import Counts
-from progress import CHECKOUT, LOGS, Failure, Progress, logged, say, show_tail
+from progress import BUILD, CHECKOUT, LOGS, Failure, Progress, logged, say, show_tail
 
 PYTHON = steps.PYTHON
 
@@ -134,12 +136,17 @@ def demo(words):
 
 def bench(words):
     progress = Progress(1)
-    prepare(progress, [*packages.BUILD, *packages.BENCH])
+    real_brokers = packages.end_to_end() if {"--kafka", "--all"} & set(words) else []
+    prepare(progress, [*packages.BUILD, *packages.BENCH, *packages.GUARD, *real_brokers])
     progress.begin("build, g++ release with the benchmarks")
     builds.compile_tree(builds.BENCH)
     progress.end("built")
-    command = [PYTHON, "-B", "bench/bench.py", "--build", str(builds.BENCH.path), *words]
-    os.execvp(command[0], command)
+    guard = {"--guard": [], "--accept-guard": ["--accept"]}
+    if words and words[0] in guard:
+        command = ["bench/guard.py", "--build", builds.BENCH.path, *guard[words[0]], *words[1:]]
+    else:
+        command = ["bench/bench.py", "--build", builds.BENCH.path, "--out", BUILD / "bench-result", *words]
+    os.execvp(PYTHON, [PYTHON, "-B", *map(str, command)])
 
 
 def format_files(_words):
