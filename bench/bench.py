@@ -11,6 +11,7 @@ compared with what.
 import argparse
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -168,6 +169,7 @@ def write_out(out, result):
 
 
 def main():
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started and written goes
     options = parse_arguments()
     if options.list:
         for one in workloads.WORKLOADS:

@@ -96,6 +96,11 @@ Frame api_versions_request(std::int16_t version) {
   return out.take_frame();
 }
 
+Frame metadata_request() {
+  auto out = request(api::metadata, 12, true);
+  return out.null_array().i8(0).i8(0).tags().take_frame();
+}
+
 Frame fetch_request(std::int16_t version, std::size_t response_size, std::size_t partitions) {
   KFERRY_ASSERT(partitions >= 1 && partitions <= 100);
   auto out = request(api::fetch, version, true);

@@ -29,6 +29,7 @@ void set_correlation_id(Frame& frame, std::size_t offset, std::int32_t id);
 
 // --- requests
 Frame api_versions_request(std::int16_t version);  // 0-4
+Frame metadata_request();                          // of everything; version 12
 // Asks for a response of `response_size` octets (its `max_bytes`): the fake broker answers with exactly what
 // fetch_response() makes of it. Versions 15-17; at most 100 partitions.
 Frame fetch_request(std::int16_t version, std::size_t response_size, std::size_t partitions);

@@ -18,6 +18,7 @@ PYTHON = "/usr/bin/python3"
 PYTEST = [PYTHON, "-B", "-m", "pytest", "-q", "-p", "no:cacheprovider"]
 FUZZ_SECONDS = 300
 DEMO_SECONDS = 15
+BENCH_TESTS = ("load finds every changed octet", "a figure that is none meets no mark")
 # What concurrency there is between threads: the hand-over of connections, ring messages, the resolver's thread.
 ACROSS_THREADS = re.compile(r"hand.?off|hand.?over|message|^ring|^net$|^worker|^proxy$|^topology$")
 
@@ -200,10 +201,23 @@ def guest(everything):
 
 def bench_smoke(_everything):
     builds.compile_tree(builds.BENCH)
-    _, output = logged("bench", [CHECKOUT / "bench/bench.py", "--build", builds.BENCH.path, "--quick"], timeout_s=600)
+    result = builds.run_meson_tests(builds.BENCH, BENCH_TESTS)
+    _, output = logged("bench", [PYTHON, "-B", "bench/bench.py", "--build", builds.BENCH.path, "--quick"],
+                       timeout_s=600)
     if not re.search(r"^marks: \d+ met", output, re.MULTILINE):
         raise Failure("the benchmark printed no marks", LOGS / "bench.log")
-    return Counts(passed=1)
+    return result + Counts(passed=1)
+
+
+def guard(_everything):
+    """Counted, not timed: a busy machine is none the worse for it."""
+    builds.compile_tree(builds.BENCH, ("src/cli/kferry", "bench/load", "bench/guard"))
+    _, output = logged("guard", [PYTHON, "-B", "bench/guard.py", "--build", builds.BENCH.path], timeout_s=300,
+                       may_fail=True)
+    found = re.search(r"^(\d+) passed, (\d+) failed, (\d+) skipped$", output, re.MULTILINE)
+    if not found:
+        raise Failure("bench/guard.py printed no count", LOGS / "guard.log")
+    return Counts(*(int(number) for number in found.groups()))
 
 
 def demo(*words):
@@ -245,6 +259,8 @@ STEPS = [
     Step("e2e", "real Kafka through kferry", end_to_end, "src/cli/run.cc", tuple(packages.end_to_end())),
     Step("guest", "kernel TLS on Linux 6.12 (--all: 6.18), the floor on 6.1, under QEMU", guest, "tests/guest",
          tuple(packages.BUILD + packages.DEMO)),
+    Step("guard", "instructions and system calls per frame, as bench/guard.json keeps them", guard, "bench/guard.json",
+         tuple(packages.BUILD + packages.BENCH + packages.GUARD)),
     Step("bench", "benchmark, a smoke test", bench_smoke, "src/cli/run.cc", tuple(packages.BUILD + packages.BENCH)),
     Step("tidy", "clang-tidy-19 over src/", tidy, ".clang-tidy",
          tuple(packages.BUILD + packages.SANITIZERS + packages.TIDY), only_in_all=True),

@@ -1,0 +1,118 @@
+#!/usr/bin/python3
+"""What the figures come to: errors are no figures, ratios are formed within a round, each mark knows its sense."""
+
+import tempfile
+import unittest
+from pathlib import Path
+
+import guard
+import marks
+import peers
+import summary
+import workloads
+from marks import MET, MISSED, NO_FIGURE, Figure, Mark
+
+
+def samples(values, metric="cost"):
+    """{target: [one a round]}; a text is an error."""
+    return {target: [{"round": number} | ({"error": value} if isinstance(value, str) else {metric: value})
+                     for number, value in enumerate(rounds)] for target, rounds in values.items()}
+
+
+class Marks(unittest.TestCase):
+    def judge(self, values, limit, **more):
+        ours, against = Figure("w", "kferry", "cost"), Figure("w", "haproxy", "cost")
+        return Mark("", ours, limit, against, **more).judge({"w": samples(values)})
+
+    def test_the_median_of_the_ratios_within_a_round_decides(self):
+        # The ratio of the medians would be 1.0.
+        judged = self.judge({"kferry": [1, 2, 9], "haproxy": [2, 4, 2]}, 0.5)
+        self.assertEqual((judged["median"], judged["verdict"]), (0.5, MET))
+        self.assertEqual(self.judge({"kferry": [3, 2, 9], "haproxy": [2, 3, 2]}, 0.5)["verdict"], MISSED)
+
+    def test_some_marks_are_lower_bounds(self):
+        self.assertEqual(self.judge({"kferry": [9], "haproxy": [10]}, 0.95, at_least=True)["verdict"], MISSED)
+        self.assertEqual(self.judge({"kferry": [10], "haproxy": [10]}, 0.95, at_least=True)["verdict"], MET)
+
+    def test_an_error_is_no_figure(self):
+        judged = self.judge({"kferry": ["saturated", 1], "haproxy": [2, "lost"]}, 0.5)
+        self.assertEqual((judged["values"], judged["verdict"]), ([], NO_FIGURE))
+
+    def test_a_round_without_one_side_is_left_out(self):
+        judged = self.judge({"kferry": [1, "lost", 1], "haproxy": [2, 1, 4]}, 0.5)
+        self.assertEqual(judged["values"], [0.5, 0.25])
+
+    def test_what_is_added_is_over_direct(self):
+        added = [Figure("w", target, "cost", "direct") for target in ("kferry", "haproxy")]
+        judged = Mark("", added[0], 1, added[1]).judge(
+            {"w": samples({"direct": [100], "kferry": [120], "haproxy": [140]})})
+        self.assertEqual(judged["values"], [0.5])
+
+    def test_a_mark_whose_workload_was_not_run_is_not_judged(self):
+        self.assertIsNone(Mark("", Figure("w", "kferry", "cost"), 1).judge({}))
+
+    def test_every_mark_names_workloads_that_exist(self):
+        known = {one.name for one in workloads.WORKLOADS}
+        for mark in marks.marks(["kafka-proxy"]):
+            for figure in filter(None, (mark.ours, mark.against)):
+                self.assertIn(figure.workload, known, mark.title)
+
+    def test_names_are_unique(self):
+        names = [one.name for one in workloads.WORKLOADS]
+        self.assertEqual(len(names), len(set(names)))
+
+
+class Summaries(unittest.TestCase):
+    def test_errors_are_noted_and_not_counted(self):
+        workload = workloads.small(64)
+        one = summary.summarise(workload, samples({"kferry": [1, "lost", 3], "haproxy": [2, 2, 2]}, workload.metric))
+        self.assertEqual(one["targets"]["kferry"][workload.metric], {"median": 2, "min": 1, "max": 3})
+        self.assertEqual(one["ratios"]["haproxy"]["max"], 1.5)
+        self.assertEqual(one["notes"], ["kferry: 1 of 3 runs are no figure: lost"])
+
+
+class Peers(unittest.TestCase):
+    def commands(self, text, ports):
+        with tempfile.TemporaryDirectory() as directory:
+            peer = peers.Named(Path(directory), text)
+            peer.ports = [port + 1000 for port in ports]
+            return peer, [command for command, _ in peer.commands(ports)]
+
+    def test_a_peer_is_started_for_each_broker(self):
+        peer, commands = self.commands("name=p,command=proxy --from {listen} --to {upstream} 'a b'", [9092, 9093])
+        self.assertEqual(commands[1], ["proxy", "--from", "127.0.0.1:10093", "--to", "127.0.0.1:9093", "a b"])
+        self.assertEqual((len(commands), peer.rewrites_addresses), (2, False))
+
+    def test_one_that_rewrites_is_started_once(self):
+        peer, commands = self.commands("name=p,rewrites=yes,command=proxy {upstream},{listen}", [9092, 9093])
+        self.assertEqual(commands, [["proxy", "127.0.0.1:9092,127.0.0.1:10092"]])
+        self.assertTrue(peer.rewrites_addresses)
+
+    def test_anything_else_is_refused(self):
+        for text in ("proxy", "name=p", "command=proxy", "name=p,colour=red,command=proxy"):
+            with self.subTest(text), self.assertRaises(ValueError):
+                peers.Named(Path("."), text)
+
+
+class Guard(unittest.TestCase):
+    KEPT = {"compiler": "c", "offers": ["o"], "counted": {"row": {"instructions": 1000, "allocations": 0}},
+            "traced": {"io_uring: small x1": {"system calls": 2}}}
+
+    def compare(self, **changed):
+        return guard.compare(self.KEPT, self.KEPT | changed)
+
+    def test_as_it_was(self):
+        self.assertEqual(self.compare(), (2, 0, 0))
+
+    def test_growth_fails(self):
+        self.assertEqual(self.compare(counted={"row": {"instructions": 1040, "allocations": 0}}), (1, 1, 0))
+        self.assertEqual(self.compare(counted={"row": {"instructions": 1020, "allocations": 1}}), (1, 1, 0))
+        self.assertEqual(self.compare(traced={"io_uring: small x1": {"system calls": 2.2}}), (1, 1, 0))
+
+    def test_another_compiler_or_kernel_is_not_compared(self):
+        self.assertEqual(self.compare(compiler="d"), (1, 0, 1))
+        self.assertEqual(self.compare(offers=[]), (1, 0, 1))
+
+
+if __name__ == "__main__":
+    unittest.main()
