@@ -100,8 +100,9 @@ def produced(output):
 
 def consumed(output):
     """(seconds of fetching, records) that the consumer says."""
-    lines = [line for line in output.splitlines() if line.count(",") >= 5]
-    if len(lines) < 2:
+    header = re.search(r"^start\.time, .*$", output, re.M)
+    said = re.findall(r"^\d{4}-\d\d-\d\d .*, .*$", output, re.M)
+    if not header or not said:
         raise BenchError("the consumer says nothing of its records: " + output[-1000:])
-    values = dict(zip(lines[-2].split(", "), lines[-1].split(", ")))
+    values = dict(zip(header[0].split(", "), said[-1].split(", ")))
     return int(values["fetch.time.ms"]) / 1e3, int(float(values["data.consumed.in.nMsg"]))

@@ -137,7 +137,7 @@ def demo(words):
 def bench(words):
     progress = Progress(1)
     real_brokers = packages.end_to_end() if {"--kafka", "--all"} & set(words) else []
-    prepare(progress, [*packages.BUILD, *packages.BENCH, *packages.GUARD, *real_brokers])
+    prepare(progress, [*packages.BUILD, *packages.BENCH, *packages.PLOT, *packages.GUARD, *real_brokers])
     progress.begin("build, g++ release with the benchmarks")
     builds.compile_tree(builds.BENCH)
     progress.end("built")
