@@ -228,7 +228,8 @@ bool RequestWalker::accept_header(const std::byte* octets) {
 void RequestWalker::begin_fields() {
   const Api* api = find_api(key_);
   const Field& message = plain_ ? plain_request() : api->request;
-  walker_.begin(message, version_, !plain_ && api->flexible.has(version_), false, fields_at, frame_size_);
+  walker_ = std::make_unique<StructureWalker>();
+  walker_->begin(message, version_, !plain_ && api->flexible.has(version_), false, fields_at, frame_size_);
   if (!head_.empty()) {
     // In pieces: the client id's length is among what is kept.
     std::size_t at = fields_at;
@@ -240,7 +241,7 @@ void RequestWalker::begin_fields() {
 // Until the octets are used up, or the walk has ended or failed.
 StructureWalker::Step RequestWalker::walk_fields(std::span<const std::byte> octets, std::size_t& at) {
   for (;;) {
-    const StructureWalker::Step step = walker_.walk(octets, at);
+    const StructureWalker::Step step = walker_->walk(octets, at);
     if (step == StructureWalker::Step::more || step == StructureWalker::Step::end ||
         step == StructureWalker::Step::failed)
       return step;
@@ -250,11 +251,11 @@ StructureWalker::Step RequestWalker::walk_fields(std::span<const std::byte> octe
 
 bool RequestWalker::read_fields(Chunk& chunk) {
   // At the walker's place in the frame, which begins in this chunk or went on with it.
-  const std::size_t begin = chunk.at + (head_.empty() ? walker_.position() : 0);
+  const std::size_t begin = chunk.at + (head_.empty() ? walker_->position() : 0);
   std::size_t at = begin;
   const StructureWalker::Step step = walk_fields(chunk.bytes(), at);
   if (step == StructureWalker::Step::failed) {
-    failure_ = malformed(key_, version_, "request", walker_);
+    failure_ = malformed(key_, version_, "request", *walker_);
     return false;
   }
   if (step == StructureWalker::Step::more) {
@@ -269,19 +270,20 @@ bool RequestWalker::read_fields(Chunk& chunk) {
     return false;
   }
   if (!head_.empty()) keep(chunk, at - begin);
+  walker_.reset();
   started_ = true;
   stage_ = Stage::ready;
   return true;
 }
 
 void RequestWalker::note_field() {
-  const Text here{walker_.position(), walker_.size()};
-  switch (walker_.field().role) {
+  const Text here{walker_->position(), walker_->size()};
+  switch (walker_->field().role) {
     case Role::client_id:
       client_id_ = here;
       break;
     case Role::acks:
-      acks_ = static_cast<std::int16_t>(walker_.value());
+      acks_ = static_cast<std::int16_t>(walker_->value());
       break;
     case Role::mechanism:
     case Role::software_name:
@@ -291,7 +293,7 @@ void RequestWalker::note_field() {
       words_[1] = here;
       break;
     case Role::asked_node:
-      asked_node_ = static_cast<std::int32_t>(walker_.value());
+      asked_node_ = static_cast<std::int32_t>(walker_->value());
       break;
     default:
       break;

@@ -63,12 +63,12 @@ void ResponseWalker::advance(Chunk& chunk) {
 
 std::uint64_t ResponseWalker::opaque_run() const {
   if (stage_ == Stage::opaque) return left_;
-  return stage_ == Stage::body && !exact_ ? walker_.opaque_run() : 0;
+  return stage_ == Stage::body && !exact_ ? walker_->opaque_run() : 0;
 }
 
 void ResponseWalker::skip(std::uint64_t size) {
   KFERRY_ASSERT(size <= opaque_run());
-  if (stage_ == Stage::body) return walker_.skip(static_cast<std::uint32_t>(size));
+  if (stage_ == Stage::body) return walker_->skip(static_cast<std::uint32_t>(size));
   left_ -= static_cast<std::uint32_t>(size);
   if (stage_ == Stage::opaque && left_ == 0) {
     end_frame();
@@ -167,7 +167,8 @@ void ResponseWalker::begin_frame(Chunk& chunk) {
 void ResponseWalker::begin_structure(Chunk& chunk, const Api& api) {
   const ApiVersion version = conversation_.front().version;
   const bool whole = api.shape == Shape::tail;
-  walker_.begin(api.response, version, api.flexible.has(version), whole, prelude_size_full, frame_size_);
+  walker_ = std::make_unique<StructureWalker>();
+  walker_->begin(api.response, version, api.flexible.has(version), whole, prelude_size_full, frame_size_);
   if (whole) {
     const Policy& policy = conversation_.policy();
     const std::size_t exact_max =
@@ -189,6 +190,7 @@ void ResponseWalker::begin_structure(Chunk& chunk, const Api& api) {
 
 void ResponseWalker::end_frame() {
   if (!token_) conversation_.pop();
+  walker_.reset();
   stage_ = Stage::prelude;
   prelude_size_ = 0;
   prelude_ = 0;
@@ -227,21 +229,21 @@ bool ResponseWalker::collect(Chunk& chunk) {
   const std::size_t begin = chunk.at;
   Step step = Step::more;
   for (;;) {
-    step = walker_.walk(chunk.bytes(), chunk.at);
+    step = walker_->walk(chunk.bytes(), chunk.at);
     if (step == Step::more || step == Step::end || step == Step::failed) break;
     if (step == Step::tail) continue;
-    findings_->note(step, walker_);
+    findings_->note(step, *walker_);
     // A broker that lacks the asked version answers in version 0 (protocol.md 3).
-    if (step == Step::integer && walker_.field().role == Role::error_code &&
-        conversation_.front().key == api_versions_key && walker_.value() == error_unsupported_version)
-      walker_.continue_as(0, false);
+    if (step == Step::integer && walker_->field().role == Role::error_code &&
+        conversation_.front().key == api_versions_key && walker_->value() == error_unsupported_version)
+      walker_->continue_as(0, false);
   }
   append(findings_->bytes, chunk.bytes().subspan(begin, chunk.at - begin));
   chunk.drop();
   const Unanswered& request = conversation_.front();
   if (step == Step::failed) {
     if (!replace_unreadable_answer(chunk))
-      failure_ = malformed(request.key, request.version, "response", walker_);
+      failure_ = malformed(request.key, request.version, "response", *walker_);
     return false;
   }
   if (findings_->bytes.size() > conversation_.policy().held_size_max) {
@@ -286,7 +288,7 @@ void ResponseWalker::walk_head(Chunk& chunk) {
 void ResponseWalker::finish_head() {
   const Unanswered request = conversation_.front();
   Findings& found = *findings_;
-  const bool compact = walker_.flexible();
+  const bool compact = walker_->flexible();
   Bytes replaced;
   if (request.key == metadata_key) {
     if (!teach(found, request.key, true, cluster_)) return refuse_cluster();
@@ -308,7 +310,7 @@ void ResponseWalker::finish_head() {
     note_handshake(found.error_code);
     replaced = std::move(found.bytes);
   }
-  left_ = frame_size_ - walker_.position();
+  left_ = frame_size_ - walker_->position();
   store<std::int32_t>(replaced.data(), static_cast<std::int32_t>(replaced.size() + left_ - length_size));
   output_.insert(replaced);
   findings_.reset();
@@ -334,7 +336,7 @@ void ResponseWalker::refuse_cluster() {
 
 void ResponseWalker::walk_body(Chunk& chunk) {
   for (;;) {
-    const Step step = walker_.walk(chunk.bytes(), chunk.at);
+    const Step step = walker_->walk(chunk.bytes(), chunk.at);
     if (step == Step::more) {
       if (!exact_) chunk.let_pass();
       return;
@@ -342,12 +344,12 @@ void ResponseWalker::walk_body(Chunk& chunk) {
     if (step == Step::end) return finish_body(chunk);
     if (step == Step::failed) {
       if (!exact_) chunk.let_pass();
-      failure_ = malformed(conversation_.front().key, conversation_.front().version, "response", walker_);
+      failure_ = malformed(conversation_.front().key, conversation_.front().version, "response", *walker_);
       return;
     }
     if (step != Step::tail) continue;
     // Usually nothing is there: one octet says so.
-    const std::byte nothing = walker_.before_list() ? std::byte{1} : std::byte{0};
+    const std::byte nothing = walker_->before_list() ? std::byte{1} : std::byte{0};
     if (*chunk.data() != nothing) return begin_tail(chunk);
   }
 }
@@ -364,7 +366,7 @@ void ResponseWalker::begin_tail(Chunk& chunk) {
   } else {
     chunk.let_pass();
   }
-  findings_ = std::make_unique<Findings>(walker_.position());
+  findings_ = std::make_unique<Findings>(walker_->position());
   stage_ = Stage::tail;
 }
 

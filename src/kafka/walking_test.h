@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -63,7 +64,9 @@ class Writer {
  private:
   template <typename Integer>
   Writer& integer(Integer value) {
-    append_integer(bytes_, value);
+    std::array<std::byte, sizeof value> octets;
+    store(octets.data(), value);
+    for (const std::byte octet : octets) bytes_.push_back(octet);  // as above
     return *this;
   }
   Bytes bytes_;

@@ -1,10 +1,38 @@
 #include "net/buffer_pool.h"
 
+#include <utility>
+
 #include "base/assert.h"
+#include "net/rope_queues.h"
 
 namespace kferry::net {
+namespace {
+
+// As many ropes as have something on them at one moment, but for peaks.
+constexpr std::size_t spare_max = 64;
+// More segments are seldom on one queue: a direction keeps 16 buffers at most.
+constexpr std::size_t kept_segments = 32;
+
+}  // namespace
 
 BufferPool::BufferPool(ring::Ring& ring) : ring_(ring), needed_(ring.buffer_count(), 0) {}
+
+BufferPool::~BufferPool() = default;
+
+std::unique_ptr<RopeQueues> BufferPool::take_queues() {
+  if (spare_.empty()) return std::make_unique<RopeQueues>();
+  std::unique_ptr<RopeQueues> queues = std::move(spare_.back());
+  spare_.pop_back();
+  return queues;
+}
+
+void BufferPool::keep_queues(std::unique_ptr<RopeQueues> queues) {
+  if (spare_.size() == spare_max) return;
+  for (RopeQueue* const queue : {&queues->input, &queues->held, &queues->ready}) {
+    if (queue->segments.capacity() > kept_segments) std::vector<RopeSegment>().swap(queue->segments);
+  }
+  spare_.push_back(std::move(queues));
+}
 
 void BufferPool::adopt(std::uint16_t id) {
   KFERRY_ASSERT(needed_.at(id) == 0);

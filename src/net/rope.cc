@@ -9,8 +9,7 @@
 #include "base/assert.h"
 
 namespace kferry::net {
-
-void Rope::Queue::push(const Segment& segment) {
+void RopeQueue::push(const RopeSegment& segment) {
   if (first > 0 && segments.size() == segments.capacity()) {
     segments.erase(segments.begin(), segments.begin() + static_cast<std::ptrdiff_t>(first));
     first = 0;
@@ -20,16 +19,15 @@ void Rope::Queue::push(const Segment& segment) {
   if (segment.block == nullptr) ++leased;
 }
 
-void Rope::Queue::pop_front() {
+void RopeQueue::pop_front() {
   octets -= front().size;
   if (front().block == nullptr) --leased;
   if (++first < segments.size()) return;
   first = 0;
   segments.clear();
-  if (segments.capacity() > kept_segments) segments.shrink_to_fit();
 }
 
-std::size_t Rope::Queue::leased_octets() const {
+std::size_t RopeQueue::leased_octets() const {
   std::size_t sum = 0;
   for (std::size_t i = first; i < segments.size(); ++i) {
     if (segments[i].block == nullptr) sum += segments[i].size;
@@ -37,10 +35,23 @@ std::size_t Rope::Queue::leased_octets() const {
   return sum;
 }
 
+Rope::~Rope() {
+  clear();
+}
+
+RopeQueues& Rope::queues() {
+  if (queues_ == nullptr) queues_ = pool_.take_queues();
+  return *queues_;
+}
+
+void Rope::settle() {
+  if (queues_ != nullptr && queues_->idle()) pool_.keep_queues(std::move(queues_));
+}
+
 Rope::Block* Rope::make_block(std::size_t capacity) {
   void* memory = std::malloc(sizeof(Block) + capacity);
   if (memory == nullptr) throw std::bad_alloc();
-  heap_octets_ += capacity;
+  queues().heap_octets += capacity;
   return new (memory) Block{0, static_cast<std::uint32_t>(capacity)};
 }
 
@@ -56,7 +67,7 @@ void Rope::release(const Segment& segment) {
   if (segment.block == nullptr) {
     pool_.release(segment.buffer_id);
   } else if (--segment.block->needed == 0) {
-    heap_octets_ -= segment.block->capacity;
+    queues_->heap_octets -= segment.block->capacity;
     std::free(segment.block);
   }
 }
@@ -123,7 +134,7 @@ void Rope::received(std::span<const ring::Piece> pieces) {
       pool_.release(piece.id);
       continue;
     }
-    append(input_,
+    append(queues().input,
            Segment{piece.bytes.data(), nullptr, static_cast<std::uint32_t>(piece.bytes.size()), piece.id});
   }
 }
@@ -133,52 +144,64 @@ void Rope::received_copy(std::span<const std::byte> bytes) {
   Block* block = make_block(bytes.size());
   std::memcpy(block->octets(), bytes.data(), bytes.size());
   block->needed = 1;
-  input_.push(Segment{block->octets(), block, block->capacity, 0});
+  queues().input.push(Segment{block->octets(), block, block->capacity, 0});
 }
 
 std::span<std::byte> Rope::room(std::size_t size) {
-  KFERRY_ASSERT(room_ == nullptr && size > 0);
-  room_ = make_block(size);
-  return {room_->octets(), size};
+  RopeQueues& q = queues();
+  KFERRY_ASSERT(q.room == nullptr && size > 0);
+  q.room = make_block(size);
+  return {q.room->octets(), size};
 }
 
 void Rope::fill_room(std::size_t size) {
-  KFERRY_ASSERT(room_ != nullptr && size <= room_->capacity);
-  room_->needed = 1;
-  const Segment segment{room_->octets(), std::exchange(room_, nullptr), static_cast<std::uint32_t>(size), 0};
+  RopeQueues& q = queues();
+  KFERRY_ASSERT(q.room != nullptr && size <= q.room->capacity);
+  q.room->needed = 1;
+  const Segment segment{q.room->octets(), std::exchange(q.room, nullptr), static_cast<std::uint32_t>(size),
+                        0};
   if (size == 0) {
     release(segment);
+    settle();
   } else {
-    input_.push(segment);
+    q.input.push(segment);
   }
 }
 
 std::span<const std::byte> Rope::pin_input() {
-  KFERRY_ASSERT(!has_pin_);
-  if (input_.empty()) return {};
-  pinned_ = input_.front();
-  retain(pinned_);
-  has_pin_ = true;
-  return {pinned_.bytes, pinned_.size};
+  if (input_size() == 0) return {};
+  RopeQueues& q = *queues_;
+  KFERRY_ASSERT(!q.has_pin);
+  q.pinned = q.input.front();
+  retain(q.pinned);
+  q.has_pin = true;
+  return {q.pinned.bytes, q.pinned.size};
 }
 
 void Rope::unpin() {
-  if (!has_pin_) return;
-  has_pin_ = false;
-  release(pinned_);
+  if (queues_ == nullptr || !queues_->has_pin) return;
+  queues_->has_pin = false;
+  release(queues_->pinned);
+  settle();
 }
 
 void Rope::pass(std::size_t size) {
-  KFERRY_ASSERT(held_.empty());
-  move(input_, ready_, size);
+  if (size == 0) return;
+  RopeQueues& q = queues();
+  KFERRY_ASSERT(q.held.empty());
+  move(q.input, q.ready, size);
 }
 
 void Rope::hold(std::size_t size) {
-  move(input_, held_, size);
+  if (size == 0) return;
+  RopeQueues& q = queues();
+  move(q.input, q.held, size);
 }
 
 void Rope::drop(std::size_t size) {
-  discard_front(input_, size);
+  if (size == 0) return;
+  discard_front(queues_->input, size);
+  settle();
 }
 
 void Rope::insert(std::span<const std::byte> bytes) {
@@ -186,13 +209,16 @@ void Rope::insert(std::span<const std::byte> bytes) {
   Block* block = make_block(bytes.size());
   std::memcpy(block->octets(), bytes.data(), bytes.size());
   block->needed = 1;
-  (held_.empty() ? ready_ : held_).push(Segment{block->octets(), block, block->capacity, 0});
+  RopeQueues& q = queues();
+  (q.held.empty() ? q.ready : q.held).push(Segment{block->octets(), block, block->capacity, 0});
 }
 
 void Rope::overwrite_held(std::size_t offset, std::span<const std::byte> bytes) {
-  KFERRY_ASSERT(offset + bytes.size() <= held_.octets);
-  for (std::size_t i = held_.first; i < held_.segments.size() && !bytes.empty(); ++i) {
-    Segment& segment = held_.segments[i];
+  KFERRY_ASSERT(offset + bytes.size() <= held_size());
+  if (bytes.empty()) return;
+  Queue& held = queues_->held;
+  for (std::size_t i = held.first; i < held.segments.size() && !bytes.empty(); ++i) {
+    Segment& segment = held.segments[i];
     if (offset >= segment.size) {
       offset -= segment.size;
       continue;
@@ -205,42 +231,48 @@ void Rope::overwrite_held(std::size_t offset, std::span<const std::byte> bytes) 
 }
 
 void Rope::cut_held(std::size_t size) {
-  KFERRY_ASSERT(size <= held_.octets);
+  KFERRY_ASSERT(size <= held_size());
   while (size > 0) {
-    Segment& last = held_.back();
+    Queue& held = queues_->held;
+    Segment& last = held.back();
     const std::size_t here = std::min<std::size_t>(last.size, size);
     size -= here;
-    held_.octets -= here;
+    held.octets -= here;
     last.size -= static_cast<std::uint32_t>(here);
     if (last.size > 0) return;
     const Segment gone = last;
-    if (gone.block == nullptr) --held_.leased;
-    held_.segments.pop_back();
-    if (held_.empty()) {
-      held_.segments.clear();
-      held_.first = 0;
+    if (gone.block == nullptr) --held.leased;
+    held.segments.pop_back();
+    if (held.empty()) {
+      held.segments.clear();
+      held.first = 0;
     }
     release(gone);
   }
+  settle();
 }
 
 void Rope::release_held() {
-  move(held_, ready_, held_.octets);
+  if (held_size() > 0) move(queues_->held, queues_->ready, held_size());
 }
 
 std::size_t Rope::gather(std::span<iovec> pieces) {
-  KFERRY_ASSERT(gathered_ == 0);
-  gathered_ = std::min(pieces.size(), ready_.count());
-  for (std::size_t i = 0; i < gathered_; ++i) {
-    const Segment& segment = ready_.segments[ready_.first + i];
+  if (ready_size() == 0) return 0;
+  RopeQueues& q = *queues_;
+  KFERRY_ASSERT(q.gathered == 0);
+  q.gathered = std::min(pieces.size(), q.ready.count());
+  for (std::size_t i = 0; i < q.gathered; ++i) {
+    const Segment& segment = q.ready.segments[q.ready.first + i];
     pieces[i] = iovec{segment.bytes, segment.size};
   }
-  return gathered_;
+  return q.gathered;
 }
 
 void Rope::sent(std::size_t size) {
-  gathered_ = 0;
-  discard_front(ready_, size);
+  if (queues_ == nullptr) return;  // what had been gathered was nothing
+  queues_->gathered = 0;
+  discard_front(queues_->ready, size);
+  settle();
 }
 
 void Rope::move_to_heap(Queue& queue, std::size_t skip) {
@@ -269,26 +301,33 @@ void Rope::move_to_heap(Queue& queue, std::size_t skip) {
 }
 
 void Rope::move_to_heap() {
-  KFERRY_ASSERT(!has_pin_);
-  move_to_heap(input_, 0);
-  move_to_heap(held_, 0);
-  move_to_heap(ready_, gathered_);
+  if (queues_ == nullptr) return;
+  RopeQueues& q = *queues_;
+  KFERRY_ASSERT(!q.has_pin);
+  move_to_heap(q.input, 0);
+  move_to_heap(q.held, 0);
+  move_to_heap(q.ready, q.gathered);
 }
 
 void Rope::spare_buffers(std::size_t leased_max) {
-  const std::size_t pinned = input_.leased + held_.leased;
-  if (pinned > 0 && (input_.leased_octets() + held_.leased_octets()) * 4 <= pinned * pool_.buffer_size()) {
-    move_to_heap(input_, 0);
-    move_to_heap(held_, 0);
+  if (queues_ == nullptr) return;
+  RopeQueues& q = *queues_;
+  const std::size_t pinned = q.input.leased + q.held.leased;
+  if (pinned > 0 && (q.input.leased_octets() + q.held.leased_octets()) * 4 <= pinned * pool_.buffer_size()) {
+    move_to_heap(q.input, 0);
+    move_to_heap(q.held, 0);
   }
   if (leased() > leased_max) move_to_heap();
 }
 
 void Rope::clear() {
-  KFERRY_ASSERT(gathered_ == 0 && !has_pin_);
-  discard_front(input_, input_.octets);
-  discard_front(held_, held_.octets);
-  discard_front(ready_, ready_.octets);
+  if (queues_ == nullptr) return;
+  RopeQueues& q = *queues_;
+  KFERRY_ASSERT(q.gathered == 0 && !q.has_pin);
+  discard_front(q.input, q.input.octets);
+  discard_front(q.held, q.held.octets);
+  discard_front(q.ready, q.ready.octets);
+  settle();
 }
 
 }  // namespace kferry::net

@@ -12,17 +12,18 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
-#include <vector>
 
 #include "net/buffer_pool.h"
+#include "net/rope_queues.h"
 
 namespace kferry::net {
 
 class Rope {
  public:
   explicit Rope(BufferPool& pool) : pool_(pool) {}
-  ~Rope() { clear(); }
+  ~Rope();
   Rope(const Rope&) = delete;
   Rope& operator=(const Rope&) = delete;
 
@@ -53,14 +54,16 @@ class Rope {
   // The first `size` octets of the gather have left, 0 if it failed; the gather is over.
   void sent(std::size_t size);
 
-  std::size_t input_size() const { return input_.octets; }
-  std::size_t held_size() const { return held_.octets; }
-  std::size_t ready_size() const { return ready_.octets; }
-  std::size_t size() const { return input_.octets + held_.octets + ready_.octets; }
+  std::size_t input_size() const { return queues_ == nullptr ? 0 : queues_->input.octets; }
+  std::size_t held_size() const { return queues_ == nullptr ? 0 : queues_->held.octets; }
+  std::size_t ready_size() const { return queues_ == nullptr ? 0 : queues_->ready.octets; }
+  std::size_t size() const { return input_size() + held_size() + ready_size(); }
   bool empty() const { return size() == 0; }
   // Receive buffers that this rope keeps from the ring, counting one twice that stands in two places.
-  std::size_t leased() const { return input_.leased + held_.leased + ready_.leased; }
-  std::size_t heap_octets() const { return heap_octets_; }
+  std::size_t leased() const {
+    return queues_ == nullptr ? 0 : queues_->input.leased + queues_->held.leased + queues_->ready.leased;
+  }
+  std::size_t heap_octets() const { return queues_ == nullptr ? 0 : queues_->heap_octets; }
 
   // Copies everything that is not named in a gather out of the ring's buffers into right-sized heap blocks,
   // so that they can serve others.
@@ -74,35 +77,13 @@ class Rope {
   void clear();
 
  private:
-  struct Block {  // followed by `capacity` octets
-    std::uint32_t needed;
-    std::uint32_t capacity;
-    std::byte* octets() { return reinterpret_cast<std::byte*>(this + 1); }
-  };
-  struct Segment {
-    std::byte* bytes;
-    Block* block;  // nullptr: leased buffer `buffer_id`
-    std::uint32_t size;
-    std::uint16_t buffer_id;
-  };
-  // A first-in-first-out queue that holds no memory when empty for long.
-  struct Queue {
-    std::vector<Segment> segments;
-    std::size_t first = 0;
-    std::size_t octets = 0;
-    std::size_t leased = 0;
+  using Block = RopeBlock;
+  using Segment = RopeSegment;
+  using Queue = RopeQueue;
 
-    bool empty() const { return segments.size() == first; }
-    Segment& front() { return segments[first]; }
-    Segment& back() { return segments.back(); }
-    std::size_t count() const { return segments.size() - first; }
-    void push(const Segment& segment);
-    void pop_front();
-    std::size_t leased_octets() const;
-  };
-
-  static constexpr std::size_t kept_segments = 8;
-
+  RopeQueues& queues();
+  // Gives the queues back once nothing is on them.
+  void settle();
   Block* make_block(std::size_t capacity);
   void retain(const Segment& segment);
   void release(const Segment& segment);
@@ -113,14 +94,8 @@ class Rope {
   void move_to_heap(Queue& queue, std::size_t skip);
 
   BufferPool& pool_;
-  Queue input_;
-  Queue held_;
-  Queue ready_;
-  std::size_t heap_octets_ = 0;
-  std::size_t gathered_ = 0;  // segments at the front of ready_ that a gather names
-  Segment pinned_{};
-  Block* room_ = nullptr;
-  bool has_pin_ = false;
+  std::unique_ptr<RopeQueues>
+      queues_;  // null while nothing is on the rope: an idle connection costs a pointer
 };
 
 }  // namespace kferry::net

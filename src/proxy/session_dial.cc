@@ -185,6 +185,7 @@ void Session::leave_address() {
 
 void Session::open() {
   clear_deadline();
+  if (timer_armed_) worker_.ring().cancel(token(Operation::deadline));  // an idle session costs no timer
   state_ = State::open;
   const DialTarget target = dial_->targets[dial_->target];
   dial_.reset();

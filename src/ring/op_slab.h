@@ -3,6 +3,8 @@
 // has grown to the most operations ever outstanding at once.
 #pragma once
 
+#include <algorithm>
+#include <bit>
 #include <cstdint>
 #include <vector>
 
@@ -86,9 +88,11 @@ class OpSlab {
 
   void grow() {
     const auto old = static_cast<std::uint32_t>(ops_.size());
-    const std::uint32_t wanted = old == 0 ? 64 : old * 2;
+    // By a quarter: thousands of idle connections are to cost no room for as many again.
+    const std::uint32_t wanted = old + std::max(64U, old / 4);
+    ops_.reserve(wanted);
     ops_.resize(wanted);
-    buckets_.assign(wanted, Op::none);
+    buckets_.assign(std::bit_ceil(wanted), Op::none);
     for (std::uint32_t slot = 0; slot < old; ++slot) {  // all are taken, or we would not grow
       std::uint32_t& head = buckets_[bucket(ops_[slot].token)];
       ops_[slot].next = head;
