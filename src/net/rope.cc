@@ -312,12 +312,13 @@ void Rope::move_to_heap() {
 void Rope::spare_buffers(std::size_t leased_max) {
   if (queues_ == nullptr) return;
   RopeQueues& q = *queues_;
-  const std::size_t pinned = q.input.leased + q.held.leased;
-  if (pinned > 0 && (q.input.leased_octets() + q.held.leased_octets()) * 4 <= pinned * pool_.buffer_size()) {
-    move_to_heap(q.input, 0);
-    move_to_heap(q.held, 0);
-  }
-  if (leased() > leased_max) move_to_heap();
+  const std::size_t waiting = q.input.leased + q.held.leased;
+  if (waiting == 0) return;
+  const bool hardly_filled =
+      (q.input.leased_octets() + q.held.leased_octets()) * 4 <= waiting * pool_.buffer_size();
+  if (!hardly_filled && waiting <= leased_max) return;
+  move_to_heap(q.input, 0);
+  move_to_heap(q.held, 0);
 }
 
 void Rope::clear() {

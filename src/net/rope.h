@@ -63,14 +63,17 @@ class Rope {
   std::size_t leased() const {
     return queues_ == nullptr ? 0 : queues_->input.leased + queues_->held.leased + queues_->ready.leased;
   }
+  // Of those, the ones under what is ready.
+  std::size_t leased_ready() const { return queues_ == nullptr ? 0 : queues_->ready.leased; }
   std::size_t heap_octets() const { return queues_ == nullptr ? 0 : queues_->heap_octets; }
 
   // Copies everything that is not named in a gather out of the ring's buffers into right-sized heap blocks,
   // so that they can serve others.
   void move_to_heap();
 
-  // Called when walking is over for now. Keeps what waits from pinning buffers it hardly fills (a header that
-  // comes an octet at a time), and a direction from keeping more than `leased_max` buffers.
+  // Called when walking is over for now. Keeps what waits for more input from pinning buffers it hardly fills (a
+  // header that comes an octet at a time), and from keeping more than `leased_max`. What is ready stays where it is:
+  // it is sent next, and copying what a large receive brought costs more than all the rest.
   void spare_buffers(std::size_t leased_max);
 
   // Drops everything. No gather may be under way.

@@ -21,8 +21,11 @@ using std::chrono::seconds;
 constexpr std::size_t direction_quota = 128 * KiB;
 // One receive, so that the buffers of a ring are shared fairly.
 constexpr std::size_t receive_size_max = 64 * KiB;
-// Receive buffers one direction may keep from the others.
+// Receive buffers that what waits for more input may keep from the others: above it they are copied out. With half as
+// many to be sent reading waits, for pieces that come small fill their buffers badly. Some kernels (6.18) fill many
+// more in one receive than it asked for; these are sent as they are.
 constexpr std::size_t leased_max = 16;
+constexpr std::size_t leased_to_wait = leased_max / 2;
 
 // After a frame that was spliced, this much is read of the next one: enough for its beginning, so that its
 // records stay in the socket.
@@ -322,7 +325,8 @@ void Session::send(Leg& to, net::Rope& rope, Operation operation) {
   // Nothing hangs on a small one alone: what comes next, from either side, is time enough to hear of it. Kernel TLS
   // refuses the MSG_WAITALL that such a send needs (EOPNOTSUPP).
   const bool quiet = to.tls == nullptr && rope.ready_size() <= quiet_size_max && rope.input_size() == 0 &&
-                     !to.congested && !ending() && !splice_wanted(&to == &client_ ? broker_ : client_);
+                     rope.leased() <= leased_to_wait && !to.congested && !ending() &&
+                     !splice_wanted(&to == &client_ ? broker_ : client_);
   submit_send(to, operation, std::span(pieces).first(count), rope.ready_size(), quiet);
 }
 
@@ -340,7 +344,7 @@ void Session::submit_send(Leg& to, Operation operation, std::span<const iovec> p
 void Session::receive(Leg& from, net::Rope& rope, Operation operation) {
   if (from.receiving || from.ended || from.starved) return;
   const std::size_t queued = rope.input_size() + rope.ready_size();
-  if (queued > direction_quota / 2) return;
+  if (queued > direction_quota / 2 || (rope.ready_size() > 0 && rope.leased() > leased_to_wait)) return;
   if (!from.receives_plain() && from.sending && !from.tls->open())
     return;  // the answer to what came goes first
   from.receiving = true;
