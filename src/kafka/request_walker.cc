@@ -228,7 +228,7 @@ bool RequestWalker::accept_header(const std::byte* octets) {
 void RequestWalker::begin_fields() {
   const Api* api = find_api(key_);
   const Field& message = plain_ ? plain_request() : api->request;
-  walker_ = std::make_unique<StructureWalker>();
+  walker_ = take_walker();
   walker_->begin(message, version_, !plain_ && api->flexible.has(version_), false, fields_at, frame_size_);
   if (!head_.empty()) {
     // In pieces: the client id's length is among what is kept.

@@ -112,7 +112,7 @@ class RequestWalker {
   RequestJudge& judge_;
   Output& output_;
   std::unique_ptr<Failure> failure_;
-  std::unique_ptr<StructureWalker> walker_;  // while a structure is walked
+  WalkerPtr walker_;  // while a structure is walked
   // The frame's octets so far, held on the output too, when its head does not come in one piece.
   std::vector<std::byte> head_;
   std::uint32_t frame_size_ = 0;

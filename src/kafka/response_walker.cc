@@ -167,7 +167,7 @@ void ResponseWalker::begin_frame(Chunk& chunk) {
 void ResponseWalker::begin_structure(Chunk& chunk, const Api& api) {
   const ApiVersion version = conversation_.front().version;
   const bool whole = api.shape == Shape::tail;
-  walker_ = std::make_unique<StructureWalker>();
+  walker_ = take_walker();
   walker_->begin(api.response, version, api.flexible.has(version), whole, prelude_size_full, frame_size_);
   if (whole) {
     const Policy& policy = conversation_.policy();

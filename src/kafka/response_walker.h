@@ -95,12 +95,12 @@ class ResponseWalker {
   ClusterView& cluster_;
   Output& output_;
   std::unique_ptr<Failure> failure_;
-  std::unique_ptr<Findings> findings_;       // while octets are kept
-  std::unique_ptr<StructureWalker> walker_;  // while a structure is walked
-  std::uint64_t prelude_ = 0;                // length and correlation id, as far as they came
-  std::uint32_t frame_size_ = 0;             // with its length
-  std::uint32_t left_ = 0;                   // of an opaque or discarded run that ends the frame
-  std::uint32_t held_ = 0;                   // octets held on the output
+  std::unique_ptr<Findings> findings_;  // while octets are kept
+  WalkerPtr walker_;                    // while a structure is walked
+  std::uint64_t prelude_ = 0;           // length and correlation id, as far as they came
+  std::uint32_t frame_size_ = 0;        // with its length
+  std::uint32_t left_ = 0;              // of an opaque or discarded run that ends the frame
+  std::uint32_t held_ = 0;              // octets held on the output
   Stage stage_ = Stage::prelude;
   std::uint8_t prelude_size_ = 0;
   bool token_ = false;     // the frame is a SASL token

@@ -1,6 +1,9 @@
 #include "kafka/structure_walker.h"
 
 #include <algorithm>
+#include <memory>
+#include <utility>
+#include <vector>
 
 #include "base/assert.h"
 #include "kafka/wire.h"
@@ -427,6 +430,26 @@ bool StructureWalker::walk_rows(std::span<const std::byte> piece, std::size_t& a
     if (phase_ == Phase::element && next_element(step)) return true;
   }
   return false;
+}
+
+namespace {
+
+// As many as are walking at one moment, but for peaks.
+constexpr std::size_t spare_walkers_max = 64;
+thread_local std::vector<std::unique_ptr<StructureWalker>> spare_walkers;
+
+}  // namespace
+
+void KeepWalker::operator()(StructureWalker* walker) const {
+  std::unique_ptr<StructureWalker> given_back(walker);
+  if (spare_walkers.size() < spare_walkers_max) spare_walkers.push_back(std::move(given_back));
+}
+
+WalkerPtr take_walker() {
+  if (spare_walkers.empty()) return WalkerPtr(std::make_unique<StructureWalker>().release());
+  WalkerPtr walker(spare_walkers.back().release());
+  spare_walkers.pop_back();
+  return walker;
 }
 
 }  // namespace kferry::kafka
