@@ -17,10 +17,8 @@ def find(program):
     return which(program) or which(program, path="/usr/sbin")
 
 
-class Haproxy(Target):
-    name = "haproxy"
-    tuning = ""
-    options = ""
+class Installed(Target):
+    """A program of the host's, which tells its version by -v."""
 
     def __init__(self, directory, binary):
         super().__init__(directory)
@@ -28,6 +26,12 @@ class Haproxy(Target):
 
     def version(self):
         return first_line([self.binary, "-v"])
+
+
+class Haproxy(Installed):
+    name = "haproxy"
+    tuning = ""
+    options = ""
 
     def commands(self, broker_ports):
         listener = f" ssl crt {self.directory / 'side.pem'}" if self.listener_tls else ""
@@ -55,16 +59,9 @@ class HaproxySplice(Haproxy):
     speaks_tls = False  # what is encrypted by a process cannot be spliced
 
 
-class Nginx(Target):
+class Nginx(Installed):
     name = "nginx"
     speaks_tls = False
-
-    def __init__(self, directory, binary):
-        super().__init__(directory)
-        self.binary = binary
-
-    def version(self):
-        return first_line([self.binary, "-v"])
 
     def commands(self, broker_ports):
         text = (f"{f'load_module {NGINX_MODULE};' if NGINX_MODULE.exists() else ''}\n"

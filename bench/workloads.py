@@ -42,7 +42,7 @@ class AtRest(Workload):
 
 @dataclass(frozen=True)
 class PerfTool(Workload):
-    """Kafka's own client and real brokers: kafka.py."""
+    """Kafka's own client and real brokers: perf_tools.py."""
 
 
 def sets(*names):

@@ -446,7 +446,7 @@ void KeepWalker::operator()(StructureWalker* walker) const {
 }
 
 WalkerPtr take_walker() {
-  if (spare_walkers.empty()) return WalkerPtr(std::make_unique<StructureWalker>().release());
+  if (spare_walkers.empty()) return WalkerPtr(new StructureWalker);
   WalkerPtr walker(spare_walkers.back().release());
   spare_walkers.pop_back();
   return walker;

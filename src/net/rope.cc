@@ -9,6 +9,7 @@
 #include "base/assert.h"
 
 namespace kferry::net {
+
 void RopeQueue::push(const RopeSegment& segment) {
   if (first > 0 && segments.size() == segments.capacity()) {
     segments.erase(segments.begin(), segments.begin() + static_cast<std::ptrdiff_t>(first));
@@ -53,6 +54,13 @@ Rope::Block* Rope::make_block(std::size_t capacity) {
   if (memory == nullptr) throw std::bad_alloc();
   queues().heap_octets += capacity;
   return new (memory) Block{0, static_cast<std::uint32_t>(capacity)};
+}
+
+Rope::Segment Rope::copy_of(std::span<const std::byte> bytes) {
+  Block* const block = make_block(bytes.size());
+  std::memcpy(block->octets(), bytes.data(), bytes.size());
+  block->needed = 1;
+  return {block->octets(), block, block->capacity, 0};
 }
 
 void Rope::retain(const Segment& segment) {
@@ -141,10 +149,7 @@ void Rope::received(std::span<const ring::Piece> pieces) {
 
 void Rope::received_copy(std::span<const std::byte> bytes) {
   if (bytes.empty()) return;
-  Block* block = make_block(bytes.size());
-  std::memcpy(block->octets(), bytes.data(), bytes.size());
-  block->needed = 1;
-  queues().input.push(Segment{block->octets(), block, block->capacity, 0});
+  queues().input.push(copy_of(bytes));
 }
 
 std::span<std::byte> Rope::room(std::size_t size) {
@@ -206,11 +211,8 @@ void Rope::drop(std::size_t size) {
 
 void Rope::insert(std::span<const std::byte> bytes) {
   if (bytes.empty()) return;
-  Block* block = make_block(bytes.size());
-  std::memcpy(block->octets(), bytes.data(), bytes.size());
-  block->needed = 1;
   RopeQueues& q = queues();
-  (q.held.empty() ? q.ready : q.held).push(Segment{block->octets(), block, block->capacity, 0});
+  (q.held.empty() ? q.ready : q.held).push(copy_of(bytes));
 }
 
 void Rope::overwrite_held(std::size_t offset, std::span<const std::byte> bytes) {

@@ -88,6 +88,7 @@ class Rope {
   // Gives the queues back once nothing is on them.
   void settle();
   Block* make_block(std::size_t capacity);
+  Segment copy_of(std::span<const std::byte> bytes);
   void retain(const Segment& segment);
   void release(const Segment& segment);
   // Appends, joining with the last segment where both are one run of the same buffer or block.
@@ -97,8 +98,8 @@ class Rope {
   void move_to_heap(Queue& queue, std::size_t skip);
 
   BufferPool& pool_;
-  std::unique_ptr<RopeQueues>
-      queues_;  // null while nothing is on the rope: an idle connection costs a pointer
+  // Null while nothing is on the rope: an idle connection costs a pointer.
+  std::unique_ptr<RopeQueues> queues_;
 };
 
 }  // namespace kferry::net

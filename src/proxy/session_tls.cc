@@ -11,6 +11,7 @@
 #include "base/assert.h"
 #include "proxy/session.h"
 #include "proxy/worker.h"
+#include "ring/kernel_tls.h"
 #include "tls/failures.h"
 #include "tls/kernel_keys.h"
 
@@ -148,15 +149,16 @@ void Session::hand_to_kernel(Leg& leg) {
 }
 
 bool Session::hand_over(Leg& leg, bool sending) {
-  leg.kernel_refused = true;
   const tls::TrafficKeys keys = leg.tls->engine().records()->keys();
   const int error = give_key(leg, sending, sending ? keys.send : keys.receive);
+  if (error == 0) {
+    leg.tls->handed_over(sending, ring::kernel_tls_changes_keys());
+    return true;
+  }
+  leg.kernel_refused = true;
   // No kernel TLS here at all: not asked again.
   if (error == -ENOENT || error == -ENOPROTOOPT) worker_.note_no_kernel_tls();
-  if (error != 0) return false;
-  leg.kernel_refused = false;
-  leg.tls->handed_over(sending, worker_.kernel_changes_keys());
-  return true;
+  return false;
 }
 
 int Session::give_key(const Leg& leg, bool sending, const tls::TrafficKey& key) {
@@ -194,8 +196,7 @@ void Session::check_keys(const Leg& leg) {
   if (!leg.tls->engine().key_used_up() || stopping_ || deadline_ == Deadline::retire) return;
   log(Severity::info, "tls_key_used_up",
       "what is sent under one TLS key has come to its end, and this connection has no other: it ends in "
-      "order, and its "
-      "client reconnects");
+      "order, and its client reconnects");
   set_deadline(Deadline::retire, Duration::zero());
 }
 

@@ -37,7 +37,7 @@ void TlsStream::receive(std::span<const ring::Piece> pieces, ring::Ring& ring, n
 std::span<const std::byte> TlsStream::to_send(net::Rope* from) {
   if (cipher_ == nullptr) {
     const std::span<const std::byte> own = engine_->to_send();
-    const bool more = from != nullptr && !closed_ && from->ready_size() > 0;
+    const bool more = from != nullptr && !closed() && from->ready_size() > 0;
     if (own.empty() && !more) return {};
     const std::size_t plain = more ? std::min(from->ready_size(), encrypted_size_max) : 0;
     const std::size_t records = plain / tls::record_plain_max + 2;
@@ -65,11 +65,6 @@ void TlsStream::sent(std::size_t size) {
   if (cipher_at_ < cipher_size_) return;
   cipher_.reset();
   cipher_at_ = cipher_size_ = 0;
-}
-
-void TlsStream::close() {
-  if (std::exchange(closed_, true)) return;
-  engine_->close();
 }
 
 void TlsStream::handed_over(bool sending, bool changes_keys) {

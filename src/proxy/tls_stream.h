@@ -46,15 +46,15 @@ class TlsStream {
   bool idle() const { return cipher_ == nullptr && engine_->to_send().empty(); }
 
   // Says close_notify after what was encrypted; nothing can be encrypted after it.
-  void close();
-  bool closed() const { return closed_; }
+  void close() { engine_->close(); }
+  bool closed() const { return engine_->closed(); }
 
   // --- kernel TLS
   bool kernel_sends() const { return kernel_sends_; }
   bool kernel_receives() const { return kernel_receives_; }
   // With no send outstanding: everything that was encrypted has left.
   bool may_hand_over_sending() const {
-    return open() && !kernel_sends_ && engine_->records() != nullptr && !closed_ && idle();
+    return open() && !kernel_sends_ && engine_->records() != nullptr && !closed() && idle();
   }
   // With no receive outstanding: what was received ends with a record.
   bool may_hand_over_receiving() const {
@@ -73,7 +73,6 @@ class TlsStream {
   std::unique_ptr<std::byte[]> cipher_;  // never cleared: it is as large as a send
   std::size_t cipher_size_ = 0;
   std::size_t cipher_at_ = 0;
-  bool closed_ = false;
   bool heard_ = false;
   bool kernel_sends_ = false;
   bool kernel_receives_ = false;

@@ -8,7 +8,6 @@
 
 #include "base/assert.h"
 #include "kafka/api_names.h"
-#include "ring/kernel_tls.h"
 
 namespace kferry::proxy {
 namespace {
@@ -61,11 +60,6 @@ Worker::Worker(Engine& engine, std::size_t index, ring::Ring& ring, net::Resolve
     for (const config::Listener& listener : cluster->config.listeners) routes_.emplace_back(listener);
     discoveries_.push_back(nullptr);
   }
-}
-
-bool Worker::kernel_changes_keys() {
-  if (!kernel_changes_keys_) kernel_changes_keys_ = ring::probe_kernel_tls().changes_keys;
-  return *kernel_changes_keys_;
 }
 
 Worker::~Worker() {

@@ -73,8 +73,6 @@ class Worker {
   // False once the kernel has shown that it has no TLS, and where the configuration wants none of it.
   bool kernel_tls() const { return kernel_tls_; }
   void note_no_kernel_tls() { kernel_tls_ = false; }
-  // Whether the kernel could take another key later; found out once.
-  bool kernel_changes_keys();
   const Snapshot& snapshot(std::uint32_t cluster) const { return *views_[cluster].snapshot; }
   const Routes& routes(std::uint32_t listener_index) const { return routes_[listener_index]; }
   Instant now() const { return ring_.now(); }
@@ -143,7 +141,6 @@ class Worker {
   std::shared_ptr<const TlsSnapshot> tls_;
   std::uint64_t tls_version_ = 0;
   bool kernel_tls_ = false;
-  std::optional<bool> kernel_changes_keys_;
   std::vector<View> views_;     // by cluster
   std::vector<Routes> routes_;  // by listener, counted over all clusters
   std::vector<Slot> slots_;

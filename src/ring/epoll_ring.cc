@@ -8,6 +8,7 @@
 #include <cstring>
 
 #include "base/assert.h"
+#include "ring/collected_pieces.h"
 
 namespace kferry::ring {
 namespace {
@@ -80,21 +81,14 @@ std::span<const Completion> EpollRing::wait() {
   do {
     enter(pending_.empty() && !woken_);
     now_ = monotonic_now();
-    fire_timers();
+    timers_.take_due(now_, [this](std::uint32_t slot) { complete(slot, 0); });
   } while (pending_.empty() && !woken_);
   woken_ = false;
   completions_.swap(quiet_);
   quiet_.clear();
   completions_.insert(completions_.end(), pending_.begin(), pending_.end());
   pending_.clear();
-  // The pieces may have moved while more arrived: now they stand still.
-  std::size_t place = 0;
-  for (Completion& completion : completions_) {
-    const std::size_t count = completion.pieces.size();
-    if (count == 0) continue;
-    completion.pieces = std::span<const Piece>(pieces_).subspan(place, count);
-    place += count;
-  }
+  point_at_pieces(completions_, pieces_);
   return completions_;
 }
 
@@ -118,14 +112,6 @@ void EpollRing::on_event(const epoll_event& event) {
   read(fd);
   write(fd);
   look(fd);
-}
-
-void EpollRing::fire_timers() {
-  while (!timers_.empty() && ops_.at(timers_.first()).deadline <= now_) {
-    const std::uint32_t slot = timers_.first();
-    timers_.remove(slot);
-    complete(slot, 0);
-  }
 }
 
 void EpollRing::finish(Token token, std::int64_t result, bool more) {

@@ -87,7 +87,6 @@ class EpollRing final : public KernelSockets {
   void enter(bool block);
   void on_event(const epoll_event& event);
   void on_wake();
-  void fire_timers();
 
   Interest& interest(int fd);
   int enroll(int fd);

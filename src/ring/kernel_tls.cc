@@ -14,12 +14,12 @@
 namespace kferry::ring {
 namespace {
 
-class Socket {
+class Descriptor {
  public:
-  explicit Socket(int fd) : fd_(fd) {}
-  Socket(const Socket&) = delete;
-  Socket& operator=(const Socket&) = delete;
-  ~Socket() {
+  explicit Descriptor(int fd) : fd_(fd) {}
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+  ~Descriptor() {
     if (fd_ >= 0) close(fd_);
   }
   int fd() const { return fd_; }
@@ -45,7 +45,7 @@ bool set_key(int fd, unsigned char octet) {
 
 KernelTls probe_kernel_tls() {
   // Only an established connection takes the protocol.
-  const Socket listening(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  const Descriptor listening(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
   sockaddr_storage where{};
   socklen_t size = sizeof where;
   const auto loopback = SocketAddress::parse("127.0.0.1", 0);
@@ -54,7 +54,7 @@ KernelTls probe_kernel_tls() {
       getsockname(listening.fd(), reinterpret_cast<sockaddr*>(&where), &size) != 0) {
     return failed("cannot listen on loopback");
   }
-  const Socket connected(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  const Descriptor connected(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
   if (connected.fd() < 0 || connect(connected.fd(), reinterpret_cast<sockaddr*>(&where), size) != 0) {
     return failed("cannot connect to loopback");
   }
@@ -62,6 +62,11 @@ KernelTls probe_kernel_tls() {
     return {{}, set_key(connected.fd(), 1) && set_key(connected.fd(), 2)};
   if (errno == ENOENT) return {"the kernel has no TLS, or its module is not loaded", false};
   return {std::string("refused: ") + std::strerror(errno), false};
+}
+
+bool kernel_tls_changes_keys() {
+  static const bool changes_keys = probe_kernel_tls().changes_keys;
+  return changes_keys;
 }
 
 }  // namespace kferry::ring

@@ -14,5 +14,7 @@ struct KernelTls {
 
 // Tries it on a connection over loopback, which may load the module. Takes a millisecond or so.
 KernelTls probe_kernel_tls();
+// Its changes_keys, found out once in a process. Any thread.
+bool kernel_tls_changes_keys();
 
 }  // namespace kferry::ring

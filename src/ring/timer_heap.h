@@ -15,6 +15,15 @@ class TimerHeap {
 
   bool empty() const { return heap_.empty(); }
   std::uint32_t first() const { return heap_.front(); }
+  // Takes out those whose deadline has come, the earliest first, and calls `fire(slot)` for each.
+  template <class Fire>
+  void take_due(Instant now, Fire&& fire) {
+    while (!empty() && ops_.at(first()).deadline <= now) {
+      const std::uint32_t slot = first();
+      remove(slot);
+      fire(slot);
+    }
+  }
 
   void add(std::uint32_t slot) {
     heap_.push_back(slot);

@@ -10,6 +10,7 @@
 #include <cerrno>
 
 #include "base/assert.h"
+#include "ring/collected_pieces.h"
 #include "ring/kernel_abi.h"
 #include "ring/probe.h"
 #include "ring/uring_tag.h"
@@ -179,18 +180,11 @@ std::span<const Completion> UringRing::wait() {
     const bool all_submitted = backlog_.empty() && io_uring_sq_ready(&ring_) == 0;
     reap();
     if (all_submitted) take_quiet_sends(before);
-    fire_timers();
+    timers_.take_due(now_, [this](std::uint32_t slot) { complete(slot, 0); });
   } while (completions_.empty() && ready_.empty() && !woken_);
   completions_.insert(completions_.end(), ready_.begin(), ready_.end());
   ready_.clear();
-  // The pieces may have moved while more arrived: now they stand still.
-  std::size_t place = 0;
-  for (Completion& completion : completions_) {
-    const std::size_t count = completion.pieces.size();
-    if (count == 0) continue;
-    completion.pieces = std::span<const Piece>(pieces_).subspan(place, count);
-    place += count;
-  }
+  point_at_pieces(completions_, pieces_);
   return completions_;
 }
 
@@ -302,14 +296,6 @@ void UringRing::take_quiet_sends(std::size_t place) {
   quiet_sends_.clear();
   const auto at = [this](std::size_t n) { return completions_.begin() + static_cast<std::ptrdiff_t>(n); };
   std::rotate(at(place), at(reaped), completions_.end());
-}
-
-void UringRing::fire_timers() {
-  while (!timers_.empty() && ops_.at(timers_.first()).deadline <= now_) {
-    const std::uint32_t slot = timers_.first();
-    timers_.remove(slot);
-    complete(slot, 0);
-  }
 }
 
 void UringRing::finish(Token token, std::int32_t result, bool more) {

@@ -99,7 +99,6 @@ class UringRing final : public KernelSockets {
   void on_receive(std::uint32_t slot, std::int32_t result, std::uint32_t flags);
   void on_wake();
   void take_quiet_sends(std::size_t place);
-  void fire_timers();
   void complete(std::uint32_t slot, std::int32_t result);
   void finish(Token token, std::int32_t result, bool more = false);
   void transfer(std::uint32_t slot);

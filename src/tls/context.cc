@@ -321,4 +321,27 @@ std::size_t Sessions::size() const {
   return sessions_.size();
 }
 
+void Sessions::keep_of(WOLFSSL* ssl, const std::string& peer) {
+  WOLFSSL_SESSION* const session = wolfSSL_get1_session(ssl);
+  if (session == nullptr) return;
+  const int size = wolfSSL_i2d_SSL_SESSION(session, nullptr);
+  if (size > 0) {
+    Octets octets(static_cast<std::size_t>(size));
+    auto* at = reinterpret_cast<unsigned char*>(octets.data());
+    if (wolfSSL_i2d_SSL_SESSION(session, &at) == size) keep(peer, std::move(octets));
+  }
+  wolfSSL_SESSION_free(session);
+}
+
+void Sessions::resume(const std::string& peer, WOLFSSL* ssl) {
+  Octets kept = take(peer);
+  if (kept.empty()) return;
+  const unsigned char* at = in(kept);
+  WOLFSSL_SESSION* const session = wolfSSL_d2i_SSL_SESSION(nullptr, &at, static_cast<long>(kept.size()));
+  // A session that does not fit is none: the handshake is a full one.
+  if (session != nullptr) wolfSSL_set_session(ssl, session);
+  wolfSSL_SESSION_free(session);
+  wipe(kept);
+}
+
 }  // namespace kferry::tls

@@ -17,6 +17,7 @@
 #include "tls/ticket_keys.h"
 
 // wolfSSL's, opaque here: its headers decide a hundred macros.
+struct WOLFSSL;
 struct WOLFSSL_CTX;
 
 namespace kferry::tls {
@@ -65,6 +66,9 @@ class Sessions {
   // A copy: TLS 1.3 asks that a ticket be used once, so it is taken out.
   Octets take(const std::string& peer);
   std::size_t size() const;
+  // The same of wolfSSL's own: what `ssl` has been offered, and what it may offer to resume.
+  void keep_of(WOLFSSL* ssl, const std::string& peer);
+  void resume(const std::string& peer, WOLFSSL* ssl);
 
  private:
   mutable std::mutex mutex_;

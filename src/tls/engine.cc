@@ -18,12 +18,6 @@
 namespace kferry::tls {
 namespace {
 
-constexpr std::uint8_t alert_unrecognized_name = 112;
-constexpr std::uint8_t alert_handshake_failure = 40;
-constexpr std::uint8_t alert_decode_error = 50;
-constexpr unsigned handshake_record = 22;
-constexpr unsigned alert_record = 21;
-
 bool is_address(const std::string& host) {
   std::array<std::byte, 16> octets{};
   return inet_pton(AF_INET, host.c_str(), octets.data()) == 1 ||
@@ -70,15 +64,7 @@ std::unique_ptr<Engine> Engine::client(std::shared_ptr<const ClientContext> cont
           return on_ticket(s, ticket, size, owner);
         },
         &e);
-    Octets kept = sessions->take(e.session_name_);
-    if (!kept.empty()) {
-      const auto* at = reinterpret_cast<const unsigned char*>(kept.data());
-      WOLFSSL_SESSION* session = wolfSSL_d2i_SSL_SESSION(nullptr, &at, static_cast<long>(kept.size()));
-      // A session that does not fit is none: the handshake is a full one.
-      if (session != nullptr) wolfSSL_set_session(ssl, session);
-      wolfSSL_SESSION_free(session);
-      wipe(kept);
-    }
+    sessions->resume(e.session_name_, ssl);
   }
   e.take_steps();
   return engine;
@@ -116,15 +102,15 @@ void Engine::fail_by_library(int result) {
   }
   // A client that has not sent its Finished yet may send its alert in clear, which wolfSSL reads as a broken
   // header: OpenSSL does, when it distrusts a certificate in TLS 1.3.
-  if (breakdown.alert < 0 && breakdown.handshaking && record_type_ == alert_record && record_rest_ == 2 &&
-      in_.size() >= 2) {
+  if (breakdown.alert < 0 && breakdown.handshaking && framing_.type() == RecordType::alert &&
+      framing_.rest() == 2 && in_.size() >= 2) {
     breakdown.alert = std::to_integer<int>(in_[1]);
   }
   // wolfSSL says nothing to a client of TLS 1.2 that must have had a certificate; in clear until
   // ChangeCipherSpec.
   if (breakdown.handshaking && remote_ == Remote::client && alerts.last_tx.level != alert_fatal &&
       breakdown.alert < 0 && wolfSSL_version(ssl_.get()) == TLS1_2_VERSION) {
-    alert(alert_handshake_failure);
+    alert(Alert::handshake_failure);
   }
   breakdown.certificate_error = certificate_error_;
   breakdown.certificate_words = certificate_words_;
@@ -135,8 +121,10 @@ void Engine::fail_by_library(int result) {
 }
 
 // An alert of our own, before there is a wolfSSL state: in clear, as RFC 8446 §6 has it that early.
-void Engine::alert(std::uint8_t description) {
-  for (const unsigned octet : {alert_record, 3U, 3U, 0U, 2U, 2U, unsigned{description}}) {
+void Engine::alert(Alert description) {
+  for (const unsigned octet :
+       {unsigned{std::to_underlying(RecordType::alert)}, 3U, 3U, 0U, 2U,
+        unsigned{std::to_underlying(AlertLevel::fatal)}, unsigned{std::to_underlying(description)}}) {
     pending_.push_back(static_cast<std::byte>(octet));
   }
 }
@@ -151,7 +139,7 @@ void Engine::read_hello(std::span<const std::byte> cipher) {
       if (auto failure = not_tls(hello_, remote_, false)) fail(std::move(*failure));
       return;
     case HelloReading::malformed:
-      alert(alert_decode_error);
+      alert(Alert::decode_error);
       fail({"client_hello_malformed", "the client's TLS ClientHello cannot be read"});
       return;
     case HelloReading::complete:
@@ -164,7 +152,7 @@ void Engine::serve() {
   server_context_ = choose_(client_hello_.server_name);
   choose_ = nullptr;
   if (server_context_ == nullptr) {
-    alert(alert_unrecognized_name);
+    alert(Alert::unrecognized_name);
     fail({"server_name_unknown",
           client_hello_.server_name.empty()
               ? "the client sent no server name (SNI), by which this port tells its brokers apart"
@@ -215,18 +203,15 @@ Engine::Moved Engine::feed(std::span<const std::byte> cipher, std::span<std::byt
   if (state_ == State::failed) return moved;
   if (state_ == State::ended) return {cipher.size(), 0};
   if (!cipher.empty() && !std::exchange(heard_, true) && remote_ == Remote::broker) {
-    const unsigned first = std::to_integer<unsigned>(cipher[0]);
-    foreign_ = first != handshake_record && first != alert_record;
+    const auto first = static_cast<RecordType>(cipher[0]);
+    foreign_ = first != RecordType::handshake && first != RecordType::alert;
   }
   if (foreign_) {
     hello_.insert(hello_.end(), cipher.begin(), cipher.end());
     if (auto failure = not_tls(hello_, remote_, false)) fail(std::move(*failure));
     return {cipher.size(), 0};
   }
-  if (records_ != nullptr) {
-    feed_records(cipher, plain, moved);
-    return moved;
-  }
+  if (records_ != nullptr) return feed_records(cipher, plain);
   const std::size_t given = cipher.size();
   if (ssl_ == nullptr) {
     read_hello(cipher);
@@ -241,12 +226,11 @@ Engine::Moved Engine::feed(std::span<const std::byte> cipher, std::span<std::byt
   return moved;
 }
 
-void Engine::feed_records(std::span<const std::byte> cipher, std::span<std::byte> plain, Moved& moved) {
-  if (to_send().size() > pending_size_max) return;
-  const Moved more = records_->feed(cipher, plain, pending_);
-  moved.taken += more.taken;
-  moved.made += more.made;
+Engine::Moved Engine::feed_records(std::span<const std::byte> cipher, std::span<std::byte> plain) {
+  if (to_send().size() > pending_size_max) return {};
+  const Moved moved = records_->feed(cipher, plain, pending_);
   follow_records();
+  return moved;
 }
 
 void Engine::follow_records() {
@@ -268,10 +252,11 @@ bool Engine::take_over() {
   const auto keys = keys_of(ssl_.get(), negotiated_.version, remote_ == Remote::client, sent_nonce_);
   if (!keys) return false;
   // wolfSSL may have followed a KeyUpdate already, of which it tells nobody.
-  if (!secrets_.send.empty() && secrets_.send.key(keys->send.cipher).key != keys->send.key)
-    secrets_.send = {};
-  if (!secrets_.receive.empty() && secrets_.receive.key(keys->receive.cipher).key != keys->receive.key)
-    secrets_.receive = {};
+  const auto drop_if_stale = [](TrafficSecret& secret, const TrafficKey& key) {
+    if (!secret.empty() && secret.key(key.cipher).key != key.key) secret = {};
+  };
+  drop_if_stale(secrets_.send, keys->send);
+  drop_if_stale(secrets_.receive, keys->receive);
   if (ticket_came_) keep_session();
   records_ = std::make_unique<Records>(*keys, secrets_, remote_);
   secrets_ = {};
@@ -284,8 +269,7 @@ bool Engine::take_over() {
 void Engine::receive_plain(std::span<std::byte> plain, Moved& moved) {
   while (moved.made < plain.size()) {
     if (take_over()) {
-      Moved more;
-      feed_records(in_, plain.subspan(moved.made), more);
+      const Moved more = feed_records(in_, plain.subspan(moved.made));
       in_ = in_.subspan(more.taken);
       moved.made += more.made;
       return;
@@ -395,29 +379,10 @@ std::string Engine::handshake_state() const {
   return "the client's ClientHello was answered; its Finished is due";
 }
 
-void Engine::count_framing(std::span<const std::byte> octets) {
-  while (!octets.empty()) {
-    if (record_rest_ > 0) {
-      const std::size_t part = std::min<std::size_t>(record_rest_, octets.size());
-      record_rest_ -= static_cast<std::uint32_t>(part);
-      octets = octets.subspan(part);
-      continue;
-    }
-    if (header_size_ == 0) record_type_ = std::to_integer<std::uint8_t>(octets[0]);
-    if (header_size_ >= 3) header_length_[header_size_ - 3] = std::to_integer<std::uint8_t>(octets[0]);
-    ++header_size_;
-    octets = octets.subspan(1);
-    if (header_size_ < record_header_size) continue;
-    header_size_ = 0;
-    record_rest_ = static_cast<std::uint32_t>(header_length_[0] << 8 | header_length_[1]);
-  }
-}
-
 // wolfSSL hands over whole records. The last has the newest explicit nonce, should it be TLS 1.2's GCM.
 void Engine::note_nonce(std::span<const std::byte> records) {
   while (records.size() >= record_header_size) {
-    const std::size_t size =
-        std::to_integer<std::size_t>(records[3]) << 8 | std::to_integer<std::size_t>(records[4]);
+    const std::size_t size = record_body_size(records.first<record_header_size>());
     const auto body =
         records.subspan(record_header_size, std::min(size, records.size() - record_header_size));
     if (body.size() >= sent_nonce_.size()) std::copy_n(body.begin(), sent_nonce_.size(), sent_nonce_.begin());
@@ -426,9 +391,7 @@ void Engine::note_nonce(std::span<const std::byte> records) {
 }
 
 std::size_t Engine::record_rest() const {
-  if (records_ != nullptr) return records_->record_rest();
-  if (record_rest_ > 0) return record_rest_;
-  return header_size_ > 0 ? std::size_t{record_header_size} - header_size_ : 0;
+  return records_ != nullptr ? records_->record_rest() : framing_.rest();
 }
 
 void Engine::take(RecordType type, std::span<const std::byte> content) {
@@ -446,17 +409,7 @@ void Engine::keep_session() {
   // wolfSSL 5.5's client holds a ticket of TLS 1.2 for accepted whatever the server answers: a broker that has
   // restarted would cost a failed dial. So 1.2 is never resumed.
   if (negotiated_.version == Version::tls_1_2) return;
-  WOLFSSL_SESSION* const session = wolfSSL_get1_session(ssl_.get());
-  if (session == nullptr) return;
-  const int size = wolfSSL_i2d_SSL_SESSION(session, nullptr);
-  if (size > 0) {
-    Octets octets(static_cast<std::size_t>(size));
-    auto* at = reinterpret_cast<unsigned char*>(octets.data());
-    if (wolfSSL_i2d_SSL_SESSION(session, &at) == size) {
-      client_context_->sessions()->keep(session_name_, std::move(octets));
-    }
-  }
-  wolfSSL_SESSION_free(session);
+  client_context_->sessions()->keep_of(ssl_.get(), session_name_);
 }
 
 int Engine::on_receive(WOLFSSL*, char* room, int size, void* engine) {
@@ -468,7 +421,7 @@ int Engine::on_receive(WOLFSSL*, char* room, int size, void* engine) {
   const auto part = source.first(std::min(source.size(), static_cast<std::size_t>(size)));
   if (part.empty()) return WOLFSSL_CBIO_ERR_WANT_READ;
   std::memcpy(room, part.data(), part.size());
-  self.count_framing(part);
+  self.framing_.note(part);
   if (!held) {
     self.in_ = self.in_.subspan(part.size());
   } else {

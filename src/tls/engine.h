@@ -28,6 +28,7 @@
 #include "tls/context.h"
 #include "tls/failure.h"
 #include "tls/failures.h"
+#include "tls/record_framing.h"
 #include "tls/records.h"
 #include "tls/wolfssl_keys.h"
 
@@ -89,6 +90,7 @@ class Engine {
 
   // Queues close_notify. Nothing can be written after it; reading goes on.
   void close();
+  bool closed() const { return closed_; }
   // The socket's end came. A failure unless close_notify had come before.
   void end_of_input();
 
@@ -139,15 +141,14 @@ class Engine {
   void begin(WOLFSSL* ssl);
   void read_hello(std::span<const std::byte> cipher);
   void serve();
-  void alert(std::uint8_t description);
+  void alert(Alert description);
   bool take_steps();
   void on_open();
   bool take_over();
   void follow_records();
-  void feed_records(std::span<const std::byte> cipher, std::span<std::byte> plain, Moved& moved);
+  Moved feed_records(std::span<const std::byte> cipher, std::span<std::byte> plain);
   void keep_session();
   void note_nonce(std::span<const std::byte> records);
-  void count_framing(std::span<const std::byte> octets);
   void receive_plain(std::span<std::byte> plain, Moved& moved);
   void write_by_library(Gather& plain);
 
@@ -181,10 +182,7 @@ class Engine {
   std::string certificate_words_;
   int certificate_error_ = 0;
   std::uint32_t tickets_received_ = 0;
-  std::uint32_t record_rest_ = 0;
-  std::uint8_t header_size_ = 0;
-  std::uint8_t record_type_ = 0;  // of the last record that began
-  std::array<std::uint8_t, 2> header_length_{};
+  RecordFraming framing_;  // of what wolfSSL has taken
   SentNonce sent_nonce_{};
   Remote remote_;
   State state_ = State::handshaking;

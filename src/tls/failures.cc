@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <array>
 
+#include "tls/alert.h"
 #include "tls/der.h"
 
 namespace kferry::tls {
@@ -65,26 +66,26 @@ Failure refused_certificate(const Breakdown& b) {
 Failure by_alert(const Breakdown& b) {
   const std::string said =
       who(b.remote) + " ended the handshake with the alert " + std::string(alert_name(b.alert));
-  switch (b.alert) {
-    case 42:
-    case 43:
-    case 44:
-    case 45:
-    case 46:
-    case 48:
-    case 51:
+  switch (static_cast<Alert>(b.alert)) {
+    case Alert::bad_certificate:
+    case Alert::unsupported_certificate:
+    case Alert::certificate_revoked:
+    case Alert::certificate_expired:
+    case Alert::certificate_unknown:
+    case Alert::unknown_ca:
+    case Alert::decrypt_error:
       return refused_certificate(b);
-    case 116:
+    case Alert::certificate_required:
       return {"client_certificate_required",
               said + ": it asks for a client certificate, so configure a key store for the upstream"};
-    case 70:
+    case Alert::protocol_version:
       return {"no_common_version", said + ": the two sides share no TLS version; kferry speaks 1.2 and 1.3"};
-    case 40:
-    case 71:
+    case Alert::handshake_failure:
+    case Alert::insufficient_security:
       return {"no_common_cipher",
               said + ": most likely no cipher or curve is common to both sides" +
                   (b.remote == Remote::broker ? ", or it asks for a client certificate" : "")};
-    case 112:
+    case Alert::unrecognized_name:
       return {"server_name_refused", said + ": it serves no such name"};
     default:
       return {"alert_received", said};
@@ -186,62 +187,62 @@ std::string who(Remote remote) {
 }
 
 std::string_view alert_name(int alert) {
-  switch (alert) {
-    case 0:
+  switch (static_cast<Alert>(alert)) {
+    case Alert::close_notify:
       return "close_notify";
-    case 10:
+    case Alert::unexpected_message:
       return "unexpected_message";
-    case 20:
+    case Alert::bad_record_mac:
       return "bad_record_mac";
-    case 22:
+    case Alert::record_overflow:
       return "record_overflow";
-    case 40:
+    case Alert::handshake_failure:
       return "handshake_failure";
-    case 42:
+    case Alert::bad_certificate:
       return "bad_certificate";
-    case 43:
+    case Alert::unsupported_certificate:
       return "unsupported_certificate";
-    case 44:
+    case Alert::certificate_revoked:
       return "certificate_revoked";
-    case 45:
+    case Alert::certificate_expired:
       return "certificate_expired";
-    case 46:
+    case Alert::certificate_unknown:
       return "certificate_unknown";
-    case 47:
+    case Alert::illegal_parameter:
       return "illegal_parameter";
-    case 48:
+    case Alert::unknown_ca:
       return "unknown_ca";
-    case 49:
+    case Alert::access_denied:
       return "access_denied";
-    case 50:
+    case Alert::decode_error:
       return "decode_error";
-    case 51:
+    case Alert::decrypt_error:
       return "decrypt_error";
-    case 70:
+    case Alert::protocol_version:
       return "protocol_version";
-    case 71:
+    case Alert::insufficient_security:
       return "insufficient_security";
-    case 80:
+    case Alert::internal_error:
       return "internal_error";
-    case 86:
+    case Alert::inappropriate_fallback:
       return "inappropriate_fallback";
-    case 90:
+    case Alert::user_canceled:
       return "user_canceled";
-    case 100:
+    case Alert::no_renegotiation:
       return "no_renegotiation";
-    case 109:
+    case Alert::missing_extension:
       return "missing_extension";
-    case 110:
+    case Alert::unsupported_extension:
       return "unsupported_extension";
-    case 112:
+    case Alert::unrecognized_name:
       return "unrecognized_name";
-    case 113:
+    case Alert::bad_certificate_status_response:
       return "bad_certificate_status_response";
-    case 115:
+    case Alert::unknown_psk_identity:
       return "unknown_psk_identity";
-    case 116:
+    case Alert::certificate_required:
       return "certificate_required";
-    case 120:
+    case Alert::no_application_protocol:
       return "no_application_protocol";
     default:
       return "(unnamed)";
@@ -282,11 +283,19 @@ Failure broken_down(const Breakdown& b) {
     if (b.handshaking) return by_alert(b);
     // In TLS 1.3 a client judges the server's certificate, and a server the client's, after the other is
     // done.
-    if (b.alert == 42 || b.alert == 44 || b.alert == 45 || b.alert == 46 || b.alert == 48)
-      return refused_certificate(b);
-    if (b.alert == 116) return by_alert(b);
-    return {"alert_received",
-            who(b.remote) + " ended the connection with the alert " + std::string(alert_name(b.alert))};
+    switch (static_cast<Alert>(b.alert)) {
+      case Alert::bad_certificate:
+      case Alert::certificate_revoked:
+      case Alert::certificate_expired:
+      case Alert::certificate_unknown:
+      case Alert::unknown_ca:
+        return refused_certificate(b);
+      case Alert::certificate_required:
+        return by_alert(b);
+      default:
+        return {"alert_received",
+                who(b.remote) + " ended the connection with the alert " + std::string(alert_name(b.alert))};
+    }
   }
   switch (b.error) {
     case NO_PEER_CERT:

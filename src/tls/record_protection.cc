@@ -33,13 +33,6 @@ void put_size(std::span<std::byte> to, std::size_t size) {
   to[1] = static_cast<std::byte>(size);
 }
 
-void count_up(std::span<std::byte> number) {
-  for (std::size_t i = number.size(); i-- > 0;) {
-    number[i] = static_cast<std::byte>(std::to_integer<unsigned>(number[i]) + 1);
-    if (number[i] != std::byte{}) return;
-  }
-}
-
 // What is authenticated beside the content: the record's header; in TLS 1.2 after its number, with the content's size.
 struct Additional {
   std::array<std::byte, 13> octets{};
@@ -107,10 +100,6 @@ RecordProtection::Nonce RecordProtection::implicit_nonce() const {
   return nonce;
 }
 
-void RecordProtection::count() {
-  count_up(key_.rec_seq);
-}
-
 std::size_t RecordProtection::seal(RecordType type, Gather& content, std::size_t content_size,
                                    std::span<std::byte> room) {
   KFERRY_ASSERT(content_size <= record_plain_max && room.size() >= content_size + overhead());
@@ -139,13 +128,12 @@ std::size_t RecordProtection::seal(RecordType type, Gather& content, std::size_t
           : wc_AesGcmEncrypt(&cipher_->aes, out(body), in(body), size, in(nonce), nonce.size(), out(tag),
                              tag_size, in(more), static_cast<word32>(more.size()));
   KFERRY_ASSERT(result == 0);
-  count();
+  count_up(key_.rec_seq);
   return record_size;
 }
 
 std::size_t RecordProtection::record_size(std::span<const std::byte, record_header_size> header) const {
-  const std::size_t size =
-      std::to_integer<std::size_t>(header[3]) << 8 | std::to_integer<std::size_t>(header[4]);
+  const std::size_t size = record_body_size(header);
   const std::size_t least = overhead() - record_header_size;
   const std::size_t most =
       key_.version == Version::tls_1_3 ? record_plain_max + inner_extra_max : record_plain_max + least;
@@ -171,7 +159,7 @@ std::optional<RecordProtection::Opened> RecordProtection::open(std::span<const s
           : wc_AesGcmDecrypt(&cipher_->aes, out(room), in(body), size, in(nonce), nonce.size(), in(tag),
                              tag_size, in(more), static_cast<word32>(more.size()));
   if (result != 0) return std::nullopt;
-  count();
+  count_up(key_.rec_seq);
   if (!newest) return Opened{static_cast<RecordType>(record[0]), body.size()};
   // RFC 8446 §5.4: zeros pad the content; its type is the last octet that is none.
   std::size_t end = body.size();

@@ -17,6 +17,11 @@ namespace kferry::tls {
 inline constexpr std::size_t record_plain_max = 16 * 1024;
 inline constexpr std::size_t record_header_size = 5;
 
+// What follows a header in its record, by the header's own word.
+inline std::size_t record_body_size(std::span<const std::byte, record_header_size> header) {
+  return std::to_integer<std::size_t>(header[3]) << 8 | std::to_integer<std::size_t>(header[4]);
+}
+
 enum class RecordType : std::uint8_t { change_cipher_spec = 20, alert = 21, handshake = 22, data = 23 };
 
 class RecordProtection {
@@ -58,7 +63,6 @@ class RecordProtection {
   using Nonce = std::array<std::byte, 12>;
   bool explicit_nonce() const;
   Nonce implicit_nonce() const;
-  void count();
 
   TrafficKey key_;
   std::unique_ptr<Cipher> cipher_;

@@ -9,19 +9,6 @@
 namespace kferry::tls {
 namespace {
 
-// RFC 8446 §6, and RFC 5246 §7.2 for the warning.
-constexpr std::uint8_t warning = 1;
-constexpr std::uint8_t fatal = 2;
-constexpr std::uint8_t close_notify = 0;
-constexpr std::uint8_t unexpected_message = 10;
-constexpr std::uint8_t bad_record_mac = 20;
-constexpr std::uint8_t record_overflow = 22;
-constexpr std::uint8_t illegal_parameter = 47;
-constexpr std::uint8_t decode_error = 50;
-constexpr std::uint8_t internal_error = 80;
-constexpr std::uint8_t user_canceled = 90;
-constexpr std::uint8_t no_renegotiation = 100;
-
 // Types of handshake messages: RFC 8446 §4, RFC 5246 §7.4.
 constexpr std::byte hello_request{0};
 constexpr std::byte client_hello{1};
@@ -46,13 +33,13 @@ Records::Records(const TrafficKeys& keys, const TrafficSecrets& secrets, Remote 
 
 // --- failures and what is said
 
-void Records::fail(Failure failure, std::uint8_t alert, Octets& say) {
+void Records::fail(Failure failure, Alert alert, Octets& say) {
   if (failure_) return;
   failure_ = std::move(failure);
-  say_alert(fatal, alert, say);
+  say_alert(AlertLevel::fatal, alert, say);
 }
 
-void Records::refuse(std::string_view what, std::uint8_t alert, Octets& say) {
+void Records::refuse(std::string_view what, Alert alert, Octets& say) {
   fail(malformed_record(remote_, what), alert, say);
 }
 
@@ -62,18 +49,17 @@ void Records::put(RecordType type, std::span<const std::byte> content, Octets& s
   send_->seal(type, content, std::span(say).subspan(before));
 }
 
-void Records::say_alert(std::uint8_t level, std::uint8_t description, Octets& say) {
+void Records::say_alert(AlertLevel level, Alert description, Octets& say) {
+  const AlertContent content{static_cast<std::byte>(level), static_cast<std::byte>(description)};
   if (send_ == nullptr) {
-    owed_alert_ = {level, description};
-    alert_owed_ = true;
-    return;
+    owed_alert_ = content;
+  } else {
+    put(RecordType::alert, content, say);
   }
-  const std::array content{static_cast<std::byte>(level), static_cast<std::byte>(description)};
-  put(RecordType::alert, content, say);
 }
 
 void Records::close(Octets& say) {
-  say_alert(warning, close_notify, say);
+  say_alert(AlertLevel::warning, Alert::close_notify, say);
 }
 
 // --- receiving
@@ -112,11 +98,11 @@ std::span<const std::byte> Records::next_record(std::span<const std::byte> ciphe
     if (newest() && octets[0] != static_cast<std::byte>(RecordType::data)) {
       refuse(
           "is of type " + std::to_string(std::to_integer<unsigned>(octets[0])) + ", which has no place here",
-          unexpected_message, say);
+          Alert::unexpected_message, say);
       return std::size_t{0};
     }
     const std::size_t size = receive_->record_size(octets.first<record_header_size>());
-    if (size == 0) refuse("has a length that no record has", record_overflow, say);
+    if (size == 0) refuse("has a length that no record has", Alert::record_overflow, say);
     return size;
   };
   if (held_.empty() && cipher.size() >= record_header_size) {
@@ -152,26 +138,18 @@ std::size_t Records::open(std::span<const std::byte> record, std::span<std::byte
   const auto room = in_place ? std::span(held_).subspan(receive_->content_offset()) : plain;
   const auto opened = receive_->open(record, room);
   if (!opened) {
-    fail(forged_record(remote_), bad_record_mac, say);
+    fail(forged_record(remote_), Alert::bad_record_mac, say);
     return 0;
   }
   if (opened->size > record_plain_max) {
-    refuse("is larger than a record may be", record_overflow, say);
+    refuse("is larger than a record may be", Alert::record_overflow, say);
     return 0;
   }
   if (opened->type != RecordType::data) {
     take(opened->type, room.first(opened->size), say);
     return 0;
   }
-  if (message_header_size_ > 0 || message_rest_ > 0) {
-    refuse("cuts a handshake message in two", unexpected_message, say);
-    return 0;
-  }
-  if (opened->size > 0) {
-    dataless_ = 0;
-  } else if (++dataless_ > dataless_max) {
-    refuse("is one too many without data", unexpected_message, say);
-  }
+  if (!goes_on_with(opened->type, opened->size > 0, say)) return 0;
   if (!in_place) return opened->size;
   waiting_at_ = receive_->content_offset();
   waiting_size_ = opened->size;
@@ -184,33 +162,43 @@ std::size_t Records::record_rest() const {
   return receive_->record_size(std::span(held_).first<record_header_size>()) - held_.size();
 }
 
+// Whether a record of this type may come now; false: the connection has failed.
+bool Records::goes_on_with(RecordType type, bool data, Octets& say) {
+  const bool in_message = message_header_size_ > 0 || message_rest_ > 0;
+  if (in_message && type != RecordType::handshake) {
+    refuse("cuts a handshake message in two", Alert::unexpected_message, say);
+  } else if (data) {
+    dataless_ = 0;
+  } else if (++dataless_ > dataless_max) {
+    refuse("is one too many without data", Alert::unexpected_message, say);
+  }
+  return !failure_;
+}
+
 void Records::take(RecordType type, std::span<const std::byte> content, Octets& say) {
-  if (failure_ || ended_) return;
-  if (++dataless_ > dataless_max) return refuse("is one too many without data", unexpected_message, say);
-  if (type != RecordType::handshake && (message_header_size_ > 0 || message_rest_ > 0))
-    return refuse("cuts a handshake message in two", unexpected_message, say);
+  if (failure_ || ended_ || !goes_on_with(type, false, say)) return;
   switch (type) {
     case RecordType::alert:
       return take_alert(content, say);
     case RecordType::handshake:
-      if (content.empty()) return refuse("of the handshake is empty", unexpected_message, say);
+      if (content.empty()) return refuse("of the handshake is empty", Alert::unexpected_message, say);
       return take_handshake(content, say);
     default:
       return refuse("is of type " + std::to_string(static_cast<unsigned>(type)) + ", which has no place here",
-                    unexpected_message, say);
+                    Alert::unexpected_message, say);
   }
 }
 
 void Records::take_alert(std::span<const std::byte> content, Octets& say) {
-  if (content.size() != 2) return refuse("with an alert has a wrong length", decode_error, say);
-  const unsigned level = std::to_integer<unsigned>(content[0]);
-  const unsigned description = std::to_integer<unsigned>(content[1]);
-  if (description == close_notify) {
+  if (content.size() != 2) return refuse("with an alert has a wrong length", Alert::decode_error, say);
+  const auto level = static_cast<AlertLevel>(content[0]);
+  const auto description = static_cast<Alert>(content[1]);
+  if (description == Alert::close_notify) {
     ended_ = true;
     return;
   }
   // TLS 1.3 knows no other warning.
-  if (description == user_canceled || (level == warning && !newest())) return;
+  if (description == Alert::user_canceled || (level == AlertLevel::warning && !newest())) return;
   Breakdown breakdown;
   breakdown.remote = remote_;
   breakdown.handshaking = false;
@@ -226,7 +214,7 @@ void Records::take_handshake(std::span<const std::byte> content, Octets& say) {
       if (message_header_[0] == key_update && newest()) {
         const unsigned request = std::to_integer<unsigned>(content[0]);
         if (request > 1 || content.size() > 1)
-          return refuse("has a KeyUpdate that is none", illegal_parameter, say);
+          return refuse("has a KeyUpdate that is none", Alert::illegal_parameter, say);
         update_keys(request == 1, say);
       }
       message_rest_ -= static_cast<std::uint32_t>(part);
@@ -247,20 +235,20 @@ bool Records::begin_message(Octets& say) {
   message_rest_ = octet(1) << 16 | octet(2) << 8 | octet(3);
   const std::byte type = message_header_[0];
   if (message_rest_ > message_size_max) {
-    refuse("has a handshake message without end", decode_error, say);
+    refuse("has a handshake message without end", Alert::decode_error, say);
   } else if (newest() && type == key_update) {
-    if (message_rest_ != 1) refuse("has a KeyUpdate that is none", decode_error, say);
+    if (message_rest_ != 1) refuse("has a KeyUpdate that is none", Alert::decode_error, say);
   } else if (newest() && type == new_session_ticket && remote_ == Remote::broker) {
-    if (message_rest_ == 0) refuse("has a ticket that is none", decode_error, say);
+    if (message_rest_ == 0) refuse("has a ticket that is none", Alert::decode_error, say);
   } else if (!newest() && type == hello_request && remote_ == Remote::broker) {
-    if (message_rest_ != 0) refuse("has a HelloRequest that is none", decode_error, say);
+    if (message_rest_ != 0) refuse("has a HelloRequest that is none", Alert::decode_error, say);
     // Not wanted: RFC 5246 §7.4.1.1 lets a client pass it over.
   } else if (!newest() && type == client_hello && remote_ == Remote::client) {
-    say_alert(warning, no_renegotiation, say);
+    say_alert(AlertLevel::warning, Alert::no_renegotiation, say);
   } else {
     refuse("has a handshake message of type " + std::to_string(std::to_integer<unsigned>(type)) +
                ", which has no place here",
-           unexpected_message, say);
+           Alert::unexpected_message, say);
   }
   return !failure_;
 }
@@ -275,7 +263,7 @@ void Records::update_keys(bool requested, Octets& say) {
         {"tls_key_update",
          who(remote_) +
              " changes its TLS keys, which this build of wolfSSL cannot follow: build kferry by ./dev build"},
-        internal_error, say);
+        Alert::internal_error, say);
   secrets_.receive.advance();
   if (receive_ == nullptr) {
     receive_changed_ = true;
@@ -354,14 +342,15 @@ std::optional<OwnRecord> Records::own_record() const {
     record.size = key_update_message.size();
     return record;
   }
-  if (!alert_owed_) return std::nullopt;
-  for (const std::uint8_t octet : owed_alert_) record.octets[record.size++] = static_cast<std::byte>(octet);
+  if (!owed_alert_) return std::nullopt;
+  std::ranges::copy(*owed_alert_, record.octets.begin());
+  record.size = static_cast<std::uint8_t>(owed_alert_->size());
   return record;
 }
 
 std::optional<TrafficKey> Records::own_record_sent() {
   if (!key_update_owed_) {
-    alert_owed_ = false;
+    owed_alert_.reset();
     return std::nullopt;
   }
   key_update_owed_ = false;

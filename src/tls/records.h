@@ -17,6 +17,7 @@
 #include <span>
 #include <string_view>
 
+#include "tls/alert.h"
 #include "tls/failure.h"
 #include "tls/failures.h"
 #include "tls/record_protection.h"
@@ -86,13 +87,16 @@ class Records {
   void limit_records(std::uint64_t per_key) { records_per_key_ = per_key; }
 
  private:
+  using AlertContent = std::array<std::byte, 2>;
+
   bool newest() const { return version_ == Version::tls_1_3; }
   std::span<const std::byte> next_record(std::span<const std::byte> cipher, std::size_t& taken, Octets& say);
   std::size_t hand_out(std::span<std::byte> plain);
   std::size_t open(std::span<const std::byte> record, std::span<std::byte> plain, Octets& say);
-  void fail(Failure failure, std::uint8_t alert, Octets& say);
-  void refuse(std::string_view what, std::uint8_t alert, Octets& say);
-  void say_alert(std::uint8_t level, std::uint8_t description, Octets& say);
+  void fail(Failure failure, Alert alert, Octets& say);
+  void refuse(std::string_view what, Alert alert, Octets& say);
+  void say_alert(AlertLevel level, Alert description, Octets& say);
+  bool goes_on_with(RecordType type, bool data, Octets& say);
   void take_alert(std::span<const std::byte> content, Octets& say);
   void take_handshake(std::span<const std::byte> content, Octets& say);
   bool begin_message(Octets& say);
@@ -114,8 +118,8 @@ class Records {
   std::uint32_t message_rest_ = 0;
   std::array<std::byte, 4> message_header_{};
   std::uint8_t message_header_size_ = 0;
-  std::uint8_t dataless_ = 0;  // records without data in a row
-  std::array<std::uint8_t, 2> owed_alert_{};
+  std::uint8_t dataless_ = 0;               // records without data in a row
+  std::optional<AlertContent> owed_alert_;  // to be sent through the kernel
   Version version_;
   RecordCipher cipher_;
   Remote remote_;
@@ -123,7 +127,6 @@ class Records {
   bool receive_changed_ = false;
   bool receive_lost_ = false;
   bool key_update_owed_ = false;
-  bool alert_owed_ = false;
   bool key_used_up_ = false;
 };
 

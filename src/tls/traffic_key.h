@@ -15,6 +15,14 @@ namespace kferry::tls {
 
 enum class RecordCipher : std::uint8_t { aes_128_gcm, aes_256_gcm, chacha20_poly1305 };
 
+// A number that counts records, big endian.
+inline void count_up(std::span<std::byte> number) {
+  for (std::size_t i = number.size(); i-- > 0;) {
+    number[i] = static_cast<std::byte>(std::to_integer<unsigned>(number[i]) + 1);
+    if (number[i] != std::byte{}) return;
+  }
+}
+
 struct TrafficKey {
   Version version = Version::tls_1_3;
   RecordCipher cipher = RecordCipher::aes_128_gcm;

@@ -29,10 +29,7 @@ void fill_nonce(TrafficKey& key, const unsigned char* iv, const SentNonce& sent)
   // The explicit nonce: wolfSSL begins at random and counts up, so whoever goes on where it stopped uses none twice.
   // In the receiving direction every record brings its own.
   std::ranges::copy(sent, key.iv.begin());
-  for (std::size_t i = sent.size(); i-- > 0;) {
-    key.iv[i] = static_cast<std::byte>(std::to_integer<unsigned>(key.iv[i]) + 1);
-    if (key.iv[i] != std::byte{}) break;
-  }
+  count_up(std::span(key.iv).first(sent.size()));
 }
 
 #ifdef HAVE_SECRET_CALLBACK

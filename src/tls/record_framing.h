@@ -1,0 +1,45 @@
+// Where records begin and end in octets that come in any pieces (RFC 8446 §5.1).
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "tls/record_protection.h"
+
+namespace kferry::tls {
+
+class RecordFraming {
+ public:
+  void note(std::span<const std::byte> octets) {
+    while (!octets.empty()) {
+      if (body_rest_ > 0) {
+        const std::size_t part = std::min(body_rest_, octets.size());
+        body_rest_ -= part;
+        octets = octets.subspan(part);
+        continue;
+      }
+      header_[header_size_++] = octets[0];
+      octets = octets.subspan(1);
+      if (header_size_ < header_.size()) continue;
+      header_size_ = 0;
+      body_rest_ = record_body_size(header_);
+    }
+  }
+
+  // How many octets complete the record, or its header, that has begun; 0 between records.
+  std::size_t rest() const {
+    return body_rest_ > 0 ? body_rest_ : header_size_ > 0 ? header_.size() - header_size_ : 0;
+  }
+  // Of the last record that began.
+  RecordType type() const { return static_cast<RecordType>(header_[0]); }
+
+ private:
+  std::array<std::byte, record_header_size> header_{};
+  std::size_t header_size_ = 0;
+  std::size_t body_rest_ = 0;
+};
+
+}  // namespace kferry::tls
