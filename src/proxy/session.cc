@@ -138,9 +138,8 @@ void Session::on_received(Leg& from, net::Rope& rope, const ring::Completion& co
   }
   if (completion.result == -EIO && from.tls != nullptr && from.tls->kernel_receives())
     return take_record(from);
-  if (completion.result == -EBADMSG && from.tls != nullptr)
-    return fail_in_tls(from, "tls_record_broken",
-                       "sent a TLS record that cannot be decrypted: it was changed on the way");
+  if (completion.result == -EBADMSG && from.tls != nullptr && from.tls->kernel_receives())
+    return on_forged(from);
   if (is_reset(completion.result)) {
     if (&from == &broker_ && state_ == State::dialling) {
       give_up_address(reset_in_handshake(-completion.result, *broker_.tls));

@@ -198,7 +198,7 @@ class Session final : private kafka::RequestJudge, private kafka::ClusterView {
   void check_keys(const Leg& leg);
   void take_record(Leg& from);
   void note_cut_by(const Leg& from);
-  void fail_in_tls(const Leg& from, std::string_view cause, std::string text);
+  void on_forged(Leg& from);
   void note_kernel_sent(Leg& to, std::size_t size);
 
   const config::Listener& listener() const;

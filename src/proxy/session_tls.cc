@@ -4,7 +4,6 @@
 
 #include <array>
 #include <cerrno>
-#include <cstring>
 #include <string>
 #include <utility>
 
@@ -21,7 +20,7 @@ namespace {
 using std::chrono::milliseconds;
 
 constexpr std::string_view keys_changed =
-    "changes its TLS keys, which the kernel cannot follow: the connection ends in order; "
+    " changes its TLS keys, which the kernel cannot follow: the connection ends in order; "
     "tls.kernel_send = off and tls.kernel_receive = off keep such connections";
 
 }  // namespace
@@ -205,12 +204,10 @@ void Session::note_cut_by(const Leg& from) {
   response_cut_ = response_cut_ || (&from == &broker_ && !response_walker_.at_boundary());
 }
 
-// Ends a TLS stream that cannot go on.
-void Session::fail_in_tls(const Leg& from, std::string_view cause, std::string text) {
-  note_cut_by(from);
-  fail(Severity::warning, cause,
-       (&from == &client_ ? std::string("the client ") : "broker " + to_string(dialled_) + " ") +
-           std::move(text));
+// The kernel has met a record that does not decrypt.
+void Session::on_forged(Leg& from) {
+  from.tls->engine().take_forged();
+  on_tls_failure(from, false);
 }
 
 // The kernel has met a record that is no data.
@@ -219,11 +216,8 @@ void Session::take_record(Leg& from) {
   std::uint8_t type = 0;
   const int size = worker_.ring().receive_record(from.socket, room, type);
   if (size == -EAGAIN) return pump();
-  if (size < 0) {
-    return fail_in_tls(from, "tls_record_broken",
-                       "sent a TLS record that cannot be decrypted (" + std::string(std::strerror(-size)) +
-                           "): it was changed on the way");
-  }
+  if (size == -EBADMSG) return on_forged(from);
+  if (size < 0) return on_broken(&from == &broker_, -size);
   const std::span<const std::byte> octets = std::span(room).first(static_cast<std::size_t>(size));
   const auto record = static_cast<tls::RecordType>(type);
   if (record == tls::RecordType::data) {
@@ -233,7 +227,12 @@ void Session::take_record(Leg& from) {
   tls::Engine& engine = from.tls->engine();
   engine.take(record, octets);
   if (from.tls->failed()) return on_tls_failure(from, false);
-  if (engine.receive_lost()) return fail_in_tls(from, "tls_key_update", std::string(keys_changed));
+  if (engine.receive_lost()) {
+    note_cut_by(from);
+    fail(Severity::warning, "tls_key_update",
+         (&from == &client_ ? "the client" : "broker " + to_string(dialled_)) + std::string(keys_changed));
+    return;
+  }
   if (const auto key = engine.changed_receive_key()) {
     if (const int error = give_key(from, false, *key); error != 0)
       return on_broken(&from == &broker_, -error);

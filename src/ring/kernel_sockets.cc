@@ -114,7 +114,15 @@ int KernelSockets::send_record(Socket socket, std::uint8_t type, std::span<const
   header->cmsg_type = TLS_SET_RECORD_TYPE;
   header->cmsg_len = CMSG_LEN(sizeof type);
   *CMSG_DATA(header) = type;
-  return ::sendmsg(fd_of(socket), &message, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0 ? 0 : -errno;
+  const int fd = fd_of(socket);
+  const auto send = [&] { return ::sendmsg(fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0 ? 0 : -errno; };
+  const int result = send();
+  if (result != -EBADMSG) return result;
+  // What came did not decrypt, and the socket bears that as its error: in the way of the alert that tells of it.
+  int error = 0;
+  socklen_t size = sizeof error;
+  ::getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size);
+  return send();
 }
 
 void KernelSockets::close(Socket socket, bool reset) {

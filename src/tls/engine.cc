@@ -399,6 +399,11 @@ void Engine::take(RecordType type, std::span<const std::byte> content) {
   follow_records();
 }
 
+void Engine::take_forged() {
+  records_->take_forged(pending_);
+  follow_records();
+}
+
 std::optional<OwnRecord> Engine::own_record() const {
   return records_ == nullptr ? std::nullopt : records_->own_record();
 }

@@ -113,6 +113,8 @@ class Engine {
   // --- with a direction that is the kernel's
   // A record that is no data, as the kernel handed it out.
   void take(RecordType type, std::span<const std::byte> content);
+  // One that the kernel could not decrypt.
+  void take_forged();
   // See tls/records.h.
   std::optional<TrafficKey> changed_receive_key() { return records_->changed_receive_key(); }
   std::optional<OwnRecord> own_record() const;

@@ -138,7 +138,7 @@ std::size_t Records::open(std::span<const std::byte> record, std::span<std::byte
   const auto room = in_place ? std::span(held_).subspan(receive_->content_offset()) : plain;
   const auto opened = receive_->open(record, room);
   if (!opened) {
-    fail(forged_record(remote_), Alert::bad_record_mac, say);
+    take_forged(say);
     return 0;
   }
   if (opened->size > record_plain_max) {
@@ -187,6 +187,10 @@ void Records::take(RecordType type, std::span<const std::byte> content, Octets& 
       return refuse("is of type " + std::to_string(static_cast<unsigned>(type)) + ", which has no place here",
                     Alert::unexpected_message, say);
   }
+}
+
+void Records::take_forged(Octets& say) {
+  fail(forged_record(remote_), Alert::bad_record_mac, say);
 }
 
 void Records::take_alert(std::span<const std::byte> content, Octets& say) {

@@ -73,6 +73,8 @@ class Records {
   void hand_over(bool sending, bool changes_keys);
   // A record that is no data, as the kernel handed it out.
   void take(RecordType type, std::span<const std::byte> content, Octets& say);
+  // The kernel could not decrypt one.
+  void take_forged(Octets& say);
   // The other side has changed its key, which the kernel cannot: nothing further can be received.
   bool receive_lost() const { return receive_lost_; }
   // The key that the kernel is to receive with from now on, once after each KeyUpdate.

@@ -17,8 +17,8 @@ import time
 import traceback
 
 import lab
-from lab import (CERTIFICATES, MIB, TICKET, Counted, Kcat, Kferry, MockCluster, OpensslClient, Wrong, close_in_order,
-                 expect, kernel_tls, random_files, run, wait_for)
+from lab import (CERTIFICATES, MIB, NO_RENEGOTIATION, TICKET, Counted, Kcat, Kferry, MockCluster, OpensslClient, Wrong,
+                 close_in_order, expect, kernel_tls, random_files, run, send_forged_record, wait_for)
 from relay import Relay
 
 # name, version, cipher suite in OpenSSL's words
@@ -360,6 +360,22 @@ def tickets_to_client():
     expect(TICKET.search(client.said()), "no ticket")
 
 
+def renegotiation_by_client():
+    """Our alert goes out through the kernel."""
+    client = open_client(FRONT + 10 * 3)
+    client.renegotiate()
+    client.end()
+    expect(NO_RENEGOTIATION.search(client.said()), "no alert no_renegotiation")
+
+
+def forged_record_by_client():
+    mark, counted = front().mark(), Counted()
+    said = send_forged_record(FRONT)
+    expect(said == "SSLV3_ALERT_BAD_RECORD_MAC", f"it was answered by {said}")
+    expect(counted["TlsDecryptError"] == 1, f"TlsDecryptError grew by {counted['TlsDecryptError']}")
+    wait_for("the line that says so", lambda: "cause=record_forged" in front().said(mark))
+
+
 def switches(receive, send):
     def check():
         _, port = switched(receive, send)
@@ -416,15 +432,17 @@ CHECKS |= {
     "key-update-kernel-receive-off": key_update_switched("off", "on"),
     "key-update-kernel-send-off": key_update_switched("on", "off"),
     "kernel-tls-test": doctest("kernel_tls_test"),
+    "renegotiation-by-client": renegotiation_by_client,
     "kernel-tls-off": switches("off", "off"),
     "kernel-receive-off": switches("off", "on"),
     "kernel-send-off": switches("on", "off"),
     "nothing-broken": nothing_broken,
+    "forged-record-by-client": forged_record_by_client,  # the last, for the kernel counts it
 }
 # The quick tier has each cipher, each version and each kind of end once.
 ONLY_IN_ALL = {"records-aes256", "records-aes128in12", "records-chachain12", "librdkafka-1.2",
                "key-update-kernel-receive-off", "key-update-kernel-send-off", "kernel-tls-test", "kernel-tls-off",
-               "kernel-receive-off", "kernel-send-off"}
+               "kernel-receive-off", "kernel-send-off", "renegotiation-by-client"}
 ON_THE_FLOOR = {"doctor", "plain", "records-aes128", "close-notify-by-client", "key-update-requested-by-client"}
 
 

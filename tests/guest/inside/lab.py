@@ -151,6 +151,22 @@ def close_in_order(port):
     return ""
 
 
+def send_forged_record(port):
+    """Python's OpenSSL asks twice, then a record goes out that nobody has encrypted; what it says to the answer."""
+    settings = ssl.create_default_context(cafile=AUTHORITY)
+    with socket.create_connection(("localhost", port), timeout=PATIENCE_S) as near, \
+            settings.wrap_socket(near, server_hostname="localhost", suppress_ragged_eofs=False) as client:
+        for correlation in (1, 2):
+            client.sendall(frames.api_versions(correlation))
+            expect(client.recv(65536), "no answer")
+        os.write(client.fileno(), b"\x17\x03\x03" + struct.pack(">h", 48) + os.urandom(48))
+        try:
+            client.recv(1)
+        except ssl.SSLError as error:
+            return error.reason
+    return "an end in order"
+
+
 def random_files(name, sizes):
     """Records that no cipher or compression can make look alike."""
     paths = []
@@ -163,6 +179,7 @@ def random_files(name, sizes):
 
 # RFC 8446 §4.6, §6 in the words of `openssl s_client -msg`.
 CLOSE_NOTIFY = re.compile(r"^<<< TLS 1\.[23], Alert .*close_notify", re.MULTILINE)
+NO_RENEGOTIATION = re.compile(r"^<<< TLS 1\.2, Alert .*no_renegotiation", re.MULTILINE)
 TICKET = re.compile(r"^<<< TLS 1\.3, Handshake .*NewSessionTicket", re.MULTILINE)
 
 
@@ -181,13 +198,21 @@ class OpensslClient:
 
     def update_key(self, letter):
         """K asks for the other side's too. What is typed in one go with it would be taken for a part of it."""
-        def updates():
-            with open(f"{self.messages}.errors", encoding="utf-8", errors="replace") as errors:
-                return errors.read().count("KEYUPDATE")
+        self.command(letter, "KEYUPDATE")
 
-        before = updates()
+    def renegotiate(self):
+        """TLS 1.2. With the request that it sends next."""
+        self.command("R", "RENEGOTIATING")
+        self.write(frames.api_versions(0))
+
+    def command(self, letter, told):
+        def times():
+            with open(f"{self.messages}.errors", encoding="utf-8", errors="replace") as errors:
+                return errors.read().count(told)
+
+        before = times()
         self.process.stdin.write(letter.encode() + b"\n")
-        wait_for("s_client to take the command", lambda: updates() > before)
+        wait_for("s_client to take the command", lambda: times() > before)
 
     def ask(self):
         """ApiVersions v0, and its answer."""
