@@ -233,10 +233,13 @@ void Session::take_record(Leg& from) {
          (&from == &client_ ? "the client" : "broker " + to_string(dialled_)) + std::string(keys_changed));
     return;
   }
+  int error = 0;
   if (const auto key = engine.changed_receive_key()) {
-    if (const int error = give_key(from, false, *key); error != 0)
-      return on_broken(&from == &broker_, -error);
+    error = give_key(from, false, *key);
+  } else if (engine.receive_waits()) {
+    error = worker_.ring().go_on_with_key(from.socket);
   }
+  if (error != 0) return on_broken(&from == &broker_, -error);
   check_keys(from);
   if (from.tls->ended()) {
     from.ended = true;

@@ -3,6 +3,7 @@
 #include <linux/tls.h>
 #include <netinet/tcp.h>
 #include <signal.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -82,6 +83,25 @@ int KernelSockets::start_records(Socket socket, bool sending, std::span<const st
   const int direction = sending ? TLS_TX : TLS_RX;
   return ::setsockopt(fd, SOL_TLS, direction, keys.data(), static_cast<socklen_t>(keys.size())) == 0 ? 0
                                                                                                      : -errno;
+}
+
+int KernelSockets::go_on_with_key(Socket socket) {
+  union {
+    tls_crypto_info info;
+    tls12_crypto_info_aes_gcm_128 aes_gcm_128;
+    tls12_crypto_info_aes_gcm_256 aes_gcm_256;
+    tls12_crypto_info_chacha20_poly1305 chacha20_poly1305;
+  } keys{};
+  const int fd = fd_of(socket);
+  socklen_t size = sizeof keys.info;
+  if (::getsockopt(fd, SOL_TLS, TLS_RX, &keys, &size) != 0) return -errno;
+  size = keys.info.cipher_type == TLS_CIPHER_AES_GCM_128 ? sizeof keys.aes_gcm_128 : sizeof keys.aes_gcm_256;
+  static_assert(sizeof keys.aes_gcm_256 == sizeof keys.chacha20_poly1305);
+  // With the number of the next record.
+  int result = ::getsockopt(fd, SOL_TLS, TLS_RX, &keys, &size) == 0 ? 0 : -errno;
+  if (result == 0) result = start_records(socket, false, std::as_bytes(std::span(&keys, 1)).first(size));
+  ::explicit_bzero(&keys, sizeof keys);
+  return result;
 }
 
 int KernelSockets::receive_record(Socket socket, std::span<std::byte> room, std::uint8_t& type) {

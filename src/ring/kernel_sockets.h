@@ -14,6 +14,7 @@ class KernelSockets : public Ring {
   void set_options(Socket socket, Duration keepalive_idle, Duration keepalive_interval, int probes) override;
   void shut_write(Socket socket) override;
   int start_records(Socket socket, bool sending, std::span<const std::byte> keys) override;
+  int go_on_with_key(Socket socket) override;
   int receive_record(Socket socket, std::span<std::byte> room, std::uint8_t& type) override;
   int send_record(Socket socket, std::uint8_t type, std::span<const std::byte> octets) override;
   void close(Socket socket, bool reset) override;

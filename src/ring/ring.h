@@ -86,6 +86,9 @@ class Ring {
   // Gives a direction of the socket to the kernel's protocol `name`, with `keys` as setsockopt(2) takes them. 0 or
   // -errno: -ENOENT and -ENOPROTOOPT where the kernel has none. What was received before stays as it is.
   virtual int start_records(Socket socket, bool sending, std::span<const std::byte> keys) = 0;
+  // A kernel that changes keys (Linux 6.14) decrypts nothing after a record that begins as TLS 1.3's KeyUpdate does
+  // until it is given a key: gives it the one it has, for what follows is still under that. 0 or -errno.
+  virtual int go_on_with_key(Socket socket) = 0;
   // A record that is not data makes receive() fail with -EIO and splice() with -EINVAL: this takes it. Returns its
   // octets in `room`, its type in `type`; -errno.
   virtual int receive_record(Socket socket, std::span<std::byte> room, std::uint8_t& type) = 0;

@@ -117,6 +117,7 @@ class Engine {
   void take_forged();
   // See tls/records.h.
   std::optional<TrafficKey> changed_receive_key() { return records_->changed_receive_key(); }
+  bool receive_waits() const { return records_ != nullptr && records_->receive_waits(); }
   std::optional<OwnRecord> own_record() const;
   std::optional<TrafficKey> own_record_sent() { return records_->own_record_sent(); }
   void sent_by_kernel(std::uint64_t octets) { records_->sent_by_kernel(octets); }

@@ -176,13 +176,18 @@ bool Records::goes_on_with(RecordType type, bool data, Octets& say) {
 }
 
 void Records::take(RecordType type, std::span<const std::byte> content, Octets& say) {
+  receive_waits_ = false;
   if (failure_ || ended_ || !goes_on_with(type, false, say)) return;
   switch (type) {
     case RecordType::alert:
       return take_alert(content, say);
     case RecordType::handshake:
       if (content.empty()) return refuse("of the handshake is empty", Alert::unexpected_message, say);
-      return take_handshake(content, say);
+      take_handshake(content, say);
+      // Its first octet is all that the kernel looks at, also where it stands in the midst of a message.
+      receive_waits_ = receive_ == nullptr && !secrets_.receive.empty() && content[0] == key_update &&
+                       newest() && !receive_changed_;
+      return;
     default:
       return refuse("is of type " + std::to_string(static_cast<unsigned>(type)) + ", which has no place here",
                     Alert::unexpected_message, say);

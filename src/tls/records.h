@@ -79,6 +79,8 @@ class Records {
   bool receive_lost() const { return receive_lost_; }
   // The key that the kernel is to receive with from now on, once after each KeyUpdate.
   std::optional<TrafficKey> changed_receive_key();
+  // The kernel took the last record for a KeyUpdate and waits for a key, but it was none, or a part of one.
+  bool receive_waits() const { return receive_waits_; }
   // What is to be sent through the kernel next; nullopt: nothing. After a KeyUpdate: with the key to send with.
   std::optional<OwnRecord> own_record() const;
   std::optional<TrafficKey> own_record_sent();
@@ -128,6 +130,7 @@ class Records {
   bool ended_ = false;
   bool receive_changed_ = false;
   bool receive_lost_ = false;
+  bool receive_waits_ = false;
   bool key_update_owed_ = false;
   bool key_used_up_ = false;
 };

@@ -298,6 +298,27 @@ TEST_CASE("where the kernel receives, its records are judged, and its key change
     server.take(RecordType::alert, octets("\1\0"sv));
     CHECK(server.state() == State::ended);
   }
+  // A KeyUpdate in two records, and what begins like one inside another message: only the kernel is misled.
+  {
+    Pair pair = open_pair(suites[0]);
+    Engine& client = *pair.client;
+    client.hand_over(false, true);
+    for (const std::string_view part : {"\x18"sv, "\0\0\1"sv}) {
+      client.take(RecordType::handshake, octets(part));
+      CHECK(client.receive_waits() == (part.size() == 1));
+      CHECK_FALSE(client.changed_receive_key().has_value());
+    }
+    client.take(RecordType::handshake, octets("\0"sv));
+    CHECK_FALSE(client.receive_waits());
+    CHECK(client.changed_receive_key().has_value());
+    client.take(RecordType::handshake, octets("\4\0\0\2"sv));
+    CHECK_FALSE(client.receive_waits());
+    client.take(RecordType::handshake, octets("\x18\x18"sv));
+    CHECK(client.receive_waits());
+    client.take(RecordType::alert, octets("\1\0"sv));
+    CHECK_FALSE(client.receive_waits());
+    CHECK(client.state() == State::ended);
+  }
   // One that cannot take another key for sending, and is asked to: the connection is to end in order.
   Pair pair = open_pair(suites[0]);
   pair.server->hand_over(true, false);

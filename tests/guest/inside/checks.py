@@ -16,9 +16,11 @@ import threading
 import time
 import traceback
 
+import frames
 import lab
 from lab import (CERTIFICATES, MIB, NO_RENEGOTIATION, TICKET, Counted, Kcat, Kferry, MockCluster, OpensslClient, Wrong,
                  close_in_order, expect, kernel_tls, random_files, run, send_forged_record, wait_for)
+from own_records import HANDSHAKE, KEY_UPDATE, OwnRecords
 from relay import Relay
 
 # name, version, cipher suite in OpenSSL's words
@@ -264,6 +266,31 @@ def key_update_followed_for_client():
     expect_quiet(proxy, mark)
 
 
+def key_update_in_two_records():
+    """Legal, if nobody does it: RFC 8446 §5.1. The kernel takes the first part for the whole."""
+    mark = front().mark()
+    for cut in range(1, len(KEY_UPDATE)):
+        counted = Counted()
+        client = OwnRecords(FRONT)
+        for correlation in (1, 2):
+            client.ask(frames.api_versions(correlation))
+        client.send(HANDSHAKE, KEY_UPDATE[:cut])
+        client.send(HANDSHAKE, KEY_UPDATE[cut:])
+        if CHANGES_KEYS:
+            client.change_key()
+            client.ask(frames.api_versions(3))
+            expect(counted["TlsRxRekeyOk"] == 2, f"TlsRxRekeyOk grew by {counted['TlsRxRekeyOk']}, not by 2")
+        else:
+            end = client.end()
+            expect(end == "close_notify", f"it ended by {end}")
+        in_order(counted)
+        client.close()
+    if CHANGES_KEYS:
+        expect_quiet(front(), mark)
+    else:
+        wait_for("the line that says so", lambda: KEYS_CHANGED in front().said(mark))
+
+
 def key_update_switched(receive, send):
     """With a direction that is not the kernel's; the broker's side stays as it is."""
     def check():
@@ -297,6 +324,7 @@ def key_update_by_broker():
 def key_update_followed_for_broker():
     """The broker changes its keys, and asks for others, in the midst of what it sends and of what it is sent."""
     relay, proxy = watched().tls, watched().kferry
+    open_client(WATCHED_TLS).close()  # kferry tries once whether keys can be changed, which is counted, too
     mark, counted, before = proxy.mark(), Counted(), relay.key_updates
     relay.key_updates_at = 100_000
     try:
@@ -431,6 +459,7 @@ CHECKS |= {
     "key-update-without-kernel-tls": key_update_switched("off", "off"),
     "key-update-kernel-receive-off": key_update_switched("off", "on"),
     "key-update-kernel-send-off": key_update_switched("on", "off"),
+    "key-update-in-two-records": key_update_in_two_records,
     "kernel-tls-test": doctest("kernel_tls_test"),
     "renegotiation-by-client": renegotiation_by_client,
     "kernel-tls-off": switches("off", "off"),
@@ -441,8 +470,8 @@ CHECKS |= {
 }
 # The quick tier has each cipher, each version and each kind of end once.
 ONLY_IN_ALL = {"records-aes256", "records-aes128in12", "records-chachain12", "librdkafka-1.2",
-               "key-update-kernel-receive-off", "key-update-kernel-send-off", "kernel-tls-test", "kernel-tls-off",
-               "kernel-receive-off", "kernel-send-off", "renegotiation-by-client"}
+               "key-update-in-two-records", "key-update-kernel-receive-off", "key-update-kernel-send-off",
+               "kernel-tls-test", "kernel-tls-off", "kernel-receive-off", "kernel-send-off", "renegotiation-by-client"}
 ON_THE_FLOOR = {"doctor", "plain", "records-aes128", "close-notify-by-client", "key-update-requested-by-client"}
 
 
