@@ -21,7 +21,7 @@ struct SimulatedStream {
 
   // What the next receive brings; nothing when there are no buffers. The far end must have written something.
   std::vector<ring::Piece> receive(std::size_t size_max) {
-    ring.receive(ring::Token{.kind = 2}, socket, size_max);
+    ring.receive(ring::Token{.kind = 2}, socket, size_max, 0);
     const ring::Completion completion = complete(2);
     return {completion.pieces.begin(), completion.pieces.end()};
   }

@@ -27,6 +27,9 @@ constexpr std::size_t receive_size_max = 64 * KiB;
 constexpr std::size_t leased_max = 16;
 constexpr std::size_t leased_to_wait = leased_max / 2;
 
+// Where a receive brings no more, the next one stands for many.
+constexpr std::size_t small_size_max = 4 * KiB;
+
 // After a frame that was spliced, this much is read of the next one: enough for its beginning, so that its
 // records stay in the socket.
 constexpr std::size_t beginning_size_max = 16 * KiB;
@@ -90,7 +93,7 @@ void Session::start() {
 
 void Session::on_completion(Operation operation, const ring::Completion& completion) {
   KFERRY_ASSERT(outstanding_ > 0);
-  --outstanding_;
+  if (!completion.more) --outstanding_;
   switch (operation) {
     case Operation::client_receive:
       on_received(client_, requests_, completion);
@@ -123,8 +126,10 @@ void Session::on_completion(Operation operation, const ring::Completion& complet
 }
 
 void Session::on_received(Leg& from, net::Rope& rope, const ring::Completion& completion) {
-  from.receiving = false;
+  if (!completion.more) from.receiving = from.standing = from.unreceiving = false;
   if (from.receives_plain()) rope.received(completion.pieces);
+  from.small = completion.result <= static_cast<std::int32_t>(small_size_max);
+  if (from.standing && !wants_more(rope)) end_standing(from);
   if (state_ == State::closing || (&from == &broker_ && dial_ != nullptr && dial_->given_up)) {
     if (!from.receives_plain())
       for (const ring::Piece& piece : completion.pieces) worker_.ring().recycle(piece.id);
@@ -340,10 +345,13 @@ void Session::submit_send(Leg& to, Operation operation, std::span<const iovec> p
                       quiet ? ring::Notice::with_next : ring::Notice::now);
 }
 
-void Session::receive(Leg& from, net::Rope& rope, Operation operation) {
-  if (from.receiving || from.ended || from.starved) return;
+bool Session::wants_more(const net::Rope& rope) {
   const std::size_t queued = rope.input_size() + rope.ready_size();
-  if (queued > direction_quota / 2 || (rope.ready_size() > 0 && rope.leased() > leased_to_wait)) return;
+  return queued <= direction_quota / 2 && (rope.ready_size() == 0 || rope.leased() <= leased_to_wait);
+}
+
+void Session::receive(Leg& from, net::Rope& rope, Operation operation) {
+  if (from.receiving || from.ended || from.starved || !wants_more(rope)) return;
   if (!from.receives_plain() && from.sending && !from.tls->open())
     return;  // the answer to what came goes first
   from.receiving = true;
@@ -355,7 +363,15 @@ void Session::receive(Leg& from, net::Rope& rope, Operation operation) {
   if (!from.receives_plain() && worker_.kernel_tls() && !from.kernel_refused &&
       from.tls->engine().records() != nullptr && from.tls->record_rest() > 0)
     size_max = std::min(size_max, from.tls->record_rest());
-  worker_.ring().receive(token(operation), from.socket, size_max);
+  // For many small ones; what is large comes cheaper in bundles of its own, and records are taken one by one.
+  from.standing = from.small && !beginning && from.tls == nullptr;
+  worker_.ring().receive(token(operation), from.socket, size_max, from.standing ? receive_size_max : 0);
+}
+
+// What is under way still comes, at most what is missing of its size.
+void Session::end_standing(Leg& from) {
+  if (!from.standing || std::exchange(from.unreceiving, true)) return;
+  worker_.ring().cancel(token(&from == &client_ ? Operation::client_receive : Operation::broker_receive));
 }
 
 // --- splicing: the large opaque run of a frame goes from socket to socket inside the kernel
@@ -376,7 +392,9 @@ bool Session::splice_wanted(const Leg& from) const {
 // before has been sent.
 bool Session::splice(Leg& from, Leg& to, const net::Rope& rope, Operation operation) {
   if (from.splicing) return true;
-  if (from.receiving || !splice_wanted(from)) return false;
+  if (!splice_wanted(from)) return false;
+  end_standing(from);
+  if (from.receiving) return false;
   from.large = true;
   if (to.sending || !rope.empty()) return true;
   from.splicing = true;

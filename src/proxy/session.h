@@ -110,6 +110,9 @@ class Session final : private kafka::RequestJudge, private kafka::ClusterView {
   struct Leg {
     ring::Socket socket = ring::Socket::none;
     bool receiving = false;
+    bool standing = false;        // the receive goes on by itself
+    bool unreceiving = false;     // it is being cancelled
+    bool small = true;            // the last one brought little
     bool splicing = false;        // from this socket to the other one; nobody else reads here or writes there
     bool splice_refused = false;  // no pipe was to be had: the next piece goes through buffers
     bool large = false;           // the frame has been spliced: the next one may be as large
@@ -167,6 +170,8 @@ class Session final : private kafka::RequestJudge, private kafka::ClusterView {
   bool ending() const { return client_.ended || broker_.ended || stopping_ || delivering_; }
   void on_broken(bool by_broker, int error);
   void receive(Leg& from, net::Rope& rope, Operation operation);
+  void end_standing(Leg& from);
+  static bool wants_more(const net::Rope& rope);
   std::uint64_t opaque_run(const Leg& from) const;
   bool splice_wanted(const Leg& from) const;
   bool splice(Leg& from, Leg& to, const net::Rope& rope, Operation operation);

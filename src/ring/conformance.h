@@ -1,11 +1,13 @@
-// What a ring must do, whatever its backend: the tests of conformance_test.cc are run against each Stage.
+// What a ring must do, whatever its backend: the tests that include this are run against each Stage.
 #pragma once
 
+#include <algorithm>
 #include <map>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "doctest/doctest.h"
 #include "ring/ring.h"
 
 namespace kferry::ring {
@@ -68,6 +70,99 @@ class Watch {
   std::map<std::uint16_t, std::vector<Seen>> seen_;
 };
 
+enum Kind : std::uint16_t {
+  accepting = 1,
+  connecting,
+  receiving,
+  sending,
+  splicing,
+  polling,
+  timing,
+  later,
+  receipt,
+  letter,
+  other
+};
+
 std::vector<std::pair<std::string, std::unique_ptr<Stage>>> every_stage();
+
+// A connection between two sockets of the ring, through a listener.
+struct Pair {
+  Pair(Stage& stage, Watch& all, Kind accept_kind = accepting)
+      : ring(stage.ring()), watch(all), accepted(accept_kind) {
+    const auto opened = ring.listen(*SocketAddress::parse("127.0.0.1", 0), 8);
+    REQUIRE(opened.error == 0);
+    listener = opened.socket;
+    ring.accept(Watch::token(accepted), listener);
+    a = connect();
+    b = accept();
+  }
+  ~Pair() {
+    ring.cancel(Watch::token(accepted));
+    while (watch.next(accepted).more) {
+    }
+    if (a != Socket::none) ring.close(a, false);
+    if (b != Socket::none) ring.close(b, false);
+    ring.close(listener, false);
+  }
+  Pair(const Pair&) = delete;
+  Pair& operator=(const Pair&) = delete;
+
+  Socket connect() {
+    const auto opened = ring.connect(Watch::token(connecting), ring.local_address(listener));
+    REQUIRE(opened.error == 0);
+    REQUIRE(watch.next(connecting).result == 0);
+    return opened.socket;
+  }
+  Socket accept() {
+    const auto seen = watch.next(accepted);
+    REQUIRE(seen.result >= 0);
+    REQUIRE(seen.more);
+    return Socket{seen.result};
+  }
+  std::int32_t send(Socket socket, std::string_view text) {
+    char bytes[64];
+    REQUIRE(text.size() <= sizeof bytes);
+    std::copy(text.begin(), text.end(), bytes);
+    const iovec one{bytes, text.size()};
+    ring.send(Watch::token(sending), socket, {&one, 1});
+    return watch.next(sending).result;
+  }
+  Watch::Seen receive(Socket socket, std::size_t size = 65536) {
+    ring.receive(Watch::token(receiving), socket, size);
+    return watch.next(receiving);
+  }
+  std::string receive_all(Socket socket, std::size_t size) {
+    std::string all;
+    while (all.size() < size) {
+      const auto seen = receive(socket, size - all.size());
+      REQUIRE(seen.result > 0);
+      REQUIRE(static_cast<std::size_t>(seen.result) == seen.octets.size());
+      all += seen.octets;
+    }
+    return all;
+  }
+
+  Ring& ring;
+  Watch& watch;
+  Kind accepted;
+  Socket listener = Socket::none;
+  Socket a = Socket::none;
+  Socket b = Socket::none;
+};
+
+inline std::string pattern(std::size_t size) {
+  std::string text(size, '\0');
+  for (std::size_t i = 0; i < size; ++i) text[i] = static_cast<char>((i * 2654435761U) >> 13);
+  return text;
+}
+
+template <class Body>
+void on_every_stage(Body&& body) {
+  for (auto& [name, stage] : every_stage()) {
+    INFO(name);
+    body(*stage);
+  }
+}
 
 }  // namespace kferry::ring

@@ -177,7 +177,8 @@ Ring::Opened EpollRing::connect(Token token, const SocketAddress& address) {
   return opened;
 }
 
-void EpollRing::receive(Token token, Socket socket, std::size_t size_max) {
+void EpollRing::receive(Token token, Socket socket, std::size_t size_max,
+                        std::size_t /*standing_size: each receive is one of its own*/) {
   KFERRY_ASSERT(size_max > 0);
   const int fd = fd_of(socket);
   const std::uint32_t slot = ops_.take(OpKind::receive, token, fd);

@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <cstring>
 #include <fstream>
@@ -62,6 +63,53 @@ bool try_buffer_ring() {
   return well;
 }
 
+// A multishot receive is asked for 600 of 1,000 octets, in buffers of 256: a kernel that counts ends it there.
+bool try_counted_receive() {
+  constexpr std::size_t buffer_size = 256;
+  constexpr std::size_t buffer_count = 8;
+  constexpr std::size_t wanted = 600;
+  std::array<std::byte, 1'000> octets{};
+  std::array<std::byte, buffer_size * buffer_count> room{};
+  Trial trial(0);
+  if (trial.error != 0) return false;
+  void* memory = ::mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (memory == MAP_FAILED) return false;
+  io_uring_buf_reg registration{};
+  registration.ring_addr = reinterpret_cast<std::uintptr_t>(memory);
+  registration.ring_entries = buffer_count;
+  registration.bgid = abi::buffer_group;
+  int ends[2] = {-1, -1};
+  bool well =
+      io_uring_register_buf_ring(&trial.ring, &registration, 0) == 0 &&
+      ::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends) == 0 &&
+      ::send(ends[0], octets.data(), octets.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(octets.size());
+  if (well) {
+    auto* buffers = static_cast<io_uring_buf_ring*>(memory);
+    for (std::uint16_t id = 0; id < buffer_count; ++id)
+      io_uring_buf_ring_add(buffers, room.data() + id * buffer_size, buffer_size, id, buffer_count - 1, id);
+    io_uring_buf_ring_advance(buffers, buffer_count);
+    io_uring_sqe* sqe = io_uring_get_sqe(&trial.ring);
+    io_uring_prep_recv(sqe, ends[1], nullptr, buffer_size, 0);
+    sqe->flags |= IOSQE_BUFFER_SELECT;
+    sqe->ioprio |= IORING_RECV_MULTISHOT;
+    sqe->buf_group = abi::buffer_group;
+    abi::set_multishot_total(*sqe, wanted);
+    std::size_t received = 0;
+    std::uint32_t flags = IORING_CQE_F_MORE;
+    while (well && (flags & IORING_CQE_F_MORE) != 0) {
+      const int result = trial.result(&flags);
+      well = result > 0;
+      if (well) received += static_cast<std::size_t>(result);
+    }
+    well = well && received >= wanted && received < octets.size();
+  }
+  for (const int end : ends)
+    if (end >= 0) ::close(end);
+  io_uring_unregister_buf_ring(&trial.ring, abi::buffer_group);
+  ::munmap(memory, 4096);
+  return well;
+}
+
 bool try_message_ring(unsigned flags) {
   Trial from(flags);
   Trial to(flags);
@@ -106,6 +154,11 @@ int pipe_size_offered() {
 }
 
 }  // namespace
+
+bool kernel_counts_receives() {
+  static const bool counts = try_counted_receive();
+  return counts;
+}
 
 std::string io_uring_refusal(int error) {
   int disabled = 0;
@@ -176,6 +229,8 @@ std::vector<Feature> probe_host() {
   add("cooperative task work", cooperative, "in place of deferred task work", "Linux 5.19 or newer has it");
   add("receive bundles", (plain.params.features & abi::feature_recvsend_bundle) != 0,
       "many buffers in one receive", "one buffer a receive is used instead; Linux 6.10 or newer has them");
+  add("counted multishot receives", kernel_counts_receives(), "small requests with one submission for many",
+      "one submission a receive is used instead; Linux 6.17 or newer has them");
   add("messages between rings", try_message_ring(defer ? deferred : 0U),
       "handing connections to other workers",
       "a queue and an eventfd are used instead; Linux 6.1 or newer has them");

@@ -17,6 +17,9 @@ struct Feature {
 // io_uring's own features are left out where it cannot be set up.
 std::vector<Feature> probe_host();
 
+// Whether a multishot receive ends by itself when it has brought what it was asked for; tried once per process.
+bool kernel_counts_receives();
+
 // The reason and the remedy behind io_uring_setup's errno.
 std::string io_uring_refusal(int error);
 

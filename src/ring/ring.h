@@ -42,7 +42,7 @@ struct Completion {
   Token token;
   // ≥ 0: octets, accepted Socket, or message value; < 0: -errno.
   std::int32_t result = 0;
-  // True: the operation goes on and will complete again (accept).
+  // True: the operation goes on and will complete again (accept, a standing receive).
   bool more = false;
   // receive: what arrived, in stream order; the sum of sizes is `result`. Valid until the next wait(); the buffers
   // themselves until recycled.
@@ -106,9 +106,12 @@ class Ring {
   // Creates a socket and connects it. The socket is returned at once for cancel/close; Socket::none with `error`
   // when none could be made (then no completion follows).
   virtual Opened connect(Token token, const SocketAddress& address) = 0;
-  // Receives once: up to `size_max` octets into the ring's own buffers. result 0: end of stream. -ENOBUFS: all buffers
-  // are out; receive again after a recycle. At most one per socket at a time.
-  virtual void receive(Token token, Socket socket, std::size_t size_max) = 0;
+  // Receives up to `size_max` octets into the ring's own buffers. result 0: end of stream. -ENOBUFS: all buffers are
+  // out; receive again after a recycle. At most one per socket at a time. With `standing_size` it may go on by itself
+  // (`more`), each time up to `size_max`, until about so many octets have come in all; the backend may end it earlier,
+  // and any but data ends it. A receive that only cancel() can end would have no quota: where the kernel cannot count
+  // (Linux before 6.17), each is received once.
+  virtual void receive(Token token, Socket socket, std::size_t size_max, std::size_t standing_size = 0) = 0;
   // Sends the pieces in order; they stay valid until the completion, the iovec array itself is copied. May be short.
   // At most iov_max pieces are taken. At most one per socket at a time.
   virtual void send(Token token, Socket socket, std::span<const iovec> pieces,

@@ -67,7 +67,7 @@ Ring::Opened SimulatedRing::connect(Token token, const SocketAddress& address) {
   return {Socket{id}, 0};
 }
 
-void SimulatedRing::receive(Token token, Socket socket, std::size_t size_max) {
+void SimulatedRing::receive(Token token, Socket socket, std::size_t size_max, std::size_t standing_size) {
   KFERRY_ASSERT(size_max > 0);
   for (const auto& [id, op] : world_.ops_)
     KFERRY_ASSERT(op.socket != id_of(socket) ||
@@ -76,7 +76,8 @@ void SimulatedRing::receive(Token token, Socket socket, std::size_t size_max) {
                  .token = token,
                  .kind = Simulation::Kind::receive,
                  .socket = id_of(socket),
-                 .size = size_max});
+                 .size = size_max,
+                 .standing = standing_size});
 }
 
 void SimulatedRing::send(Token token, Socket socket, std::span<const iovec> pieces, Notice notice) {

@@ -26,6 +26,7 @@ class Simulation;
 struct SimulationOptions {
   std::uint64_t seed = 1;
   std::uint32_t short_read = 500'000;
+  std::uint32_t standing_end = 200'000;  // a standing receive ends with these octets
   std::uint32_t short_write = 500'000;
   std::uint32_t no_buffers =
       20'000;               // ENOBUFS though there are some; only while some are out, so that a recycle comes
@@ -140,6 +141,7 @@ class Simulation {
     int to = -1;
     std::uint64_t size = 0;
     std::uint64_t left = 0;
+    std::uint64_t standing = 0;  // receive: goes on until so much more has come
     std::string held{};
     std::vector<iovec> pieces{};
     SocketAddress address{};

@@ -123,9 +123,15 @@ void Simulation::try_receive(std::uint64_t id, Op& op) {
   std::size_t size = std::min<std::size_t>(
       {static_cast<std::size_t>(op.size), self.inbox.size(), ring.buffers_free() * ring.buffer_size()});
   if (chance(options_.short_read)) size = 1 + random(size);
-  const std::vector<Piece> pieces = ring.fill(take(op.socket, size));
-  finish(id, static_cast<std::int32_t>(size));
-  ring.due_.back().pieces = pieces;
+  std::vector<Piece> pieces = ring.fill(take(op.socket, size));
+  op.standing -= std::min<std::uint64_t>(op.standing, size);
+  if (op.standing == 0 || chance(options_.standing_end)) {
+    finish(id, static_cast<std::int32_t>(size));
+    ring.due_.back().pieces = std::move(pieces);
+    return;
+  }
+  ring.due_.push_back({op.token, static_cast<std::int32_t>(size), true, std::move(pieces)});
+  schedule(id, latency());
 }
 
 void Simulation::try_send(std::uint64_t id, Op& op) {

@@ -47,6 +47,7 @@ std::expected<void, std::string> UringRing::open(const UringOptions& options) {
   io_uring_register_ring_fd(&ring_);  // best effort: saves an fd lookup per turn
   bundles_ = options.bundles && (params.features & abi::feature_recvsend_bundle) != 0;
   multishot_accept_ = options.multishot_accept;
+  standing_receives_ = options.standing_receives && kernel_counts_receives();
 
   if (const int refused = buffers_.open(ring_, options.buffer_count, options.buffer_size); refused != 0)
     return std::unexpected(
@@ -119,7 +120,8 @@ UringRing::~UringRing() {
     pieces_.clear();
     reap();
     for (const Completion& completion : completions_)
-      if (completion.more) ::close(completion.result);  // accepted while we were leaving: nobody will take it
+      // Accepted while we were leaving: nobody will take it.
+      if (completion.more && completion.pieces.empty()) ::close(completion.result);
   }
   for (SpliceTransfer& transfer : transfers_) transfer.end(pipes_, true);
   io_uring_queue_exit(&ring_);
@@ -282,7 +284,11 @@ void UringRing::on_receive(std::uint32_t slot, std::int32_t result, std::uint32_
   buffers_.collect(static_cast<std::uint16_t>(flags >> IORING_CQE_BUFFER_SHIFT),
                    static_cast<std::size_t>(result), pieces_);
   const std::size_t count = pieces_.size() - before;
-  complete(slot, result);
+  if ((flags & IORING_CQE_F_MORE) != 0) {
+    finish(op.token, result, true);
+  } else {
+    complete(slot, result);
+  }
   completions_.back().pieces = {pieces_.data() + before, count};
 }
 

@@ -1,7 +1,8 @@
 // The io_uring backend. Created on the thread that runs it (the kernel holds us to that: SINGLE_ISSUER).
 //
-// Techniques: DEFER_TASKRUN (else COOP_TASKRUN), a registered ring descriptor, single-shot receives from one
-// shared provided-buffer ring, in bundles where the kernel has them, gather sends, multishot accept, MSG_RING
+// Techniques: DEFER_TASKRUN (else COOP_TASKRUN), a registered ring descriptor, receives from one shared
+// provided-buffer ring, in bundles where the kernel has them, multishot where it counts their octets, gather sends,
+// multishot accept, MSG_RING
 // between rings (else a queue and an eventfd), one timer heap served by the wait's time-out. splice() is a
 // poll, then splice(2) inline: IORING_OP_SPLICE punts to worker threads on sockets. Floor: Linux 6.1;
 // everything newer is probed by trying it.
@@ -34,6 +35,7 @@ struct UringOptions {
   bool bundles = true;
   bool message_ring = true;
   bool multishot_accept = true;
+  bool standing_receives = true;
 };
 
 // With MSG_RING the letters go by the ring itself.
@@ -56,7 +58,7 @@ class UringRing final : public KernelSockets {
 
   void accept(Token token, Socket listener) override;
   Opened connect(Token token, const SocketAddress& address) override;
-  void receive(Token token, Socket socket, std::size_t size_max) override;
+  void receive(Token token, Socket socket, std::size_t size_max, std::size_t standing_size) override;
   void send(Token token, Socket socket, std::span<const iovec> pieces, Notice notice) override;
   void splice(Token token, Socket from, Socket to, std::uint64_t size) override;
   void poll(Token token, Socket socket, std::uint32_t events) override;
@@ -75,6 +77,7 @@ class UringRing final : public KernelSockets {
   Instant now() const override { return now_; }
 
   bool bundles() const { return bundles_; }
+  bool standing_receives() const { return standing_receives_; }
   bool message_ring() const { return mailbox_->by_ring_; }
 
  private:
@@ -108,6 +111,7 @@ class UringRing final : public KernelSockets {
   bool ring_open_ = false;
   bool bundles_ = false;
   bool multishot_accept_ = true;
+  bool standing_receives_ = false;
   bool woken_ = false;
   bool closing_ = false;
   Instant now_{};

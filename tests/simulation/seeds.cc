@@ -104,6 +104,7 @@ WorldOptions some_options(Run& run) {
   options.discovery = dice.one_in(2);
   options.credentials = options.discovery && dice.one_in(3);
   options.bootstrap_by_alias = dice.one_in(2);
+  options.simulation.standing_end = static_cast<std::uint32_t>(dice.below(900'000));
   options.simulation.short_read = static_cast<std::uint32_t>(dice.below(900'000));
   options.simulation.short_write = static_cast<std::uint32_t>(dice.below(900'000));
   options.simulation.no_buffers = static_cast<std::uint32_t>(dice.below(100'000));

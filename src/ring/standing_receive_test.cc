@@ -1,0 +1,149 @@
+// A receive that goes on by itself: nothing is lost or out of order, it never brings much more than it was asked for in
+// all, and it ends once, whoever ends it.
+#include <algorithm>
+#include <cerrno>
+
+#include "doctest/doctest.h"
+#include "ring/conformance.h"
+#include "ring/probe.h"
+
+namespace kferry::ring {
+
+TEST_CASE("a standing receive brings what comes, in order, and ends by itself") {
+  on_every_stage([](Stage& stage) {
+    Watch watch(stage);
+    Pair pair(stage, watch);
+    const std::string text = pattern(20'000);
+    std::string got;
+    std::size_t gone = 0;
+    std::size_t receives = 0;
+    bool standing = false;
+    while (got.size() < text.size()) {
+      if (!standing) {
+        pair.ring.receive(Watch::token(receiving), pair.b, 65'536, 3'000);
+        standing = true;
+        ++receives;
+      }
+      if (gone < text.size())
+        gone += static_cast<std::size_t>(
+            pair.send(pair.a, text.substr(gone, std::min<std::size_t>(60, text.size() - gone))));
+      if (gone == text.size() && !watch.has(receiving)) watch.turn();
+      while (watch.has(receiving)) {
+        const auto seen = watch.next(receiving);
+        REQUIRE(seen.result > 0);
+        REQUIRE(static_cast<std::size_t>(seen.result) == seen.octets.size());
+        got += seen.octets;
+        standing = seen.more;
+      }
+    }
+    CHECK(got == text);
+    CHECK(receives >= 20'000 / 3'000);  // each ended by itself
+    if (standing) {
+      pair.ring.cancel(Watch::token(receiving));
+      CHECK(watch.next(receiving).result == -ECANCELED);
+    }
+  });
+}
+
+// What one that nobody cancels may bring although nobody wants it.
+TEST_CASE("a standing receive has a quota") {
+  on_every_stage([](Stage& stage) {
+    Watch watch(stage);
+    Pair pair(stage, watch);
+    const std::string text = pattern(60);
+    std::size_t sent = 0;
+    while (sent < 6'000) sent += static_cast<std::size_t>(pair.send(pair.a, text));
+    pair.ring.receive(Watch::token(receiving), pair.b, 500, 1'000);
+    std::size_t got = 0;
+    bool more = true;
+    while (more) {
+      const auto seen = watch.next(receiving);
+      REQUIRE(seen.result > 0);
+      REQUIRE(seen.result <= 500);
+      got += static_cast<std::size_t>(seen.result);
+      more = seen.more;
+    }
+    CHECK(got <= 1'500);  // the last of them may pass the mark
+    pair.receive_all(pair.b, sent - got);
+  });
+}
+
+TEST_CASE(
+    "a standing receive is ended by the stream's end, by a reset, by cancel() and for want of buffers") {
+  on_every_stage([](Stage& stage) {
+    Watch watch(stage);
+    const auto last = [&] {
+      auto seen = watch.next(receiving);
+      while (seen.more) seen = watch.next(receiving);
+      return seen;
+    };
+    const auto stand = [&](Pair& pair) {
+      pair.ring.receive(Watch::token(receiving), pair.b, 65'536, 1 << 20);
+    };
+    {
+      Pair pair(stage, watch);
+      pair.send(pair.a, "x");
+      stand(pair);
+      pair.ring.shut_write(pair.a);
+      auto seen = last();
+      if (seen.result > 0) seen = pair.receive(pair.b);  // this backend's stand for one
+      CHECK(seen.result == 0);
+    }
+    {
+      Pair pair(stage, watch);
+      stand(pair);
+      pair.ring.cancel(Watch::token(receiving));
+      CHECK(last().result == -ECANCELED);
+    }
+    {
+      Pair pair(stage, watch);
+      stand(pair);
+      pair.ring.close(pair.a, true);
+      pair.a = Socket::none;
+      CHECK(last().result == -ECONNRESET);
+    }
+    {
+      Pair pair(stage, watch);
+      watch.hold = true;
+      Watch::Seen seen;
+      seen.result = 1;
+      bool standing = false;
+      while (seen.result > 0) {
+        if (!standing) stand(pair);
+        pair.send(pair.a, "y");
+        seen = watch.next(receiving);
+        standing = seen.more;
+      }
+      CHECK(seen.result == -ENOBUFS);
+      CHECK(!seen.more);
+      for (const std::uint16_t id : watch.held) pair.ring.recycle(id);
+      watch.hold = false;
+      watch.held.clear();
+    }
+  });
+}
+
+TEST_CASE("where the kernel counts, one submission is enough for many receives") {
+  if (!kernel_counts_receives()) {
+    MESSAGE("this kernel does not count the octets of multishot receives");
+    return;
+  }
+  for (auto& [name, stage] : every_stage()) {
+    if (name != "io_uring") continue;
+    Watch watch(*stage);
+    Pair pair(*stage, watch);
+    pair.ring.receive(Watch::token(receiving), pair.b, 65'536, 1'000);
+    for (int i = 0; i < 9; ++i) {
+      CHECK(pair.send(pair.a, std::string(60, 'z')) == 60);
+      const auto seen = watch.next(receiving);
+      CHECK(seen.result == 60);
+      CHECK(seen.more);
+    }
+    CHECK(pair.send(pair.a, std::string(60, 'z')) == 60);
+    CHECK(watch.next(receiving).more);
+    pair.ring.cancel(Watch::token(receiving));
+    CHECK(watch.next(receiving).result == -ECANCELED);
+  }
+}
+
+}  // namespace kferry::ring
