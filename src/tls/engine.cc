@@ -91,6 +91,7 @@ void Engine::fail(Failure failure) {
 }
 
 void Engine::fail_by_library(int result) {
+  if (unasked_) return fail_unasked();
   Breakdown breakdown;
   breakdown.remote = remote_;
   breakdown.handshaking = state_ == State::handshaking;
@@ -118,6 +119,19 @@ void Engine::fail_by_library(int result) {
   breakdown.highest_version = client_hello_.highest_version;
   breakdown.host = host_;
   fail(broken_down(breakdown));
+}
+
+// RFC 8446 §4.4.2: only who was asked sends a certificate. wolfSSL, told to ask nobody, would take it, and once
+// its callback objects it ends without an alert. A client of TLS 1.2 sends it in clear, and is told so in clear.
+void Engine::fail_unasked() {
+  if (wolfSSL_version(ssl_.get()) != TLS1_3_VERSION) {
+    alert(Alert::unexpected_message);
+  } else if (const auto keys = keys_of(ssl_.get(), Version::tls_1_3, true, sent_nonce_)) {
+    Records(*keys, {}, remote_).say_alert(AlertLevel::fatal, Alert::unexpected_message, pending_);
+  }
+  fail({"client_certificate_unasked",
+        "the client sent a certificate that nobody asked for, which TLS forbids: configure it without a key "
+        "store, or have this listener ask by ssl_client_auth"});
 }
 
 // An alert of our own, before there is a wolfSSL state: in clear, as RFC 8446 §6 has it that early.
@@ -163,7 +177,7 @@ void Engine::serve() {
   if (state_ == State::failed) return;
   switch (server_context_->client_auth()) {
     case ClientAuth::none:
-      wolfSSL_set_verify(ssl_.get(), WOLFSSL_VERIFY_NONE, nullptr);
+      wolfSSL_set_verify(ssl_.get(), WOLFSSL_VERIFY_NONE, on_verify);  // none is to come
       break;
     case ClientAuth::optional:
       wolfSSL_set_verify(ssl_.get(), WOLFSSL_VERIFY_PEER, on_verify);
@@ -460,6 +474,10 @@ int Engine::on_ticket(WOLFSSL*, const unsigned char*, int, void* engine) {
 
 int Engine::on_verify(int verified, WOLFSSL_X509_STORE_CTX* store) {
   Engine& self = *static_cast<Engine*>(store->userCtx);
+  if (self.remote_ == Remote::client && self.server_context_->client_auth() == ClientAuth::none) {
+    self.unasked_ = true;
+    return 0;
+  }
   const int depth = store->error_depth;
   if (depth < 0 || depth >= store->totalCerts)
     return verified;  // there is none: wolfSSL knows if there must be

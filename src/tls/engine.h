@@ -141,6 +141,7 @@ class Engine {
 
   void fail(Failure failure);
   void fail_by_library(int result);
+  void fail_unasked();
   void begin(WOLFSSL* ssl);
   void read_hello(std::span<const std::byte> cipher);
   void serve();
@@ -193,6 +194,7 @@ class Engine {
   bool finished_ = false;  // wolfSSL's state is spent: both sides said close_notify
   bool heard_ = false;
   bool foreign_ = false;  // the broker answered, but not in TLS
+  bool unasked_ = false;  // the client sent a certificate to a listener that asks for none
   bool ticket_came_ = false;
   bool data_came_ = false;
 };

@@ -56,6 +56,7 @@ class Records {
   std::size_t write(Gather& plain, std::span<std::byte> cipher);
   // close_notify.
   void close(Octets& say);
+  void say_alert(AlertLevel level, Alert description, Octets& say);
 
   // The other side said close_notify.
   bool ended() const { return ended_; }
@@ -99,7 +100,6 @@ class Records {
   std::size_t open(std::span<const std::byte> record, std::span<std::byte> plain, Octets& say);
   void fail(Failure failure, Alert alert, Octets& say);
   void refuse(std::string_view what, Alert alert, Octets& say);
-  void say_alert(AlertLevel level, Alert description, Octets& say);
   bool goes_on_with(RecordType type, bool data, Octets& say);
   void take_alert(std::span<const std::byte> content, Octets& say);
   void take_handshake(std::span<const std::byte> content, Octets& say);

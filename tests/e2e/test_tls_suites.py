@@ -47,6 +47,10 @@ EXPECTED = {
         ["certificate-unproven-1.2", "certificate-unproven-1.3"],
         ({"closed", UNEXPECTED, "alert handshake_failure"}, "handshake_failed"),
     ),
+    **dict.fromkeys(
+        ["certificate-unasked-1.2", "certificate-unasked-1.3", "certificate-unasked-empty-1.3"],
+        ({UNEXPECTED}, "client_certificate_unasked"),
+    ),
     "oversized-hello": ({DECODE, "alert record_overflow"}, "client_hello_malformed"),
     "empty-hello-records": ({DECODE, UNEXPECTED}, "client_hello_malformed"),
     **dict.fromkeys(["data-first", "alert-first", "change-cipher-first"], ({"closed", UNEXPECTED}, "not_tls")),

@@ -11,8 +11,16 @@ import sys
 
 from tlslite import constants, errors
 from tlslite.api import HandshakeSettings, TLSConnection, X509CertChain, parsePEMKey
-from tlslite.constants import AlertDescription, ContentType, KeyUpdateMessageType
-from tlslite.messages import CertificateVerify, ClientHello, Finished, Message, ServerHelloDone
+from tlslite.constants import AlertDescription, CertificateType, ContentType, KeyUpdateMessageType
+from tlslite.messages import (
+    Certificate,
+    CertificateVerify,
+    ClientHello,
+    ClientKeyExchange,
+    Finished,
+    Message,
+    ServerHelloDone,
+)
 
 host, port, mutual_port, certificate_path, key_path, *addresses = sys.argv[1:]
 QUESTION = struct.pack("!ihhih", 13, 18, 0, 7, 3) + b"raw"
@@ -143,12 +151,34 @@ def damaged(version):
     return asked(connection)
 
 
-def identified(version, proven=True):
-    """With the client certificate that is due; unless `proven`, without the signature that shows whose it is."""
-    connection = TLSConnection(dial(mutual_port))
+def own_chain():
     chain = X509CertChain()
     with open(certificate_path, encoding="ascii") as file:
         chain.parsePemList(file.read())
+    return chain
+
+
+def unasked(version, chain):
+    """With a certificate message where none was asked for."""
+    connection = TLSConnection(dial())
+    due = [Certificate(CertificateType.x509, version).create(chain, b"")]
+    sends = connection._sendMsg
+
+    def sends_more(message, *words, **more):
+        if due and isinstance(message, ClientKeyExchange if version < (3, 4) else Finished):
+            yield from sends(due.pop())
+        yield from sends(message, *words, **more)
+
+    connection._sendMsg = sends_more
+    connection.handshakeClientCert(settings=settings(version))
+    assert not due
+    return asked(connection)
+
+
+def identified(version, proven=True):
+    """With the client certificate that is due; unless `proven`, without the signature that shows whose it is."""
+    connection = TLSConnection(dial(mutual_port))
+    chain = own_chain()
     with open(key_path, encoding="ascii") as file:
         key = parsePEMKey(file.read(), private=True)
     if not proven:
@@ -198,6 +228,9 @@ CASES = {
     "certificate-1.3": lambda: identified((3, 4)),
     "certificate-unproven-1.2": lambda: identified((3, 3), proven=False),
     "certificate-unproven-1.3": lambda: identified((3, 4), proven=False),
+    "certificate-unasked-1.2": lambda: unasked((3, 3), own_chain()),
+    "certificate-unasked-1.3": lambda: unasked((3, 4), own_chain()),
+    "certificate-unasked-empty-1.3": lambda: unasked((3, 4), X509CertChain()),
     "oversized-hello": lambda: raw(record(ContentType.handshake, b"\1\0\x50\0" + bytes(20_000), 20_004)),
     "empty-hello-records": lambda: raw(record(ContentType.handshake, b"") * 64),
     "data-first": lambda: raw(record(ContentType.application_data, QUESTION)),
