@@ -138,8 +138,9 @@ class Broker:
             *_sasl_lines("reauth"),
             f"listener.name.reauth.connections.max.reauth.ms={REAUTHENTICATE_MS}",
         ]
+        replicas = min(3, len(self.cluster.places))
         for topic in ("offsets.topic", "transaction.state.log"):
-            lines += [f"{topic}.num.partitions=3", f"{topic}.replication.factor=3"]
+            lines += [f"{topic}.num.partitions=3", f"{topic}.replication.factor={replicas}"]
         lines.append("transaction.state.log.min.isr=1")
         if self.cluster.authority:
             lines += self._tls_lines()

@@ -62,6 +62,34 @@ class Listener:
         return _table(f"cluster.{cluster}.listener.{self.name}", self._settings())
 
 
+class NamedListener(Listener):
+    """One port for a whole cluster, `port` or a fresh one: the name that a client asks for tells the broker.
+
+    `pattern` holds `{{nodeId}}`; `bootstrap_name` is what follows from it, unless `more` says it
+    (`bootstrap_host_pattern`).
+    """
+
+    def __init__(self, name, pattern, bootstrap_name, protocol="SASL_SSL", port=None, **more):
+        super().__init__(name, 1, protocol, **more)
+        self._pattern, self._bootstrap_name = pattern, bootstrap_name
+        self.first = port or self.first
+
+    def name_of(self, node_id):
+        return self._pattern.replace("{{nodeId}}", str(node_id))
+
+    def names(self, node_ids):
+        """Every name that a client may ask for."""
+        return [self._bootstrap_name, *map(self.name_of, node_ids)]
+
+    def bootstrap(self, index=0):
+        return f"{self._bootstrap_name}:{self.first}"
+
+    def _settings(self):
+        settings = super()._settings()
+        del settings["advertised_host"]
+        return {**settings, "routing": "sni", "advertised_host_pattern": self._pattern}
+
+
 class Upstream:
     """One more cluster of a kferry, for its file."""
 

@@ -10,11 +10,11 @@ def settings(authority):
     return ssl.create_default_context(cafile=authority.certificate)
 
 
-def connect(network, where, context, source=None):
-    """A connection that has shaken hands."""
+def connect(network, where, context, source=None, name=None):
+    """A connection that has shaken hands; `name` is asked for and verified, the address unless given."""
     plain = network.clients.connect(where, 20, source)
     try:
-        return context.wrap_socket(plain, server_hostname=where[0])
+        return context.wrap_socket(plain, server_hostname=name or where[0])
     except BaseException:
         plain.close()
         raise
