@@ -44,10 +44,13 @@ def parse_arguments():
     chosen.add_argument("--all", action="store_const", dest="level", const=workloads.ALL)
     parser.add_argument("--kafka", action="store_true", help="the perf tools before real brokers, and nothing else")
     parser.add_argument("--workload", action="append", default=[], help="only those whose name contains this")
-    parser.add_argument("--list", action="store_true", help="names every workload and its sets")
+    parser.add_argument("--mark", action="append", default=[], metavar="TEXT",
+                        help="only what the marks whose title contains this are made of: workloads and targets")
+    parser.add_argument("--list", action="store_true", help="names every workload and its sets, and every mark")
     parser.add_argument("--peer", action="append", default=[], metavar="name=NAME[,rewrites=yes],command=COMMAND",
                         help="one more proxy; COMMAND has {listen} and {upstream} (README.md)")
-    parser.add_argument("--only", action="append", default=[], metavar="TARGET", help="for profiling; repeat it")
+    parser.add_argument("--only", action="append", default=[], metavar="TARGET",
+                        help="repeat it; direct runs besides where it sets the pace")
     parser.add_argument("--engine", action="append", default=[], metavar="'KEY = VALUE'",
                         help="a line for kferry's [engine], to measure a threshold; repeat it")
     parser.add_argument("--rounds", type=int)
@@ -70,7 +73,25 @@ def parse_arguments():
     return options
 
 
-def make_targets(options, directory):
+def translating(options):
+    """The named peers that rewrite addresses themselves."""
+    named = [peers.Named(Path(), text) for text in options.peer]
+    return [peer.name for peer in named if peer.rewrites_addresses]
+
+
+def choose(options):
+    """The workloads; with --mark, the targets too."""
+    if not options.mark:
+        return workloads.choose(options.level, options.workload, options.kafka)
+    wanted = [one for one in marks.marks(translating(options)) if any(text in one.title for text in options.mark)]
+    figures = [figure for one in wanted for figure in one.figures]
+    options.only += [name for figure in figures for name in (figure.target, figure.less) if name]
+    names = {figure.workload for figure in figures}
+    return [one for one in workloads.WORKLOADS
+            if one.name in names or any(part in one.name for part in options.workload)]
+
+
+def make_targets(options, directory, chosen):
     made = [Direct(directory), Kferry(directory, options.kferry, "io_uring", options.engine),
             Kferry(directory, options.kferry, "epoll", options.engine)]
     haproxy, nginx = peers.find("haproxy"), peers.find("nginx")
@@ -80,11 +101,11 @@ def make_targets(options, directory):
         made.append(peers.Nginx(directory, nginx))
     for missing in [name for name, path in (("haproxy", haproxy), ("nginx", nginx)) if not path]:
         print(f"{missing} is not installed: no figures of it, no marks against it")
-    try:
-        made += [peers.Named(directory, text) for text in options.peer]
-    except ValueError as error:
-        raise BenchError(str(error)) from None
-    return [target for target in made if not options.only or target.name in options.only]
+    made += [peers.Named(directory, text) for text in options.peer]
+    only = set(options.only)
+    if any(one.pace for one in chosen):
+        only.add(marks.DIRECT)
+    return [target for target in made if not options.only or target.name in only]
 
 
 def drop_missing_backends(targets, load, directory):
@@ -124,7 +145,7 @@ def run_codec(binary, quick):
 
 def measure(options, chosen, directory):
     """(targets, samples by workload and target)"""
-    targets = make_targets(options, directory)
+    targets = make_targets(options, directory, chosen)
     targets = drop_missing_backends(targets, options.load, directory)
     for target in targets:
         if target.version():
@@ -174,19 +195,20 @@ def main():
     if options.list:
         for one in workloads.WORKLOADS:
             print(f"{one.name:55} {', '.join(one.sets)}")
+        print(*(f"mark: {one.title}" for one in marks.marks(translating(options))), sep="\n")
         return 0
     machine = processes.machine()
     if machine["cores"] < 2:
         raise BenchError("the benchmark needs two cores: one for the proxy, one for the load")
-    chosen = workloads.choose(options.level, options.workload, options.kafka)
+    chosen = choose(options)
     if not chosen:
-        raise BenchError("no workload has such a name; --list names them")
+        raise BenchError("no workload, or mark, has such a name; --list names them")
     result = {"machine": machine, "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
               "rounds": options.rounds, "seconds": options.seconds, "set": options.level}
     print("machine: {cpu}, {cores} cores, Linux {kernel}, {memory_gb} GB, load {load_before:.2f}".format(**machine))
     if machine["load_before"] > 0.5:
         print("WARNING: others use this machine; figures taken beside them are not to be quoted")
-    if options.codec and not options.workload and not options.kafka:
+    if options.codec and not (options.workload or options.mark or options.kafka):
         result["codec"] = run_codec(options.codec, options.level == workloads.QUICK)
         report.print_codec(result["codec"])
     with tempfile.TemporaryDirectory(prefix="kferry-bench-") as directory:
@@ -197,8 +219,7 @@ def main():
     report.print_loads(summaries)
     report.print_latencies(summaries)
     report.print_at_rest(summaries)
-    translating = [target.name for target in targets if isinstance(target, peers.Named) and target.rewrites_addresses]
-    judged = [verdict for one in marks.marks(translating) if (verdict := one.judge(samples))]
+    judged = [verdict for one in marks.marks(translating(options)) if (verdict := one.judge(samples))]
     _, missed, without = report.print_marks(judged)
     disturbed = sum("other processes" in note for one in summaries for note in one["notes"])
     print("load on the machine: {load_before:.2f} before, {load_after:.2f} after".format(**machine) +
@@ -220,6 +241,6 @@ def main():
 if __name__ == "__main__":
     try:
         sys.exit(main())
-    except BenchError as error:
+    except (BenchError, peers.NotAPeer) as error:
         print(f"bench: {error}", file=sys.stderr)
         sys.exit(1)

@@ -1,16 +1,22 @@
 #!/usr/bin/python3
 """What the figures come to: errors are no figures, ratios are formed within a round, each mark knows its sense."""
 
+import contextlib
 import tempfile
 import unittest
+import unittest.mock
 from pathlib import Path
+from types import SimpleNamespace
 
+import bench
 import guard
 import marks
 import peers
 import summary
 import workloads
 from marks import MET, MISSED, NO_FIGURE, Figure, Mark
+from measuring import SPOILT, Bench, Saturated
+from processes import BenchError
 
 
 def samples(values, metric="cost"):
@@ -60,6 +66,80 @@ class Marks(unittest.TestCase):
     def test_names_are_unique(self):
         names = [one.name for one in workloads.WORKLOADS]
         self.assertEqual(len(names), len(set(names)))
+
+
+class LoadAtItsLimit(unittest.TestCase):
+    GOT = {"requests": 100_000, "bytes": 10_000_000, "seconds": 1.0, "cpu_seconds": 0.5, "p50_us": 9, "p99_us": 99}
+
+    def sample(self, workload, load_s, proxy_s):
+        proxy = SimpleNamespace(processes=["one"])
+        return Bench.sample(workload, proxy, self.GOT, proxy_s, load_s - self.GOT["cpu_seconds"], 0)
+
+    def test_cpu_per_request_of_a_closed_loop_stands_and_nothing_else(self):
+        sample = self.sample(workloads.small(64), 0.97, 0.8)
+        self.assertEqual((sample["cpu_us_per_request"], sample["load_limited"]), (8.0, True))
+        self.assertFalse(set(SPOILT) & set(sample))
+        self.assertIn("throughput", self.sample(workloads.small(64), 0.9, 0.8))
+
+    def test_a_pace_that_was_not_kept_is_an_error(self):
+        frames = workloads.frames("fetch", 15, 256, 4)
+        for workload in (workloads.churn("full handshakes", workloads.LISTENER_TLS),
+                         workloads.paced(workloads.small(64)), frames, workloads.over_relay(frames)):
+            with self.subTest(workload.name), self.assertRaises(Saturated):
+                self.sample(workload, 0.97, 0.8)
+
+    def test_so_is_one_that_others_on_the_machine_did_not_let_be_kept(self):
+        workload = workloads.churn("plaintext", workloads.PLAIN)
+        proxy = SimpleNamespace(processes=["one"])
+        for part, raises in ((0.95, False), (0.5, True)):
+            got = self.GOT | {"requests": part * workload.per_s}
+            with self.assertRaises(Saturated) if raises else contextlib.nullcontext():
+                Bench.sample(workload, proxy, got, 0.4, 0, 0)
+
+    def test_a_proxy_at_its_limit_is_what_was_measured(self):
+        self.assertNotIn("load_limited", self.sample(workloads.small(64), 0.97, 0.99))
+
+    def test_what_is_left_of_it_is_noted(self):
+        workload = workloads.small(64)
+        rounds = [{"round": 0} | self.sample(workload, 0.97, 0.8), {"round": 1} | self.sample(workload, 0.9, 0.6)]
+        one = summary.summarise(workload, {"kferry": rounds})
+        self.assertEqual(one["targets"]["kferry"]["cpu_us_per_request"]["max"], 8.0)
+        self.assertEqual(one["targets"]["kferry"]["requests_per_s"]["min"], 100_000)
+        self.assertIn("the load was at its limit in 1 of 2 runs", one["notes"][0])
+
+    def test_sessions_are_resumed_where_they_are_wanted_and_nowhere_else(self):
+        proxy, full = SimpleNamespace(processes=["one"]), workloads.churn("full handshakes", workloads.LISTENER_TLS)
+        resumed = workloads.churn("resumed", workloads.LISTENER_TLS, "--resume")
+        for workload, part in ((full, 0), (resumed, 100)):
+            Bench.check_resumption(workload, proxy, {"requests": 100, "resumed": part})
+            with self.subTest(workload.name), self.assertRaises(BenchError):
+                Bench.check_resumption(workload, proxy, {"requests": 100, "resumed": 50})
+
+
+class Chosen(unittest.TestCase):
+    def choose(self, *words):
+        with unittest.mock.patch("sys.argv", ["bench.py", "--build", "b", *words]):
+            options = bench.parse_arguments()
+        return [one.name for one in bench.choose(options)], options.only
+
+    def test_a_mark_brings_what_it_is_made_of(self):
+        names, only = self.choose("--mark", "p99 added")
+        self.assertEqual((names, set(only)), (["small x1"], {"direct", "kferry", "haproxy"}))
+        names, only = self.choose("--mark", "stalled readers")
+        self.assertEqual((len(names), set(only)), (2, {"kferry"}))
+
+    def test_a_named_peer_has_marks(self):
+        peer = "name=p,rewrites=yes,command=proxy {listen}"
+        names, only = self.choose("--peer", peer, "--mark", "kafka-producer-perf-test, against p")
+        self.assertEqual((names, set(only)), (["kafka-producer-perf-test"], {"kferry", "p"}))
+
+    def test_direct_runs_where_it_sets_the_pace(self):
+        with unittest.mock.patch("sys.argv", ["bench.py", "--build", "b", "--only", "kferry"]):
+            options = bench.parse_arguments()
+        for workload, expected in ((workloads.frames("fetch", 15, 256, 4), ["direct", "kferry"]),
+                                   (workloads.small(64), ["kferry"])):
+            made = bench.make_targets(options, Path(), [workload])
+            self.assertEqual([target.name for target in made], expected)
 
 
 class Summaries(unittest.TestCase):

@@ -9,9 +9,10 @@
 namespace kferry::bench {
 namespace {
 
-std::unique_ptr<tls::Engine> engine_for(const DriveOptions& options) {
+std::unique_ptr<tls::Engine> engine_for(const DriveOptions& options, std::uint64_t tag) {
   if (options.tls == nullptr) return nullptr;
-  return tls::Engine::client(options.tls, "localhost", 9092);
+  // A port of its own: of each only one session is kept, and each is resumed once.
+  return tls::Engine::client(options.tls, "localhost", static_cast<std::uint16_t>(tag + 1));
 }
 
 }  // namespace
@@ -36,7 +37,7 @@ Client::Client(const DriveOptions& options, const Exchange& exchange, std::uint6
     : exchange_(&exchange),
       depth_(options.depth),
       tag_(tag),
-      channel_(connect_to(parse_address(options.server)), engine_for(options)),
+      channel_(connect_to(parse_address(options.server)), engine_for(options, tag)),
       request_head_(exchange.request.begin(), exchange.request.begin() + request_head_size),
       response_head_(exchange.response.begin(), exchange.response.begin() + response_head_size),
       asked_at_(depth_) {}

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "churn.h"
 #include "client.h"
 #include "pace.h"
 #include "sockets.h"
@@ -20,30 +21,24 @@ namespace {
 using Clock = Pace::Clock;
 
 constexpr std::size_t receive_size = 256 * 1024;
-constexpr auto stall_timeout = std::chrono::seconds(10);
 
 class Load {
  public:
-  explicit Load(const DriveOptions& options)
-      : options_(options),
-        exchange_(exchange_of(options)),
-        pace_(options.requests_per_s),
-        buffer_(receive_size) {
+  Load(const DriveOptions& options, const Exchange& exchange)
+      : pace_(options.requests_per_s), buffer_(receive_size) {
     clients_.reserve(options.connections);
     for (std::size_t i = 0; i < options.connections; ++i) {
-      clients_.emplace_back(options, exchange_, i);
+      clients_.emplace_back(options, exchange, i);
       poller_.add(clients_.back().fd(), i);
     }
   }
 
-  const Exchange& exchange() const { return exchange_; }
-
-  // Asks for `duration`, then waits for the last answer. Returns the answers.
-  std::uint64_t run(Clock::duration duration, std::vector<std::uint32_t>* times) {
+  // Asks for `duration`, then waits for the last answer.
+  Answers run(Clock::duration duration, std::vector<std::uint32_t>* times) {
     auto now = Clock::now();
     auto moved = now;
     const auto end = now + duration;
-    std::uint64_t answers = 0;
+    Answers answers;
     bool asking = true;
     pace_.start(now);
     for (std::uint64_t i = 0; i < clients_.size(); ++i) ask(i);
@@ -60,7 +55,7 @@ class Load {
       for (const auto& event : events) {
         Client& client = clients_[event.data.u64];
         if ((event.events & ~std::uint32_t{EPOLLOUT}) != 0) do {
-            answers += client.take(std::span(buffer_).first(client.channel().receive(buffer_)), times);
+            answers.count += client.take(std::span(buffer_).first(client.channel().receive(buffer_)), times);
           } while (client.channel().pending());
         if (asking)
           ask(event.data.u64);
@@ -72,35 +67,6 @@ class Load {
         return answers;
     }
   }
-
-  // Opens connections for `duration`, so many at a time, each for one request; returns how many were answered.
-  std::uint64_t churn(Clock::duration duration, std::vector<std::uint32_t>* times) {
-    const auto end = Clock::now() + duration;
-    std::uint64_t answers = 0;
-    for (auto& client : clients_) client.ask(poller_, pace_);
-    while (Clock::now() < end) {
-      const auto events = poller_.wait(stall_timeout);
-      if (events.empty()) fail("no new connection was answered for ten seconds");
-      for (const auto& event : events) {
-        Client& client = clients_[event.data.u64];
-        do {
-          client.take(std::span(buffer_).first(client.channel().receive(buffer_)), times);
-        } while (client.channel().pending());
-        if (client.answered() == 0) {
-          client.ask(poller_, pace_);
-          continue;
-        }
-        ++answers;
-        resumed_ += client.channel().resumed() ? 1 : 0;
-        client.channel().say_end();
-        client = Client(options_, exchange_, event.data.u64);
-        poller_.add(client.fd(), event.data.u64);
-        client.ask(poller_, pace_);
-      }
-    }
-    return answers;
-  }
-  std::uint64_t resumed() const { return resumed_; }
 
   // Each connection asks once.
   void ask_once() {
@@ -136,10 +102,7 @@ class Load {
     }
   }
 
-  const DriveOptions& options_;
-  Exchange exchange_;
   Pace pace_;
-  std::uint64_t resumed_ = 0;
   Poller poller_;
   std::vector<Client> clients_;
   std::deque<std::uint64_t> held_;  // clients that the pace holds back
@@ -168,46 +131,55 @@ void say(const char* line) {
   std::fflush(stdout);
 }
 
-}  // namespace
-
-void drive(const DriveOptions& options) {
-  be_punctual();
-  Load load(options);
-  const StalledReaders stalled(options, options.stalled);
-  std::string line;
-  if (options.workload == Workload::idle) {
-    load.ask_once();
-    std::printf("{\"idle\": %zu}\n", options.connections);
-    std::fflush(stdout);
-    while (std::getline(std::cin, line)) {
-    }
-    load.check_silent();
-    return;
-  }
-  const auto run = [&](double seconds, std::vector<std::uint32_t>* into) {
-    return options.workload == Workload::churn ? load.churn(to_duration(seconds), into)
-                                               : load.run(to_duration(seconds), into);
-  };
-  run(options.warm_up_s, nullptr);
+// Of what has run(): see drive().
+template <typename Driven>
+void measure(const DriveOptions& options, const Exchange& exchange, Driven& driven) {
+  driven.run(to_duration(options.warm_up_s), nullptr);
   say("ready");
+  std::string line;
   if (options.wait) std::getline(std::cin, line);
 
   std::vector<std::uint32_t> times;
   times.reserve(1 << 20);
   const double cpu_before = own_cpu_seconds();
   const auto begin = Clock::now();
-  const std::uint64_t resumed_before = load.resumed();
-  const std::uint64_t answers = run(options.seconds, &times);
+  const Answers answers = driven.run(to_duration(options.seconds), &times);
   const std::chrono::duration<double> took = Clock::now() - begin;
   const double cpu_seconds = own_cpu_seconds() - cpu_before;
-  const std::size_t frame_size = std::max(load.exchange().request.size(), load.exchange().response.size());
+  const std::size_t frame_size = std::max(exchange.request.size(), exchange.response.size());
   std::printf(
       "{\"requests\": %llu, \"bytes\": %llu, \"seconds\": %.6f, \"cpu_seconds\": %.6f, \"p50_us\": %.1f, "
       "\"p99_us\": %.1f, \"resumed\": %llu}\n",
-      static_cast<unsigned long long>(answers), static_cast<unsigned long long>(answers * frame_size),
-      took.count(), cpu_seconds, percentile_us(times, 0.5), percentile_us(times, 0.99),
-      static_cast<unsigned long long>(load.resumed() - resumed_before));
+      static_cast<unsigned long long>(answers.count),
+      static_cast<unsigned long long>(answers.count * frame_size), took.count(), cpu_seconds,
+      percentile_us(times, 0.5), percentile_us(times, 0.99),
+      static_cast<unsigned long long>(answers.resumed));
   std::fflush(stdout);
+}
+
+}  // namespace
+
+void drive(const DriveOptions& options) {
+  be_punctual();
+  const Exchange exchange = exchange_of(options);
+  if (options.workload == Workload::churn) {
+    Churn churn(options, exchange);
+    measure(options, exchange, churn);
+    return;
+  }
+  Load load(options, exchange);
+  if (options.workload == Workload::idle) {
+    load.ask_once();
+    std::printf("{\"idle\": %zu}\n", options.connections);
+    std::fflush(stdout);
+    std::string line;
+    while (std::getline(std::cin, line)) {
+    }
+    load.check_silent();
+    return;
+  }
+  const StalledReaders stalled(options, options.stalled);
+  measure(options, exchange, load);
 }
 
 }  // namespace kferry::bench

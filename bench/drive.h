@@ -3,6 +3,7 @@
 // message.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -29,12 +30,20 @@ struct DriveOptions {
   std::int16_t version = 0;
   std::size_t partitions = 1;
   std::shared_ptr<const tls::ClientContext> tls;  // null: plaintext
-  double requests_per_s = 0;                      // over all connections; 0: as fast as they will go
+  double requests_per_s = 0;                      // over all connections, or new ones; 0: as fast as they go
   std::size_t stalled = 0;                        // fetch: so many further connections that read nothing
   double warm_up_s = 0.2;
   double seconds = 1;
   bool wait = false;  // for a line on stdin after "ready"
 };
+
+struct Answers {
+  std::uint64_t count = 0;
+  std::uint64_t resumed = 0;  // of churn's TLS sessions
+};
+
+// A load of which nothing has moved for so long has failed.
+constexpr auto stall_timeout = std::chrono::seconds(10);
 
 // Warms up, prints "ready", measures, prints one line of JSON: requests, bytes (large frames), seconds,
 // cpu_seconds (its own), p50_us, p99_us, resumed (of churn's TLS sessions). Idle: prints {"idle": N} once all

@@ -123,6 +123,12 @@ class ShapedRun(WithBroker):
         # A busy machine may take some of it away.
         self.assertGreater(got["requests"] / got["seconds"], 250)
 
+    def test_new_connections_keep_the_pace_and_are_all_answered(self):
+        got = self.figures(self.port, "--workload", "churn", "--connections", "4", "--requests-per-second", "100")
+        self.assertLessEqual(got["requests"] / got["seconds"], 110)
+        self.assertGreater(got["requests"], 4)
+        self.assertEqual(got["resumed"], 0)
+
     def test_others_go_on_beside_stalled_readers(self):
         got = self.figures(self.port, "--workload", "fetch", "--version", "15", "--size", "262144", "--stalled", "8")
         self.assertGreater(got["requests"], 1)

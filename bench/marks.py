@@ -31,7 +31,7 @@ class Figure:
     def _value(self, samples, target, number):
         for sample in samples.get(self.workload, {}).get(target, []):
             if sample["round"] == number and "error" not in sample:
-                return sample[self.metric]
+                return sample.get(self.metric)
         return None
 
 
@@ -44,6 +44,10 @@ class Mark:
     at_least: bool = False
     unit: str = ""
     scale: float = 1  # of the unit
+
+    @property
+    def figures(self):
+        return [figure for figure in (self.ours, self.against) if figure]
 
     def judge(self, samples):
         """{'values', 'median', 'limit', 'verdict'}; None when its workloads were not run."""
@@ -123,7 +127,7 @@ def _at_rest():
 
 def _tls():
     yield against("CPU per new connection with a full handshake, against haproxy", "new connections, full handshakes",
-                  "cpu_us_per_request", HAPROXY, 0.5)
+                  "cpu_us_per_connection", HAPROXY, 0.5)
     for tls in (workloads.LISTENER_TLS, workloads.BOTH_TLS):
         for plain in (workloads.frames("fetch", 15, 256, 4), workloads.frames("produce", 10, 256, 4)):
             name = workloads.in_tls(tls, plain).name

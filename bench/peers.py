@@ -76,6 +76,10 @@ class Nginx(Installed):
         return [([self.binary, "-p", self.directory, "-e", errors, "-c", configuration], os.environ)]
 
 
+class NotAPeer(ValueError):
+    """What the command line says of a peer has another form."""
+
+
 class Named(Target):
     """A proxy from the command line: --peer 'name=NAME[,rewrites=yes],command=PROGRAM AND ARGUMENTS'.
 
@@ -91,7 +95,7 @@ class Named(Target):
         options, found, command = text.partition("command=")
         settings = dict(part.split("=", 1) for part in options.split(",") if "=" in part)
         if not found or not command.strip() or not settings.get("name") or settings.keys() - {"name", "rewrites"}:
-            raise ValueError("a peer is written name=NAME[,rewrites=yes],command=PROGRAM AND ARGUMENTS, not " + text)
+            raise NotAPeer("a peer is written name=NAME[,rewrites=yes],command=PROGRAM AND ARGUMENTS, not " + text)
         self.name = settings["name"]
         self.rewrites_addresses = settings.get("rewrites") == "yes"
         self.words = shlex.split(command)

@@ -12,12 +12,10 @@ import matplotlib
 matplotlib.use("Agg")
 from matplotlib import pyplot  # noqa: E402  the backend comes first
 
-CHURN = "new connections"
-# metric, whether of new connections, title
-PANELS = [("cpu_s_per_gb", False, "CPU seconds per GB through the proxy"),
-          ("cpu_us_per_request", False, "CPU microseconds per small request"),
-          ("cpu_us_per_request", True, "CPU microseconds per new connection"),
-          ("idle_connection_bytes", False, "user memory of an idle connection, octets")]
+PANELS = {"cpu_s_per_gb": "CPU seconds per GB through the proxy",
+          "cpu_us_per_request": "CPU microseconds per small request",
+          "cpu_us_per_connection": "CPU microseconds per new connection",
+          "idle_connection_bytes": "user memory of an idle connection, octets"}
 # The same colour for a target in every panel.
 ORDER = ["direct", "kferry", "kferry-epoll", "haproxy", "haproxy-splice", "nginx"]
 BAR_INCHES = 0.16
@@ -58,9 +56,8 @@ def mark_bars(axes, marks):
 
 
 def draw(result, path):
-    panels = [(metric, title, [one for one in result["workloads"]
-                               if one["metric"] == metric and one["workload"].startswith(CHURN) == churn])
-              for metric, churn, title in PANELS]
+    panels = [(metric, title, [one for one in result["workloads"] if one["metric"] == metric])
+              for metric, title in PANELS.items()]
     panels = [panel for panel in panels if panel[2]]
     marks = [one for one in result["marks"] if one["values"]]
     heights = [1 + BAR_INCHES * sum(len(one["targets"]) for one in workloads) for _, _, workloads in panels]

@@ -6,6 +6,8 @@ from marks import DIRECT, MET, MISSED, NO_FIGURE
 TABLES = {
     "cpu_s_per_gb": ("CPU seconds per GB through the proxy", 3, ("gb_per_s", "GB/s", 2)),
     "cpu_us_per_request": ("CPU microseconds per small request in the proxy", 2, ("requests_per_s", "req/s", 0)),
+    "cpu_us_per_connection": ("CPU microseconds per new connection in the proxy, all at one pace", 1,
+                              ("connections_per_cpu_s", "per CPU s", 0)),
     "gb_per_s": ("GB/s over the relay", 4, ("proxy_core", "of a core", 3)),
 }
 AT_REST = {"first_answer_ms": ("start to first answer", 1, 1, "ms"), "rss_bytes": ("resident", 1, 1e6, "MB"),
@@ -56,8 +58,8 @@ def print_loads(summaries):
         peers = [name for name in names if any(name in one["ratios"] for one in mine)]
         print_table(["workload", *(f"{name} {unit}" for name in targets_of(mine)), *(f"to {name}" for name in peers)], [
             [one["workload"],
-             *(f"{one['targets'][name][second]['median']:,.{second_digits}f}" if one["targets"].get(name) else NOTHING
-               for name in targets_of(mine)),
+             *(f"{values['median']:,.{second_digits}f}"
+               if (values := one["targets"].get(name, {}).get(second)) else NOTHING for name in targets_of(mine)),
              *(figure(one["ratios"].get(name), 2) for name in peers)] for one in mine])
         print_notes(mine)
 

@@ -83,7 +83,7 @@ class Rounds:
         ordered = [target for target in self.targets if target.name in samples]
         proxies = [target for target in ordered if target.processes]
         turn = number % max(1, len(proxies))
-        requests_per_s = self.paces.get(workload.paced_as)
+        requests_per_s = workload.per_s or self.paces.get(workload.paced_as)
         for target in [one for one in ordered if not one.processes] + proxies[turn:] + proxies[:turn]:
             sample = self.one_run(workload, target, requests_per_s)
             if workload.pace and not target.processes and not requests_per_s and "error" not in sample:

@@ -13,8 +13,8 @@ def spread(values):
 
 def of_target(rounds):
     good = [sample for sample in rounds if "error" not in sample]
-    names = sorted(set(good[0]) - {"round", "tls"}) if good else []
-    return {name: spread([sample[name] for sample in good]) for name in names}
+    names = sorted({name for sample in good for name in sample} - {"round", "tls", "load_limited"})
+    return {name: spread([sample[name] for sample in good if name in sample]) for name in names}
 
 
 def ratios(workload, samples):
@@ -39,6 +39,10 @@ def notes(samples):
         if errors:
             found.append(f"{target}: {len(errors)} of {len(rounds)} runs are no figure: {errors[-1]}")
     everything = [sample for rounds in samples.values() for sample in rounds]
+    limited = sum(bool(sample.get("load_limited")) for sample in everything)
+    if limited:
+        found.append(f"the load was at its limit in {limited} of {len(everything)} runs: their CPU is an upper bound, "
+                     "their throughput and latency are left out")
     filled = sum(bool(sample.get("load_filled")) for sample in everything)
     if filled:
         found.append(f"brokers and clients filled their cores in {filled} of {len(everything)} runs: "
