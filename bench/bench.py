@@ -55,7 +55,7 @@ def parse_arguments():
                         help="a line for kferry's [engine], to measure a threshold; repeat it")
     parser.add_argument("--rounds", type=int)
     parser.add_argument("--seconds", type=float, help="of each run")
-    parser.add_argument("--records", type=int, default=500_000, help="of 1 KiB, for the perf tools")
+    parser.add_argument("--records", type=int, default=300_000, help="of 1 KiB, for the perf tools")
     parser.add_argument("--out", type=Path, help="a directory for result.json and result.svg")
     parser.add_argument("--gate", action="store_true", help="exit with 3 when a mark is missed")
     options = parser.parse_args()

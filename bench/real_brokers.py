@@ -81,7 +81,7 @@ class Cluster:
             "offsets.topic.num.partitions=3", "offsets.topic.replication.factor=3",
             "transaction.state.log.num.partitions=3", "transaction.state.log.replication.factor=3",
             "share.coordinator.state.topic.num.partitions=3", "share.coordinator.state.topic.replication.factor=3",
-            "group.initial.rebalance.delay.ms=0", "auto.create.topics.enable=false",
+            "group.initial.rebalance.delay.ms=0", f"num.partitions={NODES}",
             "log.cleaner.dedupe.buffer.size=10485760", "log.segment.delete.delay.ms=0", "num.network.threads=2",
             "num.io.threads=4", "max.connections.per.ip=10000",
         ]
@@ -89,8 +89,8 @@ class Cluster:
 
     def java(self, log_name, *words):
         """A tool to its end; its output."""
-        process = processes.start(kafka_jars.java("client", words, "512m", full_speed()), self.cores,
-                                  stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        process = processes.start(kafka_jars.java("client", words, "512m"), self.cores, stdin=subprocess.DEVNULL,
+                                  stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         try:
             output, _ = process.communicate(timeout=TOOL_TIMEOUT_S)
         except subprocess.TimeoutExpired:
@@ -103,6 +103,9 @@ class Cluster:
 
     def tool(self, name, *words):
         return self.java(name, CLASSES[name], *words)
+
+    def delete_topics(self, pattern):
+        self.tool("kafka-topics", "--delete", "--topic", pattern, "--bootstrap-server", self.bootstrap())
 
     def bootstrap(self):
         return addresses(self.ports[OWN])
@@ -124,5 +127,5 @@ def listener_of(target):
 
 
 def full_speed():
-    """The laboratory's JVMs compile for a quick start; these run long enough for more."""
+    """The laboratory's JVMs compile for a quick start, and so do the tools; brokers run long enough for more."""
     return ["-XX:TieredStopAtLevel=4"]
