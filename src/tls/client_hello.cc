@@ -13,7 +13,12 @@ constexpr std::size_t record_size_max = 16 * 1024;
 constexpr unsigned handshake_record = 22;
 constexpr unsigned client_hello_message = 1;
 constexpr unsigned server_name_extension = 0;
+constexpr unsigned supported_groups_extension = 10;
+constexpr unsigned signature_algorithms_extension = 13;
+constexpr unsigned pre_shared_key_extension = 41;
 constexpr unsigned supported_versions_extension = 43;
+constexpr unsigned key_share_extension = 51;
+constexpr std::uint16_t version_1_3 = 0x0304;
 constexpr std::size_t random_size = 32;
 
 // RFC 6066 §3: a list of names, of which only host_name (0) was ever defined.
@@ -56,16 +61,23 @@ bool read_body(std::span<const std::byte> body, ClientHello& hello) {
   if (!in.ok()) return false;
   if (in.at_end()) return true;
   OctetReader extensions(in.counted(2));
+  bool groups = false, signatures = false, shares = false, resumes = false, newest = false;
   while (extensions.ok() && !extensions.at_end()) {
     const unsigned type = extensions.integer(2);
+    groups = groups || type == supported_groups_extension;
+    signatures = signatures || type == signature_algorithms_extension;
+    shares = shares || type == key_share_extension;
+    resumes = resumes || type == pre_shared_key_extension;
     const auto extension = extensions.counted(2);
     if (!extensions.ok()) break;
     if (type == server_name_extension && !read_server_name(extension, hello.server_name)) return false;
     if (type == supported_versions_extension) {
       const std::uint16_t highest = highest_of(extension);
       if (highest != 0) hello.highest_version = highest;
+      newest = highest >= version_1_3;
     }
   }
+  hello.lacks_extension = newest && (groups != shares || (!resumes && !(groups && signatures)));
   return in.ok() && extensions.ok();
 }
 

@@ -18,6 +18,8 @@ struct ClientHello {
   std::string server_name;
   // The highest of TLS offered: 0x0303 is 1.2, 0x0304 is 1.3. GREASE values are passed over.
   std::uint16_t highest_version = 0;
+  // It offers TLS 1.3 without an extension that must then be there (RFC 8446 §9.2).
+  bool lacks_extension = false;
 };
 
 enum class HelloReading : std::uint8_t {

@@ -64,6 +64,27 @@ TEST_CASE("a hello whose lengths do not fit is refused, whatever octet is change
   }
 }
 
+TEST_CASE("a hello of TLS 1.3 lacks none of what must be there") {
+  const std::string whole = hello_of("b1.example", Version::tls_1_3);
+  ClientHello hello;
+  REQUIRE(read_client_hello(octets(whole), hello) == HelloReading::complete);
+  CHECK_FALSE(hello.lacks_extension);
+  using namespace std::string_view_literals;
+  for (const std::string_view type : {"\x00\x0A"sv, "\x00\x0D"sv, "\x00\x33"sv}) {
+    // As if it were another extension; elsewhere these octets mean something else.
+    std::size_t lacking = 0;
+    for (std::size_t at = whole.find(type); at != std::string::npos; at = whole.find(type, at + 1)) {
+      std::string changed = whole;
+      changed[at] = '\x7A';
+      const bool complete = read_client_hello(octets(changed), hello) == HelloReading::complete;
+      if (complete && hello.lacks_extension) ++lacking;
+    }
+    CHECK(lacking == 1);
+  }
+  CHECK(read_client_hello(octets(hello_of("b1.example", Version::tls_1_2)), hello) == HelloReading::complete);
+  CHECK_FALSE(hello.lacks_extension);
+}
+
 TEST_CASE("an endless hello is none") {
   ClientHello hello;
   std::string claims("\x16\x03\x01\x40\x00\x01\xFF\xFF\xFF", 9);

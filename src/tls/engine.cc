@@ -108,10 +108,11 @@ void Engine::fail_by_library(int result) {
     breakdown.alert = std::to_integer<int>(in_[1]);
   }
   // wolfSSL says nothing to a client of TLS 1.2 that must have had a certificate; in clear until
-  // ChangeCipherSpec.
+  // ChangeCipherSpec. Nor of a key share that is none, without which there is no key to seal an alert with.
+  const bool keyless = breakdown.error == ECC_PEERKEY_ERROR;
   if (breakdown.handshaking && remote_ == Remote::client && alerts.last_tx.level != alert_fatal &&
-      breakdown.alert < 0 && wolfSSL_version(ssl_.get()) == TLS1_2_VERSION) {
-    alert(Alert::handshake_failure);
+      breakdown.alert < 0 && (keyless || wolfSSL_version(ssl_.get()) == TLS1_2_VERSION)) {
+    alert(keyless ? Alert::illegal_parameter : Alert::handshake_failure);
   }
   breakdown.certificate_error = certificate_error_;
   breakdown.certificate_words = certificate_words_;
@@ -171,6 +172,12 @@ void Engine::serve() {
           client_hello_.server_name.empty()
               ? "the client sent no server name (SNI), by which this port tells its brokers apart"
               : "no listener here serves the name " + client_hello_.server_name});
+    return;
+  }
+  if (client_hello_.lacks_extension) {
+    alert(Alert::missing_extension);
+    fail({"client_hello_malformed",
+          "the client's ClientHello offers TLS 1.3 without its groups, key shares or signature algorithms"});
     return;
   }
   begin(wolfSSL_new(server_context_->raw()));
