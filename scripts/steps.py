@@ -16,6 +16,7 @@ from progress import BUILD, CHECKOUT, LOGS, Failure, logged, say
 
 PYTHON = "/usr/bin/python3"
 PYTEST = [PYTHON, "-B", "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+TLS_ATTACKER = "tests/e2e/test_tls_attacker.py"  # a step of its own
 FUZZ_SECONDS = 300
 DEMO_SECONDS = 15
 BENCH_TESTS = ("load finds every changed octet", "a figure that is none meets no mark")
@@ -132,17 +133,27 @@ def pytest(log, arguments, tree=builds.RELEASE, timeout_s=900, environment=None)
 
 
 def end_to_end(everything):
-    return pytest("e2e", ["tests/e2e"] if everything else ["tests/e2e", "-m", "quick"],
+    return pytest("e2e", ["tests/e2e", f"--ignore={TLS_ATTACKER}"] if everything else ["tests/e2e", "-m", "quick"],
                   timeout_s=7200 if everything else 1200)
 
 
 def end_to_end_on_epoll(_everything):
-    return pytest("e2e-epoll", ["tests/e2e"], environment={"KFERRY_BACKEND": "epoll"}, timeout_s=7200)
+    return pytest("e2e-epoll", ["tests/e2e", f"--ignore={TLS_ATTACKER}"], environment={"KFERRY_BACKEND": "epoll"},
+                  timeout_s=7200)
 
 
 def older_kafka(_everything):
     return pytest("e2e-older", ["tests/e2e", "-m", "quick"], environment={"KFERRY_KAFKA_VERSION": "4.3.0"},
                   timeout_s=3600)
+
+
+def tls_attacker(_everything):
+    """Lists what came of each case, as well as it ended."""
+    result = pytest("tls-attacker", [TLS_ATTACKER, "-s"])
+    text = (LOGS / "tls-attacker.log").read_text(errors="replace")
+    for line in re.findall(r"^[\w.-]+-1\.[23] (?:answered|alert \w+|closed|reset|stuck|failed.*)$", text, re.MULTILINE):
+        say(f"    {line}")
+    return result
 
 
 def command_line(_everything):
@@ -270,6 +281,8 @@ STEPS = [
          packages=tuple(packages.BUILD + packages.SANITIZERS)),
     Step("demo-kafka", "the demo on Apache Kafka", demo("--kafka"), "src/cli/run.cc",
          tuple(packages.BUILD + packages.DEMO + packages.end_to_end()), only_in_all=True),
+    Step("tls-attacker", "TLS-Attacker before a listener", tls_attacker, TLS_ATTACKER, tuple(packages.end_to_end()),
+         only_in_all=True),
     Step("e2e-epoll", "real Kafka through kferry on epoll", end_to_end_on_epoll, "src/cli/run.cc",
          tuple(packages.end_to_end()), only_in_all=True),
     Step("e2e-older", "an older Kafka through kferry", older_kafka, "src/cli/run.cc", tuple(packages.end_to_end()),

@@ -4,12 +4,12 @@ against them, and class data archives that halve a JVM's start.
 KFERRY_KAFKA_VERSION chooses another version than the one tested by default.
 """
 
-import fcntl
 import hashlib
 import os
 import pathlib
 import shutil
-import subprocess
+
+from . import maven
 
 VERSION = os.environ.get("KFERRY_KAFKA_VERSION", "4.4.0")
 CHECKOUT = pathlib.Path(__file__).resolve().parents[3]
@@ -19,38 +19,12 @@ JAVA_SOURCES = pathlib.Path(__file__).parent / "java"
 # For a machine with few cores: C1 only, no parallel collector.
 FAST_JVM = ["-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData", "-Xshare:auto"]
 
-_POM = """<project xmlns="http://maven.apache.org/POM/4.0.0">
-  <modelVersion>4.0.0</modelVersion>
-  <groupId>kferry</groupId><artifactId>lab</artifactId><version>1</version>
-  <dependencies>
-    <dependency><groupId>org.apache.kafka</groupId><artifactId>kafka_2.13</artifactId><version>{kafka}</version></dependency>
-    <dependency><groupId>org.apache.kafka</groupId><artifactId>kafka-tools</artifactId><version>{kafka}</version></dependency>
-    <dependency><groupId>org.apache.logging.log4j</groupId><artifactId>log4j-slf4j-impl</artifactId><version>2.24.3</version></dependency>
-    <dependency><groupId>org.apache.logging.log4j</groupId><artifactId>log4j-core</artifactId><version>2.24.3</version></dependency>
-  </dependencies>
-</project>
-"""
-
-
-def _run(command, **more):
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False, **more)
-    if done.returncode != 0:
-        raise RuntimeError(f"{' '.join(map(str, command))} failed with {done.returncode}:\n{done.stdout[-4000:]}")
-
-
-def _fetch_jars():
-    jars = CACHE / "jars"
-    if jars.is_dir():
-        return
-    fresh = CACHE / "jars.fresh"
-    shutil.rmtree(fresh, ignore_errors=True)
-    pom = CACHE / "pom.xml"
-    pom.write_text(_POM.format(kafka=VERSION), encoding="utf-8")
-    _run(
-        ["mvn", "-q", "-B", "-f", pom, "dependency:copy-dependencies", "-DincludeScope=runtime"]
-        + [f"-DoutputDirectory={fresh}"]
-    )
-    fresh.rename(jars)
+_DEPENDENCIES = [
+    f"org.apache.kafka:kafka_2.13:{VERSION}",
+    f"org.apache.kafka:kafka-tools:{VERSION}",
+    "org.apache.logging.log4j:log4j-slf4j-impl:2.24.3",
+    "org.apache.logging.log4j:log4j-core:2.24.3",
+]
 
 
 def _classpath(kind):
@@ -67,8 +41,8 @@ def _compile_driver():
         return
     classes = CACHE / "driver-classes"
     shutil.rmtree(classes, ignore_errors=True)
-    _run(["javac", "-nowarn", "-d", classes, "-cp", _classpath("broker"), *sources])
-    _run(["jar", "--create", "--file", CACHE / "driver.jar", "-C", classes, "."])
+    maven.run(["javac", "-nowarn", "-d", classes, "-cp", _classpath("broker"), *sources])
+    maven.run(["jar", "--create", "--file", CACHE / "driver.jar", "-C", classes, "."])
     archive_path("client").unlink(missing_ok=True)
     stamp.write_text(digest)
 
@@ -79,11 +53,9 @@ def archive_path(kind):
 
 
 def prepare():
-    """Fetches and compiles what is missing. Runs of the tests at the same time wait for each other."""
-    CACHE.mkdir(parents=True, exist_ok=True)
-    with open(CACHE / "lock", "w", encoding="ascii") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        _fetch_jars()
+    """Fetches and compiles what is missing."""
+    with maven.locked(CACHE):
+        maven.fetch(CACHE, _DEPENDENCIES)
         _compile_driver()
         if not archive_path("client").exists():
             _archive("client", ["Warm"], timeout=60)
@@ -91,7 +63,7 @@ def prepare():
 
 def _archive(kind, arguments, timeout):
     fresh = archive_path(kind).with_suffix(".fresh")
-    _run(
+    maven.run(
         java(kind, arguments, heap="256m", more=[f"-XX:ArchiveClassesAtExit={fresh}"], archived=False),
         timeout=timeout,
         cwd=CACHE,
