@@ -163,7 +163,7 @@ void Session::on_received(Leg& from, net::Rope& rope, const ring::Completion& co
   if (!from.receives_plain()) {
     if (!receive_tls(from, rope, completion)) return;
   } else if (completion.result == 0) {
-    if (from.tls != nullptr) return on_truncation(from);
+    if (from.tls != nullptr && !may_end_bare(from)) return on_truncation(from);
     from.ended = true;
   }
   if (from.ended && &from == &client_) report_silence();
@@ -356,8 +356,7 @@ void Session::receive(Leg& from, net::Rope& rope, Operation operation) {
     return;  // the answer to what came goes first
   from.receiving = true;
   ++outstanding_;
-  const bool at_boundary = &from == &client_ ? request_walker_.at_boundary() : response_walker_.at_boundary();
-  const bool beginning = at_boundary && std::exchange(from.large, false);
+  const bool beginning = at_boundary(from) && std::exchange(from.large, false);
   std::size_t size_max = beginning ? beginning_size_max : receive_size_max;
   // Up to a record's end, so that the kernel can take over there.
   if (!from.receives_plain() && worker_.kernel_tls() && !from.kernel_refused &&
@@ -372,6 +371,10 @@ void Session::receive(Leg& from, net::Rope& rope, Operation operation) {
 void Session::end_standing(Leg& from) {
   if (!from.standing || std::exchange(from.unreceiving, true)) return;
   worker_.ring().cancel(token(&from == &client_ ? Operation::client_receive : Operation::broker_receive));
+}
+
+bool Session::at_boundary(const Leg& from) const {
+  return &from == &client_ ? request_walker_.at_boundary() : response_walker_.at_boundary();
 }
 
 // --- splicing: the large opaque run of a frame goes from socket to socket inside the kernel

@@ -13,6 +13,8 @@
 //                                                half_close_timeout to close
 //   broker closes inside a frame                 the client is reset: a cut stream never looks complete
 //   a TLS stream ends without close_notify       as a reset: what came last may be cut off
+//     the same, at a frame's boundary, after     as an end in order: many answer a close_notify by their FIN alone,
+//     we have said close_notify to it            and a frame that was cut would show
 //   TLS with the client fails                    an alert where one is due, then the client is closed
 //   TLS with a broker fails while dialling       the next address, the next target, as if it had not answered
 //   either side is reset                         the other is reset, what is queued is dropped
@@ -172,6 +174,7 @@ class Session final : private kafka::RequestJudge, private kafka::ClusterView {
   void receive(Leg& from, net::Rope& rope, Operation operation);
   void end_standing(Leg& from);
   static bool wants_more(const net::Rope& rope);
+  bool at_boundary(const Leg& from) const;
   std::uint64_t opaque_run(const Leg& from) const;
   bool splice_wanted(const Leg& from) const;
   bool splice(Leg& from, Leg& to, const net::Rope& rope, Operation operation);
@@ -193,6 +196,7 @@ class Session final : private kafka::RequestJudge, private kafka::ClusterView {
   void start_tls_with_broker();
   bool receive_tls(Leg& from, net::Rope& rope, const ring::Completion& completion);
   void on_tls_failure(Leg& from, bool end_of_stream);
+  bool may_end_bare(const Leg& from) const;
   void on_truncation(Leg& from);
   void send_tls(Leg& to, net::Rope& rope, Operation operation);
   void on_handshake_deadline();

@@ -67,7 +67,7 @@ bool Session::receive_tls(Leg& from, net::Rope& rope, const ring::Completion& co
     from.ended = true;
     return true;
   }
-  if (end) tls.end_of_input();
+  if (end && !may_end_bare(from)) tls.end_of_input();
   if (tls.failed()) {
     on_tls_failure(from, end);
     return false;
@@ -102,6 +102,13 @@ void Session::on_tls_failure(Leg& from, bool end_of_stream) {
     text += ": this port serves " + worker_.engine().names_text(*port_) +
             ": let clients come by these names, or correct the host patterns";
   fail(Severity::warning, failure.cause, std::move(text));
+}
+
+// See the close table. What was received before has been walked as far as it goes.
+bool Session::may_end_bare(const Leg& from) const {
+  const net::Rope& rope = &from == &client_ ? requests_ : responses_;
+  return from.fin_sent && from.tls->closed() && from.tls->record_rest() == 0 && rope.input_size() == 0 &&
+         at_boundary(from);
 }
 
 // The stream ended without close_notify: what came last may be cut off, so the other side is reset.

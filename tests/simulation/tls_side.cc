@@ -57,8 +57,9 @@ config::ListenerTls listener_tls_of(const std::string& name) {
 
 class TlsSide final : public Stream {
  public:
-  TlsSide(std::unique_ptr<Stream> inner, std::unique_ptr<tls::Engine> engine)
-      : inner_(std::move(inner)), engine_(std::move(engine)) {}
+  // `terse`: a close_notify is not answered by one.
+  TlsSide(std::unique_ptr<Stream> inner, std::unique_ptr<tls::Engine> engine, bool terse = false)
+      : inner_(std::move(inner)), engine_(std::move(engine)), terse_(terse) {}
   ~TlsSide() override { close(); }
 
   std::size_t write(std::string_view octets) override {
@@ -85,12 +86,12 @@ class TlsSide final : public Stream {
     return inner_->was_reset() || inner_->ended() || engine_->state() == tls::Engine::State::failed;
   }
   void shutdown() override {
-    if (!std::exchange(shut_, true)) engine_->close();
+    say_end();
     turn();
   }
   void close() override {
     if (inner_ == nullptr) return;
-    if (!std::exchange(shut_, true)) engine_->close();
+    say_end();
     turn();
     inner_->close();
     inner_.reset();
@@ -102,6 +103,10 @@ class TlsSide final : public Stream {
   }
 
  private:
+  void say_end() {
+    if (std::exchange(shut_, true) || (terse_ && engine_->state() == tls::Engine::State::ended)) return;
+    engine_->close();
+  }
   // True when nothing waits to be sent.
   bool turn() {
     if (inner_ == nullptr) return false;
@@ -129,21 +134,25 @@ class TlsSide final : public Stream {
   std::unique_ptr<tls::Engine> engine_;
   std::string plain_;
   std::string out_;
+  const bool terse_;
   bool shut_ = false;
   bool inner_shut_ = false;
 };
 
 class TlsAcceptor final : public Acceptor {
  public:
-  explicit TlsAcceptor(std::unique_ptr<Acceptor> inner) : inner_(std::move(inner)) {}
+  TlsAcceptor(std::unique_ptr<Acceptor> inner, bool terse) : inner_(std::move(inner)), terse_(terse) {}
   std::unique_ptr<Stream> accept() override {
     auto stream = inner_->accept();
-    return stream ? with_broker_tls(std::move(stream)) : nullptr;
+    if (stream == nullptr) return nullptr;
+    auto engine = tls::Engine::server([](std::string_view) { return material().broker; });
+    return std::make_unique<TlsSide>(std::move(stream), std::move(engine), terse_);
   }
   void close() override { inner_->close(); }
 
  private:
   std::unique_ptr<Acceptor> inner_;
+  const bool terse_;
 };
 
 }  // namespace
@@ -179,13 +188,8 @@ std::unique_ptr<Stream> with_client_tls(std::unique_ptr<Stream> inner, const std
                                    tls::Engine::client(material().strict_client, host, 9092));
 }
 
-std::unique_ptr<Stream> with_broker_tls(std::unique_ptr<Stream> inner) {
-  return std::make_unique<TlsSide>(std::move(inner),
-                                   tls::Engine::server([](std::string_view) { return material().broker; }));
-}
-
-std::unique_ptr<Acceptor> with_broker_tls(std::unique_ptr<Acceptor> inner) {
-  return std::make_unique<TlsAcceptor>(std::move(inner));
+std::unique_ptr<Acceptor> with_broker_tls(std::unique_ptr<Acceptor> inner, bool terse) {
+  return std::make_unique<TlsAcceptor>(std::move(inner), terse);
 }
 
 }  // namespace kferry::simulation

@@ -24,7 +24,6 @@ config::UpstreamTls upstream_tls();
 std::unique_ptr<Stream> with_client_tls(std::unique_ptr<Stream> inner);
 // Asks for `host` by SNI, and wants a certificate for it.
 std::unique_ptr<Stream> with_client_tls(std::unique_ptr<Stream> inner, const std::string& host);
-std::unique_ptr<Stream> with_broker_tls(std::unique_ptr<Stream> inner);
-std::unique_ptr<Acceptor> with_broker_tls(std::unique_ptr<Acceptor> inner);
+std::unique_ptr<Acceptor> with_broker_tls(std::unique_ptr<Acceptor> inner, bool terse);
 
 }  // namespace kferry::simulation

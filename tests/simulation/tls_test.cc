@@ -13,6 +13,7 @@ WorldOptions some_tls(Run& run) {
   const std::uint64_t sides = 1 + run.dice.below(3);
   options.client_tls = (sides & 1) != 0;
   options.broker_tls = (sides & 2) != 0;
+  options.terse_brokers = run.dice.one_in(2);
   return options;
 }
 

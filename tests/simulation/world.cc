@@ -181,7 +181,7 @@ void World::serve(std::int32_t broker_id) {
     return;
   }
   std::unique_ptr<Acceptor> acceptor = std::make_unique<SimAcceptor>(*listener);
-  if (options.broker_tls) acceptor = with_broker_tls(std::move(acceptor));
+  if (options.broker_tls) acceptor = with_broker_tls(std::move(acceptor), options.terse_brokers);
   broker(broker_id).serve(std::move(acceptor));
 }
 

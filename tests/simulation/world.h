@@ -36,6 +36,7 @@ struct WorldOptions {
   std::uint64_t splice_threshold = 4096;
   bool client_tls = false;
   bool broker_tls = false;
+  bool terse_brokers = false;  // they answer a close_notify by FIN alone
   bool sni =
       false;  // two listeners that share a socket, each with names and a certificate of its own; client_tls too
   bool discovery = true;

@@ -351,6 +351,19 @@ def close_by_client():
         expect_quiet(watched().kferry, mark)
 
 
+def bare_end_by_broker():
+    """A broker that answers our close_notify by its FIN alone has cut nothing."""
+    relay, counted, mark = watched().tls, Counted(), watched().kferry.mark()
+    relay.terse = True
+    try:
+        wrong = close_in_order(WATCHED_TLS)
+    finally:
+        relay.terse = False
+    expect(not wrong, f"the client's close_notify was not answered: {wrong}")
+    expect(counted["TlsRxSw"] == 2, f"the kernel received for {counted['TlsRxSw']} connections, not for two")
+    expect_quiet(watched().kferry, mark)
+
+
 def truncation_by_client():
     """A client that dies is no client that closes: its broker is not told of an end in order."""
     for relay, port in ((watched().plain, WATCHED_PLAIN), (watched().tls, WATCHED_TLS)):
@@ -441,6 +454,7 @@ CHECKS |= {
     "tickets-to-client": tickets_to_client,
     "tickets-in-mid-stream": tickets_in_mid_stream,
     "close-notify-by-client": close_by_client,
+    "bare-end-by-broker": bare_end_by_broker,
     "truncation-by-client": truncation_by_client,
     "truncation-by-broker": truncation_by_broker,
 }

@@ -45,6 +45,7 @@ class Relay:
         self.key_update = threading.Event()  # one before the next response
         self.key_updates_at = 0  # and one after each so many octets, either way; 0: none
         self.key_updates = 0
+        self.terse = False  # kferry's close_notify is answered by FIN alone
         self.cut = threading.Event()  # every connection ends without close_notify
         self.lib = library() if pem else None
         if pem:
@@ -76,7 +77,8 @@ class Relay:
                 octets, end = stream.read()
                 if end:
                     self.ends.append(end)
-                    stream.close()
+                    if not self.terse:
+                        stream.close()
                     return
                 came += self.update_key(stream, came, len(octets))
                 far.sendall(octets)
