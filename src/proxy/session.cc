@@ -169,6 +169,8 @@ void Session::on_received(Leg& from, net::Rope& rope, const ring::Completion& co
   if (from.ended && &from == &client_) report_silence();
   if (&from == &client_ && (from.receives_plain() ? completion.result > 0 : !rope.empty()))
     received_anything_ = true;
+  // A standing receive brings the end together with what came before it, whose send may be a quiet one.
+  if (from.ended) hear_of_sends();
   from.splice_refused = false;
   pump();
 }
