@@ -20,7 +20,7 @@ from workloads import BOTH_TLS, EACH_WAY_MS, IDLE_CONNECTIONS, LISTENER_TLS, PLA
 LOAD_CORE, PROXY_CORE = processes.usable_cores()[:2] if len(processes.usable_cores()) > 1 else (0, 0)
 SATURATED = 0.95  # of its core, while the proxy is below it: then the load generator is what was measured
 SPOILT = ("requests_per_s", "gb_per_s", "throughput", "p50_us", "p99_us")  # by that, in a closed loop
-PACE_MIN = 0.9  # of a pace of its own that a workload has
+PACE_MIN = 0.8  # of a pace of its own that a workload has
 RESUMED_MIN = 0.99  # of new connections that were to resume their sessions
 RUN_TIMEOUT_S = 60
 IDLE_DRIVE = ("--workload", "idle", "--connections", IDLE_CONNECTIONS)
