@@ -76,7 +76,8 @@ void StillRing::receive(Token token, Socket socket, std::size_t size_max, std::s
   ask({.token = token, .kind = Kind::receive, .socket = socket, .size = size_max, .standing = standing_size});
 }
 
-void StillRing::send(Token token, Socket socket, std::span<const iovec> pieces, ring::Notice notice) {
+void StillRing::send(Token token, Socket socket, std::span<const iovec> pieces, ring::Notice notice,
+                     bool /*more*/) {
   std::uint64_t size = 0;
   for (const iovec& piece : pieces.first(std::min(pieces.size(), iov_max))) size += piece.iov_len;
   ends_[index(socket)].taken += size;

@@ -43,6 +43,7 @@ class StillRing final : public ring::Ring {
   void set_options(ring::Socket, Duration, Duration, int) override {}
   void shut_write(ring::Socket) override {}
   int start_records(ring::Socket, bool, std::span<const std::byte>) override;
+  int go_on_with_key(ring::Socket) override { return 0; }
   int receive_record(ring::Socket, std::span<std::byte>, std::uint8_t&) override;
   int send_record(ring::Socket, std::uint8_t, std::span<const std::byte>) override;
   void close(ring::Socket, bool) override {}
@@ -51,8 +52,8 @@ class StillRing final : public ring::Ring {
   Opened connect(ring::Token token, const SocketAddress& address) override;
   void receive(ring::Token token, ring::Socket socket, std::size_t size_max,
                std::size_t standing_size) override;
-  void send(ring::Token token, ring::Socket socket, std::span<const iovec> pieces,
-            ring::Notice notice) override;
+  void send(ring::Token token, ring::Socket socket, std::span<const iovec> pieces, ring::Notice notice,
+            bool more) override;
   void splice(ring::Token token, ring::Socket from, ring::Socket to, std::uint64_t size) override;
   void poll(ring::Token token, ring::Socket socket, std::uint32_t events) override;
   void timer(ring::Token token, Instant deadline) override;

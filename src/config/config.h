@@ -67,7 +67,7 @@ enum class Backend : std::uint8_t { automatic, io_uring, epoll };
 struct Engine {
   std::uint32_t workers = 0;  // 0: one per core this process may run on
   Backend backend = Backend::automatic;
-  std::uint64_t splice_threshold_bytes = 128 * KiB;  // of a frame's opaque rest; 0: nothing is spliced
+  std::uint64_t splice_threshold_bytes = 32 * KiB;  // of a frame's opaque rest; 0: nothing is spliced
 };
 
 // What all TLS connections share.

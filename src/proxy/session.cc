@@ -30,11 +30,10 @@ constexpr std::size_t leased_to_wait = leased_max / 2;
 // Where a receive brings no more, the next one stands for many.
 constexpr std::size_t small_size_max = 4 * KiB;
 
-// After a frame that was spliced, this much is read of the next one: enough for its beginning, so that its
-// records stay in the socket.
-constexpr std::size_t beginning_size_max = 16 * KiB;
-// A run that was spliced goes on so down to this; its rest is read together with the next frame's beginning.
-constexpr std::uint64_t splice_rest_min = 32 * KiB;
+// After a run that was spliced, this much is read of what follows: enough for the next run's beginning, so that its
+// records stay in the socket. Twice, for the frame's rest often comes before the next frame.
+constexpr std::size_t beginning_size_max = 512;
+constexpr std::uint8_t beginnings_after_splice = 2;
 // What one splice is asked for, so that a completion's int32 holds it.
 constexpr std::uint64_t splice_size_max = 1024 * MiB;
 
@@ -128,7 +127,7 @@ void Session::on_completion(Operation operation, const ring::Completion& complet
 void Session::on_received(Leg& from, net::Rope& rope, const ring::Completion& completion) {
   if (!completion.more) from.receiving = from.standing = from.unreceiving = false;
   if (from.receives_plain()) rope.received(completion.pieces);
-  from.small = completion.result <= static_cast<std::int32_t>(small_size_max);
+  if (!from.cut_short) from.small = completion.result <= static_cast<std::int32_t>(small_size_max);
   if (from.standing && !wants_more(rope)) end_standing(from);
   if (state_ == State::closing || (&from == &broker_ && dial_ != nullptr && dial_->given_up)) {
     if (!from.receives_plain())
@@ -330,21 +329,22 @@ void Session::send(Leg& to, net::Rope& rope, Operation operation) {
   const std::size_t count = rope.gather(pieces);
   // Nothing hangs on a small one alone: what comes next, from either side, is time enough to hear of it. Kernel TLS
   // refuses the MSG_WAITALL that such a send needs (EOPNOTSUPP).
+  const bool to_splice = splice_wanted(&to == &client_ ? broker_ : client_);
   const bool quiet = to.tls == nullptr && rope.ready_size() <= quiet_size_max && rope.input_size() == 0 &&
-                     rope.leased() <= leased_to_wait && !to.congested && !ending() &&
-                     !splice_wanted(&to == &client_ ? broker_ : client_);
-  submit_send(to, operation, std::span(pieces).first(count), rope.ready_size(), quiet);
+                     rope.leased() <= leased_to_wait && !to.congested && !ending() && !to_splice;
+  submit_send(to, operation, std::span(pieces).first(count), rope.ready_size(), quiet,
+              to_splice && to.tls == nullptr);
 }
 
 void Session::submit_send(Leg& to, Operation operation, std::span<const iovec> pieces, std::size_t size,
-                          bool quiet) {
+                          bool quiet, bool more) {
   to.sending = true;
   to.sending_since = worker_.now();
   to.sending_size = size;
   to.quiet = quiet;
   ++outstanding_;
   worker_.ring().send(token(operation), to.socket, pieces,
-                      quiet ? ring::Notice::with_next : ring::Notice::now);
+                      quiet ? ring::Notice::with_next : ring::Notice::now, more);
 }
 
 bool Session::wants_more(const net::Rope& rope) {
@@ -358,7 +358,8 @@ void Session::receive(Leg& from, net::Rope& rope, Operation operation) {
     return;  // the answer to what came goes first
   from.receiving = true;
   ++outstanding_;
-  const bool beginning = at_boundary(from) && std::exchange(from.large, false);
+  const bool beginning = from.beginnings > 0;
+  if (beginning) --from.beginnings;
   std::size_t size_max = beginning ? beginning_size_max : receive_size_max;
   // Up to a record's end, so that the kernel can take over there.
   if (!from.receives_plain() && worker_.kernel_tls() && !from.kernel_refused &&
@@ -366,6 +367,7 @@ void Session::receive(Leg& from, net::Rope& rope, Operation operation) {
     size_max = std::min(size_max, from.tls->record_rest());
   // For many small ones; what is large comes cheaper in bundles of its own, and records are taken one by one.
   from.standing = from.small && !beginning && from.tls == nullptr;
+  from.cut_short = beginning;
   worker_.ring().receive(token(operation), from.socket, size_max, from.standing ? receive_size_max : 0);
 }
 
@@ -390,7 +392,7 @@ bool Session::splice_wanted(const Leg& from) const {
   if (!from.receives_plain() || !(&from == &client_ ? broker_ : client_).sends_plain()) return false;
   const std::uint64_t run = opaque_run(from);
   const std::uint64_t threshold = worker_.splice_threshold();
-  return threshold > 0 && run >= (from.large ? std::min(splice_rest_min, threshold) : threshold);
+  return threshold > 0 && run >= threshold;
 }
 
 // True while the next octets from `from` are the kernel's to move: one is under way, or waits until what came
@@ -400,7 +402,7 @@ bool Session::splice(Leg& from, Leg& to, const net::Rope& rope, Operation operat
   if (!splice_wanted(from)) return false;
   end_standing(from);
   if (from.receiving) return false;
-  from.large = true;
+  from.beginnings = beginnings_after_splice;
   if (to.sending || !rope.empty()) return true;
   from.splicing = true;
   ++outstanding_;

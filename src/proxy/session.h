@@ -115,9 +115,10 @@ class Session final : private kafka::RequestJudge, private kafka::ClusterView {
     bool standing = false;        // the receive goes on by itself
     bool unreceiving = false;     // it is being cancelled
     bool small = true;            // the last one brought little
+    bool cut_short = false;       // it asked for little
     bool splicing = false;        // from this socket to the other one; nobody else reads here or writes there
     bool splice_refused = false;  // no pipe was to be had: the next piece goes through buffers
-    bool large = false;           // the frame has been spliced: the next one may be as large
+    std::uint8_t beginnings = 0;  // receives that ask for no more than one: octets have just been spliced
     bool sending = false;
     bool unsending = false;  // the send is being cancelled so that its buffers can be given back
     bool quiet = false;      // the send's completion comes with the next one of anything
@@ -168,7 +169,8 @@ class Session final : private kafka::RequestJudge, private kafka::ClusterView {
   void walk_responses();
   void pump();
   void send(Leg& to, net::Rope& rope, Operation operation);
-  void submit_send(Leg& to, Operation operation, std::span<const iovec> pieces, std::size_t size, bool quiet);
+  void submit_send(Leg& to, Operation operation, std::span<const iovec> pieces, std::size_t size, bool quiet,
+                   bool more = false);
   bool ending() const { return client_.ended || broker_.ended || stopping_ || delivering_; }
   void on_broken(bool by_broker, int error);
   void receive(Leg& from, net::Rope& rope, Operation operation);

@@ -214,16 +214,17 @@ void EpollRing::go_on_receiving(std::uint32_t slot) {
 }
 
 // Octets that left, or -errno.
-std::int64_t EpollRing::send_now(int fd, std::span<const iovec> pieces, std::size_t size) {
+std::int64_t EpollRing::send_now(int fd, std::span<const iovec> pieces, std::size_t size, bool more) {
+  const int flags = MSG_DONTWAIT | MSG_NOSIGNAL | (more ? MSG_MORE : 0);
   ssize_t sent = 0;
   if (pieces.size() == 1) {
-    do sent = ::send(fd, pieces[0].iov_base, pieces[0].iov_len, MSG_DONTWAIT | MSG_NOSIGNAL);
+    do sent = ::send(fd, pieces[0].iov_base, pieces[0].iov_len, flags);
     while (sent < 0 && errno == EINTR);
   } else {
     msghdr header{};
     header.msg_iov = const_cast<iovec*>(pieces.data());
     header.msg_iovlen = pieces.size();
-    do sent = ::sendmsg(fd, &header, MSG_DONTWAIT | MSG_NOSIGNAL);
+    do sent = ::sendmsg(fd, &header, flags);
     while (sent < 0 && errno == EINTR);
   }
   if (sent < 0) return -errno;
@@ -232,7 +233,7 @@ std::int64_t EpollRing::send_now(int fd, std::span<const iovec> pieces, std::siz
   return sent;
 }
 
-void EpollRing::send(Token token, Socket socket, std::span<const iovec> pieces, Notice notice) {
+void EpollRing::send(Token token, Socket socket, std::span<const iovec> pieces, Notice notice, bool more) {
   KFERRY_ASSERT(!pieces.empty());
   const int fd = fd_of(socket);
   pieces = pieces.first(std::min(pieces.size(), iov_max));
@@ -240,7 +241,7 @@ void EpollRing::send(Token token, Socket socket, std::span<const iovec> pieces, 
   for (const iovec& piece : pieces) size += piece.iov_len;
   Interest& at = interest(fd);
   KFERRY_ASSERT(at.writer == Op::none);
-  const std::int64_t sent = at.writable ? send_now(fd, pieces, size) : -EAGAIN;
+  const std::int64_t sent = at.writable ? send_now(fd, pieces, size, more) : -EAGAIN;
   if (notice == Notice::with_next) {
     if (sent == -EAGAIN) at.writable = false;
     if (sent == static_cast<std::int64_t>(size)) {
@@ -255,6 +256,7 @@ void EpollRing::send(Token token, Socket socket, std::span<const iovec> pieces, 
   const std::uint32_t place = parcels_.take();
   ops_.at(slot).extra = place;
   ops_.at(slot).size = size;
+  ops_.at(slot).more = more;
   std::copy(pieces.begin(), pieces.end(), parcels_.at(place).pieces.begin());
   parcels_.at(place).count = pieces.size();
   await_room(slot, fd);
@@ -263,7 +265,7 @@ void EpollRing::send(Token token, Socket socket, std::span<const iovec> pieces, 
 void EpollRing::go_on_sending(std::uint32_t slot) {
   const Op& op = ops_.at(slot);
   const Parcel& parcel = parcels_.at(op.extra);
-  const std::int64_t sent = send_now(op.fd, std::span(parcel.pieces).first(parcel.count), op.size);
+  const std::int64_t sent = send_now(op.fd, std::span(parcel.pieces).first(parcel.count), op.size, op.more);
   if (sent == -EAGAIN) return await_room(slot, op.fd);
   complete(slot, sent);
 }

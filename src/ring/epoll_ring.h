@@ -47,7 +47,7 @@ class EpollRing final : public KernelSockets {
   void accept(Token token, Socket listener) override;
   Opened connect(Token token, const SocketAddress& address) override;
   void receive(Token token, Socket socket, std::size_t size_max, std::size_t standing_size) override;
-  void send(Token token, Socket socket, std::span<const iovec> pieces, Notice notice) override;
+  void send(Token token, Socket socket, std::span<const iovec> pieces, Notice notice, bool more) override;
   void splice(Token token, Socket from, Socket to, std::uint64_t size) override;
   void poll(Token token, Socket socket, std::uint32_t events) override;
   void timer(Token token, Instant deadline) override;
@@ -102,7 +102,7 @@ class EpollRing final : public KernelSockets {
   void go_on_sending(std::uint32_t slot);
   void transfer(std::uint32_t slot);
   void end_transfer(std::uint32_t slot, bool cancelled);
-  std::int64_t send_now(int fd, std::span<const iovec> pieces, std::size_t size);
+  std::int64_t send_now(int fd, std::span<const iovec> pieces, std::size_t size, bool more);
   void finish(Token token, std::int64_t result, bool more = false);
   void complete(std::uint32_t slot, std::int64_t result);
 

@@ -31,6 +31,7 @@ struct Op {
   OpKind kind = OpKind::free;
   bool cancelled = false;
   bool quiet = false;  // send: Notice::with_next
+  bool more = false;   // send: MSG_MORE
 };
 
 class OpSlab {

@@ -113,9 +113,10 @@ class Ring {
   // (Linux before 6.17), each is received once.
   virtual void receive(Token token, Socket socket, std::size_t size_max, std::size_t standing_size = 0) = 0;
   // Sends the pieces in order; they stay valid until the completion, the iovec array itself is copied. May be short.
-  // At most iov_max pieces are taken. At most one per socket at a time.
-  virtual void send(Token token, Socket socket, std::span<const iovec> pieces,
-                    Notice notice = Notice::now) = 0;
+  // At most iov_max pieces are taken. At most one per socket at a time. `more`: a splice to this socket follows at once,
+  // and the kernel may keep what fills no segment for it (MSG_MORE; 200 ms at most).
+  virtual void send(Token token, Socket socket, std::span<const iovec> pieces, Notice notice = Notice::now,
+                    bool more = false) = 0;
   // Moves up to `size` octets from one socket to another inside the kernel. result: octets that have LEFT on `to`;
   // 0: end of stream. What was read and cannot be written yet stays with the backend until it has left. -EPIPE: `to`
   // takes no more; -ENOBUFS: all pipes are out and nothing was moved, receive instead; other errors are of `from`.

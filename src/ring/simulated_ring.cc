@@ -80,7 +80,8 @@ void SimulatedRing::receive(Token token, Socket socket, std::size_t size_max, st
                  .standing = standing_size});
 }
 
-void SimulatedRing::send(Token token, Socket socket, std::span<const iovec> pieces, Notice notice) {
+void SimulatedRing::send(Token token, Socket socket, std::span<const iovec> pieces, Notice notice,
+                         bool /*more*/) {
   KFERRY_ASSERT(!pieces.empty());
   for (const auto& [id, op] : world_.ops_)
     KFERRY_ASSERT((op.socket != id_of(socket) || op.kind != Simulation::Kind::send) &&

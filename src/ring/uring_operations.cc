@@ -36,7 +36,7 @@ void UringRing::receive(Token token, Socket socket, std::size_t size_max, std::s
   submit(slot);
 }
 
-void UringRing::send(Token token, Socket socket, std::span<const iovec> pieces, Notice notice) {
+void UringRing::send(Token token, Socket socket, std::span<const iovec> pieces, Notice notice, bool more) {
   KFERRY_ASSERT(!pieces.empty());
   const std::uint32_t slot = ops_.take(OpKind::send, token, fd_of(socket));
   ops_.at(slot).extra = parcels_.take();
@@ -46,6 +46,7 @@ void UringRing::send(Token token, Socket socket, std::span<const iovec> pieces, 
   parcel.header = msghdr{};
   parcel.header.msg_iov = parcel.pieces;
   parcel.header.msg_iovlen = count;
+  ops_.at(slot).more = more;
   if (notice == Notice::with_next) {
     ops_.at(slot).quiet = true;
     for (std::size_t i = 0; i < count; ++i) ops_.at(slot).size += parcel.pieces[i].iov_len;
@@ -111,7 +112,7 @@ void UringRing::submit(std::uint32_t slot) {
       const Parcel& parcel = parcels_.at(op.extra);
       // MSG_DONTWAIT: done or failed before the submission returns. MSG_WAITALL: a short one counts as failed, and
       // shows in spite of CQE_SKIP_SUCCESS.
-      const int flags = MSG_NOSIGNAL | (op.quiet ? MSG_DONTWAIT | MSG_WAITALL : 0);
+      const int flags = MSG_NOSIGNAL | (op.more ? MSG_MORE : 0) | (op.quiet ? MSG_DONTWAIT | MSG_WAITALL : 0);
       if (parcel.header.msg_iovlen == 1) {
         io_uring_prep_send(&sqe, op.fd, parcel.pieces[0].iov_base, parcel.pieces[0].iov_len, flags);
       } else {
