@@ -131,6 +131,7 @@ void Simulation::try_receive(std::uint64_t id, Op& op) {
     return;
   }
   ring.due_.push_back({op.token, static_cast<std::int32_t>(size), true, std::move(pieces)});
+  if (self.inbox.empty() && self.fin_received && chance(500'000)) return finish(id, 0);  // in the same turn
   schedule(id, latency());
 }
 
