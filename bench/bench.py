@@ -19,6 +19,7 @@ import time
 from pathlib import Path
 
 import marks
+import own_network
 import peers
 import perf_tools
 import processes
@@ -53,6 +54,8 @@ def parse_arguments():
                         help="repeat it; direct runs besides where it sets the pace")
     parser.add_argument("--engine", action="append", default=[], metavar="'KEY = VALUE'",
                         help="a line for kferry's [engine], to measure a threshold; repeat it")
+    parser.add_argument("--congestion", metavar="NAME",
+                        help="in a network namespace of its own with this TCP congestion control (root)")
     parser.add_argument("--rounds", type=int)
     parser.add_argument("--seconds", type=float, help="of each run")
     parser.add_argument("--records", type=int, default=300_000, help="of 1 KiB, for the perf tools")
@@ -197,7 +200,9 @@ def main():
             print(f"{one.name:55} {', '.join(one.sets)}")
         print(*(f"mark: {one.title}" for one in marks.marks(translating(options))), sep="\n")
         return 0
-    machine = processes.machine()
+    if options.congestion:
+        own_network.enter(options.congestion)
+    machine = processes.machine() | {"congestion_control": own_network.congestion_control()}
     if machine["cores"] < 2:
         raise BenchError("the benchmark needs two cores: one for the proxy, one for the load")
     chosen = choose(options)
@@ -205,7 +210,8 @@ def main():
         raise BenchError("no workload, or mark, has such a name; --list names them")
     result = {"machine": machine, "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
               "rounds": options.rounds, "seconds": options.seconds, "set": options.level}
-    print("machine: {cpu}, {cores} cores, Linux {kernel}, {memory_gb} GB, load {load_before:.2f}".format(**machine))
+    print("machine: {cpu}, {cores} cores, Linux {kernel}, {memory_gb} GB, TCP with {congestion_control}, "
+          "load {load_before:.2f}".format(**machine))
     if machine["load_before"] > 0.5:
         print("WARNING: others use this machine; figures taken beside them are not to be quoted")
     if options.codec and not (options.workload or options.mark or options.kafka):

@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import bench
 import guard
 import marks
+import own_network
 import peers
 import summary
 import workloads
@@ -149,6 +150,12 @@ class Summaries(unittest.TestCase):
         self.assertEqual(one["targets"]["kferry"][workload.metric], {"median": 2, "min": 1, "max": 3})
         self.assertEqual(one["ratios"]["haproxy"]["max"], 1.5)
         self.assertEqual(one["notes"], ["kferry: 1 of 3 runs are no figure: lost"])
+
+
+class OwnNetwork(unittest.TestCase):
+    def test_what_a_namespace_may_not_have_is_refused_with_what_it_may(self):
+        with self.assertRaisesRegex(BenchError, "a namespace may have .*reno"):
+            own_network.enter("no-such-algorithm")
 
 
 class Peers(unittest.TestCase):
