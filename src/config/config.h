@@ -67,7 +67,14 @@ enum class Backend : std::uint8_t { automatic, io_uring, epoll };
 struct Engine {
   std::uint32_t workers = 0;  // 0: one per core this process may run on
   Backend backend = Backend::automatic;
+  bool pin_workers =
+      false;  // each to one core, the first worker to the first of those this process may run on
   std::uint64_t splice_threshold_bytes = 32 * KiB;  // of a frame's opaque rest; 0: nothing is spliced
+  std::uint32_t receive_buffers = 256;              // of each worker; a power of two
+  std::uint32_t receive_buffer_size_bytes = 16 * KiB;
+  std::uint32_t receive_size_bytes = 64 * KiB;  // of one receive; a direction keeps at most twice as much
+  // After a receive that brought no more than this, the next one stands for many; 0: each is one of its own.
+  std::uint32_t standing_receive_bytes = 4 * KiB;
 };
 
 // What all TLS connections share.

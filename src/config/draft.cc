@@ -74,7 +74,12 @@ constexpr std::array operations_table{
 constexpr std::array engine_table{
     Key{"workers", Kind::integer, false},
     Key{"backend", Kind::text, false},
+    Key{"pin_workers", Kind::text, false},
     Key{"splice_threshold_bytes", Kind::integer, false},
+    Key{"receive_buffers", Kind::integer, false},
+    Key{"receive_buffer_size_bytes", Kind::integer, false},
+    Key{"receive_size_bytes", Kind::integer, false},
+    Key{"standing_receive_bytes", Kind::integer, false},
 };
 constexpr std::array tls_table{
     Key{"kernel_receive", Kind::text, false},

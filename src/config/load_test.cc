@@ -270,6 +270,9 @@ audit = "/var/log/kferry/audit.jsonl"
 workers = 2
 backend = "io_uring"
 splice_threshold_bytes = 65536
+pin_workers = "on"
+receive_buffers = 100
+standing_receive_bytes = 0
 [tls]
 kernel_send = "off"
 [limits]
@@ -289,6 +292,9 @@ unanswered_requests = 64
   CHECK(loaded.config.engine.workers == 2);
   CHECK(loaded.config.engine.backend == Backend::io_uring);
   CHECK(loaded.config.engine.splice_threshold_bytes == 65536);
+  CHECK(loaded.config.engine.pin_workers);
+  CHECK(loaded.config.engine.receive_buffers == 128);
+  CHECK(loaded.config.engine.standing_receive_bytes == 0);
   CHECK(loaded.config.limits.first_byte_timeout_ms == 1000);
   CHECK(loaded.config.limits.unanswered_requests == 64);
 }

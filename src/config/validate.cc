@@ -1,6 +1,7 @@
 #include "config/validate.h"
 
 #include <algorithm>
+#include <bit>
 #include <limits>
 
 #include "base/limits.h"
@@ -375,6 +376,13 @@ class Validation : private SectionReader {
     if (backend == "epoll") engine.backend = Backend::epoll;
     integer(draft_.engine, "splice_threshold_bytes", 0, std::numeric_limits<std::int64_t>::max(),
             engine.splice_threshold_bytes);
+    engine.pin_workers = choice(draft_.engine, "pin_workers", {"on", "off"}) == "on";
+    integer(draft_.engine, "receive_buffers", 64, 32'768, engine.receive_buffers);
+    engine.receive_buffers = std::bit_ceil(engine.receive_buffers);
+    integer(draft_.engine, "receive_buffer_size_bytes", 4 * KiB, 1024 * KiB,
+            engine.receive_buffer_size_bytes);
+    integer(draft_.engine, "receive_size_bytes", 4 * KiB, 16 * 1024 * KiB, engine.receive_size_bytes);
+    integer(draft_.engine, "standing_receive_bytes", 0, 1024 * KiB, engine.standing_receive_bytes);
   }
 
   void read_limits(Limits& limits) {

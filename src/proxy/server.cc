@@ -2,6 +2,9 @@
 
 #include <sched.h>
 
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
 #include <future>
 #include <random>
 #include <thread>
@@ -14,14 +17,26 @@
 
 namespace kferry::proxy {
 
-std::uint32_t usable_cores() {
+namespace {
+
+// Those this process may run on; empty where that is not told.
+std::vector<std::size_t> cores() {
   cpu_set_t set;
   CPU_ZERO(&set);
-  if (sched_getaffinity(0, sizeof set, &set) != 0) return 1;
-  return static_cast<std::uint32_t>(std::max(1, CPU_COUNT(&set)));
+  std::vector<std::size_t> found;
+  if (sched_getaffinity(0, sizeof set, &set) != 0) return found;
+  for (std::size_t core = 0; core < CPU_SETSIZE; ++core)
+    if (CPU_ISSET(core, &set)) found.push_back(core);
+  return found;
 }
 
-namespace {
+// The calling thread. 0 or an errno.
+int pin_to(std::size_t core) {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  CPU_SET(core, &set);
+  return sched_setaffinity(0, sizeof set, &set) == 0 ? 0 : errno;
+}
 
 // What one thread tells the starter, and waits to be told.
 struct Start {
@@ -34,6 +49,10 @@ struct Start {
 
 }  // namespace
 
+std::uint32_t usable_cores() {
+  return static_cast<std::uint32_t>(std::max<std::size_t>(1, cores().size()));
+}
+
 struct Server::Impl {
   Impl(const config::Config& config, net::Resolver& resolver_, LogSink& log, const TlsContexts* tls)
       : engine(config, log), resolver(resolver_) {
@@ -43,6 +62,7 @@ struct Server::Impl {
   void run(std::size_t index, Start& start, std::shared_future<bool> all_ready);
 
   void choose_backend();
+  void pin(std::size_t index);
   std::string explain(const std::string& ring_error) const;
 
   Engine engine;
@@ -72,6 +92,18 @@ void Server::Impl::choose_backend() {
   }
 }
 
+// Whatever becomes of it, the worker serves.
+void Server::Impl::pin(std::size_t index) {
+  const std::vector<std::size_t> usable = cores();
+  const int error = usable.empty() ? EPERM : pin_to(usable[index % usable.size()]);
+  if (error != 0)
+    engine.log.write(
+        {Severity::warning, "worker_not_pinned", "worker " + std::to_string(index),
+         std::string("a worker is not kept on a core: ") + std::strerror(error) +
+             ": allow sched_setaffinity in the container's seccomp profile, or set pin_workers = \"off\" "
+             "in [engine]"});
+}
+
 // Why a worker has no ring.
 std::string Server::Impl::explain(const std::string& ring_error) const {
   if (!uring_refusal.empty())
@@ -83,7 +115,9 @@ std::string Server::Impl::explain(const std::string& ring_error) const {
 
 void Server::Impl::run(std::size_t index, Start& start, std::shared_future<bool> all_ready) {
   // The ring belongs to this thread: it is made and unmade here.
-  auto ring = ring::make_ring(backend);
+  const config::Engine& asked = engine.config.engine;
+  if (asked.pin_workers) pin(index);
+  auto ring = ring::make_ring(backend, {asked.receive_buffers, asked.receive_buffer_size_bytes});
   if (!ring) {
     start.ring_ready.set_value(std::unexpected(ring.error()));
     return;

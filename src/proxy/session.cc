@@ -17,18 +17,11 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-// What one direction may hold between its two sockets; reading goes on below half.
-constexpr std::size_t direction_quota = 128 * KiB;
-// One receive, so that the buffers of a ring are shared fairly.
-constexpr std::size_t receive_size_max = 64 * KiB;
 // Receive buffers that what waits for more input may keep from the others: above it they are copied out. With half as
 // many to be sent reading waits, for pieces that come small fill their buffers badly. Some kernels (6.18) fill many
 // more in one receive than it asked for; these are sent as they are.
 constexpr std::size_t leased_max = 16;
 constexpr std::size_t leased_to_wait = leased_max / 2;
-
-// Where a receive brings no more, the next one stands for many.
-constexpr std::size_t small_size_max = 4 * KiB;
 
 // After a run that was spliced, this much is read of what follows: enough for the next run's beginning, so that its
 // records stay in the socket. Twice, for the frame's rest often comes before the next frame.
@@ -36,8 +29,6 @@ constexpr std::size_t beginning_size_max = 512;
 constexpr std::uint8_t beginnings_after_splice = 2;
 // What one splice is asked for, so that a completion's int32 holds it.
 constexpr std::uint64_t splice_size_max = 1024 * MiB;
-
-static_assert(receive_size_max <= direction_quota / 2);
 
 bool is_reset(int result) {
   return result < 0 && result != -ENOBUFS && result != -ECANCELED;
@@ -79,6 +70,10 @@ Session::~Session() {
 
 ring::Token Session::token(Operation operation) const {
   return ring::Token{slot_, generation_, static_cast<std::uint16_t>(operation)};
+}
+
+const config::Engine& Session::engine_options() const {
+  return worker_.engine_options();
 }
 
 void Session::start() {
@@ -127,7 +122,8 @@ void Session::on_completion(Operation operation, const ring::Completion& complet
 void Session::on_received(Leg& from, net::Rope& rope, const ring::Completion& completion) {
   if (!completion.more) from.receiving = from.standing = from.unreceiving = false;
   if (from.receives_plain()) rope.received(completion.pieces);
-  if (!from.cut_short) from.small = completion.result <= static_cast<std::int32_t>(small_size_max);
+  if (!from.cut_short)
+    from.small = completion.result <= static_cast<std::int32_t>(engine_options().standing_receive_bytes);
   if (from.standing && !wants_more(rope)) end_standing(from);
   if (state_ == State::closing || (&from == &broker_ && dial_ != nullptr && dial_->given_up)) {
     if (!from.receives_plain())
@@ -271,7 +267,7 @@ void Session::pump() {
 void Session::walk_requests() {
   if (state_ == State::closing || delivering_) return;
   // Answers of our own need no broker's, so nothing else bounds them for a client that does not read.
-  if (responses_.ready_size() > direction_quota) return;
+  if (responses_.ready_size() > 2 * std::size_t{engine_options().receive_size_bytes}) return;
   if (queue_full_ && conversation_.size() > conversation_.policy().unanswered_max / 2) return;
   queue_full_ = false;
   for (;;) {
@@ -328,10 +324,10 @@ void Session::send(Leg& to, net::Rope& rope, Operation operation) {
   std::array<iovec, leased_max> pieces;
   const std::size_t count = rope.gather(pieces);
   // Nothing hangs on a small one alone: what comes next, from either side, is time enough to hear of it. Kernel TLS
-  // refuses the MSG_WAITALL that such a send needs (EOPNOTSUPP).
+  // refuses the MSG_WAITALL that such a send needs (EOPNOTSUPP). Nor may reading wait for it: then nothing would come.
   const bool to_splice = splice_wanted(&to == &client_ ? broker_ : client_);
   const bool quiet = to.tls == nullptr && rope.ready_size() <= quiet_size_max && rope.input_size() == 0 &&
-                     rope.leased() <= leased_to_wait && !to.congested && !ending() && !to_splice;
+                     wants_more(rope) && !to.congested && !ending() && !to_splice;
   submit_send(to, operation, std::span(pieces).first(count), rope.ready_size(), quiet,
               to_splice && to.tls == nullptr);
 }
@@ -347,9 +343,11 @@ void Session::submit_send(Leg& to, Operation operation, std::span<const iovec> p
                       quiet ? ring::Notice::with_next : ring::Notice::now, more);
 }
 
-bool Session::wants_more(const net::Rope& rope) {
+// What a direction holds between its two sockets is at most twice a receive.
+bool Session::wants_more(const net::Rope& rope) const {
   const std::size_t queued = rope.input_size() + rope.ready_size();
-  return queued <= direction_quota / 2 && (rope.ready_size() == 0 || rope.leased() <= leased_to_wait);
+  return queued <= engine_options().receive_size_bytes &&
+         (rope.ready_size() == 0 || rope.leased() <= leased_to_wait);
 }
 
 void Session::receive(Leg& from, net::Rope& rope, Operation operation) {
@@ -360,15 +358,16 @@ void Session::receive(Leg& from, net::Rope& rope, Operation operation) {
   ++outstanding_;
   const bool beginning = from.beginnings > 0;
   if (beginning) --from.beginnings;
-  std::size_t size_max = beginning ? beginning_size_max : receive_size_max;
+  std::size_t size_max = beginning ? beginning_size_max : engine_options().receive_size_bytes;
   // Up to a record's end, so that the kernel can take over there.
   if (!from.receives_plain() && worker_.kernel_tls() && !from.kernel_refused &&
       from.tls->engine().records() != nullptr && from.tls->record_rest() > 0)
     size_max = std::min(size_max, from.tls->record_rest());
   // For many small ones; what is large comes cheaper in bundles of its own, and records are taken one by one.
-  from.standing = from.small && !beginning && from.tls == nullptr;
+  from.standing =
+      from.small && !beginning && from.tls == nullptr && engine_options().standing_receive_bytes > 0;
   from.cut_short = beginning;
-  worker_.ring().receive(token(operation), from.socket, size_max, from.standing ? receive_size_max : 0);
+  worker_.ring().receive(token(operation), from.socket, size_max, from.standing ? size_max : 0);
 }
 
 // What is under way still comes, at most what is missing of its size.
@@ -391,7 +390,7 @@ bool Session::splice_wanted(const Leg& from) const {
   if (state_ != State::open || from.ended || from.splice_refused) return false;
   if (!from.receives_plain() || !(&from == &client_ ? broker_ : client_).sends_plain()) return false;
   const std::uint64_t run = opaque_run(from);
-  const std::uint64_t threshold = worker_.splice_threshold();
+  const std::uint64_t threshold = engine_options().splice_threshold_bytes;
   return threshold > 0 && run >= threshold;
 }
 

@@ -175,7 +175,8 @@ class Session final : private kafka::RequestJudge, private kafka::ClusterView {
   void on_broken(bool by_broker, int error);
   void receive(Leg& from, net::Rope& rope, Operation operation);
   void end_standing(Leg& from);
-  static bool wants_more(const net::Rope& rope);
+  bool wants_more(const net::Rope& rope) const;
+  const config::Engine& engine_options() const;
   bool at_boundary(const Leg& from) const;
   std::uint64_t opaque_run(const Leg& from) const;
   bool splice_wanted(const Leg& from) const;

@@ -65,7 +65,7 @@ class Worker {
   Engine& engine() { return engine_; }
   const config::Limits& limits() const { return engine_.config.limits; }
   // The shortest opaque run that is spliced, octets; 0: none is.
-  std::uint64_t splice_threshold() const { return engine_.config.engine.splice_threshold_bytes; }
+  const config::Engine& engine_options() const { return engine_.config.engine; }
   ClusterState& cluster(std::uint32_t index) { return *engine_.clusters[index]; }
   // The newest certificates. Null where none could be read yet.
   std::shared_ptr<const tls::ServerContext> server_context(std::uint32_t cluster, std::uint32_t listener);

@@ -9,8 +9,17 @@ std::string_view to_string(Backend backend) {
   return backend == Backend::io_uring ? "io_uring" : "epoll";
 }
 
-std::expected<std::unique_ptr<Ring>, std::string> make_ring(Backend backend) {
-  return backend == Backend::io_uring ? UringRing::create(UringOptions{}) : EpollRing::create(EpollOptions{});
+std::expected<std::unique_ptr<Ring>, std::string> make_ring(Backend backend, const Room& room) {
+  if (backend == Backend::io_uring) {
+    UringOptions options;
+    options.buffer_count = room.buffer_count;
+    options.buffer_size = room.buffer_size;
+    return UringRing::create(options);
+  }
+  EpollOptions options;
+  options.buffer_count = room.buffer_count;
+  options.buffer_size = room.buffer_size;
+  return EpollRing::create(options);
 }
 
 std::string refusal(Backend backend) {

@@ -15,8 +15,14 @@ enum class Backend : std::uint8_t { io_uring, epoll };
 
 std::string_view to_string(Backend backend);
 
+// What it receives into.
+struct Room {
+  std::size_t buffer_count = 256;  // a power of two
+  std::size_t buffer_size = 16 * 1024;
+};
+
 // A ring for the calling thread. The error names the reason and the remedy.
-std::expected<std::unique_ptr<Ring>, std::string> make_ring(Backend backend);
+std::expected<std::unique_ptr<Ring>, std::string> make_ring(Backend backend, const Room& room = {});
 
 // Why no ring of this backend can be made here, and what to do about it; empty where one can.
 std::string refusal(Backend backend);

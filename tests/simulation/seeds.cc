@@ -101,6 +101,8 @@ WorldOptions some_options(Run& run) {
   options.buffers = std::size_t{16} << dice.below(4);
   options.buffer_size = std::size_t{1024} << dice.below(5);
   options.splice_threshold = dice.one_in(4) ? 0 : std::uint64_t{64} << dice.below(12);
+  options.receive_size = std::uint32_t{4096} << dice.below(6);
+  options.standing_receive = dice.one_in(4) ? 0 : std::uint32_t{16} << dice.below(14);
   options.discovery = dice.one_in(2);
   options.credentials = options.discovery && dice.one_in(3);
   options.bootstrap_by_alias = dice.one_in(2);

@@ -1,11 +1,15 @@
 // The same clients and brokers as in the simulation, on real sockets: the server's own threads over io_uring and over
 // epoll, the scripts in the test's thread. What the simulation shows for thousands of orders of events is shown here
 // once for the kernel's.
+#include <sched.h>
+
 #include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -56,12 +60,13 @@ class Log final : public LogSink {
 
 class Sockets {
  public:
-  Sockets(config::Backend backend, std::uint32_t workers, std::uint64_t seed = 1)
+  Sockets(config::Backend backend, std::uint32_t workers, std::uint64_t seed = 1, bool pinned = false)
       : ledger(seed), dice(seed), told([this](std::int32_t id, const std::vector<std::int32_t>&) {
           return HostPort{"127.0.0.1", ports_[static_cast<std::size_t>(id - 1)]};
         }) {
     config_.engine.backend = backend;
     config_.engine.workers = workers;
+    config_.engine.pin_workers = pinned;
     config_.engine.splice_threshold_bytes = 1024;  // so that both ways are taken
     config::Cluster& upstream = config_.clusters.emplace_back();
     upstream.name = "sockets";
@@ -304,6 +309,40 @@ TEST_CASE("an end in the midst of traffic comes, on io_uring") {
 }
 TEST_CASE("an end in the midst of traffic comes, on epoll") {
   end_in_traffic(config::Backend::epoll);
+}
+
+// Of each core that this test may run on, how many of its threads run on that one alone.
+std::map<int, int> pinned_threads() {
+  cpu_set_t usable;
+  REQUIRE(sched_getaffinity(0, sizeof usable, &usable) == 0);
+  std::map<int, int> found;
+  for (const auto& task : std::filesystem::directory_iterator("/proc/self/task")) {
+    cpu_set_t set;
+    if (sched_getaffinity(std::stoi(task.path().filename()), sizeof set, &set) != 0)
+      continue;  // it has ended
+    if (CPU_COUNT(&set) != 1 || CPU_COUNT(&usable) == 1) continue;
+    for (int core = 0; core < CPU_SETSIZE; ++core)
+      if (CPU_ISSET(core, &set)) ++found[core];
+  }
+  return found;
+}
+
+TEST_CASE("workers are pinned to one core each where that is asked for, and to none otherwise") {
+  const std::uint32_t cores = proxy::usable_cores();
+  if (cores < 2) {
+    MESSAGE("there is only one core");
+    return;
+  }
+  {
+    const Sockets sockets(config::Backend::epoll, cores + 1, 1, true);
+    const std::map<int, int> pinned = pinned_threads();
+    CHECK(pinned.size() == cores);
+    CHECK(pinned.begin()->second == 2);  // one more worker than cores: round again
+    CHECK(std::next(pinned.begin())->second == 1);
+    CHECK(sockets.log.wrong == 0);
+  }
+  const Sockets sockets(config::Backend::epoll, cores);
+  CHECK(pinned_threads().empty());
 }
 
 }  // namespace

@@ -34,6 +34,8 @@ struct WorldOptions {
   std::size_t buffers = 64;
   std::size_t buffer_size = 16 * 1024;
   std::uint64_t splice_threshold = 4096;
+  std::uint32_t receive_size = 64 * 1024;
+  std::uint32_t standing_receive = 4096;
   bool client_tls = false;
   bool broker_tls = false;
   bool terse_brokers = false;  // they answer a close_notify by FIN alone
