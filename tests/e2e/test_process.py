@@ -1,5 +1,6 @@
 """kferry as a process: how it ends, what it leaves open, and what it does where descriptors or io_uring are lacking."""
 
+import os
 import pathlib
 import re
 import shutil
@@ -82,6 +83,7 @@ def test_open_descriptors_return_when_clients_have_left(kferry, network):
             client.sendall(wire.metadata_request(2) * 20)  # without the answers
         client.close()
     assert becomes(lambda: kferry.open_descriptors() <= start), (start, kferry.open_descriptors())
+    assert kferry.open_pipes() <= 8 * len(os.sched_getaffinity(0)), "more than each worker's store of empty ones"
 
 
 @pytest.mark.quick

@@ -1,5 +1,6 @@
 """kferry, started in the middle namespace with its configuration in the environment."""
 
+import contextlib
 import itertools
 import json
 import os
@@ -195,8 +196,20 @@ class Kferry:
         return self.process.running()
 
     def open_descriptors(self):
+        """Without pipes: a worker keeps a few empty ones for the next splice."""
+        return sum(not target.startswith("pipe:") for target in self._descriptors())
+
+    def open_pipes(self):
+        return sum(target.startswith("pipe:") for target in self._descriptors()) // 2
+
+    def _descriptors(self):
         # setpriv, nsenter and the launcher exec in place: the process started is kferry.
-        return len(os.listdir(f"/proc/{self.process.pid}/fd"))
+        descriptors = pathlib.Path(f"/proc/{self.process.pid}/fd")
+        targets = []
+        for number in os.listdir(descriptors):
+            with contextlib.suppress(FileNotFoundError):
+                targets.append(os.readlink(descriptors / number))
+        return targets
 
     def resident_kib(self):
         """The memory it has resident."""

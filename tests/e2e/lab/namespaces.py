@@ -117,7 +117,7 @@ class Network:
         )
         for number in range(1, 20):
             self._add(self.brokers, "eth0", broker_address(number))
-        self._more_clients = iter(range(100, 250))
+        self._more_clients = iter(range(10, 250))
         self.middle.sysctl("net.ipv4.ip_forward", "0")
         self.clients.ip("route", "add", "default", "via", MIDDLE_TO_CLIENTS)
         # Java asks DNS for the name of every SASL server's address: refused at once instead of lost on that route.
