@@ -25,7 +25,7 @@ constexpr std::size_t leased_to_wait = leased_max / 2;
 
 // After a run that was spliced, this much is read of what follows: enough for the next run's beginning, so that its
 // records stay in the socket. Twice, for the frame's rest often comes before the next frame.
-constexpr std::size_t beginning_size_max = 512;
+constexpr std::size_t beginning_size_max = 4 * KiB;
 constexpr std::uint8_t beginnings_after_splice = 2;
 // What one splice is asked for, so that a completion's int32 holds it.
 constexpr std::uint64_t splice_size_max = 1024 * MiB;

@@ -192,8 +192,6 @@ std::span<const Completion> UringRing::wait() {
 
 void UringRing::enter() {
   const bool block = completions_.empty() && ready_.empty() && backlog_.empty();
-  // A splice went through, and nothing is to be asked for: the turn is the submitter's.
-  if (!block && backlog_.empty() && io_uring_sq_ready(&ring_) == 0) return;
   int result = 0;
   if (!block) {
     result = io_uring_submit_and_get_events(&ring_);
