@@ -10,16 +10,9 @@ std::string_view to_string(Backend backend) {
 }
 
 std::expected<std::unique_ptr<Ring>, std::string> make_ring(Backend backend, const Room& room) {
-  if (backend == Backend::io_uring) {
-    UringOptions options;
-    options.buffer_count = room.buffer_count;
-    options.buffer_size = room.buffer_size;
-    return UringRing::create(options);
-  }
-  EpollOptions options;
-  options.buffer_count = room.buffer_count;
-  options.buffer_size = room.buffer_size;
-  return EpollRing::create(options);
+  if (backend == Backend::io_uring)
+    return UringRing::create({.buffer_count = room.buffer_count, .buffer_size = room.buffer_size});
+  return EpollRing::create({.buffer_count = room.buffer_count, .buffer_size = room.buffer_size});
 }
 
 std::string refusal(Backend backend) {

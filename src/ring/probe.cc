@@ -49,45 +49,60 @@ struct Trial {
   int error = 0;
 };
 
+// A provided-buffer ring of eight on a trial's ring.
+struct TrialBuffers {
+  static constexpr std::size_t count = 8;
+
+  explicit TrialBuffers(Trial& trial) : trial_(trial) {
+    if (trial.error != 0) return;
+    memory_ = ::mmap(nullptr, memory_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (memory_ == MAP_FAILED) return;
+    io_uring_buf_reg registration{};
+    registration.ring_addr = reinterpret_cast<std::uintptr_t>(memory_);
+    registration.ring_entries = count;
+    registration.bgid = abi::buffer_group;
+    well = io_uring_register_buf_ring(&trial.ring, &registration, 0) == 0;
+  }
+  ~TrialBuffers() {
+    if (well) io_uring_unregister_buf_ring(&trial_.ring, abi::buffer_group);
+    if (memory_ != MAP_FAILED) ::munmap(memory_, memory_size);
+  }
+  TrialBuffers(const TrialBuffers&) = delete;
+  TrialBuffers& operator=(const TrialBuffers&) = delete;
+
+  io_uring_buf_ring* ring() const { return static_cast<io_uring_buf_ring*>(memory_); }
+
+  bool well = false;
+
+ private:
+  static constexpr std::size_t memory_size = 4096;
+
+  Trial& trial_;
+  void* memory_ = MAP_FAILED;
+};
+
 bool try_buffer_ring() {
   Trial trial(0);
-  if (trial.error != 0) return false;
-  void* memory = ::mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (memory == MAP_FAILED) return false;
-  io_uring_buf_reg registration{};
-  registration.ring_addr = reinterpret_cast<std::uintptr_t>(memory);
-  registration.ring_entries = 8;
-  const bool well = io_uring_register_buf_ring(&trial.ring, &registration, 0) == 0;
-  if (well) io_uring_unregister_buf_ring(&trial.ring, 0);
-  ::munmap(memory, 4096);
-  return well;
+  return TrialBuffers(trial).well;
 }
 
 // A multishot receive is asked for 600 of 1,000 octets, in buffers of 256: a kernel that counts ends it there.
 bool try_counted_receive() {
   constexpr std::size_t buffer_size = 256;
-  constexpr std::size_t buffer_count = 8;
   constexpr std::size_t wanted = 600;
   std::array<std::byte, 1'000> octets{};
-  std::array<std::byte, buffer_size * buffer_count> room{};
+  std::array<std::byte, buffer_size * TrialBuffers::count> room{};
   Trial trial(0);
-  if (trial.error != 0) return false;
-  void* memory = ::mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (memory == MAP_FAILED) return false;
-  io_uring_buf_reg registration{};
-  registration.ring_addr = reinterpret_cast<std::uintptr_t>(memory);
-  registration.ring_entries = buffer_count;
-  registration.bgid = abi::buffer_group;
+  const TrialBuffers buffers(trial);
   int ends[2] = {-1, -1};
   bool well =
-      io_uring_register_buf_ring(&trial.ring, &registration, 0) == 0 &&
-      ::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends) == 0 &&
+      buffers.well && ::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends) == 0 &&
       ::send(ends[0], octets.data(), octets.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(octets.size());
   if (well) {
-    auto* buffers = static_cast<io_uring_buf_ring*>(memory);
-    for (std::uint16_t id = 0; id < buffer_count; ++id)
-      io_uring_buf_ring_add(buffers, room.data() + id * buffer_size, buffer_size, id, buffer_count - 1, id);
-    io_uring_buf_ring_advance(buffers, buffer_count);
+    for (std::uint16_t id = 0; id < TrialBuffers::count; ++id)
+      io_uring_buf_ring_add(buffers.ring(), room.data() + id * buffer_size, buffer_size, id,
+                            TrialBuffers::count - 1, id);
+    io_uring_buf_ring_advance(buffers.ring(), TrialBuffers::count);
     io_uring_sqe* sqe = io_uring_get_sqe(&trial.ring);
     io_uring_prep_recv(sqe, ends[1], nullptr, buffer_size, 0);
     sqe->flags |= IOSQE_BUFFER_SELECT;
@@ -105,8 +120,6 @@ bool try_counted_receive() {
   }
   for (const int end : ends)
     if (end >= 0) ::close(end);
-  io_uring_unregister_buf_ring(&trial.ring, abi::buffer_group);
-  ::munmap(memory, 4096);
   return well;
 }
 
