@@ -24,11 +24,8 @@ constexpr std::size_t leased_max = 16;
 constexpr std::size_t leased_to_wait = leased_max / 2;
 
 // After a run that was spliced, this much is read of what follows: enough for the next run's beginning, so that its
-// records stay in the socket. Twice, for the frame's rest often comes before the next frame.
+// records stay in the socket.
 constexpr std::size_t beginning_size_max = 4 * KiB;
-constexpr std::uint8_t beginnings_after_splice = 2;
-// What one splice is asked for, so that a completion's int32 holds it.
-constexpr std::uint64_t splice_size_max = 1024 * MiB;
 
 bool is_reset(int result) {
   return result < 0 && result != -ENOBUFS && result != -ECANCELED;
@@ -170,36 +167,6 @@ void Session::on_received(Leg& from, net::Rope& rope, const ring::Completion& co
   pump();
 }
 
-// What a pipe held is lost with an error: the stream is cut on both sides.
-void Session::on_spliced(Leg& from, const ring::Completion& completion) {
-  from.splicing = false;
-  if (state_ == State::closing) return;
-  Leg& to = &from == &client_ ? broker_ : client_;
-  const bool record = completion.result == -EINVAL && from.tls != nullptr;  // the receive tells what it is
-  if (completion.result == -ENOBUFS || record) {
-    from.splice_refused = true;
-  } else if (completion.result < 0) {
-    const bool by_broker = (&from == &broker_) == (completion.result != -EPIPE);
-    if (!by_broker) report_silence();
-    return on_broken(by_broker, -completion.result);
-  }
-  if (&from == &broker_) heard_at_ = worker_.now();
-  if (completion.result == 0) {
-    if (from.tls != nullptr) return on_truncation(from);
-    from.ended = true;
-    if (&from == &client_) report_silence();
-  } else if (completion.result > 0) {
-    const auto size = static_cast<std::uint64_t>(completion.result);
-    if (to.tls != nullptr) note_kernel_sent(to, size);
-    if (&from == &client_) {
-      request_walker_.skip(size);
-    } else {
-      response_walker_.skip(size);
-    }
-  }
-  pump();
-}
-
 void Session::on_sent(Leg& to, net::Rope& rope, const ring::Completion& completion) {
   to.sending = false;
   if (std::exchange(to.polling, false)) {
@@ -325,7 +292,7 @@ void Session::send(Leg& to, net::Rope& rope, Operation operation) {
   const std::size_t count = rope.gather(pieces);
   // Nothing hangs on a small one alone: what comes next, from either side, is time enough to hear of it. Kernel TLS
   // refuses the MSG_WAITALL that such a send needs (EOPNOTSUPP). Nor may reading wait for it: then nothing would come.
-  const bool to_splice = splice_wanted(&to == &client_ ? broker_ : client_);
+  const bool to_splice = splice_wanted(other(to));
   const bool quiet = to.tls == nullptr && rope.ready_size() <= quiet_size_max && rope.input_size() == 0 &&
                      wants_more(rope) && !to.congested && !ending() && !to_splice;
   submit_send(to, operation, std::span(pieces).first(count), rope.ready_size(), quiet,
@@ -378,36 +345,6 @@ void Session::end_standing(Leg& from) {
 
 bool Session::at_boundary(const Leg& from) const {
   return &from == &client_ ? request_walker_.at_boundary() : response_walker_.at_boundary();
-}
-
-// --- splicing: the large opaque run of a frame goes from socket to socket inside the kernel
-
-std::uint64_t Session::opaque_run(const Leg& from) const {
-  return &from == &client_ ? request_walker_.opaque_run() : response_walker_.opaque_run();
-}
-
-bool Session::splice_wanted(const Leg& from) const {
-  if (state_ != State::open || from.ended || from.splice_refused) return false;
-  if (!from.receives_plain() || !(&from == &client_ ? broker_ : client_).sends_plain()) return false;
-  const std::uint64_t run = opaque_run(from);
-  const std::uint64_t threshold = engine_options().splice_threshold_bytes;
-  return threshold > 0 && run >= threshold;
-}
-
-// True while the next octets from `from` are the kernel's to move: one is under way, or waits until what came
-// before has been sent.
-bool Session::splice(Leg& from, Leg& to, const net::Rope& rope, Operation operation) {
-  if (from.splicing) return true;
-  if (!splice_wanted(from)) return false;
-  end_standing(from);
-  if (from.receiving) return false;
-  from.beginnings = beginnings_after_splice;
-  if (to.sending || !rope.empty()) return true;
-  from.splicing = true;
-  ++outstanding_;
-  worker_.ring().splice(token(operation), from.socket, to.socket,
-                        std::min(opaque_run(from), splice_size_max));
-  return true;
 }
 
 // With TLS says close_notify first. True once FIN is on its way.

@@ -171,6 +171,8 @@ class Session final : private kafka::RequestJudge, private kafka::ClusterView {
   void send(Leg& to, net::Rope& rope, Operation operation);
   void submit_send(Leg& to, Operation operation, std::span<const iovec> pieces, std::size_t size, bool quiet,
                    bool more = false);
+  const Leg& other(const Leg& leg) const { return &leg == &client_ ? broker_ : client_; }
+  Leg& other(const Leg& leg) { return &leg == &client_ ? broker_ : client_; }
   bool ending() const { return client_.ended || broker_.ended || stopping_ || delivering_; }
   void on_broken(bool by_broker, int error);
   void receive(Leg& from, net::Rope& rope, Operation operation);
