@@ -24,19 +24,22 @@ FOLDER = CHECKOUT / "subprojects/wolfssl"
 CURRENT = FOLDER / "current"
 PACKAGES = ["autoconf", "automake", "libtool", "make", "gcc", "dpkg-dev", "xz-utils"]
 ASSEMBLY = {"x86_64": ["--enable-intelasm", "--enable-sp-asm"], "aarch64": ["--enable-armasm", "--enable-sp-asm"]}
+# What takes the place of its random number generator.
+RANDOM = CHECKOUT / "scripts/wolfssl_random.h"
 OPTIONS = """
     --enable-static --disable-shared --disable-examples --disable-crypttests --enable-sp=yes
     --enable-tls13 --disable-oldtls --enable-aesgcm --enable-chacha --enable-poly1305 --enable-curve25519
     --enable-ed25519 --enable-sni --enable-alpn --enable-session-ticket --enable-extended-master
     --enable-supportedcurves --enable-crl --enable-ocsp --enable-ocspstapling --enable-ocspstapling2
     --enable-opensslall --enable-atomicuser --enable-hkdf --enable-keying-material --enable-writedup
-    --enable-pwdbased --enable-base64encode --enable-des3 --enable-rc2
+    --enable-pwdbased --enable-base64encode --enable-des3 --enable-rc2 --disable-hashdrbg
     """.split()
 # What opensslall alone leaves out and src/tls uses. Not SESSION_CERTS: it makes a session, so each connection,
 # 37 KB larger.
 CFLAGS = ("-O2 -DKEEP_PEER_CERT -DHAVE_EX_DATA -DWOLFSSL_ALWAYS_KEEP_SNI -DWOLFSSL_ALT_CERT_CHAINS "
           "-DWOLFSSL_ALWAYS_VERIFY_CB -DWOLFSSL_EXTRA_ALERTS -DWOLFSSL_TRUST_PEER_CERT "
-          "-DHAVE_SERVER_RENEGOTIATION_INFO -DHAVE_SECRET_CALLBACK")
+          "-DHAVE_SERVER_RENEGOTIATION_INFO -DHAVE_SECRET_CALLBACK -DCUSTOM_RAND_GENERATE_BLOCK=kferry_random "
+          "-DCUSTOM_RAND_GENERATE_SEED=kferry_random")
 LATER = re.compile(r"either version ([23]) of the License,? or\W+\(at your option\)\W+any later version")
 # Bits of generated C, or files without a line of code, that carry no header of their own.
 WITHOUT_HEADER_MAX = 8
@@ -48,7 +51,7 @@ def flags():
 
 def key_of(version):
     compiler = subprocess.run(["gcc", "--version"], capture_output=True, text=True, check=True).stdout.splitlines()[0]
-    digest = hashlib.sha256("\n".join([*flags(), CFLAGS, compiler]).encode()).hexdigest()[:10]
+    digest = hashlib.sha256("\n".join([*flags(), CFLAGS, RANDOM.read_text(), compiler]).encode()).hexdigest()[:10]
     return f"{version.replace(':', '_')}-{digest}"
 
 
@@ -94,8 +97,9 @@ def build(version, wanted):
         say(f"    wolfSSL {version}: configure")
         stage = work / "stage"
         logged("wolfssl", ["autoreconf", "-fi"], directory=source, timeout_s=300)
+        compiler = "ccache gcc" if shutil.which("ccache") else "gcc"
         logged("wolfssl", ["./configure", "-q", f"--prefix={stage}", *flags()], directory=source, timeout_s=300,
-               environment={"CFLAGS": CFLAGS, "CC": "ccache gcc" if shutil.which("ccache") else "gcc"})
+               environment={"CFLAGS": f"{CFLAGS} -include {RANDOM}", "CC": compiler})
         say(f"    wolfSSL {version}: make (a minute on two cores; once)")
         logged("wolfssl", ["nice", "make", "-s", f"-j{os.cpu_count()}"], directory=source, timeout_s=1200)
         logged("wolfssl", ["make", "-s", "install-libLTLIBRARIES", "install-nobase_includeHEADERS"], directory=source,

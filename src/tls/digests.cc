@@ -3,13 +3,14 @@
 #include <wolfssl/options.h>
 // The options come first: they decide the layout of what the others declare.
 #include <string.h>
+#include <sys/random.h>
 #include <wolfssl/wolfcrypt/coding.h>
 #include <wolfssl/wolfcrypt/hash.h>
 #include <wolfssl/wolfcrypt/hmac.h>
 #include <wolfssl/wolfcrypt/pwdbased.h>
-#include <wolfssl/wolfcrypt/random.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <limits>
 
 #include "base/assert.h"
@@ -84,16 +85,12 @@ Digest pbkdf2(Hash hash, std::span<const std::byte> password, std::span<const st
 }
 
 void random_bytes(std::span<std::byte> bytes) {
-  if (bytes.empty()) return;
-  WC_RNG random;
-  KFERRY_ASSERT(wc_InitRng(&random) == 0);
-  // One request gives at most RNG_MAX_BLOCK_LEN (64 KiB) octets.
   while (!bytes.empty()) {
-    const auto part = bytes.first(std::min<std::size_t>(bytes.size(), 4096));
-    KFERRY_ASSERT(wc_RNG_GenerateBlock(&random, out(part), size32(part.size())) == 0);
-    bytes = bytes.subspan(part.size());
+    const ssize_t given = ::getrandom(bytes.data(), bytes.size(), 0);
+    if (given < 0 && errno == EINTR) continue;
+    KFERRY_ASSERT(given > 0);
+    bytes = bytes.subspan(static_cast<std::size_t>(given));
   }
-  wc_FreeRng(&random);
 }
 
 std::string base64(std::span<const std::byte> bytes) {

@@ -50,7 +50,7 @@ Digest hmac(Hash hash, std::span<const std::byte> key, std::span<const std::byte
 Digest pbkdf2(Hash hash, std::span<const std::byte> password, std::span<const std::byte> salt,
               std::uint32_t iterations);
 
-// Fills `out` from the operating system's entropy; ends the process when there is none.
+// Fills `out` from the kernel's generator, getrandom(2); ends the process where there is none.
 void random_bytes(std::span<std::byte> out);
 
 // RFC 4648 §4 with padding, no line breaks.
