@@ -74,7 +74,6 @@ const config::Engine& Session::engine_options() const {
 }
 
 void Session::start() {
-  worker_.set_options(client_.socket);
   set_deadline(Deadline::first_byte, milliseconds(worker_.limits().first_byte_timeout_ms));
   start_tls_with_client();
   receive(client_, requests_, Operation::client_receive);

@@ -96,6 +96,7 @@ std::optional<std::string> Worker::listen() {
       listening_.clear();
       return "cannot listen on " + port.address.text() + ": " + std::strerror(opened.error) + remedy;
     }
+    set_options(opened.socket);  // and of what it accepts, which inherits them
     listening_.push_back(opened.socket);
   }
   for (std::uint32_t port = 0; port < listening_.size(); ++port) {

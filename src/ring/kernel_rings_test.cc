@@ -1,6 +1,7 @@
 // What the real backends must do beside other threads and in the kernel's own time: a wake-up that is lost is a test
 // that does not end.
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -142,6 +143,38 @@ TEST_CASE("what another thread reads in bits and pieces is all sent") {
     reader.join();
     CHECK((got == text));
     ring->close(wire.inside, false);
+  });
+}
+
+TEST_CASE("what is accepted inherits its listener's options") {
+  on_both([](Backend backend) {
+    const auto ring = ring_of(backend);
+    const auto listener = ring->listen(*SocketAddress::parse("127.0.0.1", 0), 1);
+    REQUIRE(listener.error == 0);
+    ring->set_options(listener.socket, std::chrono::seconds{61}, std::chrono::seconds{11}, 4);
+    const SocketAddress where = ring->local_address(listener.socket);
+    const int outside = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    REQUIRE(::connect(outside, where.get(), where.size()) == 0);
+    ring->accept(arriving, listener.socket);
+    const std::int32_t accepted = result_of(*ring);
+    REQUIRE(accepted >= 0);
+    const auto option = [accepted](int level, int name) {
+      int value = -1;
+      socklen_t size = sizeof value;
+      REQUIRE(::getsockopt(accepted, level, name, &value, &size) == 0);
+      return value;
+    };
+    CHECK(option(IPPROTO_TCP, TCP_NODELAY) == 1);
+    CHECK(option(SOL_SOCKET, SO_KEEPALIVE) == 1);
+    CHECK(option(IPPROTO_TCP, TCP_KEEPIDLE) == 61);
+    CHECK(option(IPPROTO_TCP, TCP_KEEPINTVL) == 11);
+    CHECK(option(IPPROTO_TCP, TCP_KEEPCNT) == 4);
+    ::close(outside);
+    ring->close(Socket{accepted}, false);
+    ring->cancel(arriving);
+    while (ring->wait().empty()) {
+    }
+    ring->close(listener.socket, false);
   });
 }
 

@@ -77,7 +77,8 @@ class Ring {
   // The address a socket is bound to, or its other end; empty when unknown.
   virtual SocketAddress local_address(Socket socket) = 0;
   virtual SocketAddress remote_address(Socket socket) = 0;
-  // TCP_NODELAY and keep-alive; errors are ignored (the socket may be dead already, which its next operation says).
+  // TCP_NODELAY and keep-alive; on a listening socket, of all that it accepts from now on. Errors are ignored (the
+  // socket may be dead already, which its next operation says).
   virtual void set_options(Socket socket, Duration keepalive_idle, Duration keepalive_interval,
                            int keepalive_probes) = 0;
   // Sends FIN after what was sent; receiving goes on.

@@ -156,6 +156,14 @@ void UringRing::poll_wake() {
   sqe.user_data = user_data(Tag::wake);
 }
 
+void UringRing::wake() {
+  if (std::this_thread::get_id() == thread_) {
+    woken_ = true;
+  } else {
+    mailbox_->wake();
+  }
+}
+
 void UringRing::on_wake() {
   std::uint64_t count = 0;
   [[maybe_unused]] const ssize_t octets = ::read(mailbox_->event_fd(), &count, sizeof count);
@@ -170,7 +178,6 @@ std::span<const Completion> UringRing::wait() {
   completions_.clear();
   pieces_.clear();
   completions_.swap(ready_);
-  woken_ = false;
   for (const std::uint32_t slot : transfers_due_) transfer(slot);
   transfers_due_.clear();
   do {
@@ -184,6 +191,7 @@ std::span<const Completion> UringRing::wait() {
     if (all_submitted) take_quiet_sends(before);
     timers_.take_due(now_, [this](std::uint32_t slot) { complete(slot, 0); });
   } while (completions_.empty() && ready_.empty() && !woken_);
+  woken_ = false;
   completions_.insert(completions_.end(), ready_.begin(), ready_.end());
   ready_.clear();
   point_at_pieces(completions_, pieces_);
@@ -191,7 +199,7 @@ std::span<const Completion> UringRing::wait() {
 }
 
 void UringRing::enter() {
-  const bool block = completions_.empty() && ready_.empty() && backlog_.empty();
+  const bool block = completions_.empty() && ready_.empty() && backlog_.empty() && !woken_;
   int result = 0;
   if (!block) {
     result = io_uring_submit_and_get_events(&ring_);

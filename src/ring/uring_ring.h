@@ -14,6 +14,7 @@
 #include <expected>
 #include <memory>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "ring/kernel_sockets.h"
@@ -66,7 +67,7 @@ class UringRing final : public KernelSockets {
   void cancel(Token token) override;
   void message(Token receipt, Mailbox& to, Token token, std::int32_t value) override;
   std::shared_ptr<Mailbox> mailbox() override { return mailbox_; }
-  void wake() override { mailbox_->wake(); }
+  void wake() override;
 
   void recycle(std::uint16_t buffer_id) override { buffers_.recycle(buffer_id); }
   std::size_t buffer_size() const override { return buffers_.size(); }
@@ -107,12 +108,13 @@ class UringRing final : public KernelSockets {
   void transfer(std::uint32_t slot);
   void end_transfer(std::uint32_t slot, bool cancelled);
 
+  const std::thread::id thread_ = std::this_thread::get_id();
   io_uring ring_{};
   bool ring_open_ = false;
   bool bundles_ = false;
   bool multishot_accept_ = true;
   bool standing_receives_ = false;
-  bool woken_ = false;
+  bool woken_ = false;  // the next wait(), or the one under way, does not block
   bool closing_ = false;
   Instant now_{};
   ReceiveBuffers buffers_;
