@@ -129,8 +129,14 @@ void Session::send_tls(Leg& to, net::Rope& rope, Operation operation) {
   if (cipher.empty()) return;
   const bool quiet = ready && cipher.size() <= quiet_size_max && rope.ready_size() == 0 &&
                      rope.input_size() == 0 && !to.congested && !ending() && !tls.closed();
+  // FIN follows a close_notify. And a client of TLS 1.3 waits for nothing that we say of our own accord once it has
+  // said Finished, tickets and answers to its KeyUpdate: they go with what comes next, or by themselves after 200 ms
+  // (tcp(7), MSG_MORE).
+  const bool awaited = tls.sends_data() || &to == &broker_ || !tls.open() ||
+                       tls.engine().negotiated().version != tls::Version::tls_1_3;
+  const bool more = tls.closed() || !awaited;
   const iovec piece{const_cast<std::byte*>(cipher.data()), cipher.size()};
-  submit_send(to, operation, {&piece, 1}, cipher.size(), quiet);
+  submit_send(to, operation, {&piece, 1}, cipher.size(), quiet, more);
 }
 
 void Session::on_handshake_deadline() {

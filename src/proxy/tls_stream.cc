@@ -46,6 +46,7 @@ std::span<const std::byte> TlsStream::to_send(net::Rope* from) {
     std::ranges::copy(own, cipher_.get());
     cipher_size_ = own.size();
     engine_->sent(own.size());
+    sends_data_ = more;
     if (more) encrypt(*from, {cipher_.get() + cipher_size_, room - cipher_size_});
   }
   return {cipher_.get() + cipher_at_, cipher_size_ - cipher_at_};

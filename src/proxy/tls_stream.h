@@ -42,6 +42,8 @@ class TlsStream {
   // rope's ready octets; nullptr: only what the engine itself has to say. No gather of the rope may be under way.
   std::span<const std::byte> to_send(net::Rope* from);
   void sent(std::size_t size);
+  // What to_send() gave holds some of the rope's octets.
+  bool sends_data() const { return sends_data_; }
   // Nothing waits to be sent.
   bool idle() const { return cipher_ == nullptr && engine_->to_send().empty(); }
 
@@ -73,6 +75,7 @@ class TlsStream {
   std::unique_ptr<std::byte[]> cipher_;  // never cleared: it is as large as a send
   std::size_t cipher_size_ = 0;
   std::size_t cipher_at_ = 0;
+  bool sends_data_ = false;
   bool heard_ = false;
   bool kernel_sends_ = false;
   bool kernel_receives_ = false;

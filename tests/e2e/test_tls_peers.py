@@ -2,10 +2,11 @@
 resumption, certificates good and bad; each failure with its one line and the alert that the other side sees."""
 
 import re
+import select
 
 import pytest
 
-from lab import wire
+from lab import tls_client, wire
 from lab.certificates import Authority
 from lab.kferry import Kferry, Listener, Upstream
 from lab.namespaces import MIDDLE_TO_CLIENTS, broker_address
@@ -300,6 +301,25 @@ def test_every_version_cipher_and_curve_towards_brokers(kferry, network, listene
             if not re.search(expected, shown, re.M):
                 wrong.append((name, words, shown))
     assert not wrong, wrong
+
+
+def test_a_ticket_goes_with_the_first_answer(kferry, network, listeners, authority):
+    """It costs no segment of its own, unless the answer takes the 200 ms after which it goes alone."""
+    context, where = tls_client.settings(authority), listeners["usual"].addresses()[0]
+
+    def segments_of_an_answer():
+        with tls_client.connect(network, where, context) as client:
+            before = tls_client.data_segments(client)
+            assert tls_client.answers(client)
+            assert client.version() == "TLSv1.3" and client.session.has_ticket
+            return tls_client.data_segments(client) - before
+
+    assert min(segments_of_an_answer() for _ in range(5)) == 1
+
+
+def test_a_ticket_comes_though_nothing_is_asked(kferry, network, listeners, authority):
+    with tls_client.connect(network, listeners["usual"].addresses()[0], tls_client.settings(authority)) as client:
+        assert select.select([client], [], [], 20)[0], "no ticket came"
 
 
 def test_a_session_with_a_broker_is_resumed(kferry, network, listeners, servers):

@@ -1,8 +1,12 @@
 """Raw Kafka clients over TLS, by Python's ssl module."""
 
+import socket
 import ssl
+import struct
 
 from . import wire
+
+_DATA_SEGMENTS_IN = 152  # tcpi_data_segs_in in linux/tcp.h
 
 
 def settings(authority):
@@ -18,6 +22,12 @@ def connect(network, where, context, source=None, name=None):
     except BaseException:
         plain.close()
         raise
+
+
+def data_segments(connection):
+    """How many segments with data have come, from the handshake on."""
+    shown = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _DATA_SEGMENTS_IN + 4)
+    return struct.unpack_from("=I", shown, _DATA_SEGMENTS_IN)[0]
 
 
 def answers(connection, number=1):
