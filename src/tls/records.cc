@@ -157,7 +157,7 @@ std::size_t Records::open(std::span<const std::byte> record, std::span<std::byte
 }
 
 std::size_t Records::record_rest() const {
-  if (held_.empty() || has_plain() || receive_ == nullptr) return 0;
+  if (held_.empty() || has_plain() || receive_ == nullptr || failure_) return 0;
   if (held_.size() < record_header_size) return record_header_size - held_.size();
   return receive_->record_size(std::span(held_).first<record_header_size>()) - held_.size();
 }
