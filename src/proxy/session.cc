@@ -160,8 +160,6 @@ void Session::on_received(Leg& from, net::Rope& rope, const ring::Completion& co
   if (from.ended && &from == &client_) report_silence();
   if (&from == &client_ && (from.receives_plain() ? completion.result > 0 : !rope.empty()))
     received_anything_ = true;
-  // A standing receive brings the end together with what came before it, whose send may be a quiet one.
-  if (from.ended) hear_of_sends();
   from.splice_refused = false;
   pump();
 }
@@ -228,6 +226,11 @@ void Session::pump() {
   }
   pass_on_ends();
   check_stopped();
+  // Whoever reads next may be waiting for a quiet send alone: for room, for an end, for a splice's turn.
+  const auto unheard = [](const Leg& to, const Leg& from) {
+    return to.sending && to.quiet && !from.receiving && !from.splicing;
+  };
+  if (unheard(client_, broker_) || unheard(broker_, client_)) worker_.ring().wake();
 }
 
 void Session::walk_requests() {
