@@ -46,6 +46,20 @@ ring::Ring::Opened StillRing::listen(const SocketAddress&, int) {
   return {open(), 0};
 }
 
+int StillRing::peek(Socket socket, std::uint64_t offset, std::span<std::byte> room) {
+  ++counts_.operations;
+  std::size_t size = 0;
+  for (const std::span<const std::byte> part : ends_[index(socket)].inbox) {
+    if (offset < part.size()) {
+      const auto octets = part.subspan(offset).first(std::min(part.size() - offset, room.size() - size));
+      std::memcpy(room.data() + size, octets.data(), octets.size());
+      size += octets.size();
+    }
+    offset -= std::min<std::uint64_t>(offset, part.size());
+  }
+  return size > 0 ? static_cast<int>(size) : -EAGAIN;
+}
+
 int StillRing::start_records(Socket, bool, std::span<const std::byte>) {
   return -ENOENT;
 }

@@ -43,6 +43,7 @@ class StillRing final : public ring::Ring {
   void set_options(ring::Socket, Duration, Duration, int) override {}
   void shut_write(ring::Socket) override {}
   int start_records(ring::Socket, bool, std::span<const std::byte>) override;
+  int peek(ring::Socket socket, std::uint64_t offset, std::span<std::byte> room) override;
   int go_on_with_key(ring::Socket) override { return 0; }
   int receive_record(ring::Socket, std::span<std::byte>, std::uint8_t&) override;
   int send_record(ring::Socket, std::uint8_t, std::span<const std::byte>) override;

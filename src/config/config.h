@@ -75,6 +75,9 @@ struct Engine {
   std::uint32_t receive_size_bytes = 64 * KiB;  // of one receive; a direction keeps at most twice as much
   // After a receive that brought no more than this, the next one stands for many; 0: each is one of its own.
   std::uint32_t standing_receive_bytes = 4 * KiB;
+  // Beyond records of so many octets what follows is looked at while it is in the socket yet, so that as much as
+  // possible is spliced at once; 0: never.
+  std::uint32_t look_ahead_bytes = 8 * KiB;
 };
 
 // What all TLS connections share.

@@ -80,6 +80,7 @@ constexpr std::array engine_table{
     Key{"receive_buffer_size_bytes", Kind::integer, false},
     Key{"receive_size_bytes", Kind::integer, false},
     Key{"standing_receive_bytes", Kind::integer, false},
+    Key{"look_ahead_bytes", Kind::integer, false},
 };
 constexpr std::array tls_table{
     Key{"kernel_receive", Kind::text, false},

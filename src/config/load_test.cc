@@ -273,6 +273,7 @@ splice_threshold_bytes = 65536
 pin_workers = "on"
 receive_buffers = 100
 standing_receive_bytes = 0
+look_ahead_bytes = 4096
 [tls]
 kernel_send = "off"
 [limits]
@@ -295,6 +296,7 @@ unanswered_requests = 64
   CHECK(loaded.config.engine.pin_workers);
   CHECK(loaded.config.engine.receive_buffers == 128);
   CHECK(loaded.config.engine.standing_receive_bytes == 0);
+  CHECK(loaded.config.engine.look_ahead_bytes == 4096);
   CHECK(loaded.config.limits.first_byte_timeout_ms == 1000);
   CHECK(loaded.config.limits.unanswered_requests == 64);
 }

@@ -383,6 +383,7 @@ class Validation : private SectionReader {
             engine.receive_buffer_size_bytes);
     integer(draft_.engine, "receive_size_bytes", 4 * KiB, 16 * 1024 * KiB, engine.receive_size_bytes);
     integer(draft_.engine, "standing_receive_bytes", 0, 1024 * KiB, engine.standing_receive_bytes);
+    integer(draft_.engine, "look_ahead_bytes", 0, 1024 * KiB, engine.look_ahead_bytes);
   }
 
   void read_limits(Limits& limits) {

@@ -76,6 +76,29 @@ void ResponseWalker::skip(std::uint64_t size) {
   }
 }
 
+std::optional<std::size_t> ResponseWalker::walk_ahead(std::span<const std::byte> octets) {
+  KFERRY_ASSERT(can_walk_ahead());
+  const auto walk = [](StructureWalker& walker, std::span<const std::byte> part, std::size_t& at) {
+    walker.skip(walker.opaque_run());
+    for (;;) {
+      const Step step = walker.walk(part, at);
+      if (step == Step::more || step == Step::tail || step == Step::end || step == Step::failed) return step;
+    }
+  };
+  StructureWalker ahead = *walker_;
+  std::size_t size = 0;
+  const Step step = walk(ahead, octets, size);
+  if (step == Step::failed || step == Step::end) return std::nullopt;
+  if (step == Step::tail) {  // the tail is told of once, and by feed()
+    ahead = *walker_;
+    std::size_t at = 0;
+    const Step again = walk(ahead, octets.first(size), at);
+    KFERRY_ASSERT(again == Step::more && at == size);
+  }
+  *walker_ = ahead;
+  return size;
+}
+
 // ---- holding
 
 void ResponseWalker::hold(Chunk& chunk) {

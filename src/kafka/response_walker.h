@@ -12,6 +12,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -52,6 +53,13 @@ class ResponseWalker {
   // As RequestWalker's.
   std::uint64_t opaque_run() const;
   void skip(std::uint64_t size);
+
+  // Inside the records of a large body, of which nothing but the tail can change.
+  bool can_walk_ahead() const { return stage_ == Stage::body && !exact_ && walker_->opaque_run() > 0; }
+  // Walks the opaque run and then `octets`, which follow it, before either has been fed: up to the tail, all of it
+  // leaves as it came, and is not to be fed any more. How many of `octets` that are; nullopt: nothing was walked,
+  // for they are malformed, which feed() will tell.
+  std::optional<std::size_t> walk_ahead(std::span<const std::byte> octets);
 
   // True between frames with nothing held.
   bool at_boundary() const { return stage_ == Stage::prelude && prelude_size_ == 0; }

@@ -127,6 +127,56 @@ TEST_CASE("a small Fetch is rewritten exactly, its other tags kept") {
   }
 }
 
+TEST_CASE("what follows records may be walked before it is fed, up to the tail") {
+  Writer out = response();
+  out.no_tags().i32(0).i16(0).i32(0).count(1).zeros(16).count(3);
+  for (const std::size_t records : {90'000U, 70'000U, 80'000U}) {
+    out.i32(0).i16(6).i64(1).i64(1).i64(1).count(0).i32(-1);
+    out.uvarint(static_cast<std::uint32_t>(records + 1)).raw(std::string(records, 'r')).no_tags();
+  }
+  const Bytes frame = out.no_tags().no_tags().frame();
+  for (const std::size_t step : {1U, 7U, 100'000U}) {
+    Walked c;
+    c.expect(1, 17);
+    REQUIRE(c.answer(Bytes(frame.begin(), frame.begin() + 1000)) == Stop::input);
+    std::size_t at = 1000;
+    std::size_t walked = 0;
+    while (c.responses.can_walk_ahead()) {
+      at += c.responses.opaque_run();
+      const auto size =
+          c.responses.walk_ahead(std::span(frame).subspan(at, std::min(step, frame.size() - at)));
+      REQUIRE(size.has_value());
+      at += *size;
+      ++walked;
+      if (!c.responses.can_walk_ahead() && at + 1 < frame.size()) {  // inside a field: the rest of it is fed
+        const std::size_t rest = std::min<std::size_t>(60, frame.size() - 1 - at);
+        REQUIRE(c.answer(Bytes(frame.begin() + static_cast<std::ptrdiff_t>(at),
+                               frame.begin() + static_cast<std::ptrdiff_t>(at + rest))) == Stop::input);
+        at += rest;
+      }
+    }
+    CHECK(walked >= 2);
+    CHECK(at == frame.size() - 1);
+    CHECK_FALSE(c.responses.at_boundary());
+    CHECK(c.responses.cut());
+    REQUIRE(c.answer(Bytes(frame.begin() + static_cast<std::ptrdiff_t>(at), frame.end())) == Stop::input);
+    CHECK(c.responses.at_boundary());
+  }
+}
+
+TEST_CASE("malformed octets behind records are left to feed()") {
+  const Bytes frame = fetch(200'000, 0, 2);
+  Walked c;
+  c.expect(1, 17);
+  REQUIRE(c.answer(Bytes(frame.begin(), frame.begin() + 1000)) == Stop::input);
+  const std::uint64_t run = c.responses.opaque_run();
+  const Bytes broken(6, std::byte{0xFF});  // a tag section that counts more than there is
+  CHECK_FALSE(c.responses.walk_ahead(broken).has_value());
+  CHECK(c.responses.opaque_run() == run);
+  c.responses.skip(run);
+  CHECK(c.answer(broken) == Stop::failed);
+}
+
 TEST_CASE("a large Fetch streams its records and keeps its size without node endpoints") {
   for (const int nodes : {0, 2}) {
     const Bytes before = fetch(200'000, nodes, 2);

@@ -211,6 +211,7 @@ void Session::pump() {
   walk_responses();
   walk_requests();
   if (state_ == State::closing) return;
+  if (response_walker_.can_walk_ahead()) look_ahead();
   if (client_.tls != nullptr) hand_to_kernel(client_);
   if (broker_.tls != nullptr && state_ == State::open) hand_to_kernel(broker_);
   const bool open = state_ == State::open;
@@ -268,6 +269,13 @@ void Session::walk_responses() {
   for (;;) {
     const std::span<const std::byte> chunk = responses_.pin_input();
     if (chunk.empty()) break;
+    if (ahead_ > 0) {
+      const std::uint64_t size = std::min<std::uint64_t>(ahead_, chunk.size());
+      response_output_.pass(size);
+      responses_.unpin();
+      ahead_ -= size;
+      continue;
+    }
     const auto walked = response_walker_.feed(chunk);
     responses_.unpin();
     if (walked.stop == kafka::ResponseWalker::Stop::failed) {

@@ -181,6 +181,7 @@ class Session final : private kafka::RequestJudge, private kafka::ClusterView {
   const config::Engine& engine_options() const;
   bool at_boundary(const Leg& from) const;
   std::uint64_t opaque_run(const Leg& from) const;
+  void look_ahead();
   bool splice_wanted(const Leg& from) const;
   bool splice(Leg& from, Leg& to, const net::Rope& rope, Operation operation);
   void hear_of_sends();
@@ -251,6 +252,8 @@ class Session final : private kafka::RequestJudge, private kafka::ClusterView {
   bool response_cut_ = false;  // the broker ended inside a response
   bool received_anything_ = false;
   std::uint32_t outstanding_ = 0;
+  std::uint64_t ahead_ =
+      0;                // octets of a response that were walked while they are in the broker's socket yet
   Instant heard_at_{};  // from the broker last, or when a request first went unanswered
   Instant deadline_at_{};
   Instant timer_at_{};

@@ -1,6 +1,8 @@
 // A session's splices: the large opaque run of a frame goes from socket to socket inside the kernel.
 #include <algorithm>
+#include <array>
 #include <cerrno>
+#include <span>
 
 #include "base/limits.h"
 #include "proxy/session.h"
@@ -14,11 +16,38 @@ namespace {
 constexpr std::uint8_t beginnings_after_splice = 2;
 // What one splice is asked for, so that a completion's int32 holds it.
 constexpr std::uint64_t splice_size_max = 1024 * MiB;
+// What is looked at between two partitions' records: in Fetch some 60 octets, more where transactions were aborted.
+constexpr std::size_t peeked_size = 256;
+// The end of a longer run is not in the socket yet, most likely.
+constexpr std::uint64_t run_to_peek_max = 256 * KiB;
+constexpr std::uint64_t ahead_max = 1 * MiB;
 
 }  // namespace
 
 std::uint64_t Session::opaque_run(const Leg& from) const {
-  return &from == &client_ ? request_walker_.opaque_run() : response_walker_.opaque_run();
+  return &from == &client_ ? request_walker_.opaque_run() : ahead_ + response_walker_.opaque_run();
+}
+
+// The structure between the records of two partitions need not be received to be walked: where it is in the socket
+// already, records, structure and records are one run. No receive may be outstanding, and everything received walked.
+void Session::look_ahead() {
+  const std::uint64_t run_min = engine_options().look_ahead_bytes;
+  if (run_min == 0 || !worker_.can_peek()) return;
+  if (state_ != State::open || broker_.receiving || broker_.splicing || broker_.ended) return;
+  if (broker_.tls != nullptr || !client_.sends_plain() || broker_.splice_refused ||
+      responses_.input_size() > 0)
+    return;
+  std::array<std::byte, peeked_size> octets;
+  while (response_walker_.can_walk_ahead()) {
+    const std::uint64_t run = response_walker_.opaque_run();
+    if (run < run_min || run > run_to_peek_max || ahead_ + run > ahead_max) return;
+    const int size = worker_.ring().peek(broker_.socket, ahead_ + run, octets);
+    if (size == -EOPNOTSUPP) worker_.note_no_peeking();
+    if (size <= 0) return;
+    const auto walked = response_walker_.walk_ahead(std::span(octets).first(static_cast<std::size_t>(size)));
+    if (!walked) return;
+    ahead_ += run + *walked;
+  }
 }
 
 bool Session::splice_wanted(const Leg& from) const {
@@ -69,7 +98,9 @@ void Session::on_spliced(Leg& from, const ring::Completion& completion) {
     if (&from == &client_) {
       request_walker_.skip(size);
     } else {
-      response_walker_.skip(size);
+      const std::uint64_t walked = std::min(ahead_, size);
+      ahead_ -= walked;
+      if (size > walked) response_walker_.skip(size - walked);
     }
   }
   pump();

@@ -73,6 +73,9 @@ class Worker {
   // False once the kernel has shown that it has no TLS, and where the configuration wants none of it.
   bool kernel_tls() const { return kernel_tls_; }
   void note_no_kernel_tls() { kernel_tls_ = false; }
+  // False once the kernel has shown that it cannot.
+  bool can_peek() const { return can_peek_; }
+  void note_no_peeking() { can_peek_ = false; }
   const Snapshot& snapshot(std::uint32_t cluster) const { return *views_[cluster].snapshot; }
   const Routes& routes(std::uint32_t listener_index) const { return routes_[listener_index]; }
   Instant now() const { return ring_.now(); }
@@ -141,6 +144,7 @@ class Worker {
   std::shared_ptr<const TlsSnapshot> tls_;
   std::uint64_t tls_version_ = 0;
   bool kernel_tls_ = false;
+  bool can_peek_ = true;
   std::vector<View> views_;     // by cluster
   std::vector<Routes> routes_;  // by listener, counted over all clusters
   std::vector<Slot> slots_;

@@ -348,6 +348,37 @@ TEST_CASE("a splice that waits can be cancelled") {
   });
 }
 
+TEST_CASE("peek() tells what stands further on, and takes nothing") {
+  on_every_stage([](Stage& stage) {
+    Watch watch(stage);
+    Pair pair(stage, watch);
+    std::array<std::byte, 4> room{};
+    for (std::string_view left = "0123456789"; !left.empty();)
+      left.remove_prefix(static_cast<std::size_t>(pair.send(pair.a, left)));
+    const auto peeked = [&](std::uint64_t offset) -> std::string {
+      // The simulated world gives less than there is at times, as a network does.
+      for (int i = 0; i < 100; ++i) {
+        const int size = pair.ring.peek(pair.b, offset, room);
+        if (size == -EAGAIN) continue;
+        REQUIRE(size > 0);
+        return {reinterpret_cast<const char*>(room.data()), static_cast<std::size_t>(size)};
+      }
+      return "";
+    };
+    if (pair.ring.peek(pair.b, 0, room) == -EOPNOTSUPP) return;  // Linux before 6.9
+    for (const std::uint64_t offset : {8U, 3U, 0U, 6U}) {
+      const std::string got = peeked(offset);
+      CHECK_FALSE(got.empty());
+      CHECK(std::string("0123456789").substr(offset, 4).starts_with(got));
+    }
+    CHECK(pair.ring.peek(pair.b, 10, room) == -EAGAIN);
+    CHECK(pair.ring.peek(pair.b, std::uint64_t{1} << 40, room) == -EAGAIN);
+    std::string all;
+    while (all.size() < 10) all += pair.receive(pair.b).octets;
+    CHECK(all == "0123456789");
+  });
+}
+
 TEST_CASE("wake ends a wait without a completion") {
   on_every_stage([](Stage& stage) {
     stage.ring().wake();

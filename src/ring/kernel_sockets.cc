@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <limits>
 
 namespace kferry::ring {
 namespace {
@@ -74,6 +75,15 @@ void KernelSockets::set_options(Socket socket, Duration keepalive_idle, Duration
 
 void KernelSockets::shut_write(Socket socket) {
   ::shutdown(fd_of(socket), SHUT_WR);
+}
+
+int KernelSockets::peek(Socket socket, std::uint64_t offset, std::span<std::byte> room) {
+  if (offset > static_cast<std::uint64_t>(std::numeric_limits<int>::max())) return -EAGAIN;
+  const int fd = fd_of(socket);
+  const int from = static_cast<int>(offset);
+  if (::setsockopt(fd, SOL_SOCKET, SO_PEEK_OFF, &from, sizeof from) != 0) return -errno;
+  const ssize_t size = ::recv(fd, room.data(), room.size(), MSG_PEEK | MSG_DONTWAIT);
+  return size >= 0 ? static_cast<int>(size) : -errno;
 }
 
 int KernelSockets::start_records(Socket socket, bool sending, std::span<const std::byte> keys) {

@@ -13,6 +13,7 @@ class KernelSockets : public Ring {
   SocketAddress remote_address(Socket socket) override;
   void set_options(Socket socket, Duration keepalive_idle, Duration keepalive_interval, int probes) override;
   void shut_write(Socket socket) override;
+  int peek(Socket socket, std::uint64_t offset, std::span<std::byte> room) override;
   int start_records(Socket socket, bool sending, std::span<const std::byte> keys) override;
   int go_on_with_key(Socket socket) override;
   int receive_record(Socket socket, std::span<std::byte> room, std::uint8_t& type) override;

@@ -157,6 +157,14 @@ bool try_multishot_accept() {
   return well;
 }
 
+bool try_peeking_ahead() {
+  const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  const int offset = 1;
+  const bool well = fd >= 0 && ::setsockopt(fd, SOL_SOCKET, SO_PEEK_OFF, &offset, sizeof offset) == 0;
+  if (fd >= 0) ::close(fd);
+  return well;
+}
+
 int pipe_size_offered() {
   int ends[2];
   if (::pipe2(ends, O_CLOEXEC) != 0) return 0;
@@ -209,6 +217,8 @@ std::vector<Feature> probe_host() {
   };
   add("1 MiB pipes", pipe_size_offered() >= static_cast<int>(SplicePipes::pipe_size), "splicing large frames",
       "smaller pipes are used instead: raise fs.pipe-max-size and fs.pipe-user-pages-soft");
+  add("looking ahead in sockets", try_peeking_ahead(), "splicing the records of many partitions at once",
+      "each partition's are spliced on their own; Linux 6.9 or newer has it");
   Trial plain(0);
   if (plain.error != 0) return features;
   const std::string newer = "needed: run Linux 6.1 or newer";

@@ -83,6 +83,10 @@ class Ring {
                            int keepalive_probes) = 0;
   // Sends FIN after what was sent; receiving goes on.
   virtual void shut_write(Socket socket) = 0;
+  // Copies what stands in a socket `offset` octets behind what is received next, and takes nothing. How many octets;
+  // 0 or -EAGAIN: nothing stands there; -EOPNOTSUPP: the kernel cannot (Linux before 6.9). No receive may be
+  // outstanding on the socket, nor may its records be the kernel's.
+  virtual int peek(Socket socket, std::uint64_t offset, std::span<std::byte> room) = 0;
   // --- records of a socket whose protocol is the kernel's own (TLS: linux/tls.h), at once
   // Gives a direction of the socket to the kernel's protocol `name`, with `keys` as setsockopt(2) takes them. 0 or
   // -errno: -ENOENT and -ENOPROTOOPT where the kernel has none. What was received before stays as it is.

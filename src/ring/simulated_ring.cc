@@ -48,6 +48,21 @@ void SimulatedRing::shut_write(Socket socket) {
   world_.shut_end(id_of(socket));
 }
 
+int SimulatedRing::peek(Socket socket, std::uint64_t offset, std::span<std::byte> room) {
+  for (const auto& [id, op] : world_.ops_)
+    KFERRY_ASSERT(op.socket != id_of(socket) ||
+                  (op.kind != Simulation::Kind::receive && op.kind != Simulation::Kind::splice));
+  if (!world_.options_.peeks) return -EOPNOTSUPP;
+  const Simulation::End& end = world_.end(id_of(socket));
+  if (offset >= end.inbox.size()) return end.fin_received ? 0 : -EAGAIN;
+  const auto there = std::string_view(end.inbox).substr(offset);
+  std::size_t size = std::min(there.size(), room.size());
+  if (world_.chance(world_.options_.short_read)) size = world_.random(size + 1);  // the rest has not come yet
+  if (size == 0) return -EAGAIN;
+  std::memcpy(room.data(), there.data(), size);
+  return static_cast<int>(size);
+}
+
 void SimulatedRing::close(Socket socket, bool reset) {
   for (const auto& [id, op] : world_.ops_)
     KFERRY_ASSERT(op.kind == Simulation::Kind::timer ||

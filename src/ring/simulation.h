@@ -28,6 +28,7 @@ struct SimulationOptions {
   std::uint32_t short_read = 500'000;
   std::uint32_t standing_end = 200'000;  // a standing receive ends with these octets
   std::uint32_t short_write = 500'000;
+  bool peeks = true;  // Linux 6.9
   std::uint32_t no_buffers =
       20'000;               // ENOBUFS though there are some; only while some are out, so that a recycle comes
   std::uint32_t reset = 0;  // a connection breaks by itself

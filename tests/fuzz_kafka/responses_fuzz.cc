@@ -69,7 +69,8 @@ struct Asked {
   bool exact = true;
 };
 
-Outcome walk(const Asked& asked, std::span<const std::byte> frames, Cuts cuts) {
+// `ahead`: what follows a run of records is walked before it is fed, wherever that may be done.
+Outcome walk(const Asked& asked, std::span<const std::byte> frames, Cuts cuts, bool ahead = false) {
   kafka::Policy policy;
   if (!asked.exact) policy.exact_rewrite_size_max = 0;
   kafka::Conversation conversation(policy);
@@ -83,6 +84,16 @@ Outcome walk(const Asked& asked, std::span<const std::byte> frames, Cuts cuts) {
   Outcome outcome;
   outcome.understood = true;
   while (outcome.understood && !frames.empty()) {
+    if (ahead && walker.can_walk_ahead() && walker.opaque_run() < frames.size()) {
+      const auto behind = frames.subspan(walker.opaque_run());
+      const std::size_t run = frames.size() - behind.size();
+      if (const auto walked = walker.walk_ahead(behind.first(cuts.next(behind.size())))) {
+        output.left.insert(output.left.end(), frames.begin(),
+                           frames.begin() + static_cast<std::ptrdiff_t>(run + *walked));
+        frames = frames.subspan(run + *walked);
+        continue;
+      }
+    }
     const auto walked = feed(walker, output, frames.first(cuts.next(frames.size())));
     outcome.understood = walked.stop == kafka::ResponseWalker::Stop::input;
     frames = frames.subspan(walked.consumed);
@@ -147,6 +158,7 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* octets, std::size_t size) {
   const Outcome whole = walk(asked, frames, Cuts::whole());
   require_same(whole, walk(asked, frames, Cuts::seeded(octets[3])));
   if (frames.size() <= 4096) require_same(whole, walk(asked, frames, Cuts::octets()));
+  require_same(whole, walk(asked, frames, Cuts::seeded(octets[3]), true));
   if (!whole.understood) return 0;
   const Outcome again = walk(asked, whole.left, Cuts::whole());
   require(again.understood && again.ours && again.left == whole.left);

@@ -36,6 +36,7 @@ struct WorldOptions {
   std::uint64_t splice_threshold = 4096;
   std::uint32_t receive_size = 64 * 1024;
   std::uint32_t standing_receive = 4096;
+  std::uint32_t look_ahead = 1024;
   bool client_tls = false;
   bool broker_tls = false;
   bool terse_brokers = false;  // they answer a close_notify by FIN alone

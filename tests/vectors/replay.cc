@@ -96,6 +96,8 @@ std::string to_string(const Cut& cut) {
       return "random cuts, seed " + std::to_string(cut.number);
     case Cut::Way::random_moved:
       return "random cuts with opaque runs moved, seed " + std::to_string(cut.number);
+    case Cut::Way::random_ahead:
+      return "random cuts with what follows records walked ahead, seed " + std::to_string(cut.number);
     case Cut::Way::at:
       return "split at " + std::to_string(cut.number);
   }
@@ -118,6 +120,7 @@ class Scissors {
         return at < cut_.number ? std::min<std::size_t>(rest, cut_.number - at) : rest;
       case Cut::Way::random:
       case Cut::Way::random_moved:
+      case Cut::Way::random_ahead:
         break;
     }
     const std::uint64_t drawn = draw();
@@ -142,6 +145,19 @@ bool feed(Walker& walker, Leaving& output, std::span<const std::byte> input, con
   Scissors scissors(cut);
   std::size_t at = 0;
   while (at < input.size()) {
+    if constexpr (requires { walker.can_walk_ahead(); }) {
+      if (cut.way == Cut::Way::random_ahead && walker.can_walk_ahead() &&
+          walker.opaque_run() < input.size() - at) {
+        const std::size_t behind = at + walker.opaque_run();
+        const auto part = input.subspan(behind, scissors.next(behind, input.size() - behind));
+        if (const auto walked = walker.walk_ahead(part)) {
+          output.move(input.subspan(at, behind + *walked - at));
+          at = behind + *walked;
+          if (!output.broken().empty()) break;
+          continue;
+        }
+      }
+    }
     if (cut.way == Cut::Way::random_moved && walker.opaque_run() > 0) {
       const std::size_t run = std::min<std::size_t>(
           static_cast<std::size_t>(std::min<std::uint64_t>(walker.opaque_run(), input.size())),

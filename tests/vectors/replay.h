@@ -101,9 +101,9 @@ class Willing final : public kafka::RequestJudge {
 };
 
 // How input is cut: `next` octets at a time, 0 for all of it; `random` from a seed; `moved` skips opaque
-// runs.
+// runs; `ahead` walks what follows records before it is fed.
 struct Cut {
-  enum class Way : std::uint8_t { whole, bytes, random, random_moved, at } way = Way::whole;
+  enum class Way : std::uint8_t { whole, bytes, random, random_moved, random_ahead, at } way = Way::whole;
   std::uint64_t number = 0;  // the seed, or the split point
 };
 std::string to_string(const Cut& cut);

@@ -134,6 +134,7 @@ std::vector<Cut> cuts_for(const std::string& name, std::size_t size) {
   if (size <= byte_by_byte_size_max) cuts.push_back({Cut::Way::bytes, 0});
   for (std::uint64_t i = 0; i < 2; ++i) cuts.push_back({Cut::Way::random, seed_of(name) + i});
   cuts.push_back({Cut::Way::random_moved, seed_of(name) + 7});
+  cuts.push_back({Cut::Way::random_ahead, seed_of(name) + 8});
   return cuts;
 }
 
@@ -321,8 +322,8 @@ void replay_connection(const std::vector<ResponseVector>& batch, std::uint64_t s
     responses.insert(responses.end(), v.before.begin(), v.before.end());
     expected.insert(expected.end(), v.after.begin(), v.after.end());
   }
-  for (const Cut& cut :
-       {Cut{Cut::Way::whole, 0}, Cut{Cut::Way::random, seed}, Cut{Cut::Way::random_moved, seed}}) {
+  for (const Cut& cut : {Cut{Cut::Way::whole, 0}, Cut{Cut::Way::random, seed},
+                         Cut{Cut::Way::random_moved, seed}, Cut{Cut::Way::random_ahead, seed}}) {
     Connection c(usual_policy);
     const bool fed = c.feed_requests(requests, cut) && c.feed_responses(responses, cut);
     const bool good =
