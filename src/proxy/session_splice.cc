@@ -32,7 +32,7 @@ std::uint64_t Session::opaque_run(const Leg& from) const {
 // already, records, structure and records are one run. No receive may be outstanding, and everything received walked.
 void Session::look_ahead() {
   const std::uint64_t run_min = engine_options().look_ahead_bytes;
-  if (run_min == 0 || !worker_.can_peek()) return;
+  if (run_min == 0 || engine_options().splice_threshold_bytes == 0 || !worker_.can_peek()) return;
   if (state_ != State::open || broker_.receiving || broker_.splicing || broker_.ended) return;
   if (broker_.tls != nullptr || !client_.sends_plain() || broker_.splice_refused ||
       responses_.input_size() > 0)
