@@ -1,21 +1,14 @@
 #include "proxy/tls_contexts.h"
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <array>
-#include <cerrno>
-#include <cstring>
 #include <ctime>
 #include <expected>
 #include <optional>
 #include <utility>
 
 #include "base/assert.h"
-#include "base/limits.h"
+#include "proxy/store_reading.h"
 #include "tls/certificate.h"
-#include "tls/digests.h"
 #include "tls/stores.h"
 #include "tls/ticket_keys.h"
 
@@ -23,172 +16,6 @@ namespace kferry::proxy {
 namespace {
 
 using config::Problem;
-
-// No store is larger; a device or a log named by mistake must not fill the memory.
-constexpr std::size_t store_size_max = 4 * MiB;
-
-std::string reason_of(int error) {
-  switch (error) {
-    case ENOENT:
-      return "there is no such file: correct the path, or put the file there";
-    case EACCES:
-    case EPERM:
-      return "kferry may not read it: let kferry's user read the file, and search every folder above it";
-    case EISDIR:
-      return "is a folder: name the file within it";
-    default:
-      return std::string("cannot be read: ") + std::strerror(error);
-  }
-}
-
-// The octets, wiped when they go: they may hold a key. Or why they cannot be read, with the remedy.
-std::expected<tls::Secret, std::string> read_file(const std::string& path) {
-  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-  if (fd < 0) return std::unexpected(reason_of(errno));
-  tls::Octets whole;
-  std::array<std::byte, 16 * KiB> block;
-  std::string failure;
-  for (;;) {
-    const ssize_t got = read(fd, block.data(), block.size());
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) failure = reason_of(errno);
-    if (got <= 0) break;
-    const auto size = static_cast<std::size_t>(got);
-    if (whole.size() + size > store_size_max) {
-      failure = "is larger than 4 MiB, which no store is: correct the path";
-      break;
-    }
-    if (whole.capacity() < whole.size() + size) {
-      // Grown by hand, so that no copy of a key is left behind.
-      tls::Octets larger;
-      larger.reserve(std::max(2 * whole.capacity(), whole.size() + block.size()));
-      larger.assign(whole.begin(), whole.end());
-      tls::wipe(whole);
-      whole.swap(larger);
-    }
-    whole.insert(whole.end(), block.begin(), block.begin() + got);
-  }
-  close(fd);
-  tls::wipe(block);
-  if (!failure.empty()) {
-    tls::wipe(whole);
-    return std::unexpected(std::move(failure));
-  }
-  return tls::Secret(std::move(whole));
-}
-
-std::string name_of(const config::Store& store) {
-  return store.path.empty() ? store.where : store.path;
-}
-
-// A store as it was read this time.
-struct Read {
-  const config::Store* store = nullptr;
-  tls::Secret octets;
-};
-
-// Reads the stores of one part. Every failure is kept, so that all are told at once.
-class Reading {
- public:
-  Reading() = default;
-  Reading(const Reading&) = delete;
-  Reading& operator=(const Reading&) = delete;
-  void add(const config::Store& store) {
-    add_password(store.password, store.where);
-    if (store.path.empty()) {
-      reads_.push_back({&store, tls::Secret(std::as_bytes(std::span(store.text)))});
-      return;
-    }
-    auto octets = read_file(store.path);
-    if (octets) {
-      reads_.push_back({&store, std::move(*octets)});
-    } else {
-      problems_.push_back({store.where, store.path + ": " + octets.error(), {}, false});
-    }
-  }
-  void add(const std::optional<config::Store>& store) {
-    if (store) add(*store);
-  }
-  void add(const config::Identity& identity) {
-    add(identity.certificates);
-    add(identity.key);
-    add_password(identity.key_password, identity.certificates.where);
-  }
-
-  ~Reading() {
-    for (PasswordRead& read : passwords_) tls::wipe(read.second);
-  }
-
-  std::vector<Problem>& problems() { return problems_; }
-
-  // What tells this reading from another: a digest of digests.
-  std::vector<std::byte> fingerprint() const {
-    std::vector<std::byte> all;
-    for (const auto& [given, text] : passwords_) {
-      const tls::Digest one = tls::digest(tls::Hash::sha256, tls::octets(text));
-      all.insert(all.end(), one.bytes().begin(), one.bytes().end());
-    }
-    for (const Read& read : reads_) {
-      const tls::Digest one = tls::digest(tls::Hash::sha256, read.octets.bytes());
-      all.insert(all.end(), one.bytes().begin(), one.bytes().end());
-    }
-    const tls::Digest digest = tls::digest(tls::Hash::sha256, all);
-    return {digest.bytes().begin(), digest.bytes().end()};
-  }
-
-  tls::StoreFile file(const config::Store& store) const {
-    const auto read = std::ranges::find(reads_, &store, &Read::store);
-    tls::StoreFile file;
-    file.name = name_of(store);
-    file.octets = read->octets.bytes();
-    file.password = password(store.password);
-    if (!store.password_name.empty()) file.password_variable = store.password_name;
-    return file;
-  }
-
-  std::expected<tls::Identity, tls::Failure> identity(const config::Identity& identity) const {
-    const auto with_key_password = [&](tls::StoreFile file) {
-      file.key_password = password(identity.key_password);
-      file.key_password_variable = identity.key_password_name;
-      return file;
-    };
-    if (!identity.key) return tls::read_identity(with_key_password(file(identity.certificates)));
-    tls::StoreFile key = with_key_password(file(*identity.key));
-    // A key alone has no password but its own.
-    key.password_variable = identity.key_password_name;
-    return tls::read_identity(file(identity.certificates), key);
-  }
-
- private:
-  // As config::load() reads secrets: without the last line ends.
-  void add_password(const std::optional<config::Password>& password, const std::string& where) {
-    if (!password) return;
-    if (password->path.empty()) {
-      passwords_.emplace_back(&*password, password->text);
-      return;
-    }
-    const auto octets = read_file(password->path);
-    if (!octets) {
-      problems_.push_back({where, password->path + ": " + octets.error(), {}, false});
-      return;
-    }
-    const auto bytes = octets->bytes();
-    std::string text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
-    while (!text.empty() && (text.back() == '\n' || text.back() == '\r')) text.pop_back();
-    passwords_.emplace_back(&*password, std::move(text));
-  }
-  std::optional<std::string> password(const std::optional<config::Password>& password) const {
-    if (!password) return std::nullopt;
-    const auto read = std::ranges::find(passwords_, &*password, &PasswordRead::first);
-    return read->second;
-  }
-
-  using PasswordRead = std::pair<const config::Password*, std::string>;
-
-  std::vector<Read> reads_;
-  std::vector<PasswordRead> passwords_;
-  std::vector<Problem> problems_;
-};
 
 tls::Version version_of(config::TlsVersion version) {
   return version == config::TlsVersion::tls_1_2 ? tls::Version::tls_1_2 : tls::Version::tls_1_3;
@@ -261,7 +88,7 @@ std::expected<std::shared_ptr<const tls::ClientContext>, std::string> load_clien
     const std::string& path) {
   tls::ClientSettings settings;
   if (!path.empty()) {
-    const auto octets = read_file(path);
+    const auto octets = read_store_file(path);
     if (!octets) return std::unexpected(path + ": " + octets.error());
     tls::StoreFile file;
     file.name = path;
@@ -356,7 +183,7 @@ void TlsContexts::describe(Part& part, const config::Identity& from, const tls::
 
 // True when the part has a new context.
 bool TlsContexts::refresh(Part& part, std::vector<Problem>& problems) {
-  Reading reading;
+  StoreReading reading;
   const config::ListenerTls* listener = part.listener_tls;
   const config::UpstreamTls* upstream = part.upstream_tls;
   if (listener != nullptr) {

@@ -1,0 +1,64 @@
+// The stores of one part of the configuration (certificates, keys, authorities, revocations) and their passwords, read
+// from files or as they stand in the configuration. Every failure is kept, so that all are told at once; what was read
+// is wiped when it goes.
+#pragma once
+
+#include <cstddef>
+#include <expected>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "config/config.h"
+#include "config/load.h"
+#include "tls/secret.h"
+#include "tls/stores.h"
+
+namespace kferry::proxy {
+
+// The octets of a file that may hold a key, or why they cannot be read, with the remedy.
+std::expected<tls::Secret, std::string> read_store_file(const std::string& path);
+
+// What an operator calls it: its path, or the setting it stands in.
+std::string name_of(const config::Store& store);
+
+// The configuration outlives it: stores and passwords are known by their addresses.
+class StoreReading {
+ public:
+  StoreReading() = default;
+  StoreReading(const StoreReading&) = delete;
+  StoreReading& operator=(const StoreReading&) = delete;
+  ~StoreReading();
+
+  // Reads them now.
+  void add(const config::Store& store);
+  void add(const std::optional<config::Store>& store);
+  void add(const config::Identity& identity);
+
+  std::vector<config::Problem>& problems() { return problems_; }
+  // What tells this reading from another: a digest of digests.
+  std::vector<std::byte> fingerprint() const;
+
+  // --- of what was added without a problem
+  // Refers to the octets of this reading.
+  tls::StoreFile file(const config::Store& store) const;
+  std::expected<tls::Identity, tls::Failure> identity(const config::Identity& identity) const;
+
+ private:
+  // A store as it was read this time.
+  struct Read {
+    const config::Store* store = nullptr;
+    tls::Secret octets;
+  };
+  using PasswordRead = std::pair<const config::Password*, std::string>;
+
+  void add_password(const std::optional<config::Password>& password, const std::string& where);
+  std::optional<std::string> password(const std::optional<config::Password>& password) const;
+
+  std::vector<Read> reads_;
+  std::vector<PasswordRead> passwords_;
+  std::vector<config::Problem> problems_;
+};
+
+}  // namespace kferry::proxy
