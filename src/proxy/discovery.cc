@@ -9,6 +9,7 @@
 #include "base/assert.h"
 #include "proxy/discovery_frames.h"
 #include "proxy/worker.h"
+#include "tls/digests.h"
 
 namespace kferry::proxy {
 namespace {
@@ -17,8 +18,6 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 
 constexpr std::string_view client_id = "kferry-discovery";
-// One connection, from connect to the last answer, the TLS handshake apart.
-constexpr Duration attempt_timeout = seconds(10);
 constexpr Duration backoff_min = milliseconds(500);
 constexpr Duration backoff_max = seconds(30);
 constexpr ApiVersion authenticate_version = 0;
@@ -32,7 +31,7 @@ bool uses_sasl(const config::Upstream& upstream) {
 
 // What is in them may be a password.
 void wipe(std::vector<std::byte>& octets) {
-  std::fill(octets.begin(), octets.end(), std::byte{0});
+  tls::wipe(octets);
   octets.clear();
 }
 
@@ -175,53 +174,6 @@ void Discovery::on_connected(int result) {
     start_tls();
   } else {
     introduce();
-  }
-}
-
-// --- TLS
-
-void Discovery::start_tls() {
-  auto context = worker_.client_context(cluster_);
-  if (context == nullptr) {
-    give_up("TLS: its authorities or certificate could not be read yet");
-    return;
-  }
-  stage_ = Stage::securing;
-  const HostPort& where = targets_[target_].address;
-  tls_ = tls::Engine::client(std::move(context), where.host, static_cast<std::uint16_t>(where.port));
-  set_alarm(milliseconds(worker_.limits().tls_handshake_timeout_ms));
-  follow_tls(false);
-}
-
-// Something was received, or its end; goes on with the handshake, or with the question.
-void Discovery::follow_tls(bool end) {
-  using State = tls::Engine::State;
-  if (end) tls_->end_of_input();
-  if (tls_->state() == State::failed) {
-    give_up(tls_->failure().text);
-    return;
-  }
-  if (stage_ != Stage::securing) {
-    submit_send();  // it may have something of its own to say
-    take_answer();
-  } else if (tls_->state() == State::open) {
-    set_alarm(attempt_timeout);
-    introduce();
-  } else if (tls_->state() == State::ended) {
-    give_up("closed after the TLS handshake");
-  } else {
-    submit_send();
-    submit_receive();
-  }
-}
-
-void Discovery::decrypt(std::span<const std::byte> cipher) {
-  std::array<std::byte, tls::record_plain_max> plain;
-  while (!cipher.empty() || tls_->has_plain()) {
-    const auto moved = tls_->feed(cipher, plain);
-    incoming_.insert(incoming_.end(), plain.begin(), plain.begin() + static_cast<std::ptrdiff_t>(moved.made));
-    cipher = cipher.subspan(moved.taken);
-    if (moved.taken == 0 && moved.made == 0) return;
   }
 }
 

@@ -47,6 +47,9 @@ class Discovery {
   bool stopped() const { return stopping_ && !alarm_armed_ && !connecting_ && !sending_ && !receiving_; }
 
  private:
+  // One connection, from connect to the last answer, the TLS handshake apart.
+  static constexpr Duration attempt_timeout = std::chrono::seconds(10);
+
   enum class Operation : std::uint16_t { connect, send, receive, alarm };
   enum class Stage : std::uint8_t {
     waiting,

@@ -48,10 +48,15 @@ void SimulatedRing::shut_write(Socket socket) {
   world_.shut_end(id_of(socket));
 }
 
-int SimulatedRing::peek(Socket socket, std::uint64_t offset, std::span<std::byte> room) {
+// Only one operation reads from a socket at a time.
+void SimulatedRing::expect_unread(Socket socket) const {
   for (const auto& [id, op] : world_.ops_)
     KFERRY_ASSERT(op.socket != id_of(socket) ||
                   (op.kind != Simulation::Kind::receive && op.kind != Simulation::Kind::splice));
+}
+
+int SimulatedRing::peek(Socket socket, std::uint64_t offset, std::span<std::byte> room) {
+  expect_unread(socket);
   if (!world_.options_.peeks) return -EOPNOTSUPP;
   const Simulation::End& end = world_.end(id_of(socket));
   if (offset >= end.inbox.size()) return end.fin_received ? 0 : -EAGAIN;
@@ -84,9 +89,7 @@ Ring::Opened SimulatedRing::connect(Token token, const SocketAddress& address) {
 
 void SimulatedRing::receive(Token token, Socket socket, std::size_t size_max, std::size_t standing_size) {
   KFERRY_ASSERT(size_max > 0);
-  for (const auto& [id, op] : world_.ops_)
-    KFERRY_ASSERT(op.socket != id_of(socket) ||
-                  (op.kind != Simulation::Kind::receive && op.kind != Simulation::Kind::splice));
+  expect_unread(socket);
   world_.add_op({.ring = this,
                  .token = token,
                  .kind = Simulation::Kind::receive,

@@ -68,6 +68,7 @@ class SimulatedRing final : public Ring {
     std::vector<Piece> pieces;
   };
 
+  void expect_unread(Socket socket) const;
   std::vector<Piece> fill(std::string_view octets);
 
   Simulation& world_;

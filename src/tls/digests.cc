@@ -9,7 +9,6 @@
 #include <wolfssl/wolfcrypt/hmac.h>
 #include <wolfssl/wolfcrypt/pwdbased.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <limits>
 
