@@ -342,7 +342,7 @@ void Discovery::on_step(SaslClient::Step step) {
       ask(encode_sasl_authenticate(CorrelationId{++correlation_id_}, client_id, authenticate_version,
                                    step.token),
           Stage::authenticate);
-      std::fill(step.token.begin(), step.token.end(), std::byte{0});
+      tls::wipe(step.token);
       return;
   }
 }
