@@ -28,8 +28,8 @@ ASSEMBLY = {"x86_64": ["--enable-intelasm", "--enable-sp-asm"], "aarch64": ["--e
 RANDOM = CHECKOUT / "scripts/wolfssl_random.h"
 OPTIONS = """
     --enable-static --disable-shared --disable-examples --disable-crypttests --enable-sp=yes
-    --enable-tls13 --disable-oldtls --enable-aesgcm --enable-chacha --enable-poly1305 --enable-curve25519
-    --enable-ed25519 --enable-sni --enable-alpn --enable-session-ticket --enable-extended-master
+    --enable-tls13 --disable-oldtls --enable-aesgcm --enable-aesgcm-stream --enable-chacha --enable-poly1305
+    --enable-curve25519 --enable-ed25519 --enable-sni --enable-alpn --enable-session-ticket --enable-extended-master
     --enable-supportedcurves --enable-crl --enable-ocsp --enable-ocspstapling --enable-ocspstapling2
     --enable-opensslall --enable-atomicuser --enable-hkdf --enable-keying-material --enable-writedup
     --enable-pwdbased --enable-base64encode --enable-des3 --enable-rc2 --disable-hashdrbg

@@ -14,23 +14,39 @@ namespace {
 // Plaintext that is encrypted for one send, in whole records.
 constexpr std::size_t encrypted_size_max = 4 * tls::record_plain_max;
 constexpr std::size_t pieces_max = 16;
+constexpr std::size_t received_pieces_max = 32;
+// A record is opened into room for its type, too. Plaintext that is decrypted into one block.
+constexpr std::size_t record_room = tls::record_plain_max + 1;
+constexpr std::size_t decrypted_size_max = 4 * tls::record_plain_max + 1;
 
 }  // namespace
 
 void TlsStream::receive(std::span<const ring::Piece> pieces, ring::Ring& ring, net::Rope& to) {
-  for (const ring::Piece& piece : pieces) {
-    std::span<const std::byte> cipher = piece.bytes;
-    heard_ = heard_ || !cipher.empty();
-    // A failed engine takes nothing more; one whose answers nobody reads takes nothing now, and what it leaves
-    // is lost: whoever makes it answer so much is no Kafka peer.
-    while (!cipher.empty() || engine_->has_plain()) {
-      const auto room = to.room(std::max(cipher.size(), tls::record_plain_max));
-      const auto moved = engine_->feed(cipher, room);
-      to.fill_room(moved.made);
-      cipher = cipher.subspan(moved.taken);
-      if (moved.taken == 0 && moved.made == 0) break;
-    }
-    ring.recycle(piece.id);
+  while (!pieces.empty()) {
+    const auto some = pieces.first(std::min(pieces.size(), received_pieces_max));
+    decrypt(some, to);
+    for (const ring::Piece& piece : some) ring.recycle(piece.id);
+    pieces = pieces.subspan(some.size());
+  }
+}
+
+void TlsStream::decrypt(std::span<const ring::Piece> pieces, net::Rope& to) {
+  std::array<iovec, received_pieces_max> runs;
+  std::size_t size = 0;
+  for (std::size_t i = 0; i < pieces.size(); ++i) {
+    runs[i] = {const_cast<std::byte*>(pieces[i].bytes.data()), pieces[i].bytes.size()};
+    size += pieces[i].bytes.size();
+  }
+  heard_ = heard_ || size > 0;
+  tls::Gather cipher({runs.data(), pieces.size()}, size);
+  // A failed engine takes nothing more; one whose answers nobody reads takes nothing now, and what it leaves is lost:
+  // whoever makes it answer so much is no Kafka peer.
+  while (cipher.size() > 0 || engine_->has_plain()) {
+    const std::size_t before = cipher.size();
+    const std::size_t made =
+        engine_->feed(cipher, to.room(std::clamp(before, record_room, decrypted_size_max)));
+    to.fill_room(made);
+    if (cipher.size() == before && made == 0) break;
   }
 }
 

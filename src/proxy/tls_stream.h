@@ -68,6 +68,7 @@ class TlsStream {
   void handed_over(bool sending, bool changes_keys);
 
  private:
+  void decrypt(std::span<const ring::Piece> pieces, net::Rope& to);
   void encrypt(net::Rope& from, std::span<std::byte> room);
   tls::Engine::State state() const { return engine_->state(); }
 

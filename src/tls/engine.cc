@@ -158,7 +158,20 @@ void Engine::on_open() {
   negotiated_.resumed = wolfSSL_session_reused(ssl) != 0;
 }
 
-Engine::Moved Engine::feed(std::span<const std::byte> cipher, std::span<std::byte> plain) {
+std::size_t Engine::feed(Gather& cipher, std::span<std::byte> plain) {
+  std::size_t made = 0;
+  while (records_ == nullptr || state_ != State::open) {
+    const auto piece = cipher.front();
+    const Moved moved = feed_piece(piece, plain.subspan(made));
+    cipher.skip(moved.taken);
+    made += moved.made;
+    if (moved.taken < piece.size() || cipher.size() == 0) return made;
+  }
+  return made + feed_records(cipher, plain.subspan(made));
+}
+
+// While wolfSSL has the connection, or nobody any more.
+Engine::Moved Engine::feed_piece(std::span<const std::byte> cipher, std::span<std::byte> plain) {
   Moved moved;
   if (state_ == State::failed) return moved;
   if (state_ == State::ended) return {cipher.size(), 0};
@@ -171,7 +184,6 @@ Engine::Moved Engine::feed(std::span<const std::byte> cipher, std::span<std::byt
     if (auto failure = not_tls(hello_, remote_, false)) fail(std::move(*failure));
     return {cipher.size(), 0};
   }
-  if (records_ != nullptr) return feed_records(cipher, plain);
   const std::size_t given = cipher.size();
   if (ssl_ == nullptr) {
     read_hello(cipher);
@@ -186,11 +198,11 @@ Engine::Moved Engine::feed(std::span<const std::byte> cipher, std::span<std::byt
   return moved;
 }
 
-Engine::Moved Engine::feed_records(std::span<const std::byte> cipher, std::span<std::byte> plain) {
-  if (to_send().size() > pending_size_max) return {};
-  const Moved moved = records_->feed(cipher, plain, pending_);
+std::size_t Engine::feed_records(Gather& cipher, std::span<std::byte> plain) {
+  if (to_send().size() > pending_size_max) return 0;
+  const std::size_t made = records_->feed(cipher, plain, pending_);
   follow_records();
-  return moved;
+  return made;
 }
 
 void Engine::follow_records() {
@@ -229,9 +241,9 @@ bool Engine::take_over() {
 void Engine::receive_plain(std::span<std::byte> plain, Moved& moved) {
   while (moved.made < plain.size()) {
     if (take_over()) {
-      const Moved more = feed_records(in_, plain.subspan(moved.made));
-      in_ = in_.subspan(more.taken);
-      moved.made += more.made;
+      Gather rest(in_);
+      moved.made += feed_records(rest, plain.subspan(moved.made));
+      in_ = in_.last(rest.size());
       return;
     }
     const auto room = plain.subspan(moved.made);

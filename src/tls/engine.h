@@ -70,10 +70,16 @@ class Engine {
   Engine& operator=(const Engine&) = delete;
   ~Engine();
 
-  // Takes received octets. Takes fewer than given only when `plain` is full, when to_send() holds too much,
-  // or after a failure; call again with the rest, or with nothing while has_plain(). After `ended`,
-  // everything is taken and dropped, as RFC 8446 §6.1 has it.
-  Moved feed(std::span<const std::byte> cipher, std::span<std::byte> plain);
+  // Takes received octets; returns how many it made of them. Takes fewer than given only when `plain` has no room for
+  // the next record, when to_send() holds too much, or after a failure; call again with the rest, or with nothing
+  // while has_plain(). Room for record_plain_max + 1 spares a copy. After `ended`, everything is taken and dropped, as
+  // RFC 8446 §6.1 has it.
+  std::size_t feed(Gather& cipher, std::span<std::byte> plain);
+  Moved feed(std::span<const std::byte> cipher, std::span<std::byte> plain) {
+    Gather all(cipher);
+    const std::size_t made = feed(all, plain);
+    return {cipher.size() - all.size(), made};
+  }
   // Decrypted octets wait for room.
   bool has_plain() const;
 
@@ -150,7 +156,8 @@ class Engine {
   void on_open();
   bool take_over();
   void follow_records();
-  Moved feed_records(std::span<const std::byte> cipher, std::span<std::byte> plain);
+  std::size_t feed_records(Gather& cipher, std::span<std::byte> plain);
+  Moved feed_piece(std::span<const std::byte> cipher, std::span<std::byte> plain);
   void keep_session();
   void note_nonce(std::span<const std::byte> records);
   void receive_plain(std::span<std::byte> plain, Moved& moved);

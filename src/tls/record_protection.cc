@@ -1,10 +1,5 @@
 #include "tls/record_protection.h"
 
-#include <wolfssl/options.h>
-// The options come first: they decide the layout of what the others declare.
-#include <wolfssl/wolfcrypt/aes.h>
-#include <wolfssl/wolfcrypt/chacha20_poly1305.h>
-
 #include <algorithm>
 #include <array>
 
@@ -13,20 +8,11 @@
 namespace kferry::tls {
 namespace {
 
-constexpr std::size_t tag_size = 16;
 constexpr std::size_t explicit_nonce_size = 8;
 // RFC 8446 §5.2: the content's type, and padding up to this much.
 constexpr std::size_t inner_extra_max = 256;
 constexpr std::byte version_major{3};
 constexpr std::byte version_minor{3};
-
-const unsigned char* in(std::span<const std::byte> octets) {
-  return reinterpret_cast<const unsigned char*>(octets.data());
-}
-
-unsigned char* out(std::span<std::byte> octets) {
-  return reinterpret_cast<unsigned char*>(octets.data());
-}
 
 void put_size(std::span<std::byte> to, std::size_t size) {
   to[0] = static_cast<std::byte>(size >> 8);
@@ -52,27 +38,6 @@ struct Additional {
 
 }  // namespace
 
-struct RecordProtection::Cipher {
-  explicit Cipher(const TrafficKey& key) {
-    KFERRY_ASSERT(wc_AesInit(&aes, nullptr, INVALID_DEVID) == 0);
-    KFERRY_ASSERT(wc_AesGcmSetKey(&aes, in(key.key), static_cast<word32>(key.key_size())) == 0);
-  }
-  Cipher(const Cipher&) = delete;
-  Cipher& operator=(const Cipher&) = delete;
-  ~Cipher() {
-    wc_AesFree(&aes);
-    wipe(std::as_writable_bytes(std::span(&aes, 1)));
-  }
-
-  Aes aes;
-};
-
-RecordProtection::RecordProtection(const TrafficKey& key) : key_(key) {
-  if (key.cipher != RecordCipher::chacha20_poly1305) cipher_ = std::make_unique<Cipher>(key);
-}
-
-RecordProtection::~RecordProtection() = default;
-
 bool RecordProtection::explicit_nonce() const {
   return key_.version == Version::tls_1_2 && key_.cipher != RecordCipher::chacha20_poly1305;
 }
@@ -82,12 +47,12 @@ std::size_t RecordProtection::content_offset() const {
 }
 
 std::size_t RecordProtection::overhead() const {
-  return content_offset() + (key_.version == Version::tls_1_3 ? 1 : 0) + tag_size;
+  return content_offset() + (key_.version == Version::tls_1_3 ? 1 : 0) + Aead::tag_size;
 }
 
 // RFC 8446 §5.3: the static IV with the record's number; RFC 5288 §3 puts an explicit part in its place.
-RecordProtection::Nonce RecordProtection::implicit_nonce() const {
-  Nonce nonce{};
+Aead::Nonce RecordProtection::implicit_nonce() const {
+  Aead::Nonce nonce{};
   if (key_.cipher == RecordCipher::chacha20_poly1305) {
     nonce = key_.iv;
   } else {
@@ -110,24 +75,14 @@ std::size_t RecordProtection::seal(RecordType type, Gather& content, std::size_t
   room[2] = version_minor;
   put_size(room.subspan(3), record_size - record_header_size);
   const Additional additional(key_, room, content_size);
-  const Nonce nonce = implicit_nonce();
+  const Aead::Nonce nonce = implicit_nonce();
   if (explicit_nonce()) {
     std::copy_n(nonce.begin() + 4, explicit_nonce_size, room.begin() + record_header_size);
     count_up(std::span(key_.iv).first(explicit_nonce_size));
   }
-  const auto body = room.subspan(content_offset(), content_size + (newest ? 1 : 0));
-  content.take(body.first(content_size));
-  if (newest) body.back() = static_cast<std::byte>(type);
-  const auto tag = room.subspan(record_size - tag_size, tag_size);
-  const auto size = static_cast<word32>(body.size());
-  const auto more = additional.span();
-  const int result =
-      cipher_ == nullptr
-          ? wc_ChaCha20Poly1305_Encrypt(in(key_.key), in(nonce), in(more), static_cast<word32>(more.size()),
-                                        in(body), size, out(body), out(tag))
-          : wc_AesGcmEncrypt(&cipher_->aes, out(body), in(body), size, in(nonce), nonce.size(), out(tag),
-                             tag_size, in(more), static_cast<word32>(more.size()));
-  KFERRY_ASSERT(result == 0);
+  const std::byte inner_type = static_cast<std::byte>(type);
+  aead_.seal(nonce, additional.span(), content, content_size, std::span(&inner_type, newest ? 1 : 0),
+             room.subspan(content_offset(), record_size - content_offset()));
   count_up(key_.rec_seq);
   return record_size;
 }
@@ -140,29 +95,20 @@ std::size_t RecordProtection::record_size(std::span<const std::byte, record_head
   return size < least || size > most ? 0 : record_header_size + size;
 }
 
-std::optional<RecordProtection::Opened> RecordProtection::open(std::span<const std::byte> record,
+std::optional<RecordProtection::Opened> RecordProtection::open(Gather& cipher, std::size_t size,
                                                                std::span<std::byte> room) {
   const bool newest = key_.version == Version::tls_1_3;
-  const auto body = record.subspan(content_offset(), record.size() - content_offset() - tag_size);
-  const auto tag = record.last(tag_size);
-  KFERRY_ASSERT(room.size() >= body.size());
-  const Additional additional(key_, record, body.size());
-  Nonce nonce = implicit_nonce();
-  if (explicit_nonce())
-    std::copy_n(record.begin() + record_header_size, explicit_nonce_size, nonce.begin() + 4);
-  const auto size = static_cast<word32>(body.size());
-  const auto more = additional.span();
-  const int result =
-      cipher_ == nullptr
-          ? wc_ChaCha20Poly1305_Decrypt(in(key_.key), in(nonce), in(more), static_cast<word32>(more.size()),
-                                        in(body), size, in(tag), out(room))
-          : wc_AesGcmDecrypt(&cipher_->aes, out(room), in(body), size, in(nonce), nonce.size(), in(tag),
-                             tag_size, in(more), static_cast<word32>(more.size()));
-  if (result != 0) return std::nullopt;
+  std::array<std::byte, record_header_size> header;
+  cipher.take(header);
+  Aead::Nonce nonce = implicit_nonce();
+  if (explicit_nonce()) cipher.take(std::span(nonce).last(explicit_nonce_size));
+  const auto content = room.first(size - content_offset() - Aead::tag_size);
+  const Additional additional(key_, header, content.size());
+  if (!aead_.open(nonce, additional.span(), cipher, content)) return std::nullopt;
   count_up(key_.rec_seq);
-  if (!newest) return Opened{static_cast<RecordType>(record[0]), body.size()};
+  if (!newest) return Opened{static_cast<RecordType>(header[0]), content.size()};
   // RFC 8446 §5.4: zeros pad the content; its type is the last octet that is none.
-  std::size_t end = body.size();
+  std::size_t end = content.size();
   while (end > 0 && room[end - 1] == std::byte{}) --end;
   if (end == 0) return Opened{RecordType{}, 0};
   return Opened{static_cast<RecordType>(room[end - 1]), end - 1};

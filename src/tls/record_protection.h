@@ -4,10 +4,10 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <optional>
 #include <span>
 
+#include "tls/aead.h"
 #include "tls/gather.h"
 #include "tls/traffic_key.h"
 
@@ -26,10 +26,9 @@ enum class RecordType : std::uint8_t { change_cipher_spec = 20, alert = 21, hand
 
 class RecordProtection {
  public:
-  explicit RecordProtection(const TrafficKey& key);
+  explicit RecordProtection(const TrafficKey& key) : key_(key), aead_(key) {}
   RecordProtection(const RecordProtection&) = delete;
   RecordProtection& operator=(const RecordProtection&) = delete;
-  ~RecordProtection();
 
   // By how much a record is larger than its content.
   std::size_t overhead() const;
@@ -48,9 +47,13 @@ class RecordProtection {
     RecordType type;  // of the content; 0 where a record of TLS 1.3 has none
     std::size_t size;
   };
-  // The next record, whole and of record_size(), into `room`, of at least the record's size less overhead(), and one
-  // more. nullopt: it does not verify; the room's octets mean nothing.
-  std::optional<Opened> open(std::span<const std::byte> record, std::span<std::byte> room);
+  // The next record, the first `size` octets of `cipher`, its record_size(), into `room`, of at least the record's size
+  // less overhead(), and one more. nullopt: it does not verify; the room's octets mean nothing.
+  std::optional<Opened> open(Gather& cipher, std::size_t size, std::span<std::byte> room);
+  std::optional<Opened> open(std::span<const std::byte> record, std::span<std::byte> room) {
+    Gather all(record);
+    return open(all, record.size(), room);
+  }
   // Where its content stands when it is opened in place: in the record itself, from this offset on.
   std::size_t content_offset() const;
 
@@ -58,14 +61,11 @@ class RecordProtection {
   const TrafficKey& key() const { return key_; }
 
  private:
-  struct Cipher;
-
-  using Nonce = std::array<std::byte, 12>;
   bool explicit_nonce() const;
-  Nonce implicit_nonce() const;
+  Aead::Nonce implicit_nonce() const;
 
   TrafficKey key_;
-  std::unique_ptr<Cipher> cipher_;
+  Aead aead_;
 };
 
 }  // namespace kferry::tls

@@ -64,19 +64,25 @@ void Records::close(Octets& say) {
 
 // --- receiving
 
-Moved Records::feed(std::span<const std::byte> cipher, std::span<std::byte> plain, Octets& say) {
-  Moved moved;
+std::size_t Records::feed(Gather& cipher, std::span<std::byte> plain, Octets& say) {
+  std::size_t made = 0;
   while (!failure_ && !ended_) {
-    moved.made += hand_out(plain.subspan(moved.made));
+    made += hand_out(plain.subspan(made));
     if (has_plain()) break;
-    const auto record = next_record(cipher.subspan(moved.taken), moved.taken, say);
-    if (record.empty()) break;
-    moved.made += open(record, plain.subspan(moved.made), say);
+    const std::size_t size = next_size(cipher, say);
+    if (failure_) break;
+    if (size == 0 || held_.size() + cipher.size() < size) {
+      held_.reserve(size);
+      hold(cipher, cipher.size());
+      break;
+    }
+    if (made > 0 && !fits(size, plain.subspan(made))) break;  // there is room again next time
+    made += open(cipher, size, plain.subspan(made), say);
     if (!has_plain()) held_.clear();
   }
-  if (ended_) moved.taken = cipher.size();
+  if (ended_) cipher.skip(cipher.size());
   if (held_.empty() || ended_) Octets().swap(held_);  // gives the memory back
-  return moved;
+  return made;
 }
 
 std::size_t Records::hand_out(std::span<std::byte> plain) {
@@ -91,52 +97,43 @@ std::size_t Records::hand_out(std::span<std::byte> plain) {
   return size;
 }
 
-// Where it stands in the input, or else put together in held_. Empty: more must come, or its header is wrong.
-std::span<const std::byte> Records::next_record(std::span<const std::byte> cipher, std::size_t& taken,
-                                                Octets& say) {
-  const auto size_of = [&](std::span<const std::byte> octets) {
-    if (newest() && octets[0] != static_cast<std::byte>(RecordType::data)) {
-      refuse(
-          "is of type " + std::to_string(std::to_integer<unsigned>(octets[0])) + ", which has no place here",
-          Alert::unexpected_message, say);
-      return std::size_t{0};
-    }
-    const std::size_t size = receive_->record_size(octets.first<record_header_size>());
-    if (size == 0) refuse("has a length that no record has", Alert::record_overflow, say);
-    return size;
-  };
-  if (held_.empty() && cipher.size() >= record_header_size) {
-    const std::size_t size = size_of(cipher);
-    if (size == 0) return {};
-    if (cipher.size() >= size) {
-      taken += size;
-      return cipher.first(size);
-    }
-    held_.reserve(size);
+// Of the record that begins in held_ or else in the input; 0: its header is not whole, or wrong.
+std::size_t Records::next_size(Gather cipher, Octets& say) {
+  std::array<std::byte, record_header_size> header;
+  const auto held = std::span(held_).first(std::min(held_.size(), header.size()));
+  if (held.size() + cipher.size() < header.size()) return 0;
+  std::ranges::copy(held, header.begin());
+  cipher.take(std::span(header).subspan(held.size()));
+  if (newest() && header[0] != static_cast<std::byte>(RecordType::data)) {
+    refuse("is of type " + std::to_string(std::to_integer<unsigned>(header[0])) + ", which has no place here",
+           Alert::unexpected_message, say);
+    return 0;
   }
-  const auto hold = [&](std::size_t size) {
-    const auto part = cipher.first(std::min(cipher.size(), size - std::min(size, held_.size())));
-    held_.insert(held_.end(), part.begin(), part.end());
-    cipher = cipher.subspan(part.size());
-    taken += part.size();
-    return held_.size() >= size;
-  };
-  if (!hold(record_header_size)) return {};
-  const std::size_t size = size_of(held_);
-  if (size == 0) return {};
-  held_.reserve(size);
-  return hold(size) ? std::span<const std::byte>(held_) : std::span<const std::byte>();
+  const std::size_t size = receive_->record_size(header);
+  if (size == 0) refuse("has a length that no record has", Alert::record_overflow, say);
+  return size;
 }
 
-// Returns how much data it put into `plain`; what does not fit waits.
-std::size_t Records::open(std::span<const std::byte> record, std::span<std::byte> plain, Octets& say) {
-  const bool in_place = plain.size() < record.size() - receive_->overhead() + 1;
-  if (in_place && held_.empty()) {
-    held_.assign(record.begin(), record.end());
-    record = held_;
-  }
+void Records::hold(Gather& cipher, std::size_t size) {
+  cipher.take_runs(
+      size, [&](std::span<const std::byte> run) { held_.insert(held_.end(), run.begin(), run.end()); });
+}
+
+// A record of this size can be opened into this room; else it is opened where it is held.
+bool Records::fits(std::size_t size, std::span<std::byte> plain) const {
+  return plain.size() >= size - receive_->overhead() + 1;
+}
+
+// The record that begins in held_ and goes on in `cipher`. Returns how much data it put into `plain`; what does not fit
+// waits.
+std::size_t Records::open(Gather& cipher, std::size_t size, std::span<std::byte> plain, Octets& say) {
+  const bool in_place = !fits(size, plain);
+  const std::size_t rest = size - held_.size();
+  if (in_place) hold(cipher, rest);
   const auto room = in_place ? std::span(held_).subspan(receive_->content_offset()) : plain;
-  const auto opened = receive_->open(record, room);
+  Gather record(held_, cipher);
+  const auto opened = receive_->open(record, size, room);
+  if (!in_place) cipher.skip(rest);
   if (!opened) {
     take_forged(say);
     return 0;

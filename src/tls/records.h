@@ -49,8 +49,8 @@ class Records {
   // The keys as they stand when wolfSSL is done. Without secrets a KeyUpdate ends the connection.
   Records(const TrafficKeys& keys, const TrafficSecrets& secrets, Remote remote);
 
-  // As Engine::feed(). What is to be said is put at the end of `say`.
-  Moved feed(std::span<const std::byte> cipher, std::span<std::byte> plain, Octets& say);
+  // As Engine::feed(); returns what it made. What is to be said is put at the end of `say`.
+  std::size_t feed(Gather& cipher, std::span<std::byte> plain, Octets& say);
   bool has_plain() const { return waiting_size_ > 0; }
   // As much of `plain` as fits, in full records; returns their size. Not once sending is the kernel's.
   std::size_t write(Gather& plain, std::span<std::byte> cipher);
@@ -95,9 +95,11 @@ class Records {
   using AlertContent = std::array<std::byte, 2>;
 
   bool newest() const { return version_ == Version::tls_1_3; }
-  std::span<const std::byte> next_record(std::span<const std::byte> cipher, std::size_t& taken, Octets& say);
+  std::size_t next_size(Gather cipher, Octets& say);
+  void hold(Gather& cipher, std::size_t size);
   std::size_t hand_out(std::span<std::byte> plain);
-  std::size_t open(std::span<const std::byte> record, std::span<std::byte> plain, Octets& say);
+  bool fits(std::size_t size, std::span<std::byte> plain) const;
+  std::size_t open(Gather& cipher, std::size_t size, std::span<std::byte> plain, Octets& say);
   void fail(Failure failure, Alert alert, Octets& say);
   void refuse(std::string_view what, Alert alert, Octets& say);
   bool goes_on_with(RecordType type, bool data, Octets& say);

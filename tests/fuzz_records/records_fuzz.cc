@@ -2,7 +2,10 @@
 // comes, the other end must neither crash, stand still, nor hold more than a record and its answers.
 //
 // Input: version, cipher and role; then per record: type, size (two octets), how it is cut, how it is damaged, content.
+#include <sys/uio.h>
+
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
@@ -74,11 +77,19 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* octets, std::size_t size) {
     }
     std::span<const std::byte> rest = record;
     while (!rest.empty() || records.has_plain()) {
-      const auto moved = records.feed(rest.first(std::min(cut, rest.size())), room, say);
-      if (moved.taken > rest.size() || moved.made > room.size()) std::abort();
-      if (moved.taken == 0 && moved.made == 0 && !records.failure()) std::abort();
+      // An octet from elsewhere in memory, and the others: pieces that a record stands in.
+      const auto part = rest.first(std::min(cut, rest.size()));
+      std::vector<std::byte> head(part.begin(), part.begin() + (part.empty() ? 0 : 1));
+      const auto others = part.subspan(head.size());
+      const std::array<iovec, 2> pieces{iovec{head.data(), head.size()},
+                                        iovec{const_cast<std::byte*>(others.data()), others.size()}};
+      Gather given(pieces, part.size());
+      const std::size_t made = records.feed(given, room, say);
+      const std::size_t taken = part.size() - given.size();
+      if (given.size() > part.size() || made > room.size()) std::abort();
+      if (taken == 0 && made == 0 && !records.failure()) std::abort();
       if (records.held_size() > held_max || records.record_rest() > held_max) std::abort();
-      rest = rest.subspan(moved.taken);
+      rest = rest.subspan(taken);
       if (records.failure()) break;
     }
     if (say.size() > 4096) std::abort();
