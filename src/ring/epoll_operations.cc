@@ -164,7 +164,7 @@ void EpollRing::go_on_accepting(std::uint32_t slot) {
 }
 
 Ring::Opened EpollRing::connect(Token token, const SocketAddress& address) {
-  const Opened opened = make_socket(address);
+  const Opened opened = make_connecting(address);
   if (opened.error != 0) return opened;
   const int fd = fd_of(opened.socket);
   const int error = ::connect(fd, address.get(), address.size()) == 0 ? 0 : errno;

@@ -39,6 +39,14 @@ Ring::Opened KernelSockets::make_socket(const SocketAddress& address) {
   return {Socket{fd}, 0};
 }
 
+Ring::Opened KernelSockets::make_connecting(const SocketAddress& address) {
+  const Opened opened = make_socket(address);
+  // The ACK of the other side's SYN waits for the first octets, which are ready, and goes with them: a segment less,
+  // and whoever listens wakes once. Cleared by the kernel as data comes and goes (tcp(7)).
+  if (opened.error == 0) set(fd_of(opened.socket), IPPROTO_TCP, TCP_QUICKACK, 0);
+  return opened;
+}
+
 Ring::Opened KernelSockets::listen(const SocketAddress& address, int backlog) {
   const Opened opened = make_socket(address);
   if (opened.error != 0) return opened;

@@ -26,6 +26,8 @@ class KernelSockets : public Ring {
   static int fd_of(Socket socket) { return static_cast<int>(socket); }
   // One to connect with.
   static Opened make_socket(const SocketAddress& address);
+  // One that is to connect, with octets to send at once.
+  static Opened make_connecting(const SocketAddress& address);
 };
 
 }  // namespace kferry::ring

@@ -19,7 +19,7 @@ void UringRing::accept(Token token, Socket listener) {
 }
 
 Ring::Opened UringRing::connect(Token token, const SocketAddress& address) {
-  const Opened opened = make_socket(address);
+  const Opened opened = make_connecting(address);
   if (opened.error != 0) return opened;
   const std::uint32_t slot = ops_.take(OpKind::connect, token, fd_of(opened.socket));
   ops_.at(slot).extra = parcels_.take();
