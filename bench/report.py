@@ -6,7 +6,7 @@ from marks import DIRECT, MET, MISSED, NO_FIGURE
 TABLES = {
     "cpu_s_per_gb": ("CPU seconds per GB through the proxy", 3, ("gb_per_s", "GB/s", 3)),
     "cpu_us_per_request": ("CPU microseconds per small request in the proxy", 2, ("requests_per_s", "req/s", 0)),
-    "cpu_us_per_connection": ("CPU microseconds per new connection in the proxy, all at one pace", 1,
+    "cpu_us_per_connection": ("CPU microseconds per new connection in the proxy", 1,
                               ("connections_per_cpu_s", "per CPU s", 0)),
     "gb_per_s": ("GB/s over the relay", 4, ("proxy_core", "of a core", 3)),
 }

@@ -32,11 +32,16 @@ class Workload:
     per_s: float | None = None  # a pace of its own instead, in requests or connections
     paced_as: str = ""  # the workload whose pace of this round it takes, to be compared with it
     relay: bool = False
+    every_core: bool = False  # the load has the proxy's core, too, so that the proxy never waits for it
     seconds: float = 1  # times as long as others
 
     @property
     def per_request(self):
         return self.metric in ("cpu_us_per_request", "cpu_us_per_connection")
+
+    @property
+    def connects(self):
+        return self.metric == "cpu_us_per_connection"
 
     @property
     def closed_loop(self):
@@ -88,6 +93,11 @@ def churn(name, tls, *options, level=ALL):
     return Workload(f"new connections, {name}", "cpu_us_per_connection",
                     ("--workload", "churn", "--connections", 16, *options), tls=tls, sets=sets(level),
                     per_s=CONNECTIONS_PER_S[name], seconds=2)
+
+
+def at_full_load(workload):
+    """What a CPU second is good for when there is always another to be had."""
+    return replace(workload, name=f"{workload.name}, full load", per_s=None, every_core=True)
 
 
 def in_tls(tls, workload, level=ALL):
@@ -147,6 +157,7 @@ WORKLOADS = [
     churn("plaintext", PLAIN, level=CORE),
     at_rest(LISTENER_TLS),
     churn("full handshakes", LISTENER_TLS, level=QUICK),
+    at_full_load(churn("full handshakes", LISTENER_TLS, level=CORE)),
     churn("resumed", LISTENER_TLS, "--resume", level=CORE),
     at_rest(BOTH_TLS),
     *(in_tls(tls, workload, CORE if workload.pace and tls == LISTENER_TLS else ALL)

@@ -357,7 +357,7 @@ bool Session::at_boundary(const Leg& from) const {
   return &from == &client_ ? request_walker_.at_boundary() : response_walker_.at_boundary();
 }
 
-// With TLS says close_notify first. True once FIN is on its way.
+// With TLS says close_notify first. True once FIN is on its way, or is sent by what comes next: the session's close.
 bool Session::end_writing(Leg& to, net::Rope& rope, Operation operation) {
   if (to.fin_sent) return true;
   if (to.tls != nullptr && !to.tls->failed()) {
@@ -365,7 +365,7 @@ bool Session::end_writing(Leg& to, net::Rope& rope, Operation operation) {
     send(to, rope, operation);
     if (to.sending || to.tls->engine().own_record()) return false;
   }
-  worker_.ring().shut_write(to.socket);
+  if (&to != &client_ || !client_.ended) worker_.ring().shut_write(to.socket);
   to.fin_sent = true;
   return true;
 }
@@ -404,7 +404,7 @@ void Session::pass_on_ends() {
       return;
     }
     if (!end_writing(client_, responses_, Operation::client_send)) return;
-    set_deadline(Deadline::half_close, half_close_timeout);
+    if (!client_.ended) set_deadline(Deadline::half_close, half_close_timeout);
   }
   if (client_.fin_sent && client_.ended) close(false, false);
 }

@@ -227,8 +227,10 @@ bool Engine::take_over() {
   const auto drop_if_stale = [](TrafficSecret& secret, const TrafficKey& key) {
     if (!secret.empty() && secret.key(key.cipher).key != key.key) secret = {};
   };
-  drop_if_stale(secrets_.send, keys->send);
-  drop_if_stale(secrets_.receive, keys->receive);
+  if (read_by_library_) {
+    drop_if_stale(secrets_.send, keys->send);
+    drop_if_stale(secrets_.receive, keys->receive);
+  }
   if (ticket_came_) keep_session();
   records_ = std::make_unique<Records>(*keys, secrets_, remote_);
   secrets_ = {};
@@ -248,6 +250,7 @@ void Engine::receive_plain(std::span<std::byte> plain, Moved& moved) {
     }
     const auto room = plain.subspan(moved.made);
     const int size = static_cast<int>(std::min<std::size_t>(room.size(), 1 << 30));
+    read_by_library_ = true;
     const int result = wolfSSL_read(ssl_.get(), room.data(), size);
     if (result > 0) {
       moved.made += static_cast<std::size_t>(result);

@@ -204,6 +204,7 @@ class Engine {
   bool unasked_ = false;  // the client sent a certificate to a listener that asks for none
   bool ticket_came_ = false;
   bool data_came_ = false;
+  bool read_by_library_ = false;  // wolfSSL has read what follows the handshake
 };
 
 }  // namespace kferry::tls
