@@ -96,8 +96,8 @@ def churn(name, tls, *options, level=ALL):
 
 
 def at_full_load(workload):
-    """What a CPU second is good for when there is always another to be had."""
-    return replace(workload, name=f"{workload.name}, full load", per_s=None, every_core=True)
+    """What a CPU second is good for when there is always more to be done."""
+    return replace(workload, name=f"{workload.name}, full load", per_s=None, pace=None, every_core=True)
 
 
 def in_tls(tls, workload, level=ALL):
@@ -146,6 +146,7 @@ def _produces():
                 yield frames("produce", version, size, connections, level)
 
 
+TLS_FRAMES = frames("fetch", 15, 256, 4), frames("produce", 10, 256, 4)
 _STALLED_BASE = frames("fetch", 15, 256, 4)
 WORKLOADS = [
     at_rest(PLAIN, QUICK),
@@ -162,7 +163,9 @@ WORKLOADS = [
     at_rest(BOTH_TLS),
     *(in_tls(tls, workload, CORE if workload.pace and tls == LISTENER_TLS else ALL)
       for tls in (LISTENER_TLS, BOTH_TLS)
-      for workload in (small(64), frames("fetch", 15, 256, 4), frames("produce", 10, 256, 4))),
+      for workload in (small(64), *TLS_FRAMES)),
+    *(at_full_load(in_tls(tls, workload, CORE if tls == LISTENER_TLS else ALL))
+      for tls in (LISTENER_TLS, BOTH_TLS) for workload in TLS_FRAMES),
     PerfTool("kafka-producer-perf-test", "cpu_s_per_gb"),
     PerfTool("kafka-consumer-perf-test", "cpu_s_per_gb"),
 ]
