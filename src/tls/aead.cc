@@ -9,6 +9,10 @@
 
 #include "base/assert.h"
 
+#ifndef WOLFSSL_AESGCM_STREAM
+#error "this wolfSSL lacks --enable-aesgcm-stream: have ./dev build make one"
+#endif
+
 namespace kferry::tls {
 namespace {
 
@@ -70,10 +74,10 @@ struct Aead::ChaCha {
   }
 
   int begin(const Nonce& nonce, std::span<const std::byte> additional, bool sealing) {
-    const int result = wc_ChaCha20Poly1305_Init(
-        &state, in(key), in(nonce), sealing ? CHACHA20_POLY1305_AEAD_ENCRYPT : CHACHA20_POLY1305_AEAD_DECRYPT);
-    return result != 0 ? result
-                       : wc_ChaCha20Poly1305_UpdateAad(&state, in(additional), size_of(additional));
+    const int result =
+        wc_ChaCha20Poly1305_Init(&state, in(key), in(nonce),
+                                 sealing ? CHACHA20_POLY1305_AEAD_ENCRYPT : CHACHA20_POLY1305_AEAD_DECRYPT);
+    return result != 0 ? result : wc_ChaCha20Poly1305_UpdateAad(&state, in(additional), size_of(additional));
   }
   int update(std::span<const std::byte> from, std::span<std::byte> to) {
     return wc_ChaCha20Poly1305_UpdateData(&state, in(from), out(to), size_of(from));

@@ -36,7 +36,7 @@ class Aead {
   struct Gcm;
   struct ChaCha;
 
-  std::unique_ptr<Gcm> gcm_;        // one of the two
+  std::unique_ptr<Gcm> gcm_;  // one of the two
   std::unique_ptr<ChaCha> chacha_;
 };
 
