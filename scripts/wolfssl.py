@@ -39,7 +39,7 @@ OPTIONS = """
 CFLAGS = ("-O2 -DKEEP_PEER_CERT -DHAVE_EX_DATA -DWOLFSSL_ALWAYS_KEEP_SNI -DWOLFSSL_ALT_CERT_CHAINS "
           "-DWOLFSSL_ALWAYS_VERIFY_CB -DWOLFSSL_EXTRA_ALERTS -DWOLFSSL_TRUST_PEER_CERT "
           "-DHAVE_SERVER_RENEGOTIATION_INFO -DHAVE_SECRET_CALLBACK -DCUSTOM_RAND_GENERATE_BLOCK=kferry_random "
-          "-DCUSTOM_RAND_GENERATE_SEED=kferry_random")
+          "-DCUSTOM_RAND_GENERATE_SEED=kferry_random -DUSE_ECC_B_PARAM")
 LATER = re.compile(r"either version ([23]) of the License,? or\W+\(at your option\)\W+any later version")
 # Bits of generated C, or files without a line of code, that carry no header of their own.
 WITHOUT_HEADER_MAX = 8

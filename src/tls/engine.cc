@@ -147,6 +147,7 @@ bool Engine::take_steps() {
 
 void Engine::on_open() {
   state_ = State::open;
+  points_.reset();
   WOLFSSL* const ssl = ssl_.get();
   negotiated_.version = wolfSSL_version(ssl) == TLS1_3_VERSION ? Version::tls_1_3 : Version::tls_1_2;
   const char* const cipher = wolfSSL_get_cipher_name(ssl);
@@ -375,6 +376,10 @@ int Engine::on_receive(WOLFSSL*, char* room, int size, void* engine) {
   const auto source = held ? std::span<const std::byte>(self.hello_).subspan(self.hello_at_) : self.in_;
   const auto part = source.first(std::min(source.size(), static_cast<std::size_t>(size)));
   if (part.empty()) return WOLFSSL_CBIO_ERR_WANT_READ;
+  if (self.points_ != nullptr && !self.points_->take(part)) {
+    self.off_curve_ = true;
+    return WOLFSSL_CBIO_ERR_GENERAL;
+  }
   std::memcpy(room, part.data(), part.size());
   self.framing_.note(part);
   if (!held) {
@@ -391,6 +396,7 @@ int Engine::on_receive(WOLFSSL*, char* room, int size, void* engine) {
 
 int Engine::on_send(WOLFSSL*, char* octets, int size, void* engine) {
   Engine& self = *static_cast<Engine*>(engine);
+  if (self.off_curve_) return size;  // an alert of its own for what is told better by another
   const auto all = std::as_bytes(std::span(octets, static_cast<std::size_t>(size)));
   self.note_nonce(all);
   // Once something had to go to pending_, what follows must too.

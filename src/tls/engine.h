@@ -28,6 +28,7 @@
 #include "tls/context.h"
 #include "tls/failure.h"
 #include "tls/failures.h"
+#include "tls/peer_points.h"
 #include "tls/record_framing.h"
 #include "tls/records.h"
 #include "tls/wolfssl_keys.h"
@@ -148,6 +149,7 @@ class Engine {
   void fail(Failure failure);
   void fail_by_library(int result);
   void fail_unasked();
+  void fail_off_curve();
   void begin(WOLFSSL* ssl);
   void read_hello(std::span<const std::byte> cipher);
   void serve();
@@ -193,15 +195,17 @@ class Engine {
   std::string certificate_words_;
   int certificate_error_ = 0;
   std::uint32_t tickets_received_ = 0;
-  RecordFraming framing_;  // of what wolfSSL has taken
+  RecordFraming framing_;                                                // of what wolfSSL has taken
+  std::unique_ptr<PeerPoints> points_ = std::make_unique<PeerPoints>();  // until the handshake is done
   SentNonce sent_nonce_{};
   Remote remote_;
   State state_ = State::handshaking;
   bool closed_ = false;
   bool finished_ = false;  // wolfSSL's state is spent: both sides said close_notify
   bool heard_ = false;
-  bool foreign_ = false;  // the broker answered, but not in TLS
-  bool unasked_ = false;  // the client sent a certificate to a listener that asks for none
+  bool foreign_ = false;    // the broker answered, but not in TLS
+  bool unasked_ = false;    // the client sent a certificate to a listener that asks for none
+  bool off_curve_ = false;  // the other side sent a point that is on no curve
   bool ticket_came_ = false;
   bool data_came_ = false;
   bool read_by_library_ = false;  // wolfSSL has read what follows the handshake

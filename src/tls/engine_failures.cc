@@ -20,6 +20,7 @@ void Engine::fail(Failure failure) {
 
 void Engine::fail_by_library(int result) {
   if (unasked_) return fail_unasked();
+  if (off_curve_) return fail_off_curve();
   Breakdown breakdown;
   breakdown.remote = remote_;
   breakdown.handshaking = state_ == State::handshaking;
@@ -61,6 +62,15 @@ void Engine::fail_unasked() {
   fail({"client_certificate_unasked",
         "the client sent a certificate that nobody asked for, which TLS forbids: configure it without a key "
         "store, or have this listener ask by ssl_client_auth"});
+}
+
+// RFC 8446 §4.2.8.2, RFC 8422 §5.10. Where points are sent, nothing is encrypted yet.
+void Engine::fail_off_curve() {
+  alert(Alert::illegal_parameter);
+  fail({"tls_point_off_curve",
+        who(remote_) +
+            " sent a key share that is no point of its curve: its TLS library is broken, or this is an "
+            "attack"});
 }
 
 // An alert of our own, before there is a wolfSSL state: in clear, as RFC 8446 §6 has it that early.

@@ -1,5 +1,5 @@
-"""Clients that stall in the handshake, go through it an octet at a time or leave in its midst: they are ended in time,
-nothing of them stays, and others are served meanwhile."""
+"""Clients that stall in the handshake, go through it an octet at a time, leave in its midst or lie in it: they are ended
+in time, nothing of them stays, and others are served meanwhile."""
 
 import concurrent.futures
 import random
@@ -107,6 +107,25 @@ def test_an_octet_a_second(kferry, network, context):
         finally:
             stop.set()
             dripping.join()
+
+
+@pytest.mark.quick
+def test_a_key_share_that_is_no_point_of_its_curve(kferry, network, authority):
+    source = network.another_client()
+    context = tls_client.settings(authority)
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    context.set_ecdh_curve("prime256v1")
+    hello = Handshake(context, kferry.where).step()
+    # Group 23, 65 octets, uncompressed: the last one ends y.
+    share = hello.index(bytes([0, 23, 0, 65, 4])) + 4
+    lie = bytearray(hello)
+    lie[share + 64] ^= 1
+    with network.clients.connect(kferry.where, 20, source) as client:
+        client.sendall(lie)
+        assert client.recv(1 << 16) == bytes([21, 3, 3, 0, 2, 2, 47])  # fatal, illegal_parameter
+        assert wire.is_over(client)
+    line = kferry.wait_for_log(rf"subject={re.escape(source)} ")
+    assert " cause=tls_point_off_curve " in line, line
 
 
 def shake_hands(kferry, network, context, random_):

@@ -1,0 +1,42 @@
+// Whether the points that the other side sends in the clear part of a handshake lie on their curves: P-256, P-384 and
+// P-521 in the key shares of TLS 1.3 (RFC 8446 §4.2.8.2) and in the key exchange of TLS 1.2 (RFC 8422 §5.4, §5.11).
+// wolfSSL 5.5 looks at none, or else (WOLFSSL_VALIDATE_ECC_IMPORT) multiplies each by its curve's order, for half of
+// what a connection costs. Reads along with what wolfSSL is given; what cannot be read is left to wolfSSL to refuse.
+//
+// Memory: a message with points until it is whole, at most message_size_max.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "tls/client_hello.h"
+#include "tls/record_framing.h"
+#include "tls/secret.h"
+
+namespace kferry::tls {
+
+class PeerPoints {
+ public:
+  static constexpr std::size_t message_size_max = client_hello_size_max;
+
+  // The next octets, in any pieces. False: they complete a message with a point that is on no curve.
+  bool take(std::span<const std::byte> octets);
+
+ private:
+  bool take_content(std::span<const std::byte> content);
+  void begin_message();
+
+  std::array<std::byte, record_header_size> record_header_{};
+  std::array<std::byte, 4> message_header_{};
+  std::uint8_t record_header_had_ = 0;
+  std::uint8_t message_header_had_ = 0;
+  std::uint32_t record_rest_ = 0;
+  std::uint32_t message_rest_ = 0;
+  bool keeps_ = false;      // this message's octets
+  bool encrypted_ = false;  // so are all records from here on
+  Octets message_;
+};
+
+}  // namespace kferry::tls
