@@ -365,7 +365,8 @@ bool Session::end_writing(Leg& to, net::Rope& rope, Operation operation) {
     send(to, rope, operation);
     if (to.sending || to.tls->engine().own_record()) return false;
   }
-  if (&to != &client_ || !client_.ended) worker_.ring().shut_write(to.socket);
+  const bool closed_next = &to == &client_ && client_.ended && !stopping_;
+  if (!closed_next) worker_.ring().shut_write(to.socket);
   to.fin_sent = true;
   return true;
 }

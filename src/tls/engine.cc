@@ -81,6 +81,16 @@ void Engine::begin(WOLFSSL* ssl) {
   wolfSSL_SetIOWriteCtx(ssl, this);
   wolfSSL_SetCertCbCtx(ssl, this);
   note_secrets(ssl, secrets_);
+  points_ = std::make_unique<PeerPoints>([this] { return agreed(); });
+}
+
+PeerPoints::Agreed Engine::agreed() const {
+  const char* const curve = wolfSSL_get_curve_name(ssl_.get());
+  const std::string_view name = curve != nullptr ? curve : "";
+  return {wolfSSL_version(ssl_.get()) == TLS1_3_VERSION, name == "SECP256R1"   ? 23U
+                                                         : name == "SECP384R1" ? 24U
+                                                         : name == "SECP521R1" ? 25U
+                                                                               : 0U};
 }
 
 void Engine::read_hello(std::span<const std::byte> cipher) {
@@ -224,14 +234,12 @@ bool Engine::take_over() {
   if (tickets_due && !data_came_) return false;
   const auto keys = keys_of(ssl_.get(), negotiated_.version, remote_ == Remote::client, sent_nonce_);
   if (!keys) return false;
-  // wolfSSL may have followed a KeyUpdate already, of which it tells nobody.
+  // wolfSSL may have followed a KeyUpdate already, of which it tells nobody: one behind Finished in its record, too.
   const auto drop_if_stale = [](TrafficSecret& secret, const TrafficKey& key) {
     if (!secret.empty() && secret.key(key.cipher).key != key.key) secret = {};
   };
-  if (read_by_library_) {
-    drop_if_stale(secrets_.send, keys->send);
-    drop_if_stale(secrets_.receive, keys->receive);
-  }
+  drop_if_stale(secrets_.send, keys->send);
+  drop_if_stale(secrets_.receive, keys->receive);
   if (ticket_came_) keep_session();
   records_ = std::make_unique<Records>(*keys, secrets_, remote_);
   secrets_ = {};
@@ -251,7 +259,6 @@ void Engine::receive_plain(std::span<std::byte> plain, Moved& moved) {
     }
     const auto room = plain.subspan(moved.made);
     const int size = static_cast<int>(std::min<std::size_t>(room.size(), 1 << 30));
-    read_by_library_ = true;
     const int result = wolfSSL_read(ssl_.get(), room.data(), size);
     if (result > 0) {
       moved.made += static_cast<std::size_t>(result);
@@ -376,10 +383,8 @@ int Engine::on_receive(WOLFSSL*, char* room, int size, void* engine) {
   const auto source = held ? std::span<const std::byte>(self.hello_).subspan(self.hello_at_) : self.in_;
   const auto part = source.first(std::min(source.size(), static_cast<std::size_t>(size)));
   if (part.empty()) return WOLFSSL_CBIO_ERR_WANT_READ;
-  if (self.points_ != nullptr && !self.points_->take(part)) {
-    self.off_curve_ = true;
-    return WOLFSSL_CBIO_ERR_GENERAL;
-  }
+  if (self.points_ != nullptr) self.points_verdict_ = self.points_->take(part);
+  if (self.points_verdict_ != PeerPoints::Verdict::good) return WOLFSSL_CBIO_ERR_GENERAL;
   std::memcpy(room, part.data(), part.size());
   self.framing_.note(part);
   if (!held) {
@@ -396,7 +401,8 @@ int Engine::on_receive(WOLFSSL*, char* room, int size, void* engine) {
 
 int Engine::on_send(WOLFSSL*, char* octets, int size, void* engine) {
   Engine& self = *static_cast<Engine*>(engine);
-  if (self.off_curve_) return size;  // an alert of its own for what is told better by another
+  // An alert of its own, for what is told better by another.
+  if (self.points_verdict_ != PeerPoints::Verdict::good) return size;
   const auto all = std::as_bytes(std::span(octets, static_cast<std::size_t>(size)));
   self.note_nonce(all);
   // Once something had to go to pending_, what follows must too.

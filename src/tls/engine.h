@@ -149,7 +149,8 @@ class Engine {
   void fail(Failure failure);
   void fail_by_library(int result);
   void fail_unasked();
-  void fail_off_curve();
+  void fail_points();
+  PeerPoints::Agreed agreed() const;
   void begin(WOLFSSL* ssl);
   void read_hello(std::span<const std::byte> cipher);
   void serve();
@@ -195,20 +196,19 @@ class Engine {
   std::string certificate_words_;
   int certificate_error_ = 0;
   std::uint32_t tickets_received_ = 0;
-  RecordFraming framing_;                                                // of what wolfSSL has taken
-  std::unique_ptr<PeerPoints> points_ = std::make_unique<PeerPoints>();  // until the handshake is done
+  RecordFraming framing_;               // of what wolfSSL has taken
+  std::unique_ptr<PeerPoints> points_;  // while wolfSSL shakes hands
   SentNonce sent_nonce_{};
   Remote remote_;
   State state_ = State::handshaking;
   bool closed_ = false;
   bool finished_ = false;  // wolfSSL's state is spent: both sides said close_notify
   bool heard_ = false;
-  bool foreign_ = false;    // the broker answered, but not in TLS
-  bool unasked_ = false;    // the client sent a certificate to a listener that asks for none
-  bool off_curve_ = false;  // the other side sent a point that is on no curve
+  bool foreign_ = false;  // the broker answered, but not in TLS
+  bool unasked_ = false;  // the client sent a certificate to a listener that asks for none
+  PeerPoints::Verdict points_verdict_ = PeerPoints::Verdict::good;
   bool ticket_came_ = false;
   bool data_came_ = false;
-  bool read_by_library_ = false;  // wolfSSL has read what follows the handshake
 };
 
 }  // namespace kferry::tls

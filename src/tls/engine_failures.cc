@@ -20,7 +20,7 @@ void Engine::fail(Failure failure) {
 
 void Engine::fail_by_library(int result) {
   if (unasked_) return fail_unasked();
-  if (off_curve_) return fail_off_curve();
+  if (points_verdict_ != PeerPoints::Verdict::good) return fail_points();
   Breakdown breakdown;
   breakdown.remote = remote_;
   breakdown.handshaking = state_ == State::handshaking;
@@ -64,13 +64,17 @@ void Engine::fail_unasked() {
         "store, or have this listener ask by ssl_client_auth"});
 }
 
-// RFC 8446 §4.2.8.2, RFC 8422 §5.10. Where points are sent, nothing is encrypted yet.
-void Engine::fail_off_curve() {
-  alert(Alert::illegal_parameter);
-  fail({"tls_point_off_curve",
-        who(remote_) +
-            " sent a key share that is no point of its curve: its TLS library is broken, or this is an "
-            "attack"});
+// RFC 8446 §4.2.8.2 and §6, RFC 8422 §5.10. Where points are sent, nothing is encrypted yet.
+void Engine::fail_points() {
+  const bool off_curve = points_verdict_ == PeerPoints::Verdict::off_curve;
+  alert(off_curve ? Alert::illegal_parameter : Alert::decode_error);
+  if (off_curve) {
+    fail({"tls_point_off_curve",
+          who(remote_) + " sent a key share that is no point of its curve: its TLS library is broken, "
+                         "or this is an attack"});
+  } else {
+    fail({"tls_handshake_malformed", who(remote_) + " sent a TLS handshake message that cannot be read"});
+  }
 }
 
 // An alert of our own, before there is a wolfSSL state: in clear, as RFC 8446 §6 has it that early.

@@ -12,6 +12,8 @@
 namespace kferry::tls {
 namespace {
 
+using Verdict = PeerPoints::Verdict;
+
 // Handshake messages with points (RFC 8446 §4, RFC 5246 §7.4).
 constexpr unsigned client_hello = 1;
 constexpr unsigned server_hello = 2;
@@ -34,40 +36,34 @@ struct FreePoint {
   void operator()(ecc_point* point) const { wc_ecc_del_point(point); }
 };
 
-// Other curves, other sizes and other forms are not for this to judge.
-bool on_its_curve(const Curve& curve, std::span<const std::byte> octets) {
-  if (octets.size() != curve.point_size || octets[0] != uncompressed) return true;
-  const int index = wc_ecc_get_curve_idx(curve.id);
-  if (index < 0) return true;
-  const std::unique_ptr<ecc_point, FreePoint> point(wc_ecc_new_point());
-  return point != nullptr &&
-         wc_ecc_import_point_der(reinterpret_cast<const unsigned char*>(octets.data()),
-                                 static_cast<word32>(octets.size()), index, point.get()) == MP_OKAY &&
-         wc_ecc_point_is_on_curve(point.get(), index) == MP_OKAY;
-}
-
-bool good(unsigned group, std::span<const std::byte> point) {
+// RFC 8446 §4.2.8.2 has one form and one size; wolfSSL would import others. Other groups are not for this to judge.
+Verdict judge_point(unsigned group, std::span<const std::byte> octets) {
   const auto curve = std::ranges::find(curves, group, &Curve::group);
-  return curve == curves.end() || on_its_curve(*curve, point);
-}
-
-// A point of TLS 1.2 whose curve the other side's message does not name: its size does.
-bool good(std::span<const std::byte> point) {
-  const auto curve = std::ranges::find(curves, point.size(), &Curve::point_size);
-  return curve == curves.end() || on_its_curve(*curve, point);
+  if (curve == curves.end()) return Verdict::good;
+  if (octets.size() != curve->point_size || octets[0] != uncompressed) return Verdict::off_curve;
+  const int index = wc_ecc_get_curve_idx(curve->id);
+  if (index < 0) return Verdict::good;  // wolfSSL does not have it
+  const std::unique_ptr<ecc_point, FreePoint> point(wc_ecc_new_point());
+  const bool on_it =
+      point != nullptr &&
+      wc_ecc_import_point_der(reinterpret_cast<const unsigned char*>(octets.data()),
+                              static_cast<word32>(octets.size()), index, point.get()) == MP_OKAY &&
+      wc_ecc_point_is_on_curve(point.get(), index) == MP_OKAY;
+  return on_it ? Verdict::good : Verdict::off_curve;
 }
 
 // A ClientHello's extension holds a list, a ServerHello's one share, a HelloRetryRequest's a group and nothing.
-bool good_shares(OctetReader shares) {
+Verdict judge_shares(OctetReader shares) {
   while (shares.ok() && !shares.at_end()) {
     const unsigned group = shares.integer(2);
     const auto point = shares.counted(2);
-    if (shares.ok() && !good(group, point)) return false;
+    if (!shares.ok()) break;
+    if (const Verdict verdict = judge_point(group, point); verdict != Verdict::good) return verdict;
   }
-  return true;
+  return Verdict::good;
 }
 
-bool good_hello(OctetReader in, bool of_client) {
+Verdict judge_hello(OctetReader in, bool of_client) {
   in.take(2 + random_size);
   in.counted(1);  // legacy_session_id
   if (of_client) {
@@ -76,38 +72,45 @@ bool good_hello(OctetReader in, bool of_client) {
   } else {
     in.take(3);  // of each the one
   }
+  if (in.ok() && in.at_end()) return Verdict::good;
   OctetReader extensions(in.counted(2));
-  while (extensions.ok() && !extensions.at_end()) {
+  // wolfSSL takes what stands behind the extensions for the next message.
+  if (!in.ok() || !in.at_end()) return Verdict::malformed;
+  while (!extensions.at_end()) {
     const unsigned type = extensions.integer(2);
     OctetReader extension(extensions.counted(2));
-    if (type != key_share_extension || !extensions.ok()) continue;
-    if (!good_shares(of_client ? OctetReader(extension.counted(2)) : extension)) return false;
+    if (!extensions.ok()) return Verdict::malformed;
+    if (type != key_share_extension) continue;
+    const Verdict verdict = judge_shares(of_client ? OctetReader(extension.counted(2)) : extension);
+    if (verdict != Verdict::good) return verdict;
   }
-  return true;
-}
-
-bool good_message(unsigned type, std::span<const std::byte> body) {
-  OctetReader in(body);
-  switch (type) {
-    case client_hello:
-    case server_hello:
-      return good_hello(in, type == client_hello);
-    case server_key_exchange: {
-      if (in.integer(1) != named_curve) return true;
-      const unsigned group = in.integer(2);
-      const auto point = in.counted(1);
-      return !in.ok() || good(group, point);
-    }
-    default: {
-      const auto point = in.counted(1);
-      return !in.ok() || !in.at_end() || good(point);
-    }
-  }
+  return Verdict::good;
 }
 
 }  // namespace
 
-bool PeerPoints::take(std::span<const std::byte> octets) {
+PeerPoints::Verdict PeerPoints::judge() const {
+  OctetReader in(message_);
+  switch (const unsigned type = std::to_integer<unsigned>(message_header_[0])) {
+    case client_hello:
+    case server_hello:
+      return judge_hello(in, type == client_hello);
+    case server_key_exchange: {
+      if (in.integer(1) != named_curve) return Verdict::good;
+      const unsigned group = in.integer(2) & 0xFFU;  // as wolfSSL reads it
+      const auto point = in.counted(1);
+      return in.ok() ? judge_point(group, point) : Verdict::malformed;
+    }
+    default: {
+      const unsigned group = agreed_().group;
+      if (group == 0) return Verdict::good;
+      const auto point = in.counted(1);
+      return in.ok() && in.at_end() ? judge_point(group, point) : Verdict::malformed;
+    }
+  }
+}
+
+PeerPoints::Verdict PeerPoints::take(std::span<const std::byte> octets) {
   while (!octets.empty() && !encrypted_) {
     if (record_rest_ == 0) {
       record_header_[record_header_had_++] = octets[0];
@@ -115,24 +118,27 @@ bool PeerPoints::take(std::span<const std::byte> octets) {
       if (record_header_had_ < record_header_.size()) continue;
       record_header_had_ = 0;
       record_rest_ = static_cast<std::uint32_t>(record_body_size(record_header_));
-      encrypted_ = static_cast<RecordType>(record_header_[0]) == RecordType::data;
+      // In TLS 1.3 it means nothing, and a second ClientHello may follow.
+      encrypted_ =
+          static_cast<RecordType>(record_header_[0]) == RecordType::change_cipher_spec && !agreed_().newest;
       continue;
     }
     const auto content = octets.first(std::min<std::size_t>(record_rest_, octets.size()));
     octets = octets.subspan(content.size());
     record_rest_ -= static_cast<std::uint32_t>(content.size());
-    if (static_cast<RecordType>(record_header_[0]) == RecordType::handshake && !take_content(content))
-      return false;
+    if (static_cast<RecordType>(record_header_[0]) != RecordType::handshake) continue;
+    if (const Verdict verdict = take_content(content); verdict != Verdict::good) return verdict;
   }
-  return true;
+  return Verdict::good;
 }
 
-bool PeerPoints::take_content(std::span<const std::byte> content) {
+PeerPoints::Verdict PeerPoints::take_content(std::span<const std::byte> content) {
   while (!content.empty()) {
     if (message_rest_ == 0) {
       message_header_[message_header_had_++] = content[0];
       content = content.subspan(1);
-      if (message_header_had_ == message_header_.size()) begin_message();
+      if (message_header_had_ < message_header_.size()) continue;
+      if (const Verdict verdict = begin_message(); verdict != Verdict::good) return verdict;
       continue;
     }
     const auto part = content.first(std::min<std::size_t>(message_rest_, content.size()));
@@ -141,21 +147,21 @@ bool PeerPoints::take_content(std::span<const std::byte> content) {
     if (!keeps_) continue;
     message_.insert(message_.end(), part.begin(), part.end());
     if (message_rest_ > 0) continue;
-    const bool well = good_message(std::to_integer<unsigned>(message_header_[0]), message_);
+    const Verdict verdict = judge();
     Octets().swap(message_);
-    if (!well) return false;
+    if (verdict != Verdict::good) return verdict;
   }
-  return true;
+  return Verdict::good;
 }
 
-void PeerPoints::begin_message() {
+PeerPoints::Verdict PeerPoints::begin_message() {
   message_header_had_ = 0;
   OctetReader in(message_header_);
   const unsigned type = in.integer(1);
   message_rest_ = in.integer(3);
-  const bool with_points = type == client_hello || type == server_hello || type == server_key_exchange ||
-                           type == client_key_exchange;
-  keeps_ = with_points && message_rest_ <= message_size_max;
+  keeps_ = type == client_hello || type == server_hello || type == server_key_exchange ||
+           type == client_key_exchange;
+  return keeps_ && message_rest_ > message_size_max ? Verdict::malformed : Verdict::good;
 }
 
 }  // namespace kferry::tls

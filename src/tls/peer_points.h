@@ -9,7 +9,9 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <span>
+#include <utility>
 
 #include "tls/client_hello.h"
 #include "tls/record_framing.h"
@@ -21,13 +23,28 @@ class PeerPoints {
  public:
   static constexpr std::size_t message_size_max = client_hello_size_max;
 
-  // The next octets, in any pieces. False: they complete a message with a point that is on no curve.
-  bool take(std::span<const std::byte> octets);
+  enum class Verdict : std::uint8_t {
+    good,
+    off_curve,
+    malformed,  // a message with points, of a form by which wolfSSL could find others in it than this class
+  };
+  // What the handshake has come to, as wolfSSL knows it.
+  struct Agreed {
+    bool newest = false;  // TLS 1.3
+    unsigned group = 0;   // RFC 8446 §4.2.7, of a server in TLS 1.2; 0: none, or none of those above
+  };
+
+  explicit PeerPoints(std::function<Agreed()> agreed) : agreed_(std::move(agreed)) {}
+
+  // The next octets, in any pieces. Other than good: wolfSSL must not see them, and the connection is to end.
+  Verdict take(std::span<const std::byte> octets);
 
  private:
-  bool take_content(std::span<const std::byte> content);
-  void begin_message();
+  Verdict take_content(std::span<const std::byte> content);
+  Verdict begin_message();
+  Verdict judge() const;
 
+  std::function<Agreed()> agreed_;
   std::array<std::byte, record_header_size> record_header_{};
   std::array<std::byte, 4> message_header_{};
   std::uint8_t record_header_had_ = 0;
@@ -35,7 +52,7 @@ class PeerPoints {
   std::uint32_t record_rest_ = 0;
   std::uint32_t message_rest_ = 0;
   bool keeps_ = false;      // this message's octets
-  bool encrypted_ = false;  // so are all records from here on
+  bool encrypted_ = false;  // as are all records from here on
   Octets message_;
 };
 
