@@ -1,7 +1,8 @@
 // Whether the points that the other side sends in the clear part of a handshake lie on their curves: P-256, P-384 and
 // P-521 in the key shares of TLS 1.3 (RFC 8446 §4.2.8.2) and in the key exchange of TLS 1.2 (RFC 8422 §5.4, §5.11).
 // wolfSSL 5.5 looks at none, or else (WOLFSSL_VALIDATE_ECC_IMPORT) multiplies each by its curve's order, for half of
-// what a connection costs. Reads along with what wolfSSL is given; what cannot be read is left to wolfSSL to refuse.
+// what a connection costs. Reads along with what wolfSSL is given, and as wolfSSL reads it: a message with points that
+// the two could read differently is refused; what holds none is left to wolfSSL.
 //
 // Memory: a message with points until it is whole, at most message_size_max.
 #pragma once

@@ -56,9 +56,10 @@ EXPECTED = {
     **dict.fromkeys(["data-first", "alert-first", "change-cipher-first"], ({"closed", UNEXPECTED}, "not_tls")),
     "two-hellos": ({UNEXPECTED}, "handshake_failed"),
     **dict.fromkeys(
-        ["no-ciphers", "odd-ciphers", "no-compression", "long-session", "octets-after-extensions"],
+        ["no-ciphers", "odd-ciphers", "no-compression", "long-session"],
         ({DECODE, "alert illegal_parameter"}, "handshake_failed"),
     ),
+    "octets-after-extensions": ({DECODE}, "tls_handshake_malformed"),
     **dict.fromkeys(
         ["extension-too-long", "extension-twice"], ({DECODE, "alert illegal_parameter"}, "client_hello_malformed")
     ),
