@@ -9,6 +9,10 @@
 
 #include "tls/octet_reader.h"
 
+#ifndef USE_ECC_B_PARAM
+#error "this wolfSSL lacks -DUSE_ECC_B_PARAM: have ./dev build make one"
+#endif
+
 namespace kferry::tls {
 namespace {
 
