@@ -1,25 +1,22 @@
 #include "tls/client_hello.h"
 
 #include <algorithm>
+#include <utility>
 #include <vector>
 
+#include "tls/handshake.h"
 #include "tls/octet_reader.h"
+#include "tls/record_protection.h"
 
 namespace kferry::tls {
 namespace {
 
-constexpr std::size_t record_header_size = 5;
-constexpr std::size_t record_size_max = 16 * 1024;
-constexpr unsigned handshake_record = 22;
-constexpr unsigned client_hello_message = 1;
 constexpr unsigned server_name_extension = 0;
 constexpr unsigned supported_groups_extension = 10;
 constexpr unsigned signature_algorithms_extension = 13;
 constexpr unsigned pre_shared_key_extension = 41;
 constexpr unsigned supported_versions_extension = 43;
-constexpr unsigned key_share_extension = 51;
 constexpr std::uint16_t version_1_3 = 0x0304;
-constexpr std::size_t random_size = 32;
 
 // RFC 6066 §3: a list of names, of which only host_name (0) was ever defined.
 bool read_server_name(std::span<const std::byte> extension, std::string& name) {
@@ -53,8 +50,8 @@ std::uint16_t highest_of(std::span<const std::byte> extension) {
 
 bool read_body(std::span<const std::byte> body, ClientHello& hello) {
   OctetReader in(body);
-  hello.highest_version = static_cast<std::uint16_t>(in.integer(2));
-  in.take(random_size);
+  OctetReader fixed(in.take(handshake::hello_fixed_size));
+  hello.highest_version = static_cast<std::uint16_t>(fixed.integer(2));
   in.counted(1);  // legacy_session_id
   in.counted(2);  // cipher_suites
   in.counted(1);  // legacy_compression_methods
@@ -66,7 +63,7 @@ bool read_body(std::span<const std::byte> body, ClientHello& hello) {
     const unsigned type = extensions.integer(2);
     groups = groups || type == supported_groups_extension;
     signatures = signatures || type == signature_algorithms_extension;
-    shares = shares || type == key_share_extension;
+    shares = shares || type == handshake::key_share_extension;
     resumes = resumes || type == pre_shared_key_extension;
     const auto extension = extensions.counted(2);
     if (!extensions.ok()) break;
@@ -91,15 +88,16 @@ HelloReading read_client_hello(std::span<const std::byte> stream, ClientHello& h
   std::size_t at = 0;
   while (at < stream.size()) {
     const std::size_t left = stream.size() - at;
-    if (octet(at) != handshake_record) return at == 0 ? HelloReading::not_tls : HelloReading::malformed;
+    if (octet(at) != std::to_underlying(RecordType::handshake))
+      return at == 0 ? HelloReading::not_tls : HelloReading::malformed;
     if (left >= 2 && octet(at + 1) != 3) return at == 0 ? HelloReading::not_tls : HelloReading::malformed;
     if (left < record_header_size) return HelloReading::incomplete;
     const std::size_t size = octet(at + 3) << 8 | octet(at + 4);
-    if (size == 0 || size > record_size_max) return HelloReading::malformed;
+    if (size == 0 || size > record_plain_max) return HelloReading::malformed;
     const std::size_t here = std::min(size, left - record_header_size);
     const auto fragment = stream.subspan(at + record_header_size, here);
     message.insert(message.end(), fragment.begin(), fragment.end());
-    if (!message.empty() && std::to_integer<unsigned>(message[0]) != client_hello_message) {
+    if (!message.empty() && std::to_integer<unsigned>(message[0]) != handshake::client_hello) {
       return HelloReading::malformed;
     }
     if (message.size() >= 4) {

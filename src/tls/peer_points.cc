@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <memory>
 
+#include "tls/handshake.h"
 #include "tls/octet_reader.h"
 
 #ifndef USE_ECC_B_PARAM
@@ -18,15 +19,8 @@ namespace {
 
 using Verdict = PeerPoints::Verdict;
 
-// Handshake messages with points (RFC 8446 §4, RFC 5246 §7.4).
-constexpr unsigned client_hello = 1;
-constexpr unsigned server_hello = 2;
-constexpr unsigned server_key_exchange = 12;
-constexpr unsigned client_key_exchange = 16;
-constexpr unsigned key_share_extension = 51;
 constexpr unsigned named_curve = 3;
 constexpr std::byte uncompressed{4};
-constexpr std::size_t random_size = 32;
 
 struct Curve {
   unsigned group;  // RFC 8446 §4.2.7
@@ -68,7 +62,7 @@ Verdict judge_shares(OctetReader shares) {
 }
 
 Verdict judge_hello(OctetReader in, bool of_client) {
-  in.take(2 + random_size);
+  in.take(handshake::hello_fixed_size);
   in.counted(1);  // legacy_session_id
   if (of_client) {
     in.counted(2);  // cipher_suites
@@ -84,7 +78,7 @@ Verdict judge_hello(OctetReader in, bool of_client) {
     const unsigned type = extensions.integer(2);
     OctetReader extension(extensions.counted(2));
     if (!extensions.ok()) return Verdict::malformed;
-    if (type != key_share_extension) continue;
+    if (type != handshake::key_share_extension) continue;
     const Verdict verdict = judge_shares(of_client ? OctetReader(extension.counted(2)) : extension);
     if (verdict != Verdict::good) return verdict;
   }
@@ -96,10 +90,10 @@ Verdict judge_hello(OctetReader in, bool of_client) {
 PeerPoints::Verdict PeerPoints::judge() const {
   OctetReader in(message_);
   switch (const unsigned type = std::to_integer<unsigned>(message_header_[0])) {
-    case client_hello:
-    case server_hello:
-      return judge_hello(in, type == client_hello);
-    case server_key_exchange: {
+    case handshake::client_hello:
+    case handshake::server_hello:
+      return judge_hello(in, type == handshake::client_hello);
+    case handshake::server_key_exchange: {
       if (in.integer(1) != named_curve) return Verdict::good;
       const unsigned group = in.integer(2) & 0xFFU;  // as wolfSSL reads it
       const auto point = in.counted(1);
@@ -115,25 +109,14 @@ PeerPoints::Verdict PeerPoints::judge() const {
 }
 
 PeerPoints::Verdict PeerPoints::take(std::span<const std::byte> octets) {
-  while (!octets.empty() && !encrypted_) {
-    if (record_rest_ == 0) {
-      record_header_[record_header_had_++] = octets[0];
-      octets = octets.subspan(1);
-      if (record_header_had_ < record_header_.size()) continue;
-      record_header_had_ = 0;
-      record_rest_ = static_cast<std::uint32_t>(record_body_size(record_header_));
-      // In TLS 1.3 it means nothing, and a second ClientHello may follow.
-      encrypted_ =
-          static_cast<RecordType>(record_header_[0]) == RecordType::change_cipher_spec && !agreed_().newest;
-      continue;
-    }
-    const auto content = octets.first(std::min<std::size_t>(record_rest_, octets.size()));
-    octets = octets.subspan(content.size());
-    record_rest_ -= static_cast<std::uint32_t>(content.size());
-    if (static_cast<RecordType>(record_header_[0]) != RecordType::handshake) continue;
-    if (const Verdict verdict = take_content(content); verdict != Verdict::good) return verdict;
-  }
-  return Verdict::good;
+  Verdict verdict = Verdict::good;
+  framing_.note(octets, [&](RecordType type, std::span<const std::byte> content) {
+    if (verdict != Verdict::good || encrypted_) return;
+    if (type == RecordType::handshake) verdict = take_content(content);
+    // In TLS 1.3 it means nothing, and a second ClientHello may follow.
+    if (type == RecordType::change_cipher_spec) encrypted_ = !agreed_().newest;
+  });
+  return verdict;
 }
 
 PeerPoints::Verdict PeerPoints::take_content(std::span<const std::byte> content) {
@@ -163,8 +146,8 @@ PeerPoints::Verdict PeerPoints::begin_message() {
   OctetReader in(message_header_);
   const unsigned type = in.integer(1);
   message_rest_ = in.integer(3);
-  keeps_ = type == client_hello || type == server_hello || type == server_key_exchange ||
-           type == client_key_exchange;
+  keeps_ = type == handshake::client_hello || type == handshake::server_hello ||
+           type == handshake::server_key_exchange || type == handshake::client_key_exchange;
   return keeps_ && message_rest_ > message_size_max ? Verdict::malformed : Verdict::good;
 }
 

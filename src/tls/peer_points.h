@@ -46,11 +46,9 @@ class PeerPoints {
   Verdict judge() const;
 
   std::function<Agreed()> agreed_;
-  std::array<std::byte, record_header_size> record_header_{};
+  RecordFraming framing_;
   std::array<std::byte, 4> message_header_{};
-  std::uint8_t record_header_had_ = 0;
   std::uint8_t message_header_had_ = 0;
-  std::uint32_t record_rest_ = 0;
   std::uint32_t message_rest_ = 0;
   bool keeps_ = false;      // this message's octets
   bool encrypted_ = false;  // as are all records from here on

@@ -14,11 +14,17 @@ namespace kferry::tls {
 class RecordFraming {
  public:
   void note(std::span<const std::byte> octets) {
+    note(octets, [](RecordType, std::span<const std::byte>) {});
+  }
+  // The same; what stands in a record goes to `each`, with the record's type.
+  template <typename Each>
+  void note(std::span<const std::byte> octets, Each&& each) {
     while (!octets.empty()) {
       if (body_rest_ > 0) {
-        const std::size_t part = std::min(body_rest_, octets.size());
-        body_rest_ -= part;
-        octets = octets.subspan(part);
+        const auto part = octets.first(std::min(body_rest_, octets.size()));
+        body_rest_ -= part.size();
+        octets = octets.subspan(part.size());
+        each(type(), part);
         continue;
       }
       header_[header_size_++] = octets[0];

@@ -5,15 +5,16 @@
 #include <utility>
 
 #include "base/assert.h"
+#include "tls/handshake.h"
 
 namespace kferry::tls {
 namespace {
 
-// Types of handshake messages: RFC 8446 §4, RFC 5246 §7.4.
-constexpr std::byte hello_request{0};
-constexpr std::byte client_hello{1};
-constexpr std::byte new_session_ticket{4};
-constexpr std::byte key_update{24};
+// Types of handshake messages, as octets.
+constexpr std::byte hello_request{handshake::hello_request};
+constexpr std::byte client_hello{handshake::client_hello};
+constexpr std::byte new_session_ticket{handshake::new_session_ticket};
+constexpr std::byte key_update{handshake::key_update};
 constexpr std::array<std::byte, 5> key_update_message{key_update, std::byte{0}, std::byte{0}, std::byte{1},
                                                       std::byte{0}};
 // A NewSessionTicket holds 64 KiB of ticket, and as much of extensions; a ClientHello is smaller.
