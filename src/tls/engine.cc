@@ -383,10 +383,12 @@ int Engine::on_receive(WOLFSSL*, char* room, int size, void* engine) {
   const auto source = held ? std::span<const std::byte>(self.hello_).subspan(self.hello_at_) : self.in_;
   const auto part = source.first(std::min(source.size(), static_cast<std::size_t>(size)));
   if (part.empty()) return WOLFSSL_CBIO_ERR_WANT_READ;
-  if (self.points_ != nullptr) self.points_verdict_ = self.points_->take(part);
+  self.framing_.note(part, [&](RecordType type, std::span<const std::byte> content) {
+    if (self.points_ != nullptr && self.points_verdict_ == PeerPoints::Verdict::good)
+      self.points_verdict_ = self.points_->take(type, content);
+  });
   if (self.points_verdict_ != PeerPoints::Verdict::good) return WOLFSSL_CBIO_ERR_GENERAL;
   std::memcpy(room, part.data(), part.size());
-  self.framing_.note(part);
   if (!held) {
     self.in_ = self.in_.subspan(part.size());
   } else {

@@ -108,15 +108,10 @@ PeerPoints::Verdict PeerPoints::judge() const {
   }
 }
 
-PeerPoints::Verdict PeerPoints::take(std::span<const std::byte> octets) {
-  Verdict verdict = Verdict::good;
-  framing_.note(octets, [&](RecordType type, std::span<const std::byte> content) {
-    if (verdict != Verdict::good || encrypted_) return;
-    if (type == RecordType::handshake) verdict = take_content(content);
-    // In TLS 1.3 it means nothing, and a second ClientHello may follow.
-    if (type == RecordType::change_cipher_spec) encrypted_ = !agreed_().newest;
-  });
-  return verdict;
+PeerPoints::Verdict PeerPoints::take(RecordType type, std::span<const std::byte> content) {
+  // In TLS 1.3 it means nothing, and a second ClientHello may follow.
+  if (type == RecordType::change_cipher_spec && !agreed_().newest) encrypted_ = true;
+  return type == RecordType::handshake && !encrypted_ ? take_content(content) : Verdict::good;
 }
 
 PeerPoints::Verdict PeerPoints::take_content(std::span<const std::byte> content) {

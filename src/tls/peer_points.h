@@ -15,7 +15,7 @@
 #include <utility>
 
 #include "tls/client_hello.h"
-#include "tls/record_framing.h"
+#include "tls/record_protection.h"
 #include "tls/secret.h"
 
 namespace kferry::tls {
@@ -37,8 +37,9 @@ class PeerPoints {
 
   explicit PeerPoints(std::function<Agreed()> agreed) : agreed_(std::move(agreed)) {}
 
-  // The next octets, in any pieces. Other than good: wolfSSL must not see them, and the connection is to end.
-  Verdict take(std::span<const std::byte> octets);
+  // What comes next in a record of this type, in any pieces (RecordFraming::note()). Other than good: wolfSSL must not
+  // see it, and the connection is to end.
+  Verdict take(RecordType type, std::span<const std::byte> content);
 
  private:
   Verdict take_content(std::span<const std::byte> content);
@@ -46,7 +47,6 @@ class PeerPoints {
   Verdict judge() const;
 
   std::function<Agreed()> agreed_;
-  RecordFraming framing_;
   std::array<std::byte, 4> message_header_{};
   std::uint8_t message_header_had_ = 0;
   std::uint32_t message_rest_ = 0;

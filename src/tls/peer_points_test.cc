@@ -161,11 +161,14 @@ Verdict verdict(std::string_view stream, PeerPoints::Agreed agreed = {}) {
   Verdict whole = Verdict::good;
   for (const std::size_t cut : {std::size_t{1}, std::size_t{13}, stream.size()}) {
     PeerPoints points([agreed] { return agreed; });
+    RecordFraming framing;
     Verdict first = Verdict::good;
     auto rest = octets(stream);
     while (!rest.empty() && first == Verdict::good) {
       const auto part = rest.first(std::min(rest.size(), cut));
-      first = points.take(part);
+      framing.note(part, [&](RecordType type, std::span<const std::byte> content) {
+        if (first == Verdict::good) first = points.take(type, content);
+      });
       rest = rest.subspan(part.size());
     }
     if (cut == 1) whole = first;

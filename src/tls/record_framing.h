@@ -13,10 +13,7 @@ namespace kferry::tls {
 
 class RecordFraming {
  public:
-  void note(std::span<const std::byte> octets) {
-    note(octets, [](RecordType, std::span<const std::byte>) {});
-  }
-  // The same; what stands in a record goes to `each`, with the record's type.
+  // What stands in a record goes to `each`, with the record's type.
   template <typename Each>
   void note(std::span<const std::byte> octets, Each&& each) {
     while (!octets.empty()) {
