@@ -72,6 +72,8 @@ class RequestWalker {
   // a held part is next. They may be moved without being seen, then told to skip().
   std::uint64_t opaque_run() const;
   void skip(std::uint64_t size);  // ≤ opaque_run()
+  // Inside an opaque run: the octets of its frame that have passed before it.
+  std::uint64_t passed() const { return frame_size_ - left_; }
 
   // True between frames with nothing held: a half-close here is clean.
   bool at_boundary() const { return stage_ == Stage::boundary; }

@@ -66,6 +66,10 @@ std::uint64_t ResponseWalker::opaque_run() const {
   return stage_ == Stage::body && !exact_ ? walker_->opaque_run() : 0;
 }
 
+std::uint64_t ResponseWalker::passed() const {
+  return stage_ == Stage::body ? walker_->position() : frame_size_ - left_;
+}
+
 void ResponseWalker::skip(std::uint64_t size) {
   KFERRY_ASSERT(size <= opaque_run());
   if (stage_ == Stage::body) return walker_->skip(static_cast<std::uint32_t>(size));
@@ -334,7 +338,8 @@ void ResponseWalker::finish_head() {
     replaced = std::move(found.bytes);
   }
   left_ = frame_size_ - walker_->position();
-  store<std::int32_t>(replaced.data(), static_cast<std::int32_t>(replaced.size() + left_ - length_size));
+  frame_size_ = static_cast<std::uint32_t>(replaced.size()) + left_;
+  store<std::int32_t>(replaced.data(), static_cast<std::int32_t>(frame_size_ - length_size));
   output_.insert(replaced);
   findings_.reset();
   stage_ = Stage::opaque;

@@ -53,6 +53,7 @@ class ResponseWalker {
   // As RequestWalker's.
   std::uint64_t opaque_run() const;
   void skip(std::uint64_t size);
+  std::uint64_t passed() const;
 
   // Inside the records of a large body, of which nothing but the tail can change.
   bool can_walk_ahead() const { return stage_ == Stage::body && !exact_ && walker_->opaque_run() > 0; }
@@ -106,7 +107,7 @@ class ResponseWalker {
   std::unique_ptr<Findings> findings_;  // while octets are kept
   WalkerPtr walker_;                    // while a structure is walked
   std::uint64_t prelude_ = 0;           // length and correlation id, as far as they came
-  std::uint32_t frame_size_ = 0;        // with its length
+  std::uint32_t frame_size_ = 0;        // with its length; once rewritten, as it leaves
   std::uint32_t left_ = 0;              // of an opaque or discarded run that ends the frame
   std::uint32_t held_ = 0;              // octets held on the output
   Stage stage_ = Stage::prelude;

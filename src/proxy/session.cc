@@ -305,8 +305,18 @@ void Session::send(Leg& to, net::Rope& rope, Operation operation) {
   const bool to_splice = splice_wanted(other(to));
   const bool quiet = to.tls == nullptr && rope.ready_size() <= quiet_size_max && rope.input_size() == 0 &&
                      wants_more(rope) && !to.congested && !ending() && !to_splice;
-  submit_send(to, operation, std::span(pieces).first(count), rope.ready_size(), quiet,
-              to_splice && to.tls == nullptr);
+  // Kernel TLS would keep what fills no record for as long as nothing more comes.
+  const bool more = to.tls == nullptr && (to_splice || goes_on(other(to), rope));
+  submit_send(to, operation, std::span(pieces).first(count), rope.ready_size(), quiet, more);
+}
+
+// Everything ready is of one frame, whose rest is to come: nobody can use it before, and the kernel may wait for it to
+// fill a segment (MSG_MORE).
+bool Session::goes_on(const Leg& from, const net::Rope& rope) const {
+  if (from.ended || opaque_run(from) == 0) return false;
+  const std::uint64_t passed =
+      &from == &client_ ? request_walker_.passed() : response_walker_.passed() - ahead_;
+  return rope.ready_size() <= passed;
 }
 
 void Session::submit_send(Leg& to, Operation operation, std::span<const iovec> pieces, std::size_t size,

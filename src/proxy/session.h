@@ -181,6 +181,7 @@ class Session final : private kafka::RequestJudge, private kafka::ClusterView {
   const config::Engine& engine_options() const;
   bool at_boundary(const Leg& from) const;
   std::uint64_t opaque_run(const Leg& from) const;
+  bool goes_on(const Leg& from, const net::Rope& rope) const;
   void look_ahead();
   bool splice_wanted(const Leg& from) const;
   bool splice(Leg& from, Leg& to, const net::Rope& rope, Operation operation);

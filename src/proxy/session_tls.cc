@@ -125,7 +125,7 @@ void Session::send_tls(Leg& to, net::Rope& rope, Operation operation) {
   TlsStream& tls = *to.tls;
   const bool ready =
       (tls.open() || tls.ended()) && !to.fin_sent && (&to == &client_ || state_ == State::open);
-  const std::span<const std::byte> cipher = tls.to_send(ready ? &rope : nullptr);
+  const std::span<const std::byte> cipher = tls.to_send(ready ? &rope : nullptr, goes_on(other(to), rope));
   if (cipher.empty()) return;
   const bool quiet = ready && cipher.size() <= quiet_size_max && rope.ready_size() == 0 &&
                      rope.input_size() == 0 && !to.congested && !ending() && !tls.closed();
@@ -134,7 +134,7 @@ void Session::send_tls(Leg& to, net::Rope& rope, Operation operation) {
   // (tcp(7), MSG_MORE).
   const bool awaited = tls.sends_data() || &to == &broker_ || !tls.open() ||
                        tls.engine().negotiated().version != tls::Version::tls_1_3;
-  const bool more = tls.closed() || !awaited;
+  const bool more = tls.closed() || !awaited || tls.goes_on();
   const iovec piece{const_cast<std::byte*>(cipher.data()), cipher.size()};
   submit_send(to, operation, {&piece, 1}, cipher.size(), quiet, more);
 }

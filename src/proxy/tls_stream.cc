@@ -50,7 +50,7 @@ void TlsStream::decrypt(std::span<const ring::Piece> pieces, net::Rope& to) {
   }
 }
 
-std::span<const std::byte> TlsStream::to_send(net::Rope* from) {
+std::span<const std::byte> TlsStream::to_send(net::Rope* from, bool goes_on) {
   if (cipher_ == nullptr) {
     const std::span<const std::byte> own = engine_->to_send();
     const bool more = from != nullptr && !closed() && from->ready_size() > 0;
@@ -64,6 +64,7 @@ std::span<const std::byte> TlsStream::to_send(net::Rope* from) {
     engine_->sent(own.size());
     sends_data_ = more;
     if (more) encrypt(*from, {cipher_.get() + cipher_size_, room - cipher_size_});
+    goes_on_ = more && (goes_on || from->ready_size() > 0);
   }
   return {cipher_.get() + cipher_at_, cipher_size_ - cipher_at_};
 }

@@ -40,10 +40,13 @@ class TlsStream {
 
   // What is to be sent now, the same until sent() has taken it all; empty when there is nothing. Encrypts of the
   // rope's ready octets; nullptr: only what the engine itself has to say. No gather of the rope may be under way.
-  std::span<const std::byte> to_send(net::Rope* from);
+  // `goes_on`: what is ready ends inside a frame that it is nothing but a part of.
+  std::span<const std::byte> to_send(net::Rope* from, bool goes_on = false);
   void sent(std::size_t size);
   // What to_send() gave holds some of the rope's octets.
   bool sends_data() const { return sends_data_; }
+  // What to_send() gave is followed by more: of the rope's, at once, or of the frame that it is a part of.
+  bool goes_on() const { return goes_on_; }
   // Nothing waits to be sent.
   bool idle() const { return cipher_ == nullptr && engine_->to_send().empty(); }
 
@@ -77,6 +80,7 @@ class TlsStream {
   std::size_t cipher_size_ = 0;
   std::size_t cipher_at_ = 0;
   bool sends_data_ = false;
+  bool goes_on_ = false;
   bool heard_ = false;
   bool kernel_sends_ = false;
   bool kernel_receives_ = false;

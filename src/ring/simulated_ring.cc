@@ -99,7 +99,7 @@ void SimulatedRing::receive(Token token, Socket socket, std::size_t size_max, st
 }
 
 void SimulatedRing::send(Token token, Socket socket, std::span<const iovec> pieces, Notice notice,
-                         bool /*more*/) {
+                         bool more) {
   KFERRY_ASSERT(!pieces.empty());
   for (const auto& [id, op] : world_.ops_)
     KFERRY_ASSERT((op.socket != id_of(socket) || op.kind != Simulation::Kind::send) &&
@@ -111,7 +111,8 @@ void SimulatedRing::send(Token token, Socket socket, std::span<const iovec> piec
        .socket = id_of(socket),
        .pieces = {pieces.begin(),
                   pieces.begin() + static_cast<std::ptrdiff_t>(std::min(pieces.size(), iov_max))},
-       .quiet = notice == Notice::with_next});
+       .quiet = notice == Notice::with_next,
+       .more = more});
   if (notice == Notice::with_next) world_.attempt(id);  // done, short or failed with the submission
 }
 

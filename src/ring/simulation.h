@@ -36,6 +36,8 @@ struct SimulationOptions {
   std::size_t socket_buffer_max = 100'000;
   Duration latency_max = std::chrono::microseconds{200};
   std::function<void(const std::string&)> trace{};  // one line for each thing that happens
+  // What each send took of its octets, and whether it said that more follows.
+  std::function<void(int socket, std::string_view octets, bool more)> sent{};
 };
 
 // What dialling an address comes to, other than what its listener says.
@@ -148,6 +150,7 @@ class Simulation {
     SocketAddress address{};
     bool scheduled = false;
     bool quiet = false;
+    bool more = false;
   };
 
   bool chance(std::uint32_t parts) { return random(1'000'000) < parts; }

@@ -150,6 +150,7 @@ void Simulation::try_send(std::uint64_t id, Op& op) {
   }
   if (chance(options_.short_write)) size = 1 + random(size);
   put(op.socket, std::string_view(octets).substr(0, size));
+  if (options_.sent) options_.sent(op.socket, std::string_view(octets).substr(0, size), op.more);
   const bool whole = size == octets.size();
   SimulatedRing& ring = *op.ring;
   const bool quiet = op.quiet && whole;
