@@ -102,12 +102,6 @@ class LoadAtItsLimit(unittest.TestCase):
         self.assertEqual((sample["cpu_us_per_connection"], sample["connections_per_cpu_s"]), (6.0, 100_000 / 0.6))
         self.assertFalse(set(SPOILT) & set(sample))
 
-    def test_what_several_drivers_got_is_put_together(self):
-        other = self.GOT | {"requests": 1, "seconds": self.GOT["seconds"] / 2, "p99_us": self.GOT["p99_us"] + 1}
-        got = Bench.together([self.GOT, other])
-        self.assertEqual((got["requests"], got["seconds"], got["p99_us"]),
-                         (self.GOT["requests"] + 1, self.GOT["seconds"], self.GOT["p99_us"] + 1))
-
     def test_a_proxy_at_its_limit_is_what_was_measured(self):
         self.assertNotIn("load_limited", self.sample(workloads.small(64), 0.97, 0.99))
 

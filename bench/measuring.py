@@ -13,6 +13,7 @@ which is a mark missed in any case.
 import contextlib
 import json
 import subprocess
+import sys
 
 import processes
 from processes import BenchError
@@ -72,17 +73,16 @@ class Bench:
         if self.broker is not None:
             self.broker.stop()
 
-    def drive(self, target, port, arguments, core=LOAD_CORE):
+    def drive(self, target, port, arguments):
         command = [self.load, "--drive", f"127.0.0.1:{port}", *arguments]
         if self.tls == BOTH_TLS or (self.tls == LISTENER_TLS and target.name != "direct"):
             command += ["--authority", self.directory / "ca.crt"]
-        return processes.start(command, core, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        return processes.start(command, LOAD_CORE, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                stderr=subprocess.PIPE, text=True)
 
-    def fail_run(self, target, drivers):
-        for driver in drivers:
-            processes.stop(driver)
-        reasons = [*(driver.stderr.read().strip() for driver in drivers), self.broker.last_words()]
+    def fail_run(self, target, driver):
+        processes.stop(driver)
+        reasons = [driver.stderr.read().strip(), self.broker.last_words()]
         target.check_alive()
         raise BenchError("; ".join(filter(None, reasons)) or "the load ended without a figure")
 
@@ -101,38 +101,30 @@ class Bench:
         pace = ["--requests-per-second", requests_per_s] if requests_per_s else []
         arguments = [*workload.drive, *pace, "--seconds", seconds, "--warm-up", warm_up, "--wait"]
         load_pids = [self.broker.process.pid] + ([relay.process.pid] if relay else [])
-        cores = [LOAD_CORE, PROXY_CORE] if workload.every_core else [LOAD_CORE]
         with contextlib.ExitStack() as stack:
-            drivers = [stack.enter_context(self.drive(target, relay.port if relay else target.port, arguments, core))
-                       for core in cores]
-            for driver in drivers:
-                if driver.stdout.readline() != "ready\n":
-                    self.fail_run(target, drivers)
+            driver = stack.enter_context(self.drive(target, relay.port if relay else target.port, arguments))
+            if driver.stdout.readline() != "ready\n":
+                self.fail_run(target, driver)
+            if workload.half_core:
+                spinner = processes.start([sys.executable, "-c", "while True: pass"], PROXY_CORE)
+                stack.callback(processes.stop, spinner)
+                load_pids.append(spinner.pid)
             before = [processes.cpu_seconds(pids) for pids in (target.pids(), load_pids)]
             busy_before = processes.busy_seconds()
-            for driver in drivers:
-                driver.stdin.write("go\n")
-                driver.stdin.flush()
-            lines = [driver.stdout.readline() for driver in drivers]
-            if not all(lines):
-                self.fail_run(target, drivers)
+            driver.stdin.write("go\n")
+            driver.stdin.flush()
+            line = driver.stdout.readline()
+            if not line:
+                self.fail_run(target, driver)
             after = [processes.cpu_seconds(pids) for pids in (target.pids(), load_pids)]
             busy = processes.busy_seconds() - busy_before
-            for driver in drivers:
-                if driver.wait(RUN_TIMEOUT_S) != 0:
-                    self.fail_run(target, drivers)
+            if driver.wait(RUN_TIMEOUT_S) != 0:
+                self.fail_run(target, driver)
         target.check_alive()
         cpu, load = (processes.cpu_between(*both) for both in zip(before, after))
-        got = self.together([json.loads(line) for line in lines])
+        got = json.loads(line)
         self.check_resumption(workload, target, got)
         return self.sample(workload, target, got, cpu, load, busy)
-
-    @staticmethod
-    def together(figures):
-        """What several drivers at once got: sums, and of times the longest."""
-        longest = ("seconds", "p50_us", "p99_us")
-        return {name: max(one[name] for one in figures) if name in longest else sum(one[name] for one in figures)
-                for name in figures[0]}
 
     @staticmethod
     def sample(workload, target, got, cpu, load, busy):
@@ -149,8 +141,8 @@ class Bench:
             sample["connections_per_cpu_s"] = got["requests"] / cpu
         sample["others_cores"] = max(0.0, busy / seconds - sample["load_core"] - sample["proxy_core"])
         sample["throughput"] = sample["requests_per_s" if workload.per_request else "gb_per_s"]
-        if workload.every_core:
-            # Rate and times are those of a core that the load shares.
+        if workload.half_core:
+            # Rate and times are those of half a core.
             return {name: value for name, value in sample.items() if name not in SPOILT}
         if target.processes and sample["load_core"] > SATURATED > sample["proxy_core"]:
             if not workload.closed_loop:
@@ -177,11 +169,11 @@ class Bench:
         before = processes.memory_bytes(target.pids())["private"]
         driver = self.drive(target, target.port, IDLE_DRIVE)
         if not driver.stdout.readline():
-            self.fail_run(target, [driver])
+            self.fail_run(target, driver)
         after = processes.memory_bytes(target.pids())["private"]
         driver.stdin.close()
         if driver.wait(RUN_TIMEOUT_S) != 0:
-            self.fail_run(target, [driver])
+            self.fail_run(target, driver)
         return {"rss_bytes": memory["rss"], "private_bytes": memory["private"],
                 "idle_connection_bytes": (after - before) / IDLE_CONNECTIONS,
                 "first_accept_ms": target.first_accept_s * 1e3, "first_answer_ms": target.first_answer_s * 1e3,

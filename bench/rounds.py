@@ -43,7 +43,7 @@ def expected_seconds(workload_list, targets, options):
 def suits(target, workload):
     if workload.tls != PLAIN and not target.speaks_tls:
         return False
-    return bool(not isinstance(workload, AtRest) or target.name != "direct")
+    return target.name != "direct" or not (isinstance(workload, AtRest) or workload.half_core)
 
 
 class Rounds:

@@ -32,7 +32,7 @@ class Workload:
     per_s: float | None = None  # a pace of its own instead, in requests or connections
     paced_as: str = ""  # the workload whose pace of this round it takes, to be compared with it
     relay: bool = False
-    every_core: bool = False  # the load has the proxy's core, too, so that the proxy never waits for it
+    half_core: bool = False  # something else always wants the proxy's core, so that the load is never waited for
     seconds: float = 1  # times as long as others
 
     @property
@@ -97,7 +97,7 @@ def churn(name, tls, *options, level=ALL):
 
 def at_full_load(workload):
     """What a CPU second is good for when there is always more to be done."""
-    return replace(workload, name=f"{workload.name}, full load", per_s=None, pace=None, every_core=True)
+    return replace(workload, name=f"{workload.name}, full load", per_s=None, pace=None, half_core=True)
 
 
 def in_tls(tls, workload, level=ALL):
