@@ -188,7 +188,7 @@ std::vector<Octets> authorities_of_system() {
 }
 
 // RFC 5077's structure is wolfSSL's: name, iv and mac stand around the sealed state.
-int on_ticket(WOLFSSL*, unsigned char name[], unsigned char iv[], unsigned char mac[], int encrypt,
+int on_ticket(WOLFSSL* ssl, unsigned char name[], unsigned char iv[], unsigned char mac[], int encrypt,
               unsigned char* ticket, int in_size, int* out_size, void* owner) {
   const auto& context = *static_cast<const ServerContext*>(owner);
   const std::span octets(reinterpret_cast<std::byte*>(ticket), static_cast<std::size_t>(in_size));
@@ -210,7 +210,8 @@ int on_ticket(WOLFSSL*, unsigned char name[], unsigned char iv[], unsigned char 
     case TicketKeys::Opened::yes:
       return WOLFSSL_TICKET_RET_OK;
     case TicketKeys::Opened::yes_renew:
-      return WOLFSSL_TICKET_RET_CREATE;
+      // In TLS 1.3 a new one is always sent, and 5.9 takes this answer for no.
+      return wolfSSL_version(ssl) == TLS1_3_VERSION ? WOLFSSL_TICKET_RET_OK : WOLFSSL_TICKET_RET_CREATE;
     case TicketKeys::Opened::no:
       break;
   }

@@ -401,10 +401,11 @@ int Engine::on_receive(WOLFSSL*, char* room, int size, void* engine) {
   return static_cast<int>(part.size());
 }
 
-int Engine::on_send(WOLFSSL*, char* octets, int size, void* engine) {
+int Engine::on_send(WOLFSSL* ssl, char* octets, int size, void* engine) {
   Engine& self = *static_cast<Engine*>(engine);
   // An alert of its own, for what is told better by another.
   if (self.points_verdict_ != PeerPoints::Verdict::good) return size;
+  if (self.unasked_ && wolfSSL_version(ssl) != TLS1_3_VERSION) return size;
   const auto all = std::as_bytes(std::span(octets, static_cast<std::size_t>(size)));
   self.note_nonce(all);
   // Once something had to go to pending_, what follows must too.

@@ -11,6 +11,23 @@
 #include "tls/engine.h"
 
 namespace kferry::tls {
+namespace {
+
+// What wolfSSL leaves unsaid. Which messages out of order it tells of differs between its versions.
+Alert alert_of(int error) {
+  switch (error) {
+    case ECC_PEERKEY_ERROR:
+      return Alert::illegal_parameter;
+    case OUT_OF_ORDER_E:
+    case DUPLICATE_MSG_E:
+    case NO_CHANGE_CIPHER_E:
+      return Alert::unexpected_message;
+    default:
+      return Alert::handshake_failure;
+  }
+}
+
+}  // namespace
 
 void Engine::fail(Failure failure) {
   if (state_ == State::failed) return;
@@ -41,7 +58,7 @@ void Engine::fail_by_library(int result) {
   const bool keyless = breakdown.error == ECC_PEERKEY_ERROR;
   if (breakdown.handshaking && remote_ == Remote::client && alerts.last_tx.level != alert_fatal &&
       breakdown.alert < 0 && (keyless || wolfSSL_version(ssl_.get()) == TLS1_2_VERSION)) {
-    alert(keyless ? Alert::illegal_parameter : Alert::handshake_failure);
+    alert(alert_of(breakdown.error));
   }
   breakdown.certificate_error = certificate_error_;
   breakdown.certificate_words = certificate_words_;
