@@ -16,6 +16,7 @@
 #include "ring/kernel_tls.h"
 #include "ring/probe.h"
 #include "tls/context.h"
+#include "tls/known_answers.h"
 
 namespace kferry::cli {
 namespace {
@@ -86,7 +87,10 @@ class Examination {
         std::string(tls::library_version()) + (tls::library_is_fast()
                                                    ? ", with the processor's AES instructions"
                                                    : ", slow: without the processor's AES instructions"),
-        "build kferry by ./dev build, which makes wolfSSL from the distribution's source package");
+        "build kferry by ./dev build, which makes wolfSSL from its source");
+    const auto wrong = tls::check_known_answers();
+    row(!wrong, "TLS self-test", wrong ? "a record comes out wrong" : "records come out as they should",
+        wrong.value_or(""));
 #if defined(__x86_64__)
     row(__builtin_cpu_supports("aes") != 0, "AES instructions",
         __builtin_cpu_supports("aes") != 0 ? "the processor has them"

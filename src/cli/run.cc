@@ -20,6 +20,7 @@
 #include "proxy/server.h"
 #include "proxy/tls_contexts.h"
 #include "proxy/tls_watch.h"
+#include "tls/known_answers.h"
 
 namespace kferry::cli {
 namespace {
@@ -99,6 +100,10 @@ int run(const RunOptions& options) {
     print_problems(broken);
     print_count(broken.size());
     return exit_configuration;
+  }
+  if (const auto wrong = contexts.any() ? tls::check_known_answers() : std::nullopt) {
+    log.write({Severity::error, "start_failed", "", *wrong});
+    return exit_failure;
   }
   const auto resolver = net::start_cares_resolver({});
   if (!resolver) {
