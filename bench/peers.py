@@ -4,11 +4,12 @@ Each in TCP mode on one thread, with the options that the comparison is quoted w
 """
 
 import os
+import re
 import shlex
 from pathlib import Path
 from shutil import which
 
-from targets import Target, addresses, first_line
+from targets import Target, addresses, output_of
 
 NGINX_MODULE = Path("/usr/lib/nginx/modules/ngx_stream_module.so")
 
@@ -25,13 +26,17 @@ class Installed(Target):
         self.binary = binary
 
     def version(self):
-        return first_line([self.binary, "-v"])
+        return (output_of([self.binary, "-v"]).splitlines() or [""])[0].strip()
 
 
 class Haproxy(Installed):
     name = "haproxy"
     tuning = ""
     options = ""
+
+    def version(self):
+        library = re.search(r"^Running on (\S+) version : (\S+ \S+)", output_of([self.binary, "-vv"]), re.MULTILINE)
+        return super().version() + (f" with {library[2]}" if library else "")
 
     def commands(self, broker_ports):
         listener = f" ssl crt {self.directory / 'side.pem'}" if self.listener_tls else ""

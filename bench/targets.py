@@ -163,7 +163,8 @@ class Kferry(Target):
         self.launcher = launcher
 
     def version(self):
-        return first_line([self.binary, "--version"])
+        lines = output_of([self.binary, "--version"]).splitlines()
+        return " with ".join(lines[:2])  # the libraries
 
     def commands(self, broker_ports):
         # A file of its own, so that one installed on this host has no say; the rest as the quick start has it.
@@ -195,6 +196,6 @@ def addresses(ports, host="127.0.0.1"):
     return ",".join(f"{host}:{port}" for port in ports)
 
 
-def first_line(command):
+def output_of(command):
     done = subprocess.run([str(part) for part in command], capture_output=True, text=True, check=False)
-    return ((done.stdout or done.stderr).splitlines() or [""])[0].strip()
+    return done.stdout or done.stderr
