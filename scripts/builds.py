@@ -22,6 +22,7 @@ class Tree:
     name: str
     compiler: str
     options: tuple
+    wolfssl: str | None = None  # its source, where it must be that one
 
     @property
     def path(self):
@@ -40,13 +41,15 @@ ASAN = Tree("asan", "clang++-19", ("-Dbuildtype=debugoptimized", "-Db_sanitize=a
 TSAN = Tree("tsan", "clang++-19", ("-Dbuildtype=debugoptimized", "-Db_sanitize=thread"))
 FUZZ = Tree("fuzz", "clang++-19", ("-Dbuildtype=debugoptimized", "-Db_sanitize=address,undefined",
                                    "-Dfuzzers=true"))
+# With the wolfSSL that stands in where the newer one is not to be had.
+DISTRIBUTION = Tree("distribution", "g++", ("-Dbuildtype=release",), "distribution")
 BENCH = Tree("bench", "g++", ("-Dbuildtype=release", "-Dbench=true"))
 
 
 @functools.cache
-def with_wolfssl():
+def with_wolfssl(source):
     """The options that choose wolfSSL: another build of it, and meson looks anew."""
-    prefix = wolfssl.ensure()
+    prefix = wolfssl.ensure(source)
     if prefix is None:
         return ["-Dwolfssl=packaged"]
     return ["-Dwolfssl=built", f"-Dwolfssl_prefix={prefix.relative_to(CHECKOUT)}"]
@@ -62,7 +65,7 @@ def knows_options(tree):
 
 
 def set_up(tree):
-    library = with_wolfssl()
+    library = with_wolfssl(tree.wolfssl)
     # Meson looks for ccache only where no compiler is named.
     cached = "ccache " if shutil.which("ccache") else ""
     ready = (tree.path / "build.ninja").exists() and knows_options(tree)

@@ -124,19 +124,20 @@ def have_cargo():
         raise Failure(f"{shown.strip() or 'cargo'} is too old to fetch it with: 1.68 or newer")
 
 
-def sources():
-    named = os.environ.get("KFERRY_WOLFSSL_SOURCE")
+def sources(named):
     chosen = [source for source in SOURCES if named in (None, "", source.name)]
     if not chosen:
         raise Failure(f"KFERRY_WOLFSSL_SOURCE={named}: it is {' or '.join(source.name for source in SOURCES)}")
     return chosen
 
 
-def ensure():
-    """Where the built library is, made now if need be. None: only the packaged one is to be had."""
+def ensure(only=None):
+    """Where the built library is, made now if need be. None: only the packaged one is to be had. With the name of a
+    source, from that one, and `current` stays as it is."""
+    named = only or os.environ.get("KFERRY_WOLFSSL_SOURCE")
     if shutil.which("gcc") is None:
         packages.install(PACKAGES)
-    for source in sources():
+    for source in sources(named):
         version = source.candidate()
         if version is None:
             continue
@@ -147,12 +148,12 @@ def ensure():
             except Failure as failure:
                 say(f"    wolfSSL {version} could not be built from the {source.name}: {failure}")
                 continue
-        if not CURRENT.is_symlink() or os.readlink(CURRENT) != wanted.name:
+        if not only and (not CURRENT.is_symlink() or os.readlink(CURRENT) != wanted.name):
             fresh = FOLDER / f".current-{os.getpid()}"
             fresh.symlink_to(wanted.name)
             fresh.replace(CURRENT)
         return wanted
-    if CURRENT.exists() and not os.environ.get("KFERRY_WOLFSSL_SOURCE"):
+    if CURRENT.exists() and not named:
         return CURRENT.resolve()
     say("    The packaged wolfSSL serves instead: its TLS is about thirty times slower.")
     return None
