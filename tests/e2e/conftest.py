@@ -10,7 +10,8 @@ from lab.dials import DialWatch
 from lab.driver import Driver
 from lab.kafka import Cluster, prepare_archive
 from lab.kferry import Kferry, Listener, binary
-from lab.namespaces import Network
+from lab.namespaces import Network, broker_address
+from lab.scripted_broker import ScriptedBroker
 from lab.tools import Tools
 
 
@@ -140,6 +141,14 @@ def needs_kferry(request):
         pytest.skip("about kferry alone")
 
 
+@pytest.fixture(scope="module")
+def broker(network):
+    """One that does what a script says, the module's own."""
+    broker = ScriptedBroker(network.brokers, broker_address(8), 9092)
+    yield broker
+    broker.close()
+
+
 class NoProxy:
     """Stands where a kferry would with --direct."""
 
@@ -162,8 +171,7 @@ def start_kferry(request, network, scratch, dials, dial_watch):
     def start(upstream, count=3, protocol="PLAINTEXT", listener=None, upstreams=(), **more):
         listener = listener or Listener(count=count, protocol=protocol)
         kferry = Kferry(network, scratch, upstream, listener, upstreams=upstreams, **more)
-        for each in (listener, *(other for upstream in upstreams for other in upstream.listeners)):
-            dial_watch.kferrys.update(each.addresses())
+        dial_watch.kferrys.update(kferry.addresses())
         started.append(kferry)
         return kferry.start()
 

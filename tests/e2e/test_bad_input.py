@@ -30,13 +30,6 @@ HUGE = 0x7FFFFFFF
 
 
 @pytest.fixture(scope="module")
-def broker(network):
-    broker = ScriptedBroker(network.brokers, broker_address(8), PORT)
-    yield broker
-    broker.close()
-
-
-@pytest.fixture(scope="module")
 def hanging_address(network):
     full = FullBacklog(network.brokers, broker_address(9), PORT)
     yield f"{broker_address(9)}:{PORT}"
@@ -61,8 +54,7 @@ def kferry(request, network, module_scratch, dial_watch, cluster, broker, refusi
     upstreams = [Upstream(name, address, listeners[name]) for name, address in addresses.items()]
     limits = {"first_byte_timeout_ms": FIRST_BYTE_TIMEOUT_MS, "upstream_connect_timeout_ms": CONNECT_TIMEOUT_MS}
     kferry = Kferry(network, module_scratch, cluster.bootstrap(), upstreams=upstreams, limits=limits)
-    for listener in (kferry.listener, *listeners.values()):
-        dial_watch.kferrys.update(listener.addresses())
+    dial_watch.kferrys.update(kferry.addresses())
     kferry.start()
     for name in ("default", "scripted"):
         kferry.wait_for_log(f"cause=discovered subject={name} ")

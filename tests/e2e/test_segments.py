@@ -9,8 +9,7 @@ import pytest
 
 from lab import tls_client, wire
 from lab.kferry import Kferry, Listener, Upstream
-from lab.namespaces import broker_address
-from lab.scripted_broker import SILENCE, ScriptedBroker
+from lab.scripted_broker import SILENCE
 from lab.tls_sides import server_certificate
 
 pytestmark = pytest.mark.quick
@@ -24,13 +23,6 @@ BEGINNING, WHOLE = 500, 20_000
 
 
 @pytest.fixture(scope="module")
-def broker(network):
-    broker = ScriptedBroker(network.brokers, broker_address(18), 9092)
-    yield broker
-    broker.close()
-
-
-@pytest.fixture(scope="module")
 def kferry(request, network, module_scratch, dial_watch, authority, broker):
     if request.config.getoption("--direct"):
         pytest.skip("about kferry alone")
@@ -39,8 +31,7 @@ def kferry(request, network, module_scratch, dial_watch, authority, broker):
     upstream = Upstream("segments", broker.address(), listener, security_protocol="PLAINTEXT")
     kferry = Kferry(network, module_scratch, broker.address(), upstreams=[upstream])
     kferry.tls = listener.addresses()[0]
-    for each in (kferry.listener, listener):
-        dial_watch.kferrys.update(each.addresses())
+    dial_watch.kferrys.update(kferry.addresses())
     kferry.start()
     yield kferry
     kferry.stop()

@@ -55,8 +55,7 @@ def listeners(authority):
 def kferry(network, module_scratch, dial_watch, clusters, listeners, authority):
     upstreams = [upstream(name, "tls", True, clusters[name], authority, [listeners[name]]) for name in clusters]
     kferry = Kferry(network, module_scratch, clusters["orders"].bootstrap(), upstreams=upstreams)
-    for each in (kferry.listener, *listeners.values()):
-        dial_watch.kferrys.update(each.addresses())
+    dial_watch.kferrys.update(kferry.addresses())
     kferry.start()
     yield kferry
     kferry.stop()

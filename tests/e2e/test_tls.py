@@ -62,8 +62,7 @@ def kferry(request, network, module_scratch, dial_watch, cluster, authority):
     kferry.sides = {
         (each.name, towards_clients.name): towards_clients for each in upstreams for towards_clients in each.listeners
     }
-    for each in (kferry.listener, *kferry.sides.values()):
-        dial_watch.kferrys.update(each.addresses())
+    dial_watch.kferrys.update(kferry.addresses())
     kferry.start()
     yield kferry
     kferry.stop()

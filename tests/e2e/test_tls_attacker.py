@@ -9,9 +9,7 @@ import pytest
 
 from lab import tls_attacker, tls_client
 from lab.kferry import Kferry, Listener, Upstream
-from lab.namespaces import broker_address
 from lab.processes import run
-from lab.scripted_broker import ScriptedBroker
 from lab.tls_sides import server_certificate
 
 UNEXPECTED, DECODE, PARAMETER = "alert unexpected_message", "alert decode_error", "alert illegal_parameter"
@@ -77,18 +75,16 @@ DEVIATIONS = {
 
 
 @pytest.fixture(scope="module")
-def outcomes(request, network, module_scratch, dial_watch, authority):
+def outcomes(request, network, module_scratch, dial_watch, authority, broker):
     """What came of each case, by its name."""
     if request.config.getoption("--direct"):
         pytest.skip("about kferry alone")
-    broker = ScriptedBroker(network.brokers, broker_address(16), 9092)
     own = {"certificate": server_certificate(authority).pem()}
     listener = Listener("tls", 1, "SSL", tls=own)
     mutual = Listener("mutual", 1, "SSL", ssl_client_auth="REQUIRE", tls={**own, "client_cas": authority.certificate})
     upstream = Upstream("attacked", broker.address(), listener, mutual, security_protocol="PLAINTEXT")
     kferry = Kferry(network, module_scratch, broker.address(), upstreams=[upstream])
-    for each in (kferry.listener, listener, mutual):
-        dial_watch.kferrys.update(each.addresses())
+    dial_watch.kferrys.update(kferry.addresses())
     kferry.start()
     where = listener.addresses()[0]
     with tls_client.connect(network, where, tls_client.settings(authority)) as bystander:
@@ -98,7 +94,6 @@ def outcomes(request, network, module_scratch, dial_watch, authority):
         assert result.code == 0, result
         assert tls_client.answers(bystander, 2)
     kferry.stop()
-    broker.close()
     print(f"\nTLS-Attacker {tls_attacker.VERSION}:\n{result.output}")
     return dict(line.split(" ", 1) for line in result.output.splitlines() if " " in line)
 

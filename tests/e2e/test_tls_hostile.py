@@ -12,9 +12,8 @@ import pytest
 
 from lab import tls_client, wire
 from lab.kferry import Kferry, Listener, Upstream
-from lab.namespaces import broker_address
 from lab.processes import becomes
-from lab.scripted_broker import ScriptedBroker, close_with_reset
+from lab.scripted_broker import close_with_reset
 from lab.tls_sides import server_certificate
 
 HANDSHAKE_TIMEOUT_MS = 1500
@@ -23,22 +22,19 @@ GROWTH_KIB = 8 << 10
 
 
 @pytest.fixture(scope="module")
-def kferry(request, network, module_scratch, dial_watch, authority):
+def kferry(request, network, module_scratch, dial_watch, authority, broker):
     if request.config.getoption("--direct"):
         pytest.skip("about kferry alone")
-    broker = ScriptedBroker(network.brokers, broker_address(14), 9092)
     own = server_certificate(authority)
     listener = Listener("tls", 1, "SSL", tls={"certificate": own.pem()})
     upstream = Upstream("crowded", broker.address(), listener, security_protocol="PLAINTEXT")
     limits = {"tls_handshake_timeout_ms": HANDSHAKE_TIMEOUT_MS}
     kferry = Kferry(network, module_scratch, broker.address(), upstreams=[upstream], limits=limits)
     kferry.where = listener.addresses()[0]
-    for each in (kferry.listener, listener):
-        dial_watch.kferrys.update(each.addresses())
+    dial_watch.kferrys.update(kferry.addresses())
     kferry.start()
     yield kferry
     kferry.stop()
-    broker.close()
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,6 @@ from lab.certificates import Authority
 from lab.kferry import Kferry, Listener, Upstream
 from lab.namespaces import MIDDLE_TO_CLIENTS, broker_address
 from lab.openssl import QUESTION, Conversation, Server
-from lab.scripted_broker import ScriptedBroker
 from lab.tls_sides import server_certificate
 
 pytestmark = pytest.mark.quick
@@ -49,13 +48,6 @@ def offered(network, module_scratch, authority):
         shown = Kferry(network, module_scratch, "127.0.0.1:1", more=more).run("check").output
         lists.append(re.search(r"is not offered here; there are ([\w -]+)", shown)[1].split())
     return lists
-
-
-@pytest.fixture(scope="module")
-def broker(network):
-    broker = ScriptedBroker(network.brokers, broker_address(12), 9092)
-    yield broker
-    broker.close()
 
 
 @pytest.fixture(scope="module")
@@ -153,8 +145,7 @@ def kferry(request, network, module_scratch, dial_watch, broker, listeners, serv
         listeners[name] = Listener(name, 1, "SASL_PLAINTEXT")
         upstreams.append(Upstream(name, address, listeners[name], **towards))
     kferry = Kferry(network, module_scratch, broker.address(), upstreams=upstreams)
-    for listener in (kferry.listener, *listeners.values()):
-        dial_watch.kferrys.update(listener.addresses())
+    dial_watch.kferrys.update(kferry.addresses())
     kferry.start()
     yield kferry
     kferry.stop()

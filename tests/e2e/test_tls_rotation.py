@@ -7,18 +7,10 @@ import pytest
 from lab import tls_client
 from lab.certificates import replace
 from lab.kferry import Kferry, Listener, Upstream
-from lab.namespaces import MIDDLE_TO_CLIENTS, broker_address
+from lab.namespaces import MIDDLE_TO_CLIENTS
 from lab.processes import becomes
-from lab.scripted_broker import ScriptedBroker
 
 pytestmark = pytest.mark.quick
-
-
-@pytest.fixture
-def broker(network):
-    broker = ScriptedBroker(network.brokers, broker_address(15), 9092)
-    yield broker
-    broker.close()
 
 
 def test_a_certificate_is_replaced_while_clients_run(
@@ -32,8 +24,7 @@ def test_a_certificate_is_replaced_while_clients_run(
     listener = Listener("tls", 1, "SSL", tls={"certificate": file})
     upstream = Upstream("rotating", broker.address(), listener, security_protocol="PLAINTEXT")
     kferry = Kferry(network, scratch, broker.address(), upstreams=[upstream])
-    for each in (kferry.listener, listener):
-        dial_watch.kferrys.update(each.addresses())
+    dial_watch.kferrys.update(kferry.addresses())
     kferry.start()
     where, context = listener.addresses()[0], tls_client.settings(authority)
 

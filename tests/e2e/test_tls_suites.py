@@ -8,9 +8,7 @@ import pytest
 
 from lab import tls_client, wheels
 from lab.kferry import Kferry, Listener, Upstream
-from lab.namespaces import broker_address
 from lab.processes import run
-from lab.scripted_broker import ScriptedBroker
 from lab.tls_sides import server_certificate
 
 CASES = pathlib.Path(__file__).parent / "lab" / "clients" / "tlslite_cases.py"
@@ -73,22 +71,19 @@ MAY_RESET = {"oversized-1.2", "oversized-1.3", "oversized-hello", "empty-hello-r
 
 
 @pytest.fixture(scope="module")
-def kferry(request, network, module_scratch, dial_watch, authority):
+def kferry(request, network, module_scratch, dial_watch, authority, broker):
     if request.config.getoption("--direct"):
         pytest.skip("about kferry alone")
-    broker = ScriptedBroker(network.brokers, broker_address(16), 9092)
     listener = Listener("tls", 1, "SSL", tls={"certificate": server_certificate(authority).pem()})
     mutual = Listener("mutual", 1, "SSL", ssl_client_auth="REQUIRE", tls={
         "certificate": server_certificate(authority).pem(), "client_cas": authority.certificate})  # fmt: skip
     upstream = Upstream("broken", broker.address(), listener, mutual, security_protocol="PLAINTEXT")
     kferry = Kferry(network, module_scratch, broker.address(), upstreams=[upstream])
     kferry.where, kferry.mutual_port = listener.addresses()[0], mutual.first
-    for each in (kferry.listener, listener, mutual):
-        dial_watch.kferrys.update(each.addresses())
+    dial_watch.kferrys.update(kferry.addresses())
     kferry.start()
     yield kferry
     kferry.stop()
-    broker.close()
 
 
 def test_rules_of_tls_broken_by_tlslite(kferry, network, scratch, authority, dials):

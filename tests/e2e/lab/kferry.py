@@ -129,6 +129,7 @@ class Kferry:
     ):  # fmt: skip
         self.network = network
         self.listener = listener or Listener()
+        self._listeners = [self.listener, *(each for upstream in upstreams for each in upstream.listeners)]
         self.log_path = directory / f"kferry-{self.listener.first}.log"
         self.http_port = self.listener.first + 19
         self._launcher = list(launcher)
@@ -152,6 +153,10 @@ class Kferry:
             file.write_text(text)
             self._words = ["--config", file]
         self.process = None
+
+    def addresses(self):
+        """Of all its listeners."""
+        return [address for listener in self._listeners for address in listener.addresses()]
 
     def _environment(self):
         return {
