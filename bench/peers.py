@@ -35,8 +35,8 @@ class Haproxy(Installed):
     options = ""
 
     def version(self):
-        library = re.search(r"^Running on (\S+) version : (\S+ \S+)", output_of([self.binary, "-vv"]), re.MULTILINE)
-        return super().version() + (f" with {library[2]}" if library else "")
+        library = re.search(r"^Running on \S+ version : (\S+ \S+)", output_of([self.binary, "-vv"]), re.MULTILINE)
+        return super().version() + (f" with {library[1]}" if library else "")
 
     def commands(self, broker_ports):
         listener = f" ssl crt {self.directory / 'side.pem'}" if self.listener_tls else ""

@@ -161,8 +161,8 @@ def older_wolfssl(_everything):
     """What speaks TLS, with the wolfSSL that is built where the newer one is not to be had."""
     tree = builds.DISTRIBUTION
     builds.compile_tree(tree)
-    status, shown = logged("wolfssl-tests", [built(tree), "--version"])
-    if status != 0 or f"wolfSSL {Crate.VERSION}" in shown:
+    _, shown = logged("wolfssl-tests", [built(tree), "--version"])
+    if f"wolfSSL {Crate.VERSION}" in shown:
         raise Failure("this is no build with the distribution's wolfSSL", LOGS / "wolfssl-tests.log")
     names = [name for name, _ in builds.tests_of(tree) if name.startswith("tls") or name == "simulation"]
     result = builds.run_meson_tests(tree, names)

@@ -41,7 +41,7 @@ class TlsStream {
   // What is to be sent now, the same until sent() has taken it all; empty when there is nothing. Encrypts of the
   // rope's ready octets; nullptr: only what the engine itself has to say. No gather of the rope may be under way.
   // `goes_on`: what is ready ends inside a frame that it is nothing but a part of.
-  std::span<const std::byte> to_send(net::Rope* from, bool goes_on = false);
+  std::span<const std::byte> to_send(net::Rope* from, bool goes_on);
   void sent(std::size_t size);
   // What to_send() gave holds some of the rope's octets.
   bool sends_data() const { return sends_data_; }

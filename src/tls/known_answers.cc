@@ -12,44 +12,36 @@
 #include "tls/context.h"
 #include "tls/digests.h"
 #include "tls/gather.h"
+#include "tls/record_protection.h"
 #include "tls/traffic_key.h"
 
 namespace kferry::tls {
 namespace {
 
+// A whole record with its type, and what is ciphered in one call: the ways of Aead.
+constexpr std::array<std::size_t, 2> sizes{record_plain_max + 1, 1000};
+
+using Tag = std::array<std::uint8_t, Aead::tag_size>;
 struct Known {
   const char* name;
   RecordCipher cipher;
-  std::size_t size;  // of the content
-  std::array<std::uint8_t, Aead::tag_size> tag;
+  std::array<Tag, sizes.size()> tags;  // by size of the content
 };
 
-// Made with OpenSSL. A whole record and its type, and what is ciphered in one call: the ways of Aead.
+// Made with OpenSSL.
 constexpr Known known[] = {
     {"AES-128-GCM",
      RecordCipher::aes_128_gcm,
-     16385,
-     {0xa4, 0x43, 0xbf, 0xac, 0x02, 0x3f, 0xca, 0x7c, 0x64, 0xe7, 0x40, 0xa8, 0x3a, 0x7e, 0xbd, 0xf7}},
-    {"AES-128-GCM",
-     RecordCipher::aes_128_gcm,
-     1000,
-     {0x92, 0x68, 0xae, 0x16, 0x8e, 0xc9, 0x1a, 0x09, 0x1b, 0xfe, 0x94, 0x71, 0x88, 0x45, 0x0e, 0x63}},
+     {{{0xa4, 0x43, 0xbf, 0xac, 0x02, 0x3f, 0xca, 0x7c, 0x64, 0xe7, 0x40, 0xa8, 0x3a, 0x7e, 0xbd, 0xf7},
+       {0x92, 0x68, 0xae, 0x16, 0x8e, 0xc9, 0x1a, 0x09, 0x1b, 0xfe, 0x94, 0x71, 0x88, 0x45, 0x0e, 0x63}}}},
     {"AES-256-GCM",
      RecordCipher::aes_256_gcm,
-     16385,
-     {0xb1, 0x5b, 0x16, 0x7d, 0x12, 0x3d, 0x7a, 0x90, 0x0f, 0x96, 0x5e, 0xf8, 0xbc, 0x36, 0x98, 0x57}},
-    {"AES-256-GCM",
-     RecordCipher::aes_256_gcm,
-     1000,
-     {0x7c, 0x88, 0x51, 0x1d, 0x2a, 0xc1, 0xff, 0x74, 0xe4, 0xbe, 0x4f, 0x3b, 0xef, 0x4b, 0x2c, 0xf2}},
+     {{{0xb1, 0x5b, 0x16, 0x7d, 0x12, 0x3d, 0x7a, 0x90, 0x0f, 0x96, 0x5e, 0xf8, 0xbc, 0x36, 0x98, 0x57},
+       {0x7c, 0x88, 0x51, 0x1d, 0x2a, 0xc1, 0xff, 0x74, 0xe4, 0xbe, 0x4f, 0x3b, 0xef, 0x4b, 0x2c, 0xf2}}}},
     {"ChaCha20-Poly1305",
      RecordCipher::chacha20_poly1305,
-     16385,
-     {0x45, 0xe6, 0xec, 0x9e, 0xcc, 0xf8, 0x60, 0xf6, 0x21, 0x17, 0x6c, 0x69, 0xc8, 0x0b, 0xef, 0xac}},
-    {"ChaCha20-Poly1305",
-     RecordCipher::chacha20_poly1305,
-     1000,
-     {0x7f, 0xbd, 0xf0, 0x19, 0x99, 0xa6, 0x5e, 0x80, 0xab, 0xae, 0x9a, 0xfb, 0xdc, 0xa7, 0xff, 0x33}},
+     {{{0x45, 0xe6, 0xec, 0x9e, 0xcc, 0xf8, 0x60, 0xf6, 0x21, 0x17, 0x6c, 0x69, 0xc8, 0x0b, 0xef, 0xac},
+       {0x7f, 0xbd, 0xf0, 0x19, 0x99, 0xa6, 0x5e, 0x80, 0xab, 0xae, 0x9a, 0xfb, 0xdc, 0xa7, 0xff, 0x33}}}},
 };
 
 Octets pattern(std::size_t size, unsigned factor, unsigned first) {
@@ -58,27 +50,27 @@ Octets pattern(std::size_t size, unsigned factor, unsigned first) {
   return octets;
 }
 
-bool right(const Known& one) {
+bool right(RecordCipher cipher, std::size_t size, const Tag& known_tag) {
   TrafficKey key;
-  key.cipher = one.cipher;
+  key.cipher = cipher;
   std::ranges::copy(pattern(key.key_size(), 3, 1), key.key.begin());
   Aead::Nonce nonce;
   std::ranges::copy(pattern(nonce.size(), 5, 2), nonce.begin());
   const Octets additional = pattern(5, 1, 0);
-  Octets content = pattern(one.size, 7, 3);
+  Octets content = pattern(size, 7, 3);
   Aead aead(key);
 
   // In two pieces, of which none ends with a block.
-  const std::size_t first = one.size / 3;
+  const std::size_t first = size / 3;
   const std::array<iovec, 2> pieces{iovec{content.data(), first},
-                                    iovec{content.data() + first, one.size - first}};
-  Gather plain(pieces, one.size);
-  Octets sealed(one.size + Aead::tag_size);
-  aead.seal(nonce, additional, plain, one.size, {}, sealed);
+                                    iovec{content.data() + first, size - first}};
+  Gather plain(pieces, size);
+  Octets sealed(size + Aead::tag_size);
+  aead.seal(nonce, additional, plain, size, {}, sealed);
   const auto tag = std::span(sealed).last(Aead::tag_size);
-  if (!std::ranges::equal(tag, std::as_bytes(std::span(one.tag)))) return false;
+  if (!std::ranges::equal(tag, std::as_bytes(std::span(known_tag)))) return false;
 
-  Octets opened(one.size);
+  Octets opened(size);
   Gather whole{std::span<const std::byte>(sealed)};
   if (!aead.open(nonce, additional, whole, opened) || opened != content) return false;
   const std::array<iovec, 2> cut{iovec{sealed.data(), first},
@@ -92,7 +84,10 @@ bool right(const Known& one) {
 
 std::optional<std::string> check_known_answers() {
   for (const Known& one : known) {
-    if (right(one)) continue;
+    bool all_right = true;
+    for (std::size_t i = 0; i < sizes.size(); ++i)
+      all_right = all_right && right(one.cipher, sizes[i], one.tags[i]);
+    if (all_right) continue;
     return std::string(one.name) + " comes out wrong with " + std::string(library_version()) +
            " on this processor: report it, and meanwhile build with KFERRY_WOLFSSL_SOURCE=distribution";
   }
