@@ -5,7 +5,7 @@
 #include <iterator>
 #include <utility>
 
-#include "tls/stores.h"
+#include "x509/stores.h"
 
 namespace kferry::bench {
 namespace {
@@ -24,9 +24,9 @@ std::string text_of(const std::string& file) {
 
 std::shared_ptr<const tls::ClientContext> client_context(const std::string& authority_file, bool resume) {
   const std::string text = text_of(authority_file);
-  tls::StoreFile file{.name = authority_file, .octets = std::as_bytes(std::span(text))};
+  x509::StoreFile file{.name = authority_file, .octets = std::as_bytes(std::span(text))};
   tls::ClientSettings settings;
-  auto authorities = tls::read_authorities(file);
+  auto authorities = x509::read_authorities(file);
   if (!authorities) fail(authorities.error().text);
   settings.cas = std::move(*authorities);
   settings.offer.ciphers = "TLS_AES_128_GCM_SHA256";
@@ -41,7 +41,7 @@ std::shared_ptr<const tls::ClientContext> client_context(const std::string& auth
 std::shared_ptr<const tls::ServerContext> server_context(const std::string& certificate_and_key_file) {
   const std::string text = text_of(certificate_and_key_file);
   auto identity =
-      tls::read_identity({.name = certificate_and_key_file, .octets = std::as_bytes(std::span(text))});
+      x509::read_identity({.name = certificate_and_key_file, .octets = std::as_bytes(std::span(text))});
   if (!identity) fail(identity.error().text);
   tls::ServerSettings settings;
   settings.identity = std::move(*identity);

@@ -19,12 +19,13 @@ ARROWS = {
     "base": set(),
     "kafka": {"base"},
     "ring": {"base"},
-    "tls": {"base"},
+    "x509": {"base"},
+    "tls": {"base", "x509"},
     "config": {"base"},
     "net": {"base", "ring", "tls"},
     "operations": {"base", "config"},
-    "proxy": {"base", "kafka", "ring", "tls", "config", "net", "operations"},
-    "cli": {"base", "kafka", "ring", "tls", "config", "net", "operations", "proxy"},
+    "proxy": {"base", "kafka", "ring", "x509", "tls", "config", "net", "operations"},
+    "cli": {"base", "kafka", "ring", "x509", "tls", "config", "net", "operations", "proxy"},
 }
 INCLUDE = re.compile(r'^\s*#\s*include\s*["<]([^">]+)[">]', re.MULTILINE)
 FLAGS = ["-std=c++23", "-fsyntax-only", "-Wall", "-Wextra", "-Werror", "-x", "c++"]

@@ -7,7 +7,7 @@
 
 #include "cli/style.h"
 #include "cli/table.h"
-#include "tls/host_name.h"
+#include "x509/host_name.h"
 
 namespace kferry::cli {
 namespace {
@@ -23,11 +23,11 @@ std::string address_text(std::span<const std::byte> octets) {
   return text.data();
 }
 
-std::string names_text(const tls::CertificateNames& names) {
+std::string names_text(const x509::CertificateNames& names) {
   std::string out;
   const auto add = [&](const std::string& name) { out.append(out.empty() ? "" : ", ").append(name); };
   for (const std::string& name : names.dns_names) add(name);
-  for (const tls::Octets& address : names.addresses) add(address_text(address));
+  for (const Octets& address : names.addresses) add(address_text(address));
   if (names.dns_names.empty() && !names.common_name.empty()) add(names.common_name + " (common name)");
   return out.empty() ? "(none)" : out;
 }
@@ -38,8 +38,8 @@ std::string certificates_text(std::span<const proxy::OwnCertificate> certificate
   Rows rows{{"OF", "SUBJECT", "NAMES", "VALID UNTIL", "FILE"}};
   for (const proxy::OwnCertificate& own : certificates) {
     rows.push_back({own.owner, printable(own.certificate.names.subject),
-                    printable(names_text(own.certificate.names)), tls::date_text(own.certificate.not_after_s),
-                    printable(own.file)});
+                    printable(names_text(own.certificate.names)),
+                    x509::date_text(own.certificate.not_after_s), printable(own.file)});
   }
   return "Certificates\n" + table(rows);
 }
@@ -52,7 +52,7 @@ std::vector<config::Problem> certificate_warnings(const config::Config& config,
     const std::string subject = own.file + ": the certificate of " + own.certificate.names.subject;
     if (const std::int64_t left_s = own.certificate.not_after_s - now_s; left_s < soon_s) {
       warnings.push_back({own.where,
-                          subject + " expires at " + tls::date_text(own.certificate.not_after_s) + ", in " +
+                          subject + " expires at " + x509::date_text(own.certificate.not_after_s) + ", in " +
                               std::to_string(left_s / day_s) + " days",
                           "renew it: the file is read again by itself", true});
     }
@@ -61,7 +61,7 @@ std::vector<config::Problem> certificate_warnings(const config::Config& config,
     std::vector<std::string> hosts{listener.advertised_host};
     if (listener.sni) hosts.push_back(listener.sni->host_of(NodeId{0}));
     for (const std::string& host : hosts) {
-      if (tls::names_host(own.certificate.names, host)) continue;
+      if (x509::names_host(own.certificate.names, host)) continue;
       std::string what = subject;
       what.append(" does not name ")
           .append(host)

@@ -30,8 +30,8 @@ bool uses_sasl(const config::Upstream& upstream) {
 }
 
 // What is in them may be a password.
-void wipe(std::vector<std::byte>& octets) {
-  tls::wipe(octets);
+void wipe_and_clear(std::vector<std::byte>& octets) {
+  wipe(octets);
   octets.clear();
 }
 
@@ -167,8 +167,8 @@ void Discovery::on_connected(int result) {
   worker_.set_options(socket_);
   incoming_.clear();
   ended_ = false;
-  wipe(question_);
-  wipe(outgoing_);
+  wipe_and_clear(question_);
+  wipe_and_clear(outgoing_);
   sent_ = 0;
   if (worker_.cluster(cluster_).config.upstream.tls) {
     start_tls();
@@ -210,7 +210,7 @@ void Discovery::submit_send() {
 
 // Everything has left: what goes out next, or nothing.
 void Discovery::refill() {
-  wipe(outgoing_);
+  wipe_and_clear(outgoing_);
   sent_ = 0;
   if (tls_ == nullptr) {
     outgoing_ = std::exchange(question_, {});
@@ -231,7 +231,7 @@ void Discovery::refill() {
     if (moved.taken == 0) break;
   }
   outgoing_.resize(at);
-  wipe(question_);
+  wipe_and_clear(question_);
 }
 
 void Discovery::submit_receive() {
@@ -342,7 +342,7 @@ void Discovery::on_step(SaslClient::Step step) {
       ask(encode_sasl_authenticate(CorrelationId{++correlation_id_}, client_id, authenticate_version,
                                    step.token),
           Stage::authenticate);
-      tls::wipe(step.token);
+      wipe(step.token);
       return;
   }
 }

@@ -21,7 +21,7 @@
 namespace kferry::proxy {
 namespace {
 
-using tls::octets;
+using octets;
 using tls::RecordType;
 
 constexpr std::array suites{"TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384",
@@ -35,7 +35,7 @@ class Connection {
     auto made = ring::UringRing::create({});
     REQUIRE_MESSAGE(made.has_value(), (made ? "" : made.error()));
     ring_ = std::move(*made);
-    tls::ServerSettings settings = tls::serving(tls::certificates().ec);
+    tls::ServerSettings settings = tls::serving(x509::certificates().ec);
     settings.offer.ciphers = suite;
     pair_ = tls::pair_of(settings);
     pair_.run();
@@ -86,7 +86,7 @@ class Connection {
   // Engine to kernel: the text as the kernel gives it out; the server's engine takes the records that are no
   // data.
   std::string to_server(const std::string& text) {
-    tls::Octets cipher(text.size() + 20'000);
+    Octets cipher(text.size() + 20'000);
     const auto wrote = client().write(octets(text), cipher);
     REQUIRE(wrote.taken == text.size());
     REQUIRE(::send(far_, cipher.data(), wrote.made, 0) == static_cast<ssize_t>(wrote.made));
@@ -129,13 +129,13 @@ class Connection {
   }
 
   std::string read_client() {
-    tls::Octets cipher(20'000);
+    Octets cipher(20'000);
     const ssize_t size = ::recv(far_, cipher.data(), cipher.size(), 0);
     REQUIRE(size > 0);
     std::string came;
     auto rest = std::span<const std::byte>(cipher).first(static_cast<std::size_t>(size));
     while (!rest.empty() || client().has_plain()) {
-      tls::Octets room(20'000);
+      Octets room(20'000);
       const auto fed = client().feed(rest, room);
       came.append(reinterpret_cast<const char*>(room.data()), fed.made);
       rest = rest.subspan(fed.taken);

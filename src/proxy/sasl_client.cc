@@ -18,7 +18,7 @@ constexpr std::size_t nonce_size = 24;
 constexpr std::size_t message_size_max = 16 * 1024;
 
 std::vector<std::byte> to_bytes(std::string_view text) {
-  const auto bytes = tls::octets(text);
+  const auto bytes = octets(text);
   return {bytes.begin(), bytes.end()};
 }
 
@@ -99,12 +99,12 @@ std::expected<SaslClient, std::string> SaslClient::make(const config::SaslCreden
 }
 
 SaslClient::~SaslClient() {
-  tls::wipe(password_);
+  wipe(password_);
 }
 
 SaslClient::Step SaslClient::fail(std::string why) {
   state_ = State::failed;
-  tls::wipe(password_);
+  wipe(password_);
   return {.outcome = Outcome::failed, .token = {}, .failure = std::move(why)};
 }
 
@@ -122,7 +122,7 @@ SaslClient::Step SaslClient::start() {
     append(username_);
     token.push_back(std::byte{});
     append(password_);
-    tls::wipe(password_);
+    wipe(password_);
     return {.outcome = Outcome::send, .token = std::move(token), .failure = {}};
   }
   state_ = State::sent_first;
@@ -176,16 +176,16 @@ SaslClient::Step SaslClient::on_server_first(std::string_view message) {
                 " are accepted");
   }
 
-  tls::Digest salted = tls::pbkdf2(*hash_, tls::octets(password_), *salt, iterations);
-  tls::wipe(password_);
-  const tls::Digest client_key = tls::hmac(*hash_, salted.bytes(), tls::octets("Client Key"));
+  tls::Digest salted = tls::pbkdf2(*hash_, octets(password_), *salt, iterations);
+  wipe(password_);
+  const tls::Digest client_key = tls::hmac(*hash_, salted.bytes(), octets("Client Key"));
   const tls::Digest stored_key = tls::digest(*hash_, client_key.bytes());
-  const tls::Digest server_key = tls::hmac(*hash_, salted.bytes(), tls::octets("Server Key"));
+  const tls::Digest server_key = tls::hmac(*hash_, salted.bytes(), octets("Server Key"));
   const std::string without_proof = "c=" + std::string(gs2_header_base64) + ",r=" + std::string(*nonce);
   const std::string signed_text = client_first_bare_ + "," + std::string(message) + "," + without_proof;
-  tls::Digest proof = tls::hmac(*hash_, stored_key.bytes(), tls::octets(signed_text));
+  tls::Digest proof = tls::hmac(*hash_, stored_key.bytes(), octets(signed_text));
   for (std::size_t i = 0; i < proof.bytes().size(); ++i) proof.bytes()[i] ^= client_key.bytes()[i];
-  server_signature_ = tls::hmac(*hash_, server_key.bytes(), tls::octets(signed_text));
+  server_signature_ = tls::hmac(*hash_, server_key.bytes(), octets(signed_text));
   state_ = State::sent_proof;
   return {.outcome = Outcome::send,
           .token = to_bytes(without_proof + ",p=" + tls::base64(proof.bytes())),
@@ -201,7 +201,7 @@ SaslClient::Step SaslClient::on_server_final(std::string_view message) {
   const auto verifier = take(rest, 'v');
   const auto signature = verifier ? tls::parse_base64(*verifier) : std::nullopt;
   if (!signature) return fail("the broker's final SCRAM message is malformed");
-  if (!tls::equal_constant_time(*signature, server_signature_->bytes())) {
+  if (!equal_constant_time(*signature, server_signature_->bytes())) {
     return fail(
         "the broker's SCRAM signature is wrong: it does not know the password, something answers in its "
         "place");

@@ -87,7 +87,7 @@ bool Session::receive_tls(Leg& from, net::Rope& rope, const ring::Completion& co
 }
 
 void Session::on_tls_failure(Leg& from, bool end_of_stream) {
-  const tls::Failure& failure = from.tls->engine().failure();
+  const x509::Failure& failure = from.tls->engine().failure();
   const bool cut = end_of_stream && failure.cause == "truncated";
   if (&from == &broker_) {
     if (state_ == State::dialling) return give_up_address(failure.text);

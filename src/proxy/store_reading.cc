@@ -34,10 +34,10 @@ std::string reason_of(int error) {
 
 }  // namespace
 
-std::expected<tls::Secret, std::string> read_store_file(const std::string& path) {
+std::expected<Secret, std::string> read_store_file(const std::string& path) {
   const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (fd < 0) return std::unexpected(reason_of(errno));
-  tls::Octets whole;
+  Octets whole;
   std::array<std::byte, 16 * KiB> block;
   std::string failure;
   for (;;) {
@@ -52,21 +52,21 @@ std::expected<tls::Secret, std::string> read_store_file(const std::string& path)
     }
     if (whole.capacity() < whole.size() + size) {
       // Grown by hand, so that no copy of a key is left behind.
-      tls::Octets larger;
+      Octets larger;
       larger.reserve(std::max(2 * whole.capacity(), whole.size() + block.size()));
       larger.assign(whole.begin(), whole.end());
-      tls::wipe(whole);
+      wipe(whole);
       whole.swap(larger);
     }
     whole.insert(whole.end(), block.begin(), block.begin() + got);
   }
   close(fd);
-  tls::wipe(block);
+  wipe(block);
   if (!failure.empty()) {
-    tls::wipe(whole);
+    wipe(whole);
     return std::unexpected(std::move(failure));
   }
-  return tls::Secret(std::move(whole));
+  return Secret(std::move(whole));
 }
 
 std::string name_of(const config::Store& store) {
@@ -76,7 +76,7 @@ std::string name_of(const config::Store& store) {
 void StoreReading::add(const config::Store& store) {
   add_password(store.password, store.where);
   if (store.path.empty()) {
-    reads_.push_back({&store, tls::Secret(std::as_bytes(std::span(store.text)))});
+    reads_.push_back({&store, Secret(std::as_bytes(std::span(store.text)))});
     return;
   }
   auto octets = read_store_file(store.path);
@@ -98,13 +98,13 @@ void StoreReading::add(const config::Identity& identity) {
 }
 
 StoreReading::~StoreReading() {
-  for (PasswordRead& read : passwords_) tls::wipe(read.second);
+  for (PasswordRead& read : passwords_) wipe(read.second);
 }
 
 std::vector<std::byte> StoreReading::fingerprint() const {
   std::vector<std::byte> all;
   for (const auto& [given, text] : passwords_) {
-    const tls::Digest one = tls::digest(tls::Hash::sha256, tls::octets(text));
+    const tls::Digest one = tls::digest(tls::Hash::sha256, octets(text));
     all.insert(all.end(), one.bytes().begin(), one.bytes().end());
   }
   for (const Read& read : reads_) {
@@ -115,9 +115,9 @@ std::vector<std::byte> StoreReading::fingerprint() const {
   return {digest.bytes().begin(), digest.bytes().end()};
 }
 
-tls::StoreFile StoreReading::file(const config::Store& store) const {
+x509::StoreFile StoreReading::file(const config::Store& store) const {
   const auto read = std::ranges::find(reads_, &store, &Read::store);
-  tls::StoreFile file;
+  x509::StoreFile file;
   file.name = name_of(store);
   file.octets = read->octets.bytes();
   file.password = password(store.password);
@@ -125,17 +125,17 @@ tls::StoreFile StoreReading::file(const config::Store& store) const {
   return file;
 }
 
-std::expected<tls::Identity, tls::Failure> StoreReading::identity(const config::Identity& identity) const {
-  const auto with_key_password = [&](tls::StoreFile file) {
+std::expected<x509::Identity, x509::Failure> StoreReading::identity(const config::Identity& identity) const {
+  const auto with_key_password = [&](x509::StoreFile file) {
     file.key_password = password(identity.key_password);
     file.key_password_variable = identity.key_password_name;
     return file;
   };
-  if (!identity.key) return tls::read_identity(with_key_password(file(identity.certificates)));
-  tls::StoreFile key = with_key_password(file(*identity.key));
+  if (!identity.key) return x509::read_identity(with_key_password(file(identity.certificates)));
+  x509::StoreFile key = with_key_password(file(*identity.key));
   // A key alone has no password but its own.
   key.password_variable = identity.key_password_name;
-  return tls::read_identity(file(identity.certificates), key);
+  return x509::read_identity(file(identity.certificates), key);
 }
 
 // As config::load() reads secrets: without the last line ends.

@@ -10,15 +10,15 @@
 #include <utility>
 #include <vector>
 
+#include "base/secret.h"
 #include "config/config.h"
 #include "config/load.h"
-#include "tls/secret.h"
-#include "tls/stores.h"
+#include "x509/stores.h"
 
 namespace kferry::proxy {
 
 // The octets of a file that may hold a key, or why they cannot be read, with the remedy.
-std::expected<tls::Secret, std::string> read_store_file(const std::string& path);
+std::expected<Secret, std::string> read_store_file(const std::string& path);
 
 // What an operator calls it: its path, or the setting it stands in.
 std::string name_of(const config::Store& store);
@@ -42,14 +42,14 @@ class StoreReading {
 
   // --- of what was added without a problem
   // Refers to the octets of this reading.
-  tls::StoreFile file(const config::Store& store) const;
-  std::expected<tls::Identity, tls::Failure> identity(const config::Identity& identity) const;
+  x509::StoreFile file(const config::Store& store) const;
+  std::expected<x509::Identity, x509::Failure> identity(const config::Identity& identity) const;
 
  private:
   // A store as it was read this time.
   struct Read {
     const config::Store* store = nullptr;
-    tls::Secret octets;
+    Secret octets;
   };
   using PasswordRead = std::pair<const config::Password*, std::string>;
 

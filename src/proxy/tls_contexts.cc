@@ -8,9 +8,9 @@
 
 #include "base/assert.h"
 #include "proxy/store_reading.h"
-#include "tls/certificate.h"
-#include "tls/stores.h"
 #include "tls/ticket_keys.h"
+#include "x509/certificate.h"
+#include "x509/stores.h"
 
 namespace kferry::proxy {
 namespace {
@@ -39,7 +39,7 @@ tls::ClientAuth client_auth_of(config::ClientAuth mode) {
 
 // The settings that a context is made of, as far as they could be read; every failure has been told.
 template <typename Value>
-void take(std::expected<Value, tls::Failure> read, const config::Store& store, Value& into,
+void take(std::expected<Value, x509::Failure> read, const config::Store& store, Value& into,
           std::vector<Problem>& problems) {
   if (read) {
     into = std::move(*read);
@@ -57,7 +57,7 @@ struct Places {
   const std::string& owner;
 };
 
-Problem problem_of(const tls::Failure& failure, const Places& places) {
+Problem problem_of(const x509::Failure& failure, const Places& places) {
   const auto at = [&](const config::Store* store) {
     return store == nullptr ? Problem{places.owner, failure.text, {}, false}
                             : Problem{store->where, name_of(*store) + ": " + failure.text, {}, false};
@@ -90,10 +90,10 @@ std::expected<std::shared_ptr<const tls::ClientContext>, std::string> load_clien
   if (!path.empty()) {
     const auto octets = read_store_file(path);
     if (!octets) return std::unexpected(path + ": " + octets.error());
-    tls::StoreFile file;
+    x509::StoreFile file;
     file.name = path;
     file.octets = octets->bytes();
-    auto authorities = tls::read_authorities(file);
+    auto authorities = x509::read_authorities(file);
     if (!authorities) return std::unexpected(authorities.error().text);
     settings.cas = std::move(*authorities);
   }
@@ -168,9 +168,9 @@ std::int64_t TlsContexts::system_time() {
   return std::time(nullptr);
 }
 
-void TlsContexts::describe(Part& part, const config::Identity& from, const tls::Identity& identity) {
+void TlsContexts::describe(Part& part, const config::Identity& from, const x509::Identity& identity) {
   // A context was made of it, so it can be parsed.
-  auto certificate = tls::read_certificate(identity.chain.front());
+  auto certificate = x509::read_certificate(identity.chain.front());
   KFERRY_ASSERT(certificate.has_value());
   part.certificate =
       OwnCertificate{part.owner,
@@ -207,7 +207,7 @@ bool TlsContexts::refresh(Part& part, std::vector<Problem>& problems) {
   if (fingerprint == part.fingerprint) {
     // Nobody has renewed it in time.
     const std::string problem = part.certificate
-                                    ? tls::validity_problem(part.certificate->certificate, wall_clock_())
+                                    ? x509::validity_problem(part.certificate->certificate, wall_clock_())
                                     : std::string();
     if (!problem.empty())
       problems.push_back({part.certificate->where, part.certificate->file + ": " + problem, {}, false});
@@ -222,9 +222,9 @@ bool TlsContexts::refresh(Part& part, std::vector<Problem>& problems) {
     take(reading.identity(listener->identity), listener->identity.certificates, settings.identity, found);
     if (listener->client_auth != config::ClientAuth::none) {
       if (const config::Store* store = pointer(listener->client_authorities))
-        take(tls::read_authorities(reading.file(*store)), *store, settings.client_cas, found);
+        take(x509::read_authorities(reading.file(*store)), *store, settings.client_cas, found);
       if (const config::Store* store = pointer(listener->revocations))
-        take(tls::read_revocations(reading.file(*store)), *store, settings.crls, found);
+        take(x509::read_revocations(reading.file(*store)), *store, settings.crls, found);
     }
     if (!found.empty()) return give_up();
     auto made = tls::ServerContext::make(settings, tickets_);
@@ -241,9 +241,9 @@ bool TlsContexts::refresh(Part& part, std::vector<Problem>& problems) {
     settings.offer = offer_of(upstream->offer);
     settings.verify_host_name = upstream->verify_host_name;
     if (const config::Store* store = pointer(upstream->authorities))
-      take(tls::read_authorities(reading.file(*store)), *store, settings.cas, found);
+      take(x509::read_authorities(reading.file(*store)), *store, settings.cas, found);
     if (const config::Store* store = pointer(upstream->revocations))
-      take(tls::read_revocations(reading.file(*store)), *store, settings.crls, found);
+      take(x509::read_revocations(reading.file(*store)), *store, settings.crls, found);
     if (upstream->identity) {
       settings.identity.emplace();
       take(reading.identity(*upstream->identity), upstream->identity->certificates, *settings.identity,
@@ -315,7 +315,7 @@ void TlsContexts::reload() {
     std::string text = part.owner + ": TLS was renewed; new connections use it";
     if (part.certificate) {
       text += ": certificate of " + part.certificate->certificate.names.subject + ", valid until " +
-              tls::date_text(part.certificate->certificate.not_after_s);
+              x509::date_text(part.certificate->certificate.not_after_s);
     }
     log_.write({Severity::info, "tls_renewed", part.owner, text});
   }

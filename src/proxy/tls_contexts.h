@@ -22,8 +22,8 @@
 #include "base/log_sink.h"
 #include "config/config.h"
 #include "config/load.h"
-#include "tls/certificate.h"
 #include "tls/context.h"
+#include "x509/certificate.h"
 
 namespace kferry::proxy {
 
@@ -44,7 +44,7 @@ struct OwnCertificate {
   std::optional<std::size_t> listener;  // none: the upstream's client certificate
   std::string where;                    // the variable or key that names it
   std::string file;                     // the path; the same as `where`, where it stands there itself
-  tls::Certificate certificate;
+  x509::Certificate certificate;
 };
 
 // A context of its own that trusts what a file holds, or the system's authorities where the path is empty.
@@ -86,7 +86,7 @@ class TlsContexts {
  private:
   struct Part;
 
-  static void describe(Part& part, const config::Identity& from, const tls::Identity& identity);
+  static void describe(Part& part, const config::Identity& from, const x509::Identity& identity);
   bool refresh(Part& part, std::vector<config::Problem>& problems);
   std::vector<config::Problem> load_locked();
   void publish();

@@ -18,7 +18,7 @@
 
 #include "config/load.h"
 #include "proxy/tls_contexts.h"
-#include "tls/authority_test.h"
+#include "x509/authority_test.h"
 
 namespace kferry::proxy {
 
@@ -56,7 +56,7 @@ class Lines final : public LogSink {
 
 // One authority with two leaves, made once.
 struct Made {
-  tls::Authority authority;
+  x509::Authority authority;
   Made() {
     authority.issue("one", {.subject = "/CN=one.example", .names = "DNS:one.example,DNS:*.k.example"});
     authority.issue("two", {.subject = "/CN=two.example"});
@@ -67,14 +67,14 @@ struct Made {
                             .dates = "-startdate 20200101000000Z -enddate 20210101000000Z"});
   }
 };
-inline const tls::Folder& made() {
+inline const x509::Folder& made() {
   static const Made once;
   return once.authority.folder();
 }
 
 // A configuration of one TLS listener and one TLS upstream over files in a folder of the test's own.
 struct Fixture {
-  tls::Folder folder;
+  x509::Folder folder;
   Lines log;
   config::Config config;
   std::map<std::string, std::string> variables{{"KAFKA_BOOTSTRAP_SERVERS", "kafka1:9092"},

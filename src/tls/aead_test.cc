@@ -9,9 +9,9 @@
 #include <string_view>
 #include <vector>
 
+#include "base/secret.h"
 #include "doctest/doctest.h"
 #include "tls/known_answers.h"
-#include "tls/secret.h"
 
 namespace kferry::tls {
 namespace {

@@ -4,8 +4,8 @@
 #include <utility>
 #include <vector>
 
+#include "base/octet_reader.h"
 #include "tls/handshake.h"
-#include "tls/octet_reader.h"
 #include "tls/record_protection.h"
 
 namespace kferry::tls {

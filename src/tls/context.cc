@@ -14,11 +14,12 @@
 #include <utility>
 
 #include "base/assert.h"
-#include "tls/certificate.h"
 #include "tls/cipher_names.h"
-#include "tls/host_name.h"
-#include "tls/key_match.h"
-#include "tls/pem.h"
+#include "tls/digests.h"
+#include "x509/certificate.h"
+#include "x509/host_name.h"
+#include "x509/key_match.h"
+#include "x509/pem.h"
 
 #if !defined(ATOMIC_USER) || !defined(HAVE_SESSION_TICKET) || !defined(WOLFSSL_ALWAYS_VERIFY_CB) || \
     !defined(WOLFSSL_TLS13) || !defined(HAVE_SNI) || !defined(HAVE_CRL) || !defined(HAVE_EXT_CACHE)
@@ -111,11 +112,11 @@ std::expected<void, Failure> use_identity(WOLFSSL_CTX* context, const Identity& 
   std::string pem;
   const std::int64_t now_s = std::time(nullptr);
   for (std::size_t i = 0; i < identity.chain.size(); ++i) {
-    const auto certificate = read_certificate(identity.chain[i]);
+    const auto certificate = x509::read_certificate(identity.chain[i]);
     if (!certificate) return std::unexpected(certificate.error());
-    const std::string problem = validity_problem(*certificate, now_s);
+    const std::string problem = x509::validity_problem(*certificate, now_s);
     if (!problem.empty()) return fail("certificate_not_valid_now", problem);
-    pem += write_pem("CERTIFICATE", identity.chain[i]);
+    pem += x509::write_pem("CERTIFICATE", identity.chain[i]);
   }
   const int chained = wolfSSL_CTX_use_certificate_chain_buffer(
       context, reinterpret_cast<const unsigned char*>(pem.data()), static_cast<long>(pem.size()));
@@ -128,8 +129,8 @@ std::expected<void, Failure> use_identity(WOLFSSL_CTX* context, const Identity& 
     return fail("key_malformed",
                 "the private key cannot be used: give an RSA, EC (P-256, P-384, P-521) or Ed25519 key");
   }
-  const auto leaf = read_certificate(identity.chain[0]);
-  if (!keys_match(leaf->public_key, key) || wolfSSL_CTX_check_private_key(context) != WOLFSSL_SUCCESS) {
+  const auto leaf = x509::read_certificate(identity.chain[0]);
+  if (!x509::keys_match(leaf->public_key, key) || wolfSSL_CTX_check_private_key(context) != WOLFSSL_SUCCESS) {
     return fail("key_mismatch", "the private key does not belong to the certificate of " +
                                     leaf->names.subject + ": give the two that were made together");
   }
@@ -151,9 +152,9 @@ std::size_t trust(WOLFSSL_CTX* context, const std::vector<Octets>& authorities) 
 std::expected<void, Failure> trust_given(WOLFSSL_CTX* context, const std::vector<Octets>& authorities) {
   if (trust(context, authorities) > 0) return {};
   // Why, of the first: with several, each would have its own reason, and none can serve.
-  const auto first = read_certificate(authorities.front());
+  const auto first = x509::read_certificate(authorities.front());
   if (!first) return std::unexpected(first.error());
-  std::string problem = validity_problem(*first, std::time(nullptr));
+  std::string problem = x509::validity_problem(*first, std::time(nullptr));
   if (problem.empty())
     problem = "the certificate of " + first->names.subject + " cannot serve as an authority";
   return fail("authority_unusable", "no authority can be trusted: " + problem);
@@ -179,7 +180,7 @@ std::vector<Octets> authorities_of_system() {
     std::ifstream file(path, std::ios::binary);
     if (!file) continue;
     const std::string text{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
-    for (PemBlock& block : read_pem(text)) {
+    for (x509::PemBlock& block : x509::read_pem(text)) {
       if (block.label == "CERTIFICATE" && block.well_formed) authorities.push_back(std::move(block.octets));
     }
     if (!authorities.empty()) break;
@@ -274,7 +275,7 @@ std::expected<std::shared_ptr<const ServerContext>, Failure> ServerContext::make
 
 bool ServerContext::allows_subject(std::string_view subject) const {
   return required_subjects_.empty() || std::ranges::any_of(required_subjects_, [&](const std::string& glob) {
-           return matches_glob(glob, subject);
+           return x509::matches_glob(glob, subject);
          });
 }
 

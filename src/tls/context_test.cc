@@ -6,9 +6,9 @@
 #include <memory>
 #include <string>
 
-#include "tls/authority_test.h"
 #include "tls/cipher_names.h"
 #include "tls/engine_pair_test.h"
+#include "x509/authority_test.h"
 
 namespace kferry::tls {
 namespace {

@@ -121,20 +121,4 @@ std::optional<std::vector<std::byte>> parse_base64(std::string_view text) {
   return bytes;
 }
 
-bool equal_constant_time(std::span<const std::byte> a, std::span<const std::byte> b) {
-  if (a.size() != b.size()) return false;
-  std::byte difference{};
-  for (std::size_t i = 0; i < a.size(); ++i) difference |= a[i] ^ b[i];
-  return difference == std::byte{};
-}
-
-void wipe(std::span<std::byte> bytes) {
-  if (!bytes.empty()) explicit_bzero(bytes.data(), bytes.size());
-}
-
-void wipe(std::string& text) {
-  if (!text.empty()) explicit_bzero(text.data(), text.size());
-  text.clear();
-}
-
 }  // namespace kferry::tls

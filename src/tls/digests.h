@@ -12,6 +12,8 @@
 #include <string_view>
 #include <vector>
 
+#include "base/secret.h"
+
 namespace kferry::tls {
 
 enum class Hash : std::uint8_t { sha256, sha512 };
@@ -38,11 +40,6 @@ class Digest {
   std::size_t size_;
 };
 
-// The octets of a text, without a copy.
-inline std::span<const std::byte> octets(std::string_view text) {
-  return std::as_bytes(std::span(text));
-}
-
 Digest digest(Hash hash, std::span<const std::byte> message);
 // RFC 2104. The key may be of any length, empty too.
 Digest hmac(Hash hash, std::span<const std::byte> key, std::span<const std::byte> message);
@@ -57,12 +54,5 @@ void random_bytes(std::span<std::byte> out);
 std::string base64(std::span<const std::byte> bytes);
 // Strict: padding required, no white space or other characters. nullopt when malformed.
 std::optional<std::vector<std::byte>> parse_base64(std::string_view text);
-
-// True when equal; time depends on the lengths alone.
-bool equal_constant_time(std::span<const std::byte> a, std::span<const std::byte> b);
-
-// Overwrites with zeros in a way the compiler keeps.
-void wipe(std::span<std::byte> bytes);
-void wipe(std::string& text);  // also empties it
 
 }  // namespace kferry::tls

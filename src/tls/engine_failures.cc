@@ -7,8 +7,8 @@
 
 #include <utility>
 
-#include "tls/certificate.h"
 #include "tls/engine.h"
+#include "x509/certificate.h"
 
 namespace kferry::tls {
 namespace {
@@ -140,13 +140,13 @@ int Engine::on_verify(int verified, WOLFSSL_X509_STORE_CTX* store) {
   const auto der = std::as_bytes(std::span(store->certs[depth].buffer, store->certs[depth].length));
   if (verified != 0) return depth > 0 || self.judge(der) ? 1 : 0;
   self.certificate_error_ = store->error != 0 ? store->error : VERIFY_CERT_ERROR;
-  if (const auto certificate = read_certificate(der)) self.subject_ = certificate->names.subject;
+  if (const auto certificate = x509::read_certificate(der)) self.subject_ = certificate->names.subject;
   return 0;
 }
 
 // Names and subjects, after the chain was found good.
 bool Engine::judge(std::span<const std::byte> der) {
-  const auto certificate = read_certificate(der);
+  const auto certificate = x509::read_certificate(der);
   if (!certificate) {
     certificate_words_ = "cannot be parsed";
     return false;
@@ -157,7 +157,7 @@ bool Engine::judge(std::span<const std::byte> der) {
     certificate_words_ = "is good, but its subject is none of those required here";
     return false;
   }
-  if (!client_context_->verify_host_name() || names_host(certificate->names, host_)) return true;
+  if (!client_context_->verify_host_name() || x509::names_host(certificate->names, host_)) return true;
   certificate_words_ =
       "does not name " + host_ + ", which was dialled: advertise a name that stands in it, or reissue it";
   return false;

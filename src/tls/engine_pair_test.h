@@ -7,10 +7,15 @@
 #include <memory>
 #include <string>
 
-#include "tls/authority_test.h"
 #include "tls/engine.h"
+#include "x509/authority_test.h"
 
 namespace kferry::tls {
+
+using x509::Authority;
+using x509::certificates;
+using x509::Folder;
+using x509::Wish;
 
 inline std::shared_ptr<const ServerContext> server_context(ServerSettings settings,
                                                            std::shared_ptr<TicketKeys> keys = nullptr) {

@@ -1,18 +1,10 @@
-// Why a TLS side cannot be set up, or its connection must end: what was wrong, and what an operator can do
-// about it.
+// Failures of TLS are those of certificates, with causes of their own.
 #pragma once
 
-#include <string>
-#include <string_view>
+#include "x509/failure.h"
 
 namespace kferry::tls {
 
-struct Failure {
-  // A stable snake_case name, for logs, metrics and the limit of repeated lines: "plaintext_on_tls",
-  // "certificate_untrusted", "store_password_wrong", … Static storage.
-  std::string_view cause;
-  // One line for a person, ending in the remedy where there is one. Never a secret.
-  std::string text;
-};
+using x509::Failure;
 
 }  // namespace kferry::tls

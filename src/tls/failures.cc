@@ -9,8 +9,8 @@
 #include <algorithm>
 #include <array>
 
+#include "base/secret.h"
 #include "tls/alert.h"
-#include "tls/der.h"
 
 namespace kferry::tls {
 namespace {

@@ -7,8 +7,8 @@
 #include <algorithm>
 #include <memory>
 
+#include "base/octet_reader.h"
 #include "tls/handshake.h"
-#include "tls/octet_reader.h"
 
 #ifndef USE_ECC_B_PARAM
 #error "this wolfSSL lacks -DUSE_ECC_B_PARAM: have ./dev build make one"

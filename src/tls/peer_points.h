@@ -14,9 +14,9 @@
 #include <span>
 #include <utility>
 
+#include "base/secret.h"
 #include "tls/client_hello.h"
 #include "tls/record_protection.h"
-#include "tls/secret.h"
 
 namespace kferry::tls {
 

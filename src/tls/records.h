@@ -17,11 +17,11 @@
 #include <span>
 #include <string_view>
 
+#include "base/secret.h"
 #include "tls/alert.h"
 #include "tls/failure.h"
 #include "tls/failures.h"
 #include "tls/record_protection.h"
-#include "tls/secret.h"
 #include "tls/traffic_secret.h"
 
 namespace kferry::tls {

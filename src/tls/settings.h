@@ -7,19 +7,15 @@
 #include <string>
 #include <vector>
 
-#include "tls/secret.h"
+#include "base/secret.h"
+#include "x509/identity.h"
 
 namespace kferry::tls {
 
 enum class Version : std::uint8_t { tls_1_2, tls_1_3 };
 enum class ClientAuth : std::uint8_t { none, optional, require };
 
-// A certificate with its chain, the leaf first, and its private key: PKCS#8, or PKCS#1 and SEC 1 by
-// algorithm.
-struct Identity {
-  std::vector<Octets> chain{};
-  Secret key{};
-};
+using x509::Identity;
 
 struct Offer {
   Version lowest = Version::tls_1_2;

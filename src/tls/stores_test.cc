@@ -1,4 +1,5 @@
-#include "tls/stores.h"
+// Stores that openssl and keytool wrote, read and then served in a handshake.
+#include "x509/stores.h"
 
 #include <doctest/doctest.h>
 
@@ -6,9 +7,12 @@
 #include <string>
 
 #include "tls/engine_pair_test.h"
-#include "tls/jks.h"
+#include "x509/jks.h"
 
 namespace kferry::tls {
+
+using namespace x509;
+
 namespace {
 
 // A fixture's folder: ec.crt, ec.key and so on, ca.crt.

@@ -12,7 +12,7 @@
 #include <span>
 
 #include "base/clock.h"
-#include "tls/secret.h"
+#include "base/secret.h"
 
 namespace kferry::tls {
 

@@ -6,9 +6,10 @@
 #include <span>
 #include <string>
 
-#include "tls/jks.h"
+#include "x509/jks.h"
 
-using namespace kferry::tls;
+using namespace kferry;
+using namespace kferry::x509;
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* octets, std::size_t size);
 int LLVMFuzzerTestOneInput(const std::uint8_t* octets, std::size_t size) {

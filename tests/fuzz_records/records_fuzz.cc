@@ -14,6 +14,7 @@
 
 #include "tls/records.h"
 
+using namespace kferry;
 using namespace kferry::tls;
 
 namespace {

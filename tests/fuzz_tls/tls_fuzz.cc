@@ -8,9 +8,10 @@
 #include <string>
 #include <vector>
 
-#include "tls/authority_test.h"
 #include "tls/engine.h"
+#include "x509/authority_test.h"
 
+using namespace kferry;
 using namespace kferry::tls;
 
 namespace {
@@ -20,7 +21,7 @@ constexpr std::size_t held_max = 2 * (2 * client_hello_size_max + (1 << 20) + 2 
 
 std::shared_ptr<const ServerContext> context() {
   static const auto made = [] {
-    const Authority authority;
+    const x509::Authority authority;
     ServerSettings settings;
     settings.identity = authority.issue("server", {});
     settings.client_auth = ClientAuth::optional;

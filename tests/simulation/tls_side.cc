@@ -5,14 +5,14 @@
 #include <stdexcept>
 #include <utility>
 
-#include "tls/authority_test.h"
+#include "x509/authority_test.h"
 
 namespace kferry::simulation {
 namespace {
 
 struct Material {
-  tls::Authority authority;
-  tls::Identity identity = authority.issue("side", {});
+  x509::Authority authority;
+  x509::Identity identity = authority.issue("side", {});
   std::shared_ptr<const tls::ServerContext> broker;
   std::shared_ptr<const tls::ClientContext> client;
   std::shared_ptr<const tls::ClientContext> strict_client;  // verifies names

@@ -1,8 +1,10 @@
-#include "tls/pem.h"
+#include "x509/pem.h"
 
-#include "tls/digests.h"
+#include <openssl/evp.h>
 
-namespace kferry::tls {
+#include <optional>
+
+namespace kferry::x509 {
 namespace {
 
 constexpr std::string_view begin = "-----BEGIN ";
@@ -17,6 +19,29 @@ std::string_view headers_of(std::string_view body) {
   std::size_t blank = body.find("\n\n");
   if (const std::size_t other = body.find("\n\r\n"); other < blank) blank = other;
   return blank < colon ? std::string_view{} : body.substr(0, blank);
+}
+
+// Strict: padding required, nothing but the alphabet.
+std::optional<Octets> parse_base64(std::string_view digits) {
+  if (digits.size() % 4 != 0) return std::nullopt;
+  const std::size_t padding = digits.ends_with("==") ? 2 : digits.ends_with('=') ? 1 : 0;
+  if (digits.find('=') < digits.size() - padding) return std::nullopt;
+  Octets octets(digits.size() / 4 * 3);
+  if (EVP_DecodeBlock(reinterpret_cast<unsigned char*>(octets.data()),
+                      reinterpret_cast<const unsigned char*>(digits.data()),
+                      static_cast<int>(digits.size())) < 0) {
+    return std::nullopt;
+  }
+  octets.resize(octets.size() - padding);
+  return octets;
+}
+
+std::string base64(std::span<const std::byte> octets) {
+  std::string digits((octets.size() + 2) / 3 * 4 + 1, '\0');
+  digits.resize(static_cast<std::size_t>(EVP_EncodeBlock(
+      reinterpret_cast<unsigned char*>(digits.data()), reinterpret_cast<const unsigned char*>(octets.data()),
+      static_cast<int>(octets.size()))));
+  return digits;
 }
 
 void decode(std::string_view body, PemBlock& block) {
@@ -73,4 +98,4 @@ std::string write_pem(std::string_view label, std::span<const std::byte> der) {
   return text.append(end).append(label).append(dashes).append("\n");
 }
 
-}  // namespace kferry::tls
+}  // namespace kferry::x509

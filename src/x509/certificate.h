@@ -4,12 +4,22 @@
 #include <cstdint>
 #include <expected>
 #include <string>
+#include <vector>
 
-#include "tls/failure.h"
-#include "tls/host_name.h"
-#include "tls/secret.h"
+#include "base/secret.h"
+#include "x509/failure.h"
+#include "x509/host_name.h"
 
-namespace kferry::tls {
+namespace kferry::x509 {
+
+// One attribute of a distinguished name (X.501).
+struct Attribute {
+  std::string type;   // dotted
+  std::string value;  // UTF-8; empty where it is not text
+  Octets der;         // the value with its tag and length
+};
+// The RDNs in the certificate's order, the least specific first.
+using Name = std::vector<std::vector<Attribute>>;
 
 struct Certificate {
   CertificateNames names;
@@ -29,4 +39,4 @@ std::string validity_problem(const Certificate& certificate, std::int64_t now_s)
 // "2026-11-25 20:55 UTC"
 std::string date_text(std::int64_t time_s);
 
-}  // namespace kferry::tls
+}  // namespace kferry::x509

@@ -1,4 +1,4 @@
-#include "tls/certificate.h"
+#include "x509/certificate.h"
 
 #include <algorithm>
 #include <array>
@@ -6,9 +6,9 @@
 #include <ctime>
 #include <utility>
 
-#include "tls/der.h"
+#include "x509/der.h"
 
-namespace kferry::tls {
+namespace kferry::x509 {
 namespace {
 
 using namespace std::string_view_literals;
@@ -223,4 +223,4 @@ std::string validity_problem(const Certificate& certificate, std::int64_t now_s)
   return {};
 }
 
-}  // namespace kferry::tls
+}  // namespace kferry::x509

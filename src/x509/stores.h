@@ -12,10 +12,10 @@
 #include <string_view>
 #include <vector>
 
-#include "tls/failure.h"
-#include "tls/settings.h"
+#include "x509/failure.h"
+#include "x509/identity.h"
 
-namespace kferry::tls {
+namespace kferry::x509 {
 
 enum class StoreKind : std::uint8_t { pem, pkcs12, jks, jceks, certificate, unknown };
 
@@ -44,4 +44,4 @@ std::expected<std::vector<Octets>, Failure> read_revocations(const StoreFile& fi
 // does not.
 bool reads_rc2();
 
-}  // namespace kferry::tls
+}  // namespace kferry::x509

@@ -5,10 +5,10 @@
 #include <cstddef>
 #include <span>
 
-namespace kferry::tls {
+namespace kferry::x509 {
 
 // `public_key`: SubjectPublicKeyInfo; `private_key`: PKCS#8, PKCS#1 or SEC 1; both DER. True also where the kind of
 // the public key is none of RSA, EC and Ed25519: that is for others to refuse.
 bool keys_match(std::span<const std::byte> public_key, std::span<const std::byte> private_key);
 
-}  // namespace kferry::tls
+}  // namespace kferry::x509

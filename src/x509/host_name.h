@@ -8,9 +8,9 @@
 #include <string_view>
 #include <vector>
 
-#include "tls/secret.h"
+#include "base/secret.h"
 
-namespace kferry::tls {
+namespace kferry::x509 {
 
 struct CertificateNames {
   std::string subject;                 // RFC 2253, as Java and Kafka's principals write it
@@ -26,4 +26,4 @@ bool names_host(const CertificateNames& names, std::string_view host);
 // `*` stands for any run of characters; letters' case counts.
 bool matches_glob(std::string_view glob, std::string_view text);
 
-}  // namespace kferry::tls
+}  // namespace kferry::x509

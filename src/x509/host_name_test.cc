@@ -1,11 +1,11 @@
-#include "tls/host_name.h"
+#include "x509/host_name.h"
 
 #include <doctest/doctest.h>
 
-#include "tls/authority_test.h"
-#include "tls/certificate.h"
+#include "x509/authority_test.h"
+#include "x509/certificate.h"
 
-namespace kferry::tls {
+namespace kferry::x509 {
 namespace {
 
 CertificateNames dns(std::vector<std::string> names) {
@@ -87,4 +87,4 @@ TEST_CASE("a certificate cut anywhere is refused") {
 }
 
 }  // namespace
-}  // namespace kferry::tls
+}  // namespace kferry::x509

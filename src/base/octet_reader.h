@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <span>
 
-namespace kferry::tls {
+namespace kferry {
 
 // Sticky: once something is missing, everything reads as empty and ok() is false.
 class OctetReader {
@@ -42,4 +42,4 @@ class OctetReader {
   bool ok_ = true;
 };
 
-}  // namespace kferry::tls
+}  // namespace kferry

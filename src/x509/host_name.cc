@@ -1,11 +1,11 @@
-#include "tls/host_name.h"
+#include "x509/host_name.h"
 
 #include <arpa/inet.h>
 
 #include <algorithm>
 #include <array>
 
-namespace kferry::tls {
+namespace kferry::x509 {
 namespace {
 
 char lower(char c) {
@@ -78,4 +78,4 @@ bool matches_glob(std::string_view glob, std::string_view text) {
   return g == glob.size();
 }
 
-}  // namespace kferry::tls
+}  // namespace kferry::x509

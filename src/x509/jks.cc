@@ -1,4 +1,4 @@
-#include "tls/jks.h"
+#include "x509/jks.h"
 
 #include <wolfssl/options.h>
 // The options come first: they decide the layout of what the others declare.
@@ -9,10 +9,10 @@
 #include <initializer_list>
 
 #include "base/assert.h"
-#include "tls/der.h"
-#include "tls/octet_reader.h"
+#include "base/octet_reader.h"
+#include "x509/der.h"
 
-namespace kferry::tls {
+namespace kferry::x509 {
 namespace {
 
 constexpr std::uint32_t magic = 0xFEEDFEED;
@@ -158,4 +158,4 @@ std::expected<Secret, JksProblem> unprotect_jks_key(std::span<const std::byte> p
   return plain;
 }
 
-}  // namespace kferry::tls
+}  // namespace kferry::x509

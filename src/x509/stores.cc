@@ -1,4 +1,4 @@
-#include "tls/stores.h"
+#include "x509/stores.h"
 
 #include <wolfssl/options.h>
 // The options come first: they decide the layout of what the others declare.
@@ -12,12 +12,12 @@
 #include <utility>
 
 #include "base/assert.h"
-#include "tls/certificate.h"
-#include "tls/der.h"
-#include "tls/jks.h"
-#include "tls/pem.h"
+#include "x509/certificate.h"
+#include "x509/der.h"
+#include "x509/jks.h"
+#include "x509/pem.h"
 
-namespace kferry::tls {
+namespace kferry::x509 {
 namespace {
 
 constexpr std::uint32_t jceks_magic = 0xCECECECE;
@@ -380,4 +380,4 @@ std::expected<std::vector<Octets>, Failure> read_revocations(const StoreFile& fi
   return found;
 }
 
-}  // namespace kferry::tls
+}  // namespace kferry::x509

@@ -12,10 +12,10 @@
 #include <string>
 #include <vector>
 
-#include "tls/pem.h"
-#include "tls/settings.h"
+#include "x509/identity.h"
+#include "x509/pem.h"
 
-namespace kferry::tls {
+namespace kferry::x509 {
 
 class Folder {
  public:
@@ -149,4 +149,4 @@ inline const Certificates& certificates() {
   return all;
 }
 
-}  // namespace kferry::tls
+}  // namespace kferry::x509

@@ -1,4 +1,4 @@
-#include "tls/key_match.h"
+#include "x509/key_match.h"
 
 #include <wolfssl/options.h>
 // The options come first: they decide the layout of what the others declare.
@@ -12,7 +12,7 @@
 #include <optional>
 #include <utility>
 
-namespace kferry::tls {
+namespace kferry::x509 {
 namespace {
 
 using Der = std::span<const std::byte>;
@@ -94,4 +94,4 @@ bool keys_match(Der public_key, Der private_key) {
   return true;
 }
 
-}  // namespace kferry::tls
+}  // namespace kferry::x509

@@ -17,9 +17,9 @@
 #include <string_view>
 #include <vector>
 
-#include "tls/secret.h"
+#include "base/secret.h"
 
-namespace kferry::tls {
+namespace kferry::x509 {
 
 struct JksKey {
   std::string alias;
@@ -47,4 +47,4 @@ std::expected<Secret, JksProblem> unprotect_jks_key(std::span<const std::byte> p
 // A Java password: UTF-8 as UTF-16, big endian. Malformed UTF-8 becomes U+FFFD.
 Secret utf16_of(std::string_view utf8);
 
-}  // namespace kferry::tls
+}  // namespace kferry::x509

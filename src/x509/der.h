@@ -6,9 +6,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
-#include <string_view>
 
-namespace kferry::tls {
+namespace kferry::x509 {
 
 namespace tag {
 inline constexpr unsigned boolean = 0x01, integer = 0x02, bit_string = 0x03, octet_string = 0x04, null = 0x05;
@@ -81,8 +80,4 @@ class Der {
   bool ok_ = true;
 };
 
-inline std::string_view text_of(std::span<const std::byte> octets) {
-  return {reinterpret_cast<const char*>(octets.data()), octets.size()};
-}
-
-}  // namespace kferry::tls
+}  // namespace kferry::x509

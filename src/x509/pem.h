@@ -7,9 +7,9 @@
 #include <string_view>
 #include <vector>
 
-#include "tls/secret.h"
+#include "base/secret.h"
 
-namespace kferry::tls {
+namespace kferry::x509 {
 
 struct PemBlock {
   std::string_view label;    // "CERTIFICATE", "ENCRYPTED PRIVATE KEY", …
@@ -24,4 +24,4 @@ std::vector<PemBlock> read_pem(std::string_view text);
 
 std::string write_pem(std::string_view label, std::span<const std::byte> der);
 
-}  // namespace kferry::tls
+}  // namespace kferry::x509

@@ -1,0 +1,53 @@
+// Byte strings, and byte strings whose memory is zeroed when they go: private keys and passwords.
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace kferry {
+
+using Octets = std::vector<std::byte>;
+
+// The bytes of a text, without a copy.
+inline std::span<const std::byte> octets(std::string_view text) {
+  return std::as_bytes(std::span(text));
+}
+// The reverse, without a copy.
+inline std::string_view text_of(std::span<const std::byte> octets) {
+  return {reinterpret_cast<const char*>(octets.data()), octets.size()};
+}
+
+// Overwrites with zeros in a way the compiler keeps.
+void wipe(std::span<std::byte> bytes);
+void wipe(std::string& text);  // also empties it
+
+// True when equal; time depends on the lengths alone.
+bool equal_constant_time(std::span<const std::byte> a, std::span<const std::byte> b);
+
+// Overwritten with zeros when it goes, moved from or not.
+class Secret {
+ public:
+  Secret() = default;
+  explicit Secret(std::span<const std::byte> bytes) : bytes_(bytes.begin(), bytes.end()) {}
+  // Takes the vector over and leaves no second copy behind.
+  explicit Secret(Octets&& bytes) : bytes_(std::move(bytes)) {}
+  Secret(const Secret&) = default;
+  Secret(Secret&& other) noexcept : bytes_(std::exchange(other.bytes_, {})) {}
+  Secret& operator=(Secret other) noexcept {
+    bytes_.swap(other.bytes_);
+    return *this;
+  }
+  ~Secret() { wipe(bytes_); }
+
+  std::span<const std::byte> bytes() const { return bytes_; }
+  bool empty() const { return bytes_.empty(); }
+
+ private:
+  Octets bytes_;
+};
+
+}  // namespace kferry
