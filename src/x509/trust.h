@@ -1,0 +1,100 @@
+// Judges a peer's certificate chain: path building and validation by OpenSSL's libcrypto (RFC 5280), against one set
+// of trust anchors and revocation lists. Immutable once made, so any thread may judge; nothing is remembered from one
+// chain to the next. Never does I/O and asks no clock: the time is an argument.
+//
+//   certificates of a trust store ─┬─ authorities ──────▶ may sign others; one path to one of them is enough
+//                                  ├─ pinned ───────────▶ not an authority: vouches for itself only
+//                                  └─ left out ─────────▶ cannot serve at all; reported as a Note
+//   revocation lists ──────────────── with one or more, every certificate below the anchor needs a current list of
+//                                     its issuer's
+//
+// What is accepted beyond RFC 5280, because brokers and clients accept it: an authority that is not self-signed as an
+// anchor, a leaf of X.509 version 1, a version 1 root for brokers (with a Note), a chain in any order with strays and
+// duplicates in it.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <expected>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/secret.h"
+#include "x509/failure.h"
+
+namespace kferry::x509 {
+
+// Certificates that a peer may send, and that a path may have below its anchor.
+inline constexpr std::size_t chain_size_max = 16;
+
+// Whose certificates are judged: a client's need clientAuth, a broker's serverAuth, wherever there is an extended key
+// usage.
+enum class Role : std::uint8_t { client, broker };
+
+// A part of a trust store or list that is left out or judged otherwise than its owner may expect.
+struct Note {
+  std::string_view cause;  // as in Failure
+  std::string text;        // names the part by its subject or issuer, and the remedy
+  // The part cannot serve now: it has expired, is malformed, is revoked. Otherwise it serves in a limited way.
+  bool unusable = false;
+};
+
+struct TrustSettings {
+  Role role = Role::client;
+  std::vector<Octets> certificates{};  // DER
+  std::vector<Octets> revocations{};   // DER; empty: revocation is not checked
+};
+
+// What is asked of one chain.
+struct Question {
+  std::span<const std::span<const std::byte>>
+      chain;                // DER, the peer's own certificate first; at least that one
+  std::int64_t now_s = 0;   // Unix time
+  std::string_view host{};  // the name or address that was dialled; empty: any
+};
+
+// What there is to say against a chain, with the TLS alert that says it to the peer (RFC 8446 §6.2).
+struct Objection {
+  std::string_view cause;  // "certificate_expired", "certificate_untrusted", "certificate_revoked", …
+  std::string text;        // completes "the client's certificate of SUBJECT ", ends in the remedy
+  std::uint8_t alert = 0;
+};
+
+struct Verdict {
+  // Nothing against it where `cause` is empty.
+  Objection objection{};
+  bool good() const { return objection.cause.empty(); }
+
+  std::string subject{};            // of the peer's certificate, RFC 2253; empty where it cannot be parsed
+  std::vector<std::size_t> path{};  // which of the chain's certificates the path uses, the leaf (0) first
+  std::int64_t good_until_s = 0;    // the earliest notAfter or nextUpdate on the path; Unix time
+};
+
+class TrustStore {
+ public:
+  // Fails where no certificate is left that can ever vouch for anything ("authority_unusable"), or no list can be used
+  // ("revocations_unusable"). Appends a Note for each part that is left out or limited at `now_s`.
+  static std::expected<std::shared_ptr<const TrustStore>, Failure> make(const TrustSettings& settings,
+                                                                        std::int64_t now_s,
+                                                                        std::vector<Note>& notes);
+  ~TrustStore();
+  TrustStore(const TrustStore&) = delete;
+  TrustStore& operator=(const TrustStore&) = delete;
+
+  Verdict judge(const Question& question) const;
+
+  // DER subjects of the authorities, for CertificateRequest.
+  const std::vector<Octets>& subjects() const { return subjects_; }
+
+ private:
+  struct Impl;
+  explicit TrustStore(std::unique_ptr<Impl> impl);
+
+  std::unique_ptr<Impl> impl_;
+  std::vector<Octets> subjects_;
+};
+
+}  // namespace kferry::x509
