@@ -125,17 +125,22 @@ x509::StoreFile StoreReading::file(const config::Store& store) const {
   return file;
 }
 
-std::expected<x509::Identity, x509::Failure> StoreReading::identity(const config::Identity& identity) const {
+std::expected<x509::Identity, x509::Failure> StoreReading::identity(const config::Identity& identity,
+                                                                    std::int64_t now_s,
+                                                                    std::vector<x509::Note>& notes) const {
+  x509::KeyChoice choice;
+  choice.now_s = now_s;
   const auto with_key_password = [&](x509::StoreFile file) {
     file.key_password = password(identity.key_password);
     file.key_password_variable = identity.key_password_name;
     return file;
   };
-  if (!identity.key) return x509::read_identity(with_key_password(file(identity.certificates)));
+  if (!identity.key)
+    return x509::read_identity(with_key_password(file(identity.certificates)), choice, notes);
   x509::StoreFile key = with_key_password(file(*identity.key));
   // A key alone has no password but its own.
   key.password_variable = identity.key_password_name;
-  return x509::read_identity(file(identity.certificates), key);
+  return x509::read_identity(file(identity.certificates), key, choice, notes);
 }
 
 // As config::load() reads secrets: without the last line ends.

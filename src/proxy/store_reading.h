@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <expected>
 #include <optional>
 #include <string>
@@ -43,7 +44,9 @@ class StoreReading {
   // --- of what was added without a problem
   // Refers to the octets of this reading.
   x509::StoreFile file(const config::Store& store) const;
-  std::expected<x509::Identity, x509::Failure> identity(const config::Identity& identity) const;
+  // Appends to `notes` as x509::read_identity() does. `now_s` is Unix time.
+  std::expected<x509::Identity, x509::Failure> identity(const config::Identity& identity, std::int64_t now_s,
+                                                        std::vector<x509::Note>& notes) const;
 
  private:
   // A store as it was read this time.

@@ -93,7 +93,8 @@ std::expected<std::shared_ptr<const tls::ClientContext>, std::string> load_clien
     x509::StoreFile file;
     file.name = path;
     file.octets = octets->bytes();
-    auto authorities = x509::read_authorities(file);
+    std::vector<x509::Note> notes;
+    auto authorities = x509::read_authorities(file, x509::Role::broker, notes);
     if (!authorities) return std::unexpected(authorities.error().text);
     settings.cas = std::move(*authorities);
   }
@@ -214,17 +215,20 @@ bool TlsContexts::refresh(Part& part, std::vector<Problem>& problems) {
     return false;
   }
 
+  std::vector<x509::Note> notes;
   if (listener != nullptr) {
     tls::ServerSettings settings;
     settings.offer = offer_of(listener->offer);
     settings.client_auth = client_auth_of(listener->client_auth);
     settings.required_subjects = listener->required_subjects;
-    take(reading.identity(listener->identity), listener->identity.certificates, settings.identity, found);
+    take(reading.identity(listener->identity, wall_clock_(), notes), listener->identity.certificates,
+         settings.identity, found);
     if (listener->client_auth != config::ClientAuth::none) {
       if (const config::Store* store = pointer(listener->client_authorities))
-        take(x509::read_authorities(reading.file(*store)), *store, settings.client_cas, found);
+        take(x509::read_authorities(reading.file(*store), x509::Role::client, notes), *store,
+             settings.client_cas, found);
       if (const config::Store* store = pointer(listener->revocations))
-        take(x509::read_revocations(reading.file(*store)), *store, settings.crls, found);
+        take(x509::read_revocations(reading.file(*store), notes), *store, settings.crls, found);
     }
     if (!found.empty()) return give_up();
     auto made = tls::ServerContext::make(settings, tickets_);
@@ -241,13 +245,14 @@ bool TlsContexts::refresh(Part& part, std::vector<Problem>& problems) {
     settings.offer = offer_of(upstream->offer);
     settings.verify_host_name = upstream->verify_host_name;
     if (const config::Store* store = pointer(upstream->authorities))
-      take(x509::read_authorities(reading.file(*store)), *store, settings.cas, found);
+      take(x509::read_authorities(reading.file(*store), x509::Role::broker, notes), *store, settings.cas,
+           found);
     if (const config::Store* store = pointer(upstream->revocations))
-      take(x509::read_revocations(reading.file(*store)), *store, settings.crls, found);
+      take(x509::read_revocations(reading.file(*store), notes), *store, settings.crls, found);
     if (upstream->identity) {
       settings.identity.emplace();
-      take(reading.identity(*upstream->identity), upstream->identity->certificates, *settings.identity,
-           found);
+      take(reading.identity(*upstream->identity, wall_clock_(), notes), upstream->identity->certificates,
+           *settings.identity, found);
     }
     if (!found.empty()) return give_up();
     auto made = tls::ClientContext::make(settings);

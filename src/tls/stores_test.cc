@@ -20,6 +20,24 @@ const Folder& folder() {
   return certificates().authority.folder();
 }
 
+// The functions of stores.h for tests that do not look at notes.
+std::expected<Identity, Failure> read_identity(const StoreFile& file) {
+  std::vector<Note> notes;
+  return x509::read_identity(file, {}, notes);
+}
+std::expected<Identity, Failure> read_identity(const StoreFile& certificates, const StoreFile& key) {
+  std::vector<Note> notes;
+  return x509::read_identity(certificates, key, {}, notes);
+}
+std::expected<std::vector<Octets>, Failure> read_authorities(const StoreFile& file) {
+  std::vector<Note> notes;
+  return x509::read_authorities(file, Role::client, notes);
+}
+std::expected<std::vector<Octets>, Failure> read_revocations(const StoreFile& file) {
+  std::vector<Note> notes;
+  return x509::read_revocations(file, notes);
+}
+
 struct Loaded {
   Octets octets;
   StoreFile file;

@@ -1,15 +1,24 @@
 // A certificate with its chain and its private key, as bytes.
 #pragma once
 
+#include <string>
 #include <vector>
 
 #include "base/secret.h"
 
 namespace kferry::x509 {
 
+// One of the keys in a store that holds several.
+struct StoredKey {
+  std::string alias;    // its name in the store, or its position, from 1
+  std::string subject;  // of its certificate, RFC 2253; empty where there is none
+  bool chosen = false;
+};
+
 struct Identity {
-  std::vector<Octets> chain{};  // DER, the leaf first
-  Secret key{};                 // PKCS#8, or PKCS#1 and SEC 1 by algorithm; DER
+  std::vector<Octets> chain{};       // DER, the leaf first
+  Secret key{};                      // PKCS#8, or PKCS#1 and SEC 1 by algorithm; DER
+  std::vector<StoredKey> choices{};  // every key of its store, if there are several; otherwise empty
 };
 
 }  // namespace kferry::x509

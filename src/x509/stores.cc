@@ -285,7 +285,7 @@ StoreKind recognise(std::span<const std::byte> file) {
   return StoreKind::unknown;
 }
 
-std::expected<Identity, Failure> read_identity(const StoreFile& file) {
+std::expected<Identity, Failure> read_identity(const StoreFile& file, const KeyChoice&, std::vector<Note>&) {
   const StoreKind kind = recognise(file.octets);
   std::expected<Identity, Failure> identity;
   switch (kind) {
@@ -308,8 +308,9 @@ std::expected<Identity, Failure> read_identity(const StoreFile& file) {
   return complete(file, std::move(*identity));
 }
 
-std::expected<Identity, Failure> read_identity(const StoreFile& certificates, const StoreFile& key) {
-  auto chain = read_authorities(certificates);
+std::expected<Identity, Failure> read_identity(const StoreFile& certificates, const StoreFile& key,
+                                               const KeyChoice&, std::vector<Note>& notes) {
+  auto chain = read_authorities(certificates, Role::client, notes);
   if (!chain) return std::unexpected(std::move(chain.error()));
   Identity identity;
   if (recognise(key.octets) == StoreKind::pem) {
@@ -325,7 +326,8 @@ std::expected<Identity, Failure> read_identity(const StoreFile& certificates, co
   return complete(certificates, std::move(identity));
 }
 
-std::expected<std::vector<Octets>, Failure> read_authorities(const StoreFile& file) {
+std::expected<std::vector<Octets>, Failure> read_authorities(const StoreFile& file, Role,
+                                                             std::vector<Note>&) {
   std::vector<Octets> found;
   const StoreKind kind = recognise(file.octets);
   switch (kind) {
@@ -367,7 +369,7 @@ std::expected<std::vector<Octets>, Failure> read_authorities(const StoreFile& fi
   return found;
 }
 
-std::expected<std::vector<Octets>, Failure> read_revocations(const StoreFile& file) {
+std::expected<std::vector<Octets>, Failure> read_revocations(const StoreFile& file, std::vector<Note>&) {
   std::vector<Octets> found;
   if (recognise(file.octets) == StoreKind::pem) {
     for (PemBlock& block : read_pem(text_of(file.octets))) {

@@ -14,6 +14,7 @@
 
 #include "x509/failure.h"
 #include "x509/identity.h"
+#include "x509/trust.h"
 
 namespace kferry::x509 {
 
@@ -31,14 +32,29 @@ struct StoreFile {
   std::string key_password_variable = "the key's password";
 };
 
-// The first key of a store with its chain, ordered from the leaf up.
-std::expected<Identity, Failure> read_identity(const StoreFile& file);
+// Which key to take from a store that holds several.
+struct KeyChoice {
+  std::string alias{};                            // if given, no other key is taken
+  std::string alias_setting = "the key's alias";  // "GATEWAY_SSL_KEY_ALIAS"
+  // A key fits if its certificate names one of these. `{{nodeId}}` stands for the id of any broker.
+  std::vector<std::string> hosts{};
+  std::int64_t now_s = 0;  // Unix time; of several certificates that fit, one that is valid now is preferred
+};
+
+// Each function below appends a Note for every part of the file that is left out or may surprise its owner. A Note does
+// not name the file.
+
+// A key of a store with its chain, ordered from the leaf up.
+std::expected<Identity, Failure> read_identity(const StoreFile& file, const KeyChoice& choice,
+                                               std::vector<Note>& notes);
 // A certificate chain and its key in two files, PEM or DER.
-std::expected<Identity, Failure> read_identity(const StoreFile& certificates, const StoreFile& key);
-// Every certificate of a store: whom to trust.
-std::expected<std::vector<Octets>, Failure> read_authorities(const StoreFile& file);
-// PEM ("X509 CRL"), several in a file, or one in DER.
-std::expected<std::vector<Octets>, Failure> read_revocations(const StoreFile& file);
+std::expected<Identity, Failure> read_identity(const StoreFile& certificates, const StoreFile& key,
+                                               const KeyChoice& choice, std::vector<Note>& notes);
+// Every certificate in a store, DER: those to trust in the role `role`.
+std::expected<std::vector<Octets>, Failure> read_authorities(const StoreFile& file, Role role,
+                                                             std::vector<Note>& notes);
+// PEM ("X509 CRL"), several in a file, or one in DER. Returns DER.
+std::expected<std::vector<Octets>, Failure> read_revocations(const StoreFile& file, std::vector<Note>& notes);
 
 // Whether this wolfSSL decrypts RC2, by which older OpenSSLs and JDKs wrote PKCS12; the packaged one
 // does not.
