@@ -81,16 +81,6 @@ void Engine::begin(WOLFSSL* ssl) {
   wolfSSL_SetIOWriteCtx(ssl, this);
   wolfSSL_SetCertCbCtx(ssl, this);
   note_secrets(ssl, secrets_);
-  points_ = std::make_unique<PeerPoints>([this] { return agreed(); });
-}
-
-PeerPoints::Agreed Engine::agreed() const {
-  const char* const curve = wolfSSL_get_curve_name(ssl_.get());
-  const std::string_view name = curve != nullptr ? curve : "";
-  return {wolfSSL_version(ssl_.get()) == TLS1_3_VERSION, name == "SECP256R1"   ? 23U
-                                                         : name == "SECP384R1" ? 24U
-                                                         : name == "SECP521R1" ? 25U
-                                                                               : 0U};
 }
 
 void Engine::read_hello(std::span<const std::byte> cipher) {
@@ -157,7 +147,6 @@ bool Engine::take_steps() {
 
 void Engine::on_open() {
   state_ = State::open;
-  points_.reset();
   WOLFSSL* const ssl = ssl_.get();
   negotiated_.version = wolfSSL_version(ssl) == TLS1_3_VERSION ? Version::tls_1_3 : Version::tls_1_2;
   const char* const cipher = wolfSSL_get_cipher_name(ssl);
@@ -383,11 +372,7 @@ int Engine::on_receive(WOLFSSL*, char* room, int size, void* engine) {
   const auto source = held ? std::span<const std::byte>(self.hello_).subspan(self.hello_at_) : self.in_;
   const auto part = source.first(std::min(source.size(), static_cast<std::size_t>(size)));
   if (part.empty()) return WOLFSSL_CBIO_ERR_WANT_READ;
-  self.framing_.note(part, [&](RecordType type, std::span<const std::byte> content) {
-    if (self.points_ != nullptr && self.points_verdict_ == PeerPoints::Verdict::good)
-      self.points_verdict_ = self.points_->take(type, content);
-  });
-  if (self.points_verdict_ != PeerPoints::Verdict::good) return WOLFSSL_CBIO_ERR_GENERAL;
+  self.framing_.note(part);
   std::memcpy(room, part.data(), part.size());
   if (!held) {
     self.in_ = self.in_.subspan(part.size());
@@ -404,7 +389,6 @@ int Engine::on_receive(WOLFSSL*, char* room, int size, void* engine) {
 int Engine::on_send(WOLFSSL* ssl, char* octets, int size, void* engine) {
   Engine& self = *static_cast<Engine*>(engine);
   // An alert of its own, for what is told better by another.
-  if (self.points_verdict_ != PeerPoints::Verdict::good) return size;
   if (self.unasked_ && wolfSSL_version(ssl) != TLS1_3_VERSION) return size;
   const auto all = std::as_bytes(std::span(octets, static_cast<std::size_t>(size)));
   self.note_nonce(all);

@@ -28,7 +28,6 @@
 #include "tls/context.h"
 #include "tls/failure.h"
 #include "tls/failures.h"
-#include "tls/peer_points.h"
 #include "tls/record_framing.h"
 #include "tls/records.h"
 #include "tls/wolfssl_keys.h"
@@ -149,8 +148,6 @@ class Engine {
   void fail(Failure failure);
   void fail_by_library(int result);
   void fail_unasked();
-  void fail_points();
-  PeerPoints::Agreed agreed() const;
   void begin(WOLFSSL* ssl);
   void read_hello(std::span<const std::byte> cipher);
   void serve();
@@ -196,8 +193,7 @@ class Engine {
   std::string certificate_words_;
   int certificate_error_ = 0;
   std::uint32_t tickets_received_ = 0;
-  RecordFraming framing_;               // of what wolfSSL has taken
-  std::unique_ptr<PeerPoints> points_;  // while wolfSSL shakes hands
+  RecordFraming framing_;  // of what wolfSSL has taken
   SentNonce sent_nonce_{};
   Remote remote_;
   State state_ = State::handshaking;
@@ -206,7 +202,6 @@ class Engine {
   bool heard_ = false;
   bool foreign_ = false;  // the broker answered, but not in TLS
   bool unasked_ = false;  // the client sent a certificate to a listener that asks for none
-  PeerPoints::Verdict points_verdict_ = PeerPoints::Verdict::good;
   bool ticket_came_ = false;
   bool data_came_ = false;
 };

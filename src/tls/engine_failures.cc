@@ -37,7 +37,6 @@ void Engine::fail(Failure failure) {
 
 void Engine::fail_by_library(int result) {
   if (unasked_) return fail_unasked();
-  if (points_verdict_ != PeerPoints::Verdict::good) return fail_points();
   Breakdown breakdown;
   breakdown.remote = remote_;
   breakdown.handshaking = state_ == State::handshaking;
@@ -58,6 +57,9 @@ void Engine::fail_by_library(int result) {
   const bool keyless = breakdown.error == ECC_PEERKEY_ERROR;
   if (breakdown.handshaking && remote_ == Remote::client && alerts.last_tx.level != alert_fatal &&
       breakdown.alert < 0 && (keyless || wolfSSL_version(ssl_.get()) == TLS1_2_VERSION)) {
+    // wolfSSL writes its ServerHello before it imports the client's key share. After a ServerHello an alert in clear is
+    // unexpected.
+    if (keyless) pending_.resize(pending_at_);
     alert(alert_of(breakdown.error));
   }
   breakdown.certificate_error = certificate_error_;
@@ -79,19 +81,6 @@ void Engine::fail_unasked() {
   fail({"client_certificate_unasked",
         "the client sent a certificate that nobody asked for, which TLS forbids: configure it without a key "
         "store, or have this listener ask by ssl_client_auth"});
-}
-
-// RFC 8446 §4.2.8.2 and §6, RFC 8422 §5.10. Where points are sent, nothing is encrypted yet.
-void Engine::fail_points() {
-  const bool off_curve = points_verdict_ == PeerPoints::Verdict::off_curve;
-  alert(off_curve ? Alert::illegal_parameter : Alert::decode_error);
-  if (off_curve) {
-    fail({"tls_point_off_curve",
-          who(remote_) + " sent a key share that is no point of its curve: its TLS library is broken, "
-                         "or this is an attack"});
-  } else {
-    fail({"tls_handshake_malformed", who(remote_) + " sent a TLS handshake message that cannot be read"});
-  }
 }
 
 // An alert of our own, before there is a wolfSSL state: in clear, as RFC 8446 §6 has it that early.

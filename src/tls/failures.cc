@@ -321,6 +321,11 @@ Failure broken_down(const Breakdown& b) {
       return {"no_common_cipher", who(b.remote) +
                                       " and kferry share no cipher suite, curve and signature: widen "
                                       "what is configured, or use a certificate with another kind of key"};
+    case ECC_PEERKEY_ERROR:
+      return {"tls_point_off_curve",
+              who(b.remote) +
+                  " sent a key share that is not a point of its curve: its TLS library is broken, or this "
+                  "is an attack"};
     case VERIFY_MAC_ERROR:
     case DECRYPT_ERROR:
     case AES_GCM_AUTH_E:

@@ -13,15 +13,12 @@ namespace kferry::tls {
 
 class RecordFraming {
  public:
-  // What stands in a record goes to `each`, with the record's type.
-  template <typename Each>
-  void note(std::span<const std::byte> octets, Each&& each) {
+  void note(std::span<const std::byte> octets) {
     while (!octets.empty()) {
       if (body_rest_ > 0) {
-        const auto part = octets.first(std::min(body_rest_, octets.size()));
-        body_rest_ -= part.size();
-        octets = octets.subspan(part.size());
-        each(type(), part);
+        const std::size_t part = std::min(body_rest_, octets.size());
+        body_rest_ -= part;
+        octets = octets.subspan(part);
         continue;
       }
       header_[header_size_++] = octets[0];

@@ -1,5 +1,5 @@
-#include "tls/peer_points.h"
-
+// Key shares that are not points of their curves (RFC 8446 §4.2.8.2, RFC 8422 §5.4 and §5.11): wolfSSL refuses them when
+// it imports them, and each is answered with illegal_parameter.
 #include <algorithm>
 #include <string>
 #include <string_view>
@@ -81,7 +81,7 @@ TEST_CASE("a point that is not on its curve ends the handshake with illegal_para
           CHECK(judge.state() == Engine::State::failed);
           CHECK(judge.failure().cause == "tls_point_off_curve");
           CHECK(liar.state() == Engine::State::failed);
-          // An alert in clear where records are due is known by its octets, if they come together.
+          // An alert in clear where encrypted records are due is recognised by its bytes, if they come together.
           if (cut > 1) CHECK(liar.failure().text.find("illegal_parameter") != std::string::npos);
         }
       }
@@ -144,82 +144,60 @@ std::string share(std::string_view group, std::string_view point) {
   return std::string(group) + counted(2, point);
 }
 
-std::string client_hello(std::string_view shares, std::string_view tail = "", std::size_t padding = 0) {
+constexpr std::string_view p_256 = "\0\x17"sv, p_384 = "\0\x18"sv, x25519 = "\0\x1D"sv;
+
+std::string extension(std::string_view type, std::string_view body) {
+  return std::string(type) + counted(2, body);
+}
+
+std::string client_hello(std::string_view shares) {
   const std::string extensions =
-      "\0\x15"s + counted(2, std::string(padding, '\0')) + "\0\x33"s + counted(2, counted(2, shares));
+      extension("\0\x2B"sv, counted(1, "\3\4")) +  // supported_versions: TLS 1.3
+      extension("\0\x0A"sv, counted(2, std::string(p_256) + std::string(p_384))) +  // supported_groups
+      extension("\0\x0D"sv, counted(2, "\4\3\5\3")) +  // signature_algorithms: ECDSA with P-256 and P-384
+      extension("\0\x33"sv, counted(2, shares));       // key_share
   return message(1, std::string("\3\3") + std::string(32, 'r') + counted(1, "") + counted(2, "\x13\1") +
-                        counted(1, "\0"sv) + counted(2, extensions) + std::string(tail));
+                        counted(1, "\0"sv) + counted(2, extensions));
 }
 
-std::string key_exchange_of_server(std::string_view group, std::string_view point) {
-  return message(12, "\3" + std::string(group) + counted(1, point) + "signature");
+// A server that was sent a ClientHello with these shares, and nothing after it: good ones leave it handshaking.
+std::unique_ptr<Engine> answered(std::string_view shares) {
+  auto server = Engine::server(always(server_context(serving(certificates().ec))));
+  const std::string hello = client_hello(shares);
+  Octets room(1000);
+  server->feed(octets(hello), room);
+  return server;
 }
 
-using Verdict = PeerPoints::Verdict;
-
-Verdict verdict(std::string_view stream, PeerPoints::Agreed agreed = {}) {
-  Verdict whole = Verdict::good;
-  for (const std::size_t cut : {std::size_t{1}, std::size_t{13}, stream.size()}) {
-    PeerPoints points([agreed] { return agreed; });
-    RecordFraming framing;
-    Verdict first = Verdict::good;
-    auto rest = octets(stream);
-    while (!rest.empty() && first == Verdict::good) {
-      const auto part = rest.first(std::min(rest.size(), cut));
-      framing.note(part, [&](RecordType type, std::span<const std::byte> content) {
-        if (first == Verdict::good) first = points.take(type, content);
-      });
-      rest = rest.subspan(part.size());
-    }
-    if (cut == 1) whole = first;
-    CHECK(first == whole);
-  }
-  return whole;
+// What the server says of these shares: nothing but a fatal alert, in clear. 0: it takes them.
+unsigned alert_for(std::string_view shares) {
+  const auto server = answered(shares);
+  if (server->state() == Engine::State::handshaking) return 0;
+  const auto said = server->to_send();
+  REQUIRE(said.size() == 7);
+  CHECK(text_of(said.first(6)) == "\x15\3\3\0\2\2"sv);
+  CHECK((server->failure().cause == "tls_point_off_curve") == (said[6] == std::byte{47}));
+  return std::to_integer<unsigned>(said[6]);
 }
 
-TEST_CASE("a share is judged by its group, and of one form only") {
-  const std::string good(on_p_256);
-  std::string bad = good, padded = good, compressed = good.substr(0, 33);
+TEST_CASE("a key share is judged by the group it is sent for") {
+  constexpr unsigned illegal_parameter = 47, decode_error = 50;
+  const std::string good(on_p_256), infinity(1, '\0'), origin = "\4" + std::string(64, '\0');
+  std::string bad = good, hybrid = good;
   bad[64] ^= 1;
-  padded.insert(33, 1, '\0').insert(1, 1, '\0');  // wolfSSL would import the same two numbers
-  compressed[0] = 3;
-  const std::string p_256 = "\0\x17"s, p_384 = "\0\x18"s, x25519 = "\0\x1D"s;
-  CHECK(verdict(client_hello(share(p_256, good))) == Verdict::good);
-  CHECK(verdict(client_hello(share(x25519, std::string(32, 'x')) + share(p_256, good))) == Verdict::good);
-  CHECK(verdict(client_hello(share(p_256, bad))) == Verdict::off_curve);
-  CHECK(verdict(client_hello(share(x25519, std::string(32, 'x')) + share(p_256, bad))) == Verdict::off_curve);
-  CHECK(verdict(client_hello(share(p_256, padded))) == Verdict::off_curve);
-  CHECK(verdict(client_hello(share(p_256, compressed))) == Verdict::off_curve);
-  CHECK(verdict(client_hello(share(p_256, ""))) == Verdict::off_curve);
-  CHECK(verdict(client_hello(share(p_384, good))) == Verdict::off_curve);
-  CHECK(verdict(client_hello(share("\x1A\x1A"s, good))) == Verdict::good);  // GREASE, RFC 8701
-  // The octet before the curve's: wolfSSL passes it over.
-  CHECK(verdict(key_exchange_of_server(p_256, good)) == Verdict::good);
-  CHECK(verdict(key_exchange_of_server(p_256, bad)) == Verdict::off_curve);
-  CHECK(verdict(key_exchange_of_server("\xFF\x17"s, bad)) == Verdict::off_curve);
-  // A client's of TLS 1.2 is of the curve that was agreed upon.
-  const std::string key_exchange = message(16, counted(1, good));
-  CHECK(verdict(key_exchange, {false, 23}) == Verdict::good);
-  CHECK(verdict(message(16, counted(1, bad)), {false, 23}) == Verdict::off_curve);
-  CHECK(verdict(key_exchange, {false, 24}) == Verdict::off_curve);
-  CHECK(verdict(message(16, counted(1, good) + "tail"), {false, 23}) == Verdict::malformed);
-  CHECK(verdict(message(16, counted(1, std::string(32, 'x'))), {false, 0}) == Verdict::good);
-}
-
-TEST_CASE("nothing with points in it goes past, and what is encrypted is not read") {
-  std::string bad(on_p_256);
-  bad[64] ^= 1;
-  const std::string good = share("\0\x17"s, on_p_256), lie = share("\0\x17"s, bad);
-  CHECK(verdict(client_hello(good, client_hello(lie))) == Verdict::malformed);
-  CHECK(verdict(client_hello(lie, "", 17'000)) == Verdict::malformed);
-  CHECK(verdict(client_hello(good, "", 15'000)) == Verdict::good);
-  // A second one, behind a ChangeCipherSpec as clients of TLS 1.3 send it before.
-  const std::string spec = "\x14\3\3\0\1\1"s;
-  CHECK(verdict(client_hello(good) + spec + client_hello(lie), {true, 0}) == Verdict::off_curve);
-  // In TLS 1.2 what follows is encrypted, and may look like anything.
-  CHECK(verdict(client_hello(good) + spec + client_hello(lie), {false, 0}) == Verdict::good);
-  // Certificates are passed over, whatever their size.
-  CHECK(verdict(message(11, std::string(100'000, 'c')) + client_hello(lie)) == Verdict::off_curve);
+  hybrid[0] = 6;
+  CHECK(alert_for(share(p_256, good)) == 0);
+  CHECK(alert_for(share(x25519, std::string(32, 'x')) + share(p_256, good)) == 0);
+  CHECK(alert_for(share("\x1A\x1A"s, "x") + share(p_256, good)) == 0);  // GREASE, RFC 8701
+  CHECK(alert_for(share(p_256, "\3" + good.substr(1, 32))) == 0);
+  CHECK(alert_for(share(p_256, "\3" + std::string(32, '\1'))) == illegal_parameter);
+  CHECK(alert_for(share(p_256, bad)) == illegal_parameter);
+  CHECK(alert_for(share(p_256, hybrid)) == illegal_parameter);
+  CHECK(alert_for(share(p_256, infinity)) == illegal_parameter);
+  CHECK(alert_for(share(p_256, origin)) == illegal_parameter);
+  CHECK(alert_for(share(p_256, good.substr(0, 64))) == illegal_parameter);
+  CHECK(alert_for(share(p_384, good)) == illegal_parameter);
+  CHECK(alert_for(share(p_256, "")) == decode_error);
 }
 
 }  // namespace
