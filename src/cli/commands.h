@@ -23,8 +23,13 @@ struct DoctorOptions {};
 struct ProbeOptions {
   std::string target;  // HOST:PORT, as it was typed
   std::uint32_t timeout_ms = 5'000;
-  bool tls = false;
-  std::string authorities_path;  // whom to trust with TLS; empty: the system's
+  bool tls = false;              // also set by any of the files below
+  std::string authorities_path;  // which authorities to trust; empty: the system's
+  std::string authorities_password_path;
+  std::string certificate_path;  // of the client, with its chain; empty: no client certificate
+  std::string key_path;          // empty: the key is in certificate_path
+  std::string password_path;     // of certificate_path and key_path
+  std::string server_name;       // sent by SNI and verified at the target; empty: the target's host
 };
 
 int run(const RunOptions& options);

@@ -8,7 +8,8 @@ _kferry() {
   local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD-1]} verb=${COMP_WORDS[1]}
   COMPREPLY=()
   case $previous in
-    --config|--ca) mapfile -t COMPREPLY < <(compgen -f -- "$current"); return ;;
+    --config|--ca|--ca-password-file|--certificate|--key|--password-file)
+      mapfile -t COMPREPLY < <(compgen -f -- "$current"); return ;;
     completion) mapfile -t COMPREPLY < <(compgen -W "bash zsh fish" -- "$current"); return ;;
   esac
   local words="run check doctor probe completion --config --help --version"
@@ -17,7 +18,7 @@ _kferry() {
       run) words="--config --help" ;;
       check) words="--config --dial --help" ;;
       doctor|completion) words="--help" ;;
-      probe) words="--tls --ca --timeout --help" ;;
+      probe) words="--tls --ca --ca-password-file --certificate --key --password-file --server-name --timeout --help" ;;
     esac
   fi
   mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current")
@@ -43,6 +44,10 @@ _kferry() {
     run) _arguments '--config[configuration file]:file:_files' '--help[help]' ;;
     check) _arguments '--config[configuration file]:file:_files' '--dial[dial the brokers]' '--help[help]' ;;
     probe) _arguments '--tls[speak TLS]' '--ca[authorities to trust]:file:_files' \
+      '--ca-password-file[password of --ca]:file:_files' '--certificate[client certificate]:file:_files' \
+      '--key[key of the client certificate]:file:_files' \
+      '--password-file[password of --certificate and --key]:file:_files' \
+      '--server-name[name to ask for and to verify]:name:_hosts' \
       '--timeout[milliseconds]:milliseconds:' '--help[help]' ;;
     completion) _values 'shell' bash zsh fish ;;
   esac
@@ -62,6 +67,11 @@ complete -c kferry -n '__fish_use_subcommand; or __fish_seen_subcommand_from run
 complete -c kferry -n '__fish_seen_subcommand_from check' -l dial -d 'Dial the brokers'
 complete -c kferry -n '__fish_seen_subcommand_from probe' -l tls -d 'Speak TLS'
 complete -c kferry -n '__fish_seen_subcommand_from probe' -l ca -r -F -d 'Authorities to trust'
+complete -c kferry -n '__fish_seen_subcommand_from probe' -l ca-password-file -r -F -d 'Password of --ca'
+complete -c kferry -n '__fish_seen_subcommand_from probe' -l certificate -r -F -d 'Client certificate'
+complete -c kferry -n '__fish_seen_subcommand_from probe' -l key -r -F -d 'Key of the client certificate'
+complete -c kferry -n '__fish_seen_subcommand_from probe' -l password-file -r -F -d 'Password of --certificate and --key'
+complete -c kferry -n '__fish_seen_subcommand_from probe' -l server-name -x -d 'Name to ask for and to verify'
 complete -c kferry -n '__fish_seen_subcommand_from probe' -l timeout -x -d 'Milliseconds'
 complete -c kferry -n '__fish_seen_subcommand_from completion' -a 'bash zsh fish'
 complete -c kferry -l help -d 'Help'

@@ -61,6 +61,11 @@ std::string Line::encrypt(std::shared_ptr<const tls::ClientContext> context, con
   return tls_->state() == tls::Engine::State::open ? write_all({}) : "TLS ended before it began";
 }
 
+std::string_view Line::tls_cause() const {
+  const bool failed = tls_ != nullptr && tls_->state() == tls::Engine::State::failed;
+  return failed ? tls_->failure().cause : std::string_view();
+}
+
 std::string Line::tls_text() const {
   if (tls_ == nullptr) return {};
   const tls::Negotiated& agreed = tls_->negotiated();
@@ -74,7 +79,15 @@ std::string Line::tls_text() const {
 std::expected<std::vector<std::byte>, std::string> Line::ask(std::span<const std::byte> request,
                                                              Clock::time_point deadline) {
   deadline_ = deadline;
-  if (auto failure = write_all(request); !failure.empty()) return std::unexpected(std::move(failure));
+  if (auto failure = write_all(request); !failure.empty()) {
+    // The alert that explains it may be here already: TLS 1.3's server judges the client's certificate late.
+    if (tls_ != nullptr && tls_->state() == tls::Engine::State::open) {
+      while (feed_more().empty() && tls_->state() == tls::Engine::State::open) {
+      }
+      if (!tls_cause().empty()) failure = tls_->failure().text;
+    }
+    return std::unexpected(std::move(failure));
+  }
   std::array<std::byte, 4> first{};
   if (auto failure = fill(first); !failure.empty()) return std::unexpected(std::move(failure));
   const auto size = proxy::frame_size(first);
@@ -126,14 +139,19 @@ std::expected<std::size_t, std::string> Line::receive(std::span<std::byte> room)
     const ssize_t size = recv(fd_, room.data(), room.size(), 0);
     if (size >= 0) return static_cast<std::size_t>(size);
     if (errno != EAGAIN && errno != EINTR) {
-      return std::unexpected("reset without an answer (" + reason(errno) + "): it wants " +
-                             (tls_ == nullptr ? "TLS" : "no TLS") + ", or is not a Kafka listener");
+      const bool shaken = tls_ != nullptr && tls_->state() != tls::Engine::State::handshaking;
+      return std::unexpected("reset without an answer (" + reason(errno) + "): it requires " +
+                             (tls_ == nullptr ? "TLS"
+                              : shaken        ? "SASL first"
+                                              : "no TLS") +
+                             ", or is not a Kafka listener");
     }
     if (!wait(POLLIN)) {
       return std::unexpected(
-          tls_ == nullptr ? "connected, but no answer in time: it may want TLS, or the broker behind it hangs"
-                          : "connected, but no answer in time through TLS (" + tls_->handshake_state() +
-                                "): it may want none, or the broker behind it hangs");
+          tls_ == nullptr
+              ? "connected, but no answer in time: it may require TLS, or the broker behind it hangs"
+              : "connected, but no answer in time through TLS (" + tls_->handshake_state() +
+                    "): it may not speak TLS, or the broker behind it hangs");
     }
   }
 }
@@ -171,7 +189,7 @@ std::string Line::feed_more() {
 
 std::string Line::fill(std::span<std::byte> into) {
   constexpr const char* closed =
-      "closed without an answer: it wants TLS or SASL first, or is not a Kafka listener";
+      "closed without an answer: it requires TLS or SASL first, or is not a Kafka listener";
   while (!into.empty()) {
     if (tls_ == nullptr) {
       const auto received = receive(into);
@@ -186,7 +204,7 @@ std::string Line::fill(std::span<std::byte> into) {
     into = into.subspan(size);
     if (into.empty()) break;
     if (tls_->state() == tls::Engine::State::ended)
-      return "closed without an answer: it wants SASL first, or is not a Kafka listener";
+      return "closed without an answer: it requires SASL first, or is not a Kafka listener";
     if (auto failure = feed_more(); !failure.empty()) return failure;
   }
   return {};

@@ -34,7 +34,7 @@ std::expected<Options, int> parse_options(int count, const char* const* words) {
   auto* doctor_verb =
       app.add_subcommand("doctor", "Show what this host offers, and remedies for what it lacks");
   auto* probe_verb =
-      app.add_subcommand("probe", "Look at a listener from a client's side, without credentials");
+      app.add_subcommand("probe", "Look at a listener from a client's side, without SASL credentials");
   ProbeOptions probe_options;
   probe_verb->add_option("target", probe_options.target, "The address clients bootstrap at")
       ->type_name("HOST:PORT")
@@ -43,11 +43,26 @@ std::expected<Options, int> parse_options(int count, const char* const* words) {
       ->type_name("MILLISECONDS")
       ->check(CLI::Range(1, 3'600'000))
       ->capture_default_str();
-  probe_verb->add_flag("--tls", probe_options.tls, "Speak TLS, as an SSL or SASL_SSL listener wants it");
+  probe_verb->add_flag("--tls", probe_options.tls,
+                       "Speak TLS, as an SSL or SASL_SSL listener requires; each option below implies it");
+  const auto tls_file = [&](const std::string& name, std::string& path, const std::string& help) {
+    return probe_verb->add_option(name, path, help)->type_name("FILE");
+  };
+  auto* authorities = tls_file("--ca", probe_options.authorities_path,
+                               "The authorities to trust (the system's): PEM, PKCS12, JKS or DER");
+  tls_file("--ca-password-file", probe_options.authorities_password_path, "A file with the password of --ca")
+      ->needs(authorities);
+  auto* certificate = tls_file("--certificate", probe_options.certificate_path,
+                               "A client certificate with its chain and key: PEM, PKCS12 or JKS");
+  tls_file("--key", probe_options.key_path, "The key, where --certificate does not contain it")
+      ->needs(certificate);
+  tls_file("--password-file", probe_options.password_path,
+           "A file with the password of --certificate and --key")
+      ->needs(certificate);
   probe_verb
-      ->add_option("--ca", probe_options.authorities_path,
-                   "Whom to trust, PEM, PKCS12 without a password or DER; implies --tls")
-      ->type_name("FILE");
+      ->add_option("--server-name", probe_options.server_name,
+                   "The name to ask for and to verify at HOST:PORT, if it is not HOST")
+      ->type_name("NAME");
   auto* completion_verb = app.add_subcommand("completion", "Print a completion script");
   CompletionOptions completion_options;
   completion_verb->add_option("shell", completion_options.shell, "The shell")
@@ -65,7 +80,11 @@ std::expected<Options, int> parse_options(int count, const char* const* words) {
     return check_options;
   }
   if (doctor_verb->parsed()) return DoctorOptions{};
-  if (probe_verb->parsed()) return probe_options;
+  if (probe_verb->parsed()) {
+    probe_options.tls = probe_options.tls || !probe_options.authorities_path.empty() ||
+                        !probe_options.certificate_path.empty() || !probe_options.server_name.empty();
+    return probe_options;
+  }
   if (completion_verb->parsed()) return completion_options;
   return RunOptions{path};
 }

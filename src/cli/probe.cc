@@ -8,8 +8,10 @@
 #include <string_view>
 #include <utility>
 
+#include "base/counted.h"
 #include "cli/commands.h"
 #include "cli/line.h"
+#include "config/load.h"
 #include "net/cares_resolver.h"
 #include "proxy/tls_contexts.h"
 
@@ -41,11 +43,64 @@ void print(const std::string& line) {
   std::printf("%s\n", line.c_str());
 }
 
-std::string told(const ProbeStep& step) {
+// A failure of TLS as it concerns the client that probes: the engine's own words speak of an upstream's settings.
+std::string client_words(const ProbeStep& step, const ProbeOptions& options) {
+  const std::string_view cause = step.tls_cause;
+  const bool has_certificate = !options.certificate_path.empty();
+  if (cause == "client_certificate_required" || cause == "client_certificate_refused") {
+    return has_certificate
+               ? "the listener refuses the client certificate in " + options.certificate_path +
+                     ": have it signed by an authority that the listener trusts; its log gives the reason"
+               : "the listener requires a client certificate, and this probe has none: name one with "
+                 "--certificate FILE, and its key with --key FILE";
+  }
+  if (cause == "no_common_cipher" && !has_certificate) {
+    return "the listener refuses the TLS handshake: either it requires a client certificate (--certificate "
+           "FILE), or "
+           "no cipher suite or curve is common to both sides";
+  }
+  if (cause == "certificate_untrusted")
+    return step.failure + ", or name its authority with --ca FILE if you trust it";
+  if (cause == "certificate_not_allowed")
+    return step.failure + ", or name the host that clients use with --server-name NAME";
+  if (cause == "server_name_refused")
+    return "the listener serves no such name: probe the name that clients use, or add --server-name NAME";
+  if (cause == "plaintext_on_tls")
+    return "the listener speaks plaintext Kafka: leave out --tls and its files";
+  if (cause == "no_tls_answer")
+    return "closed at the first bytes of TLS: most likely the listener speaks plaintext; leave out --tls";
+  return step.failure;
+}
+
+std::string told(const ProbeStep& step, const ProbeOptions& options) {
   const std::string where = step.address.empty() ? std::string() : step.address + "  ";
-  if (!step.failure.empty()) return where + "FAILED  " + step.failure;
+  if (!step.failure.empty()) return where + "FAILED  " + client_words(step, options);
   return where + "connect " + milliseconds(step.connect_time) + (step.tls.empty() ? "" : ", " + step.tls) +
-         ", ApiVersions " + milliseconds(step.answer_time) + ", " + std::to_string(step.apis) + " APIs";
+         ", ApiVersions " + milliseconds(step.answer_time) + ", " + counted(step.apis, "API");
+}
+
+// The files of the command line as the upstream's settings that they correspond to.
+config::UpstreamTls tls_of(const ProbeOptions& options) {
+  const auto password = [](const std::string& path) {
+    return path.empty() ? std::nullopt : std::optional(config::Password{{}, path});
+  };
+  config::UpstreamTls tls;
+  if (!options.authorities_path.empty()) {
+    tls.authorities = {"--ca",
+                       options.authorities_path,
+                       {},
+                       password(options.authorities_password_path),
+                       "--ca-password-file"};
+  }
+  if (!options.certificate_path.empty()) {
+    tls.identity.emplace();
+    tls.identity->certificates = {
+        "--certificate", options.certificate_path, {}, password(options.password_path), "--password-file"};
+    if (!options.key_path.empty()) tls.identity->key = {"--key", options.key_path, {}, {}, {}};
+    tls.identity->key_password = password(options.password_path);
+    tls.identity->key_password_name = "--password-file";
+  }
+  return tls;
 }
 
 }  // namespace
@@ -63,6 +118,7 @@ ProbeFinding probe_broker(net::Resolver& resolver, const HostPort& where, Durati
   Line line;
   for (const SocketAddress& address : answer.addresses) {
     step.address = address.text();
+    step.tls_cause = {};
     const auto began = Clock::now();
     step.failure = line.connect(address, began + timeout);
     if (!step.failure.empty()) continue;
@@ -70,6 +126,7 @@ ProbeFinding probe_broker(net::Resolver& resolver, const HostPort& where, Durati
     if (tls != nullptr) {
       const HostPort verified{name.empty() ? where.host : name, where.port};
       step.failure = line.encrypt(tls, verified, Clock::now() + timeout);
+      step.tls_cause = line.tls_cause();
       if (!step.failure.empty()) continue;
       step.tls = printable(line.tls_text());
     }
@@ -79,6 +136,7 @@ ProbeFinding probe_broker(net::Resolver& resolver, const HostPort& where, Durati
     step.answer_time = Clock::now() - connected;
     if (!frame) {
       step.failure = frame.error();
+      step.tls_cause = line.tls_cause();
       continue;
     }
     const auto versions = proxy::decode_api_versions(*frame, first);
@@ -110,7 +168,7 @@ ProbeFinding probe_broker(net::Resolver& resolver, const HostPort& where, Durati
 int probe(const ProbeOptions& options) {
   const auto where = parse_host_port(options.target);
   if (!where) {
-    std::fprintf(stderr, "kferry probe: %s is not HOST:PORT (an IPv6 address stands in brackets)\n",
+    std::fprintf(stderr, "kferry probe: %s is not HOST:PORT (put an IPv6 address into brackets)\n",
                  printable(options.target).c_str());
     return exit_failure;
   }
@@ -122,17 +180,19 @@ int probe(const ProbeOptions& options) {
   }
 
   std::shared_ptr<const tls::ClientContext> tls;
-  if (options.tls || !options.authorities_path.empty()) {
-    auto made = proxy::load_client_context(options.authorities_path);
+  if (options.tls) {
+    const config::UpstreamTls files = tls_of(options);
+    auto made = proxy::load_client_context(files);
     if (!made) {
-      std::fprintf(stderr, "kferry probe: %s\n", printable(made.error()).c_str());
+      for (const config::Problem& problem : made.error())
+        std::fprintf(stderr, "kferry probe: %s\n", printable(config::to_string(problem)).c_str());
       return exit_failure;
     }
     tls = std::move(*made);
   }
 
-  const ProbeFinding found = probe_broker(**resolver, *where, timeout, true, tls);
-  print("bootstrap " + to_string(*where) + "  " + told(found.bootstrap));
+  const ProbeFinding found = probe_broker(**resolver, *where, timeout, true, tls, options.server_name);
+  print("bootstrap " + to_string(*where) + "  " + told(found.bootstrap, options));
   if (!found.bootstrap.failure.empty()) return exit_failure;
   if (!found.metadata) {
     print("advertised addresses unknown: Metadata without credentials: " + found.metadata_failure);
@@ -140,7 +200,7 @@ int probe(const ProbeOptions& options) {
   }
   print("cluster " + printable(found.metadata->cluster_id.value_or("(no id)")) + ", controller " +
         std::to_string(number(found.metadata->controller)) + ", " +
-        std::to_string(found.metadata->brokers.size()) + " brokers advertised");
+        counted(found.metadata->brokers.size(), "broker") + " advertised");
   if (found.metadata->brokers.empty()) {
     print("FAILED  no broker is advertised: a client could go nowhere from here");
     return exit_failure;
@@ -166,7 +226,7 @@ int probe(const ProbeOptions& options) {
       continue;
     }
     const ProbeFinding each = probe_broker(**resolver, broker.where, timeout, false, tls);
-    print(name + told(each.bootstrap));
+    print(name + told(each.bootstrap, options));
     is_well = is_well && each.bootstrap.failure.empty();
   }
   return is_well ? exit_well : exit_failure;

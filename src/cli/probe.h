@@ -1,11 +1,11 @@
-// The verb `probe`: what a client would find at HOST:PORT, without credentials. Asks ApiVersions and Metadata
+// The verb `probe`: what a client would find at HOST:PORT, without SASL credentials. Asks ApiVersions and Metadata
 // there, then visits every address that the answer advertises, as a client would. What it found goes to
 // stdout.
 //
 //   resolve ─▶ connect ─▶ [TLS] ─▶ ApiVersions 0 ─▶ Metadata 2 ─▶ for each broker: the same without Metadata
 //
-// A listener that wants SASL first closes on Metadata: then the addresses stay unknown, which is told and is
-// no error.
+// A listener that requires SASL closes on Metadata: then the addresses stay unknown, which is reported but is not an
+// error.
 #pragma once
 
 #include <cstddef>
@@ -13,6 +13,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "base/clock.h"
 #include "base/host_port.h"
@@ -23,8 +24,9 @@
 namespace kferry::cli {
 
 struct ProbeStep {
-  std::string failure;  // empty: well. What is wrong there and the remedy; printable
-  std::string address;  // that was connected to; empty: none
+  std::string failure;         // empty: well. What is wrong there and the remedy; printable
+  std::string_view tls_cause;  // tls::Failure::cause, if TLS failed
+  std::string address;         // that was connected to; empty: none
   Duration connect_time{};
   std::string tls;         // "TLS 1.3, TLS_AES_128_GCM_SHA256, certificate of CN=…"; empty: none
   Duration answer_time{};  // of ApiVersions
@@ -34,7 +36,7 @@ struct ProbeStep {
 struct ProbeFinding {
   ProbeStep bootstrap;
   std::optional<proxy::MetadataAnswer> metadata;
-  std::string metadata_failure;  // why there is none: closed (SASL is wanted), malformed
+  std::string metadata_failure;  // why there is none: closed (SASL is required), malformed
 };
 
 // Connects to every address of `where` in turn until one answers, each within `timeout`. With

@@ -84,22 +84,32 @@ const config::Store* pointer(const std::optional<config::Store>& store) {
 
 }  // namespace
 
-std::expected<std::shared_ptr<const tls::ClientContext>, std::string> load_client_context(
-    const std::string& path) {
+std::expected<std::shared_ptr<const tls::ClientContext>, std::vector<Problem>> load_client_context(
+    const config::UpstreamTls& from) {
+  StoreReading reading;
+  reading.add(from.authorities);
+  if (from.identity) reading.add(*from.identity);
+  std::vector<Problem>& found = reading.problems();
+  if (!found.empty()) return std::unexpected(std::move(found));
+  std::vector<x509::Note> notes;
   tls::ClientSettings settings;
-  if (!path.empty()) {
-    const auto octets = read_store_file(path);
-    if (!octets) return std::unexpected(path + ": " + octets.error());
-    x509::StoreFile file;
-    file.name = path;
-    file.octets = octets->bytes();
-    std::vector<x509::Note> notes;
-    auto authorities = x509::read_authorities(file, x509::Role::broker, notes);
-    if (!authorities) return std::unexpected(authorities.error().text);
-    settings.cas = std::move(*authorities);
+  settings.offer = offer_of(from.offer);
+  settings.verify_host_name = from.verify_host_name;
+  if (const config::Store* store = pointer(from.authorities))
+    take(x509::read_authorities(reading.file(*store), x509::Role::broker, notes), *store, settings.cas,
+         found);
+  if (from.identity) {
+    settings.identity.emplace();
+    take(reading.identity(*from.identity, TlsContexts::system_time(), notes), from.identity->certificates,
+         *settings.identity, found);
   }
+  if (!found.empty()) return std::unexpected(std::move(found));
   auto made = tls::ClientContext::make(settings);
-  if (!made) return std::unexpected(made.error().text);
+  if (!made) {
+    const config::Identity* identity = from.identity ? &*from.identity : nullptr;
+    return std::unexpected(std::vector{
+        problem_of(made.error(), {from.offer, identity, pointer(from.authorities), nullptr, "TLS"})});
+  }
   return std::move(*made);
 }
 

@@ -47,10 +47,9 @@ struct OwnCertificate {
   x509::Certificate certificate;
 };
 
-// A context of its own that trusts what a file holds, or the system's authorities where the path is empty.
-// The error names the file and the remedy.
-std::expected<std::shared_ptr<const tls::ClientContext>, std::string> load_client_context(
-    const std::string& path);
+// A context outside any configuration, such as `kferry probe` needs. The errors name the file and the remedy.
+std::expected<std::shared_ptr<const tls::ClientContext>, std::vector<config::Problem>> load_client_context(
+    const config::UpstreamTls& from);
 
 class TlsContexts {
  public:

@@ -240,12 +240,15 @@ def answer(request, port):
 
 
 class Broker:
-    """Answers on loopback through TLS, one connection after the other."""
+    """Answers on loopback through TLS, one connection after the other; requires a certificate of `clients` if given."""
 
-    def __init__(self, folder, name, highest=ssl.TLSVersion.TLSv1_3):
+    def __init__(self, folder, name, highest=ssl.TLSVersion.TLSv1_3, clients=None):
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.context.load_cert_chain(folder / f"{name}.crt", folder / f"{name}.key")
         self.context.maximum_version = highest
+        if clients is not None:
+            self.context.verify_mode = ssl.CERT_REQUIRED
+            self.context.load_verify_locations(folder / f"{clients}.crt")
         self.listening = socket.create_server(("127.0.0.1", 0))
         self.port = self.listening.getsockname()[1]
         self.thread = threading.Thread(target=self.serve)
@@ -313,6 +316,105 @@ def test_probe_without_tls_says_that_it_may_be_wanted(local):
     with Broker(local, "local") as broker:
         shown = probe(f"localhost:{broker.port}", "--timeout", "3000")
     assert shown.returncode == 1 and "TLS" in shown.stdout
+
+
+@pytest.fixture(scope="module")
+def clients(local):
+    """In the folder of `local`: the certificate of a client in several forms, and files with its password."""
+    certificate(local, "client", names="DNS:client.example")
+    certificate(local, "stranger", names="DNS:stranger.example")
+    openssl(local, "pkcs12", "-export", "-inkey", "client.key", "-in", "client.crt", "-out", "client.p12",
+            "-passout", f"pass:{PASSWORD}")
+    openssl(local, "pkcs8", "-topk8", "-in", "client.key", "-out", "client.enc.key", "-passout", f"pass:{PASSWORD}")
+    openssl(local, "pkcs12", "-export", "-nokeys", "-in", "local.crt", "-out", "trust.p12", "-passout", f"pass:{PASSWORD}")
+    (local / "client.both").write_text((local / "client.key").read_text() + (local / "client.crt").read_text())
+    (local / "password").write_text(PASSWORD + "\n")
+    (local / "wrong").write_text("another\n")
+    return local
+
+
+VERSIONS = [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3]
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_probe_speaks_of_the_client_certificate_that_it_lacks(clients, version):
+    with Broker(clients, "local", version, clients="client") as broker:
+        shown = probe(f"localhost:{broker.port}", "--ca", str(clients / "local.crt"))
+        refused = probe(f"localhost:{broker.port}", "--ca", str(clients / "local.crt"),
+                        "--certificate", str(clients / "stranger.crt"), "--key", str(clients / "stranger.key"))
+    assert shown.returncode == 1 and "--certificate FILE" in shown.stdout and "client certificate" in shown.stdout
+    assert "upstream" not in shown.stdout and "key store" not in shown.stdout
+    assert refused.returncode == 1 and "refuses the client certificate in" in refused.stdout, refused.stdout
+    assert "stranger.crt" in refused.stdout and "upstream" not in refused.stdout
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("words", [
+    ["--certificate", "client.both"],
+    ["--certificate", "client.crt", "--key", "client.key"],
+    ["--certificate", "client.crt", "--key", "client.enc.key", "--password-file", "password"],
+    ["--certificate", "client.p12", "--password-file", "password"],
+    ["--certificate", "client.p12", "--password-file", "password", "--ca", "trust.p12", "--ca-password-file", "password"]])
+def test_probe_shows_a_client_certificate(clients, version, words):
+    words = words if "--ca" in words else [*words, "--ca", "local.crt"]
+    words = [word if word.startswith("--") else str(clients / word) for word in words]
+    with Broker(clients, "local", version, clients="client") as broker:
+        shown = probe(f"localhost:{broker.port}", *words)
+    assert shown.returncode == 0, shown.stdout + shown.stderr
+    assert "cluster a-cluster" in shown.stdout and "1 broker advertised" in shown.stdout
+
+
+@pytest.mark.parametrize("version", ["TLSv1.2", "TLSv1.3"])
+def test_probe_of_a_listener_that_requires_a_client_certificate(clients, env, version):
+    port, log = free_port(), clients / f"kferry-{version}.log"
+    with Broker(clients, "local") as broker, log.open("w") as out:
+        process = subprocess.Popen([KFERRY, "run"], stderr=out, stdout=subprocess.DEVNULL, env={"PATH": os.environ["PATH"], **env,
+            "KAFKA_BOOTSTRAP_SERVERS": f"localhost:{broker.port}", "KAFKA_SSL_TRUSTSTORE_LOCATION": str(clients / "local.crt"),
+            "GATEWAY_LISTENER_EXTERNAL_PORTS": str(port), "GATEWAY_LISTENER_EXTERNAL_ADVERTISED_HOST": "localhost",
+            "GATEWAY_LISTENER_EXTERNAL_BIND_ADDRESS": "127.0.0.1", "GATEWAY_SSL_CLIENT_AUTH": "REQUIRE",
+            "GATEWAY_SSL_TRUST_STORE_PATH": str(clients / "client.crt"), "GATEWAY_SSL_ENABLED_PROTOCOLS": version})
+        try:
+            wait_for(lambda: "is ready" in log.read_text() or process.poll() is not None)
+            target, words = f"localhost:{port}", ["--ca", env["KAFKA_SSL_TRUSTSTORE_LOCATION"], "--server-name", "gw.example"]
+            without = probe(target, *words)
+            with_one = probe(target, *words, "--certificate", str(clients / "client.both"))
+        finally:
+            process.terminate()
+            process.wait(timeout=30)
+    assert without.returncode == 1 and "client certificate" in without.stdout and "--certificate FILE" in without.stdout
+    assert "upstream" not in without.stdout
+    assert "APIs" in with_one.stdout.splitlines()[0], with_one.stdout + with_one.stderr + log.read_text()
+
+
+@pytest.mark.parametrize("words, told", [
+    (["--certificate", "client.p12", "--password-file", "wrong"], "correct --password-file"),
+    (["--certificate", "client.p12"], "set --password-file"),
+    (["--certificate", "client.crt", "--key", "client.enc.key"], "set --password-file"),
+    (["--certificate", "client.crt", "--key", "stranger.key"], "does not belong to the certificate"),
+    (["--certificate", "client.crt"], "--certificate: "),
+    (["--certificate", "none.p12"], "there is no such file"),
+    (["--certificate", "client.p12", "--password-file", "none"], "there is no such file"),
+    (["--ca", "trust.p12", "--ca-password-file", "wrong"], "correct --ca-password-file")])
+def test_probe_names_the_option_that_is_wrong(clients, words, told):
+    words = [word if word.startswith("--") else str(clients / word) for word in words]
+    shown = probe("localhost:1", *words)
+    assert shown.returncode == 1 and told in shown.stderr, shown.stderr
+    assert PASSWORD not in shown.stdout + shown.stderr
+
+
+@pytest.mark.parametrize("words", [["--key", "k"], ["--password-file", "f"], ["--ca-password-file", "f"]])
+def test_options_of_probe_that_mean_nothing_alone(words):
+    shown = probe("localhost:1", *words)
+    assert shown.returncode == 1 and "requires" in shown.stderr
+
+
+def test_probe_asks_for_another_name(local):
+    with Broker(local, "elsewhere") as broker:
+        target, authority = f"127.0.0.1:{broker.port}", str(local / "elsewhere.crt")
+        shown = probe(target, "--ca", authority, "--server-name", "elsewhere.example")
+        wrong = probe(target, "--ca", authority)
+    assert "certificate of CN=elsewhere" in shown.stdout.splitlines()[0], shown.stdout
+    assert wrong.returncode == 1 and "--server-name NAME" in wrong.stdout
 
 
 def test_dial_asks_the_brokers_through_tls(env, local):
