@@ -9,6 +9,7 @@
 
 #include <ifaddrs.h>
 
+#include "base/counted.h"
 #include "cli/certificates.h"
 #include "cli/commands.h"
 #include "cli/plan.h"
@@ -124,9 +125,10 @@ class Dial {
       }
       reached = true;
       const std::string tls = found.bootstrap.tls.empty() ? std::string() : found.bootstrap.tls + ", ";
-      std::printf("  %s at %s: connected in %s, %sApiVersions in %s, %zu APIs\n", to_string(server).c_str(),
+      std::printf("  %s at %s: connected in %s, %sApiVersions in %s, %s\n", to_string(server).c_str(),
                   address.text().c_str(), milliseconds(found.bootstrap.connect_time).c_str(), tls.c_str(),
-                  milliseconds(found.bootstrap.answer_time).c_str(), found.bootstrap.apis);
+                  milliseconds(found.bootstrap.answer_time).c_str(),
+                  counted(found.bootstrap.apis, "API").c_str());
       if (found.metadata) metadata = std::move(found.metadata);
       if (!found.metadata_failure.empty()) {
         error(to_string(server) + ": Metadata: " + found.metadata_failure +
@@ -141,8 +143,8 @@ class Dial {
   }
 
   void brokers(const config::Cluster& cluster, const proxy::MetadataAnswer& metadata) {
-    std::printf("  cluster id %s, %zu brokers\n", printable(metadata.cluster_id.value_or("(none)")).c_str(),
-                metadata.brokers.size());
+    std::printf("  cluster id %s, %s\n", printable(metadata.cluster_id.value_or("(none)")).c_str(),
+                counted(metadata.brokers.size(), "broker").c_str());
     std::vector<NodeId> nodes;
     for (const proxy::AdvertisedBroker& broker : metadata.brokers) nodes.push_back(broker.id);
     for (const config::Listener& listener : cluster.listeners) {
@@ -162,7 +164,7 @@ class Dial {
           error(name + " falls on the port of broker " +
                 std::to_string(number(map.ports[*index].nodes.front())) + " on listener " + listener.name +
                 ": " +
-                (size ? "a list of " + std::to_string(*size) + " ports fits"
+                (size ? "a list of " + counted(*size, "port") + " fits"
                       : std::string("list the brokers in ids")));
         } else {
           const HostPort told{listener.advertised_host, listener.ports[*index].advertised};

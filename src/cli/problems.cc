@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <string>
 
+#include "base/counted.h"
 #include "cli/style.h"
 #include "proxy/tls_contexts.h"
 
@@ -18,7 +19,7 @@ void print_problems(const std::vector<config::Problem>& problems) {
 }
 
 void print_count(std::size_t errors) {
-  std::fprintf(stderr, "%zu %s in the configuration\n", errors, errors == 1 ? "error" : "errors");
+  std::fprintf(stderr, "%s in the configuration\n", counted(errors, "error").c_str());
 }
 
 std::optional<config::Loaded> load_or_explain(const std::optional<std::string>& path) {

@@ -12,6 +12,7 @@
 #include <set>
 #include <string>
 
+#include "base/counted.h"
 #include "cli/commands.h"
 #include "cli/problems.h"
 #include "config/load.h"
@@ -71,15 +72,13 @@ void log_listeners(const config::Config& config, const proxy::Server& server, op
       const HostPort bootstrap{listener.advertised_host, listener.ports.front().advertised};
       log.write({Severity::info, "listening", cluster.name + "/" + listener.name,
                  "listener " + listener.name + " of cluster " + cluster.name + ": " +
-                     std::to_string(listener.ports.size()) +
-                     (listener.ports.size() == 1 ? " port" : " ports") + " on " + listener.bind_address +
+                     counted(listener.ports.size(), "port") + " on " + listener.bind_address +
                      ", clients bootstrap at " + to_string(bootstrap)});
     }
   }
   log.write({Severity::info, "ready", "",
-             "kferry " KFERRY_VERSION " is ready: " + std::to_string(ports.size()) +
-                 (ports.size() == 1 ? " port, " : " ports, ") + std::to_string(workers) +
-                 (workers == 1 ? " worker on " : " workers on ") + std::string(server.backend())});
+             "kferry " KFERRY_VERSION " is ready: " + counted(ports.size(), "port") + ", " +
+                 counted(workers, "worker") + " on " + std::string(server.backend())});
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <set>
 
+#include "base/counted.h"
 #include "base/socket_address.h"
 #include "config/grammar.h"
 #include "config/validate.h"
@@ -179,8 +180,8 @@ void warn_listener(const Placed& placed, const Sources& sources, Report& report)
   for (const HostPort& server : upstream.bootstrap_servers) hosts.insert(to_string(server));
   if (listener.routing == Routing::port && !listener.ports.empty() && listener.ports.size() < hosts.size()) {
     report.warn(placed.where("ports"),
-                placed.title() + " has " + std::to_string(listener.ports.size()) + " ports for " +
-                    std::to_string(hosts.size()) + " bootstrap servers: some brokers will have no port",
+                placed.title() + " has " + counted(listener.ports.size(), "port") + " for " +
+                    counted(hosts.size(), "bootstrap server") + ": some brokers will have no port",
                 "list at least as many ports as the cluster has brokers");
   }
 }

@@ -6,6 +6,7 @@
 #include <set>
 #include <utility>
 
+#include "base/counted.h"
 #include "base/socket_address.h"
 #include "config/words.h"
 
@@ -70,9 +71,9 @@ std::expected<std::vector<Port>, Fault> parse_ports(std::string_view text) {
         colon == std::string::npos ? advertised : parse_port_range(std::string_view(entry).substr(colon + 1));
     if (!local) return std::unexpected(local.error());
     if (advertised->size() != local->size()) {
-      return std::unexpected(Fault{quoted(entry) + " pairs " + std::to_string(advertised->size()) +
-                                       " advertised ports with " + std::to_string(local->size()) +
-                                       " local ones",
+      return std::unexpected(Fault{quoted(entry) + " pairs " +
+                                       counted(advertised->size(), "advertised port") + " with " +
+                                       counted(local->size(), "local one"),
                                    "give both ranges the same length"});
     }
     for (std::int64_t i = 0; i < advertised->size(); ++i) {

@@ -4,6 +4,7 @@
 #include <bit>
 #include <limits>
 
+#include "base/counted.h"
 #include "base/limits.h"
 #include "base/socket_address.h"
 #include "config/grammar.h"
@@ -241,9 +242,8 @@ class Validation : private SectionReader {
       if (before == report_.problems.size() && !listener.ports.empty() && listener.routing == Routing::port &&
           listener.ids.size() > listener.ports.size()) {
         report_.error(ids->where,
-                      std::to_string(listener.ids.size()) + " ids for " +
-                          std::to_string(listener.ports.size()) + " ports",
-                      "list " + std::to_string(listener.ids.size()) + " ports, or fewer ids");
+                      counted(listener.ids.size(), "id") + " for " + counted(listener.ports.size(), "port"),
+                      "list " + counted(listener.ids.size(), "port") + ", or fewer ids");
       }
     }
     if (protocol_known) check_identity(draft, listener, upstream, cluster);

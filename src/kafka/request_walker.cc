@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/assert.h"
+#include "base/counted.h"
 #include "kafka/api_table.h"
 #include "kafka/failures.h"
 #include "kafka/wire.h"
@@ -131,7 +132,7 @@ bool RequestWalker::read_length(Chunk& chunk) {
                         : size > size_max ? "frame_too_large"
                                           : "frame_too_small";
     failure_ = make_failure(
-        cause, "the client announces a request of " + std::to_string(size) + " octets, where " +
+        cause, "the client announces a request of " + counted(size, "byte") + ", where " +
                    std::to_string(request_size_min) + " to " + std::to_string(size_max) +
                    " are possible: is it a Kafka client, and does its security.protocol fit the listener?");
     return false;

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "base/assert.h"
+#include "base/counted.h"
 #include "kafka/api_table.h"
 #include "kafka/api_versions.h"
 #include "kafka/failures.h"
@@ -274,10 +275,9 @@ bool ResponseWalker::collect(Chunk& chunk) {
     return false;
   }
   if (findings_->bytes.size() > conversation_.policy().held_size_max) {
-    failure_ =
-        make_failure("held_part_too_large",
-                     api_text(request.key, request.version) + " response: its addresses take more than " +
-                         std::to_string(conversation_.policy().held_size_max) + " octets");
+    failure_ = make_failure("held_part_too_large", api_text(request.key, request.version) +
+                                                       " response: its addresses take more than " +
+                                                       counted(conversation_.policy().held_size_max, "byte"));
     return false;
   }
   return step == Step::end;

@@ -181,7 +181,7 @@ bool StructureWalker::gather_uvarint(std::span<const std::byte> piece, std::size
     ++position_;
     if (octet < 0x80) break;
     if (gathered_ == uvarint_size_max) {
-      fail(phase_ == Phase::length ? field_ : nullptr, "has a varint of more than five octets");
+      fail(phase_ == Phase::length ? field_ : nullptr, "has a varint of more than five bytes");
       return false;
     }
   }

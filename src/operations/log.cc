@@ -16,6 +16,8 @@
 #include <optional>
 #include <unordered_map>
 
+#include "base/counted.h"
+
 namespace kferry::operations {
 namespace {
 
@@ -273,7 +275,8 @@ class Log::Writer {
       const std::string lost =
           (options_.journal_prefixes ? std::string(journal_prefix(Severity::warning)) : std::string()) +
           timestamp(options_.wall_clock()) + " level=warning cause=log_lines_lost \"" +
-          std::to_string(dropped_untold_) + " lines were lost: whatever reads this log did not keep up\"\n";
+          counted(dropped_untold_, "line was", "lines were") +
+          " lost: the reader of this log did not keep up\"\n";
       const std::size_t sent = put_some(lost);
       if (sent == 0) return drop(line);
       dropped_untold_ = 0;

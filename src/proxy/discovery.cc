@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/assert.h"
+#include "base/counted.h"
 #include "proxy/discovery_frames.h"
 #include "proxy/worker.h"
 #include "tls/digests.h"
@@ -375,8 +376,7 @@ void Discovery::on_metadata(std::span<const std::byte> frame) {
   }
   learnt_ = true;
   if (first) {
-    std::string text =
-        "cluster " + cluster.config.name + " has " + std::to_string(brokers.size()) + " brokers:";
+    std::string text = "cluster " + cluster.config.name + " has " + counted(brokers.size(), "broker") + ":";
     for (const kafka::BrokerEntry& broker : brokers) text += " " + std::to_string(number(broker.id));
     worker_.engine().log.write({Severity::info, "discovered", cluster.config.name, std::move(text)});
   }

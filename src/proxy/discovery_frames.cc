@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "base/assert.h"
+#include "base/counted.h"
 
 namespace kferry::proxy {
 namespace {
@@ -115,8 +116,7 @@ class Reader {
     }
     if (ok()) return std::nullopt;
     return kafka::Failure{"malformed_frame", "the broker's " + std::string(api_) + " answer of " +
-                                                 std::to_string(frame_.size()) +
-                                                 " octets is malformed at offset " +
+                                                 counted(frame_.size(), "byte") + " is malformed at offset " +
                                                  std::to_string(failed_at_) + ", field " +
                                                  std::string(failed_field_) + ": is it a Kafka broker?"};
   }
@@ -200,8 +200,8 @@ std::expected<std::size_t, kafka::Failure> frame_size(std::span<const std::byte,
   }
   if (size < 4 || size > discovery_frame_size_max) {
     return std::unexpected(kafka::Failure{
-        "implausible_frame_size", "an answer of " + std::to_string(static_cast<std::int32_t>(size)) +
-                                      " octets was announced: it is no Kafka broker, or speaks another "
+        "implausible_frame_size", "an answer of " + counted(static_cast<std::int32_t>(size), "byte") +
+                                      " was announced: this is not a Kafka broker, or it speaks another "
                                       "security protocol"});
   }
   return size;

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "base/assert.h"
+#include "base/counted.h"
 #include "proxy/routes.h"
 
 namespace kferry::proxy {
@@ -38,7 +39,7 @@ void report_clashes(const config::Cluster& cluster, const Snapshot& snapshot, Lo
     if (what.empty()) continue;
     log.write({Severity::error, "port_clash", listener.name,
                "degraded: listener " + listener.name + " of cluster " + cluster.name + " has " +
-                   std::to_string(listener.ports.size()) + " ports: " + what +
+                   counted(listener.ports.size(), "port") + ": " + what +
                    ": these brokers are left out of what clients are told; give the listener " +
                    routes.list_that_fits(snapshot)});
   }

@@ -2,6 +2,7 @@
 #include <utility>
 
 #include "base/assert.h"
+#include "base/counted.h"
 #include "kafka/api_names.h"
 #include "proxy/session.h"
 #include "proxy/worker.h"
@@ -85,9 +86,8 @@ void Session::log(Severity severity, std::string_view cause, std::string text) {
 // What the client still waits for, for messages.
 std::string Session::unanswered_text() const {
   const kafka::Unanswered& first = conversation_.front();
-  return std::to_string(conversation_.size()) + (conversation_.size() == 1 ? " request" : " requests") +
-         " unanswered, the first " + std::string(kafka::api_name(first.key)) + " v" +
-         std::to_string(first.version);
+  return counted(conversation_.size(), "request") + " unanswered, the first " +
+         std::string(kafka::api_name(first.key)) + " v" + std::to_string(first.version);
 }
 
 // The broker's side broke with requests unanswered; without any, a broker that restarts is no news.

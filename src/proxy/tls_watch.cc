@@ -16,6 +16,7 @@
 #include <utility>
 
 #include "base/assert.h"
+#include "base/counted.h"
 
 namespace kferry::proxy {
 namespace {
@@ -139,10 +140,11 @@ void TlsWatch::run() {
     if (watches->failure() != told) {
       told = watches->failure();
       if (!told.empty()) {
-        log_.write({Severity::warning, "tls_watch_failed", "",
-                    "certificates cannot be watched (" + told + "): they are read every " +
-                        std::to_string(std::chrono::duration_cast<std::chrono::minutes>(interval_).count()) +
-                        " minutes; raise fs.inotify.max_user_instances and max_user_watches"});
+        log_.write(
+            {Severity::warning, "tls_watch_failed", "",
+             "certificates cannot be watched (" + told + "): they are read every " +
+                 counted(std::chrono::duration_cast<std::chrono::minutes>(interval_).count(), "minute") +
+                 "; raise fs.inotify.max_user_instances and max_user_watches"});
       }
     }
     contexts_.reload();

@@ -378,6 +378,7 @@ def test_probe_of_a_listener_that_requires_a_client_certificate(clients, env, ve
             target, words = f"localhost:{port}", ["--ca", env["KAFKA_SSL_TRUSTSTORE_LOCATION"], "--server-name", "gw.example"]
             without = probe(target, *words)
             with_one = probe(target, *words, "--certificate", str(clients / "client.both"))
+            wait_for(lambda: "cluster default has 1 broker: 1" in log.read_text())
         finally:
             process.terminate()
             process.wait(timeout=30)
