@@ -22,7 +22,6 @@ class Tree:
     name: str
     compiler: str
     options: tuple
-    wolfssl: str | None = None  # its source, where it must be that one
 
     @property
     def path(self):
@@ -41,18 +40,13 @@ ASAN = Tree("asan", "clang++-19", ("-Dbuildtype=debugoptimized", "-Db_sanitize=a
 TSAN = Tree("tsan", "clang++-19", ("-Dbuildtype=debugoptimized", "-Db_sanitize=thread"))
 FUZZ = Tree("fuzz", "clang++-19", ("-Dbuildtype=debugoptimized", "-Db_sanitize=address,undefined",
                                    "-Dfuzzers=true"))
-# With the wolfSSL that stands in where the newer one is not to be had.
-DISTRIBUTION = Tree("distribution", "g++", ("-Dbuildtype=release",), "distribution")
 BENCH = Tree("bench", "g++", ("-Dbuildtype=release", "-Dbench=true"))
 
 
 @functools.cache
-def with_wolfssl(source):
-    """The options that choose wolfSSL: another build of it, and meson looks anew."""
-    prefix = wolfssl.ensure(source)
-    if prefix is None:
-        return ["-Dwolfssl=packaged"]
-    return ["-Dwolfssl=built", f"-Dwolfssl_prefix={prefix.relative_to(CHECKOUT)}"]
+def with_wolfssl():
+    """The option that names its build: with another one, meson configures anew."""
+    return f"-Dwolfssl_prefix={wolfssl.ensure().relative_to(CHECKOUT)}"
 
 
 def knows_options(tree):
@@ -61,19 +55,19 @@ def knows_options(tree):
     if not shown.exists():
         return False
     known = {option["name"] for option in json.loads(shown.read_text())}
-    return {"wolfssl", "wolfssl_prefix"} <= known
+    return "wolfssl_prefix" in known
 
 
 def set_up(tree):
-    library = with_wolfssl(tree.wolfssl)
+    library = with_wolfssl()
     # Meson looks for ccache only where no compiler is named.
     cached = "ccache " if shutil.which("ccache") else ""
     ready = (tree.path / "build.ninja").exists() and knows_options(tree)
     if not ready and tree.path.exists():
         shutil.rmtree(tree.path)  # a set-up that was interrupted
-    command = ["meson", "setup", tree.path, CHECKOUT, *library, *tree.options]
+    command = ["meson", "setup", tree.path, CHECKOUT, library, *tree.options]
     if ready:
-        command = ["meson", "configure", tree.path, *library, *tree.options]
+        command = ["meson", "configure", tree.path, library, *tree.options]
     c_compiler = {"g++": "gcc", "clang++-19": "clang-19"}[tree.compiler]
     logged(f"build-{tree.name}", command, environment={"CXX": cached + tree.compiler, "CC": cached + c_compiler})
 

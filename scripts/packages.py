@@ -7,7 +7,7 @@ import subprocess
 from progress import CHECKOUT, Failure, logged
 
 BUILD = ["g++", "meson", "ninja-build", "pkg-config", "ccache", "openssl", "libssl-dev", "liburing-dev", "libc-ares-dev",
-         "libwolfssl-dev", "libtomlplusplus-dev", "libcli11-dev", "doctest-dev"]
+         "libtomlplusplus-dev", "libcli11-dev", "doctest-dev"]
 FORMAT = ["clang-format-19", "git"]
 TIDY = ["clang-19", "clang-tidy-19"]
 SANITIZERS = ["clang-19", "libclang-rt-19-dev", "llvm-19"]

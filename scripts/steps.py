@@ -13,7 +13,6 @@ import counts
 import packages
 from counts import Counts
 from progress import BUILD, CHECKOUT, LOGS, Failure, logged, say
-from wolfssl import Crate
 
 PYTHON = "/usr/bin/python3"
 PYTEST = [PYTHON, "-B", "-m", "pytest", "-q", "-p", "no:cacheprovider"]
@@ -157,21 +156,6 @@ def tls_attacker(_everything):
     return result
 
 
-def older_wolfssl(_everything):
-    """What speaks TLS, with the wolfSSL that is built where the newer one is not to be had."""
-    tree = builds.DISTRIBUTION
-    builds.compile_tree(tree)
-    _, shown = logged("wolfssl-tests", [built(tree), "--version"])
-    if f"wolfSSL {Crate.VERSION}" in shown:
-        raise Failure("this is no build with the distribution's wolfSSL", LOGS / "wolfssl-tests.log")
-    names = [name for name, _ in builds.tests_of(tree) if name.startswith("tls") or name == "simulation"]
-    result = builds.run_meson_tests(tree, names)
-    result += pytest("wolfssl-tests", ["tests/cli"], tree)
-    paths = sorted((CHECKOUT / "tests/e2e").glob("test_tls*.py")) + [CHECKOUT / "tests/e2e/test_sni.py"]
-    result += pytest("wolfssl-tests", [*paths, "-m", "quick"], tree)
-    return result + pytest("wolfssl-tests", [TLS_ATTACKER], tree)
-
-
 def command_line(_everything):
     return pytest("cli", ["tests/cli"])
 
@@ -299,8 +283,6 @@ STEPS = [
          tuple(packages.BUILD + packages.DEMO + packages.end_to_end()), only_in_all=True),
     Step("tls-attacker", "TLS-Attacker before a listener", tls_attacker, TLS_ATTACKER, tuple(packages.end_to_end()),
          only_in_all=True),
-    Step("wolfssl", "TLS with the distribution's older wolfSSL", older_wolfssl, TLS_ATTACKER,
-         tuple(packages.end_to_end() + packages.COMMAND_LINE), only_in_all=True),
     Step("e2e-epoll", "real Kafka through kferry on epoll", end_to_end_on_epoll, "src/cli/run.cc",
          tuple(packages.end_to_end()), only_in_all=True),
     Step("e2e-older", "an older Kafka through kferry", older_kafka, "src/cli/run.cc", tuple(packages.end_to_end()),

@@ -9,7 +9,8 @@ namespace kferry::cli {
 std::string version_text() {
   return "kferry " KFERRY_VERSION
          "\n"
-         "liburing " KFERRY_LIBURING_VERSION ", wolfSSL " KFERRY_WOLFSSL_VERSION ", c-ares " ARES_VERSION_STR
+         "liburing " KFERRY_LIBURING_VERSION ", wolfSSL " KFERRY_WOLFSSL_VERSION
+         ", OpenSSL " KFERRY_OPENSSL_VERSION ", c-ares " ARES_VERSION_STR
          ", toml++ " KFERRY_TOMLPLUSPLUS_VERSION ", CLI11 " CLI11_VERSION
          "\n"
          "Sources: Apache-2.0. Binaries that contain wolfSSL: GPL-3.0-or-later.";

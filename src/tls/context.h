@@ -27,9 +27,8 @@ struct FreeContext {
 };
 using ContextPtr = std::unique_ptr<WOLFSSL_CTX, FreeContext>;
 
-// The name and version of the library inside, and whether it was built with the processor's AES instructions.
+// The name and version of the library inside.
 std::string_view library_version();
-bool library_is_fast();
 
 class ServerContext {
  public:
