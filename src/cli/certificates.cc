@@ -5,10 +5,9 @@
 #include <array>
 #include <utility>
 
-#include "base/counted.h"
 #include "cli/style.h"
 #include "cli/table.h"
-#include "x509/host_name.h"
+#include "x509/certificate.h"
 
 namespace kferry::cli {
 namespace {
@@ -22,12 +21,6 @@ std::string address_text(std::span<const std::byte> octets) {
   if (octets.size() != 4 && octets.size() != 16) return "?";
   inet_ntop(family, octets.data(), text.data(), text.size());
   return text.data();
-}
-
-// What follows the date of a certificate that is valid for so long.
-std::string left_text(std::int64_t left_s) {
-  if (left_s < 0) return {};
-  return left_s < day_s ? ", in less than a day" : ", in " + counted(left_s / day_s, "day");
 }
 
 std::string names_text(const x509::CertificateNames& names) {
@@ -59,8 +52,8 @@ std::vector<config::Problem> certificate_warnings(const config::Config& config,
     const std::string subject = own.file + ": the certificate of " + own.certificate.names.subject;
     if (const std::int64_t left_s = own.certificate.not_after_s - now_s; left_s < soon_s) {
       warnings.push_back({own.where,
-                          subject + (left_s < 0 ? " expired at " : " expires at ") +
-                              x509::date_text(own.certificate.not_after_s) + left_text(left_s),
+                          subject + " expires at " + x509::date_text(own.certificate.not_after_s) + ", in " +
+                              std::to_string(left_s / day_s) + " days",
                           "renew it: the file is read again by itself", true});
     }
     if (!own.listener) continue;
@@ -68,7 +61,7 @@ std::vector<config::Problem> certificate_warnings(const config::Config& config,
     std::vector<std::string> hosts{listener.advertised_host};
     if (listener.sni) hosts.push_back(listener.sni->host_of(NodeId{0}));
     for (const std::string& host : hosts) {
-      if (x509::names_host(own.certificate.names, host)) continue;
+      if (x509::names_host(own.certificate, host)) continue;
       std::string what = subject;
       what.append(" does not name ")
           .append(host)

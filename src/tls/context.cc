@@ -17,9 +17,9 @@
 #include "tls/cipher_names.h"
 #include "tls/digests.h"
 #include "x509/certificate.h"
-#include "x509/host_name.h"
 #include "x509/key_match.h"
 #include "x509/pem.h"
+#include "x509/subject_rule.h"
 
 #if !defined(ATOMIC_USER) || !defined(HAVE_SESSION_TICKET) || !defined(WOLFSSL_ALWAYS_VERIFY_CB) || \
     !defined(WOLFSSL_TLS13) || !defined(HAVE_SNI) || !defined(HAVE_CRL) || !defined(HAVE_EXT_CACHE)
@@ -52,12 +52,6 @@ void start_library() {
 
 std::unexpected<Failure> fail(std::string_view cause, std::string text) {
   return std::unexpected(Failure{cause, std::move(text)});
-}
-
-std::string library_words(int error) {
-  std::array<char, WOLFSSL_MAX_ERROR_SZ> text{};
-  wolfSSL_ERR_error_string_n(static_cast<unsigned long>(error), text.data(), text.size());
-  return text.data();
 }
 
 using Method = WOLFSSL_METHOD* (*)();
@@ -103,75 +97,64 @@ std::expected<ContextPtr, Failure> make_raw(const Offer& offer, Method only_1_2,
   return context;
 }
 
-std::expected<void, Failure> use_identity(WOLFSSL_CTX* context, const Identity& identity) {
+// The leaf is judged strictly: no client could use another. What follows it is sent as it is, since clients build
+// their own paths and ignore what does not fit.
+std::expected<void, Failure> use_identity(WOLFSSL_CTX* context, const Identity& identity, std::int64_t now_s,
+                                          std::vector<ContextNote>& notes) {
   if (identity.chain.empty())
     return fail("certificate_missing", "there is no certificate: give one with its key");
   if (identity.key.empty()) {
     return fail("key_missing", "there is a certificate, but no private key: give the key too");
   }
   std::string pem;
-  const std::int64_t now_s = std::time(nullptr);
+  const auto leaf = x509::read_certificate(identity.chain.front());
+  if (!leaf) return std::unexpected(leaf.error());
+  if (std::string problem = x509::validity_problem(*leaf, now_s); !problem.empty())
+    return fail("certificate_not_valid_now", problem);
   for (std::size_t i = 0; i < identity.chain.size(); ++i) {
     const auto certificate = x509::read_certificate(identity.chain[i]);
     if (!certificate) return std::unexpected(certificate.error());
-    const std::string problem = x509::validity_problem(*certificate, now_s);
-    if (!problem.empty()) return fail("certificate_not_valid_now", problem);
+    if (const std::string problem = x509::validity_problem(*certificate, now_s); !problem.empty()) {
+      notes.push_back(
+          {Part::identity,
+           {"chain_certificate_not_valid_now",
+            problem + " or remove it from the chain: it is sent all the same, and clients that know "
+                      "another path ignore it",
+            true}});
+    }
     pem += x509::write_pem("CERTIFICATE", identity.chain[i]);
   }
+  const auto unusable = [&](std::string_view what) {
+    return fail("certificate_unusable",
+                "the certificate of " + leaf->names.subject + " has a key of the kind " + leaf->key_type +
+                    ", " + std::string(what) + ": use RSA, EC (P-256, P-384, P-521) or Ed25519");
+  };
   const int chained = wolfSSL_CTX_use_certificate_chain_buffer(
       context, reinterpret_cast<const unsigned char*>(pem.data()), static_cast<long>(pem.size()));
-  if (chained != WOLFSSL_SUCCESS) {
-    return fail("certificate_malformed", "the certificate cannot be used: " + library_words(chained));
-  }
+  if (chained != WOLFSSL_SUCCESS) return unusable("which kferry cannot serve");
   const auto key = identity.key.bytes();
   if (wolfSSL_CTX_use_PrivateKey_buffer(context, in(key), static_cast<long>(key.size()),
                                         WOLFSSL_FILETYPE_ASN1) != WOLFSSL_SUCCESS) {
     return fail("key_malformed",
                 "the private key cannot be used: give an RSA, EC (P-256, P-384, P-521) or Ed25519 key");
   }
-  const auto leaf = x509::read_certificate(identity.chain[0]);
-  if (!x509::keys_match(leaf->public_key, key) || wolfSSL_CTX_check_private_key(context) != WOLFSSL_SUCCESS) {
+  if (!x509::keys_match(leaf->public_key, key)) {
     return fail("key_mismatch", "the private key does not belong to the certificate of " +
                                     leaf->names.subject + ": give the two that were made together");
   }
   return {};
 }
 
-// How many of them were taken.
-std::size_t trust(WOLFSSL_CTX* context, const std::vector<Octets>& authorities) {
-  std::size_t taken = 0;
-  for (const Octets& der : authorities) {
-    if (wolfSSL_CTX_load_verify_buffer(context, in(der), static_cast<long>(der.size()),
-                                       WOLFSSL_FILETYPE_ASN1) == WOLFSSL_SUCCESS) {
-      ++taken;
-    }
+std::expected<std::shared_ptr<const x509::TrustStore>, Failure> make_trust(x509::TrustSettings settings,
+                                                                           std::int64_t now_s,
+                                                                           std::vector<ContextNote>& notes) {
+  std::vector<x509::Note> found;
+  auto made = x509::TrustStore::make(settings, now_s, found);
+  for (x509::Note& note : found) {
+    const Part part = note.cause.starts_with("revocations_") ? Part::revocations : Part::authorities;
+    notes.push_back({part, std::move(note)});
   }
-  return taken;
-}
-
-std::expected<void, Failure> trust_given(WOLFSSL_CTX* context, const std::vector<Octets>& authorities) {
-  if (trust(context, authorities) > 0) return {};
-  // Why, of the first: with several, each would have its own reason, and none can serve.
-  const auto first = x509::read_certificate(authorities.front());
-  if (!first) return std::unexpected(first.error());
-  std::string problem = x509::validity_problem(*first, std::time(nullptr));
-  if (problem.empty())
-    problem = "the certificate of " + first->names.subject + " cannot serve as an authority";
-  return fail("authority_unusable", "no authority can be trusted: " + problem);
-}
-
-std::expected<void, Failure> use_revocations(WOLFSSL_CTX* context, const std::vector<Octets>& crls) {
-  if (crls.empty()) return {};
-  KFERRY_ASSERT(wolfSSL_CTX_EnableCRL(context, WOLFSSL_CRL_CHECK) == WOLFSSL_SUCCESS);
-  for (const Octets& der : crls) {
-    const int loaded =
-        wolfSSL_CTX_LoadCRLBuffer(context, in(der), static_cast<long>(der.size()), WOLFSSL_FILETYPE_ASN1);
-    if (loaded != WOLFSSL_SUCCESS) {
-      return fail("revocations_unusable", "a revocation list cannot be used (" + library_words(loaded) +
-                                              "): its issuer must be among the authorities given");
-    }
-  }
-  return {};
+  return made;
 }
 
 std::vector<Octets> authorities_of_system() {
@@ -229,27 +212,48 @@ std::string_view library_version() {
   return "wolfSSL " LIBWOLFSSL_VERSION_STRING;
 }
 
+bool library_is_fast() {
+#if defined(WOLFSSL_AESNI) || defined(WOLFSSL_ARMASM)
+  return true;
+#else
+  return false;
+#endif
+}
+
 std::expected<std::shared_ptr<const ServerContext>, Failure> ServerContext::make(
     const ServerSettings& settings, std::shared_ptr<TicketKeys> tickets) {
   auto raw = make_raw(settings.offer, wolfTLSv1_2_server_method, wolfTLSv1_3_server_method,
                       wolfSSLv23_server_method);
   if (!raw) return std::unexpected(std::move(raw.error()));
-  if (auto used = use_identity(raw->get(), settings.identity); !used)
+  const std::int64_t now_s = settings.wall_clock();
+  std::vector<ContextNote> notes;
+  if (auto used = use_identity(raw->get(), settings.identity, now_s, notes); !used)
     return std::unexpected(std::move(used.error()));
+  std::shared_ptr<const x509::TrustStore> trust;
   if (settings.client_auth != ClientAuth::none) {
     if (settings.client_cas.empty()) {
       return fail("client_authorities_missing",
                   "client certificates are asked for, but no authority is given that may sign them: give a "
                   "trust store");
     }
-    if (auto done = trust_given(raw->get(), settings.client_cas); !done) return std::unexpected(done.error());
-    if (auto done = use_revocations(raw->get(), settings.crls); !done) return std::unexpected(done.error());
+    x509::TrustSettings trusted{
+        .role = x509::Role::client, .certificates = settings.client_cas, .revocations = settings.crls};
+    for (const std::string& text : settings.required_subjects) {
+      auto rule = x509::SubjectRule::parse(text);
+      if (!rule) return std::unexpected(std::move(rule.error()));
+      trusted.subjects.push_back(std::move(*rule));
+    }
+    auto made = make_trust(std::move(trusted), now_s, notes);
+    if (!made) return std::unexpected(std::move(made.error()));
+    trust = std::move(*made);
   }
   std::shared_ptr<ServerContext> context(new ServerContext);
   context->raw_ = std::move(*raw);
   context->offer_ = settings.offer;
   context->client_auth_ = settings.client_auth;
-  context->required_subjects_ = settings.required_subjects;
+  context->trust_ = std::move(trust);
+  context->wall_clock_ = settings.wall_clock;
+  context->notes_ = std::move(notes);
   WOLFSSL_CTX* const ctx = context->raw_.get();
   if (tickets != nullptr && settings.session_tickets && settings.client_auth == ClientAuth::none) {
     context->tickets_ = std::move(tickets);
@@ -265,48 +269,52 @@ std::expected<std::shared_ptr<const ServerContext>, Failure> ServerContext::make
   return context;
 }
 
-bool ServerContext::allows_subject(std::string_view subject) const {
-  return required_subjects_.empty() || std::ranges::any_of(required_subjects_, [&](const std::string& glob) {
-           return x509::matches_glob(glob, subject);
-         });
-}
-
 std::expected<std::shared_ptr<const ClientContext>, Failure> ClientContext::make(
     const ClientSettings& settings) {
   auto raw = make_raw(settings.offer, wolfTLSv1_2_client_method, wolfTLSv1_3_client_method,
                       wolfSSLv23_client_method);
   if (!raw) return std::unexpected(std::move(raw.error()));
-  if (settings.cas.empty()) {
-    if (trust(raw->get(), authorities_of_system()) == 0) {
-      return fail("authorities_missing",
-                  "this host has no list of authorities: install ca-certificates, or give a trust store");
-    }
-  } else if (auto done = trust_given(raw->get(), settings.cas); !done) {
-    return std::unexpected(done.error());
+  const std::int64_t now_s = settings.wall_clock();
+  std::vector<ContextNote> notes;
+  x509::TrustSettings trusted{
+      .role = x509::Role::broker, .certificates = settings.cas, .revocations = settings.crls};
+  const bool of_system = trusted.certificates.empty();
+  if (of_system) trusted.certificates = authorities_of_system();
+  if (trusted.certificates.empty()) {
+    return fail("authorities_missing",
+                "this host has no list of authorities: install ca-certificates, or give a trust store");
   }
-  if (auto done = use_revocations(raw->get(), settings.crls); !done) return std::unexpected(done.error());
+  auto trust = make_trust(std::move(trusted), now_s, notes);
+  if (!trust) return std::unexpected(std::move(trust.error()));
+  // Nobody here keeps the host's list.
+  if (of_system) std::erase_if(notes, [](const ContextNote& note) { return note.part == Part::authorities; });
   if (settings.identity) {
-    if (auto done = use_identity(raw->get(), *settings.identity); !done) return std::unexpected(done.error());
+    if (auto done = use_identity(raw->get(), *settings.identity, now_s, notes); !done)
+      return std::unexpected(done.error());
   }
   std::shared_ptr<ClientContext> context(new ClientContext);
   context->raw_ = std::move(*raw);
+  context->trust_ = std::move(*trust);
+  context->wall_clock_ = settings.wall_clock;
+  context->notes_ = std::move(notes);
   context->verify_host_name_ = settings.verify_host_name;
   context->has_identity_ = settings.identity.has_value();
   if (settings.resume_sessions) context->sessions_ = std::make_unique<Sessions>();
   return context;
 }
 
-void Sessions::keep(const std::string& peer, Octets session) {
+void Sessions::keep(const std::string& peer, Octets session, std::int64_t good_until_s) {
   const std::lock_guard lock(mutex_);
   if (sessions_.size() >= kept_sessions_max && !sessions_.contains(peer)) sessions_.erase(sessions_.begin());
-  sessions_.insert_or_assign(peer, Secret(std::move(session)));
+  sessions_.insert_or_assign(peer, Kept{Secret(std::move(session)), good_until_s});
 }
 
-Octets Sessions::take(const std::string& peer) {
+Octets Sessions::take(const std::string& peer, std::int64_t now_s, std::int64_t& good_until_s) {
   const std::lock_guard lock(mutex_);
   const auto node = sessions_.extract(peer);
-  if (node.empty()) return {};
-  const auto bytes = node.mapped().bytes();
+  if (node.empty() || now_s > node.mapped().good_until_s) return {};
+  good_until_s = node.mapped().good_until_s;
+  const auto bytes = node.mapped().session.bytes();
   return Octets(bytes.begin(), bytes.end());
 }
 
@@ -315,27 +323,29 @@ std::size_t Sessions::size() const {
   return sessions_.size();
 }
 
-void Sessions::keep_of(WOLFSSL* ssl, const std::string& peer) {
+void Sessions::keep_from(WOLFSSL* ssl, const std::string& peer, std::int64_t good_until_s) {
   WOLFSSL_SESSION* const session = wolfSSL_get1_session(ssl);
   if (session == nullptr) return;
   const int size = wolfSSL_i2d_SSL_SESSION(session, nullptr);
   if (size > 0) {
     Octets octets(static_cast<std::size_t>(size));
     auto* at = reinterpret_cast<unsigned char*>(octets.data());
-    if (wolfSSL_i2d_SSL_SESSION(session, &at) == size) keep(peer, std::move(octets));
+    if (wolfSSL_i2d_SSL_SESSION(session, &at) == size) keep(peer, std::move(octets), good_until_s);
   }
   wolfSSL_SESSION_free(session);
 }
 
-void Sessions::resume(const std::string& peer, WOLFSSL* ssl) {
-  Octets kept = take(peer);
-  if (kept.empty()) return;
+std::optional<std::int64_t> Sessions::resume(const std::string& peer, WOLFSSL* ssl, std::int64_t now_s) {
+  std::int64_t good_until_s = 0;
+  Octets kept = take(peer, now_s, good_until_s);
+  if (kept.empty()) return std::nullopt;
   const unsigned char* at = in(kept);
   WOLFSSL_SESSION* const session = wolfSSL_d2i_SSL_SESSION(nullptr, &at, static_cast<long>(kept.size()));
-  // A session that does not fit is none: the handshake is a full one.
-  if (session != nullptr) wolfSSL_set_session(ssl, session);
+  // One that wolfSSL does not take leads to a full handshake.
+  const bool offered = session != nullptr && wolfSSL_set_session(ssl, session) == WOLFSSL_SUCCESS;
   wolfSSL_SESSION_free(session);
   wipe(kept);
+  return offered ? std::optional(good_until_s) : std::nullopt;
 }
 
 }  // namespace kferry::tls

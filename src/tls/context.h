@@ -8,6 +8,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -15,6 +16,7 @@
 #include "tls/failure.h"
 #include "tls/settings.h"
 #include "tls/ticket_keys.h"
+#include "x509/trust.h"
 
 // wolfSSL's, opaque here: its headers decide a hundred macros.
 struct WOLFSSL;
@@ -27,8 +29,16 @@ struct FreeContext {
 };
 using ContextPtr = std::unique_ptr<WOLFSSL_CTX, FreeContext>;
 
-// The name and version of the library inside.
+// The name and version of the library inside, and whether it was built with the processor's AES instructions.
 std::string_view library_version();
+bool library_is_fast();
+
+// Which of an operator's files a note concerns.
+enum class Part : std::uint8_t { identity, authorities, revocations, subjects };
+struct ContextNote {
+  Part part = Part::identity;
+  x509::Note note{};
+};
 
 class ServerContext {
  public:
@@ -39,8 +49,11 @@ class ServerContext {
   WOLFSSL_CTX* raw() const { return raw_.get(); }
   ClientAuth client_auth() const { return client_auth_; }
   Offer const& offer() const { return offer_; }
-  // Whether one of the required subjects matches, or none is required.
-  bool allows_subject(std::string_view subject) const;
+  // Judges client certificates; null where none is asked for.
+  const x509::TrustStore* trust() const { return trust_.get(); }
+  std::int64_t now_s() const { return wall_clock_(); }
+  // What of the certificates, the trust store and the lists is left out or limited.
+  const std::vector<ContextNote>& notes() const { return notes_; }
   TicketKeys* tickets() const { return tickets_.get(); }
   // What a ticket is good for: this certificate alone.
   std::span<const std::byte> ticket_binding() const { return ticket_binding_; }
@@ -51,27 +64,37 @@ class ServerContext {
   ContextPtr raw_;
   Offer offer_;
   ClientAuth client_auth_ = ClientAuth::none;
-  std::vector<std::string> required_subjects_;
+  std::shared_ptr<const x509::TrustStore> trust_;
+  WallClock wall_clock_ = system_time;
+  std::vector<ContextNote> notes_;
   std::shared_ptr<TicketKeys> tickets_;
   Octets ticket_binding_;
 };
 
 inline constexpr std::size_t kept_sessions_max = 256;
 
-// The sessions that brokers offered to resume, the newest of each "host:port". Any thread.
+// The sessions that brokers offered to resume, the newest of each "host:port". A session is worth no more than the
+// verdict on the certificates it began with, so each ends with that: `good_until_s` and `now_s` are Unix time. Any
+// thread.
 class Sessions {
  public:
-  void keep(const std::string& peer, Octets session);
-  // A copy: TLS 1.3 asks that a ticket be used once, so it is taken out.
-  Octets take(const std::string& peer);
+  void keep(const std::string& peer, Octets session, std::int64_t good_until_s);
+  // TLS 1.3 asks that a ticket be used once, so it is taken out. Empty: there is none.
+  Octets take(const std::string& peer, std::int64_t now_s, std::int64_t& good_until_s);
   std::size_t size() const;
-  // The same of wolfSSL's own: what `ssl` has been offered, and what it may offer to resume.
-  void keep_of(WOLFSSL* ssl, const std::string& peer);
-  void resume(const std::string& peer, WOLFSSL* ssl);
+  // The same with wolfSSL's own sessions: stores the one that `ssl` was offered, and offers the one that was stored.
+  void keep_from(WOLFSSL* ssl, const std::string& peer, std::int64_t good_until_s);
+  // Returns until when the session is good that `ssl` will offer; nullopt: it offers none.
+  std::optional<std::int64_t> resume(const std::string& peer, WOLFSSL* ssl, std::int64_t now_s);
 
  private:
+  struct Kept {
+    Secret session;
+    std::int64_t good_until_s = 0;
+  };
+
   mutable std::mutex mutex_;
-  std::map<std::string, Secret> sessions_;
+  std::map<std::string, Kept> sessions_;
 };
 
 class ClientContext {
@@ -79,6 +102,9 @@ class ClientContext {
   static std::expected<std::shared_ptr<const ClientContext>, Failure> make(const ClientSettings& settings);
 
   WOLFSSL_CTX* raw() const { return raw_.get(); }
+  const x509::TrustStore& trust() const { return *trust_; }
+  std::int64_t now_s() const { return wall_clock_(); }
+  const std::vector<ContextNote>& notes() const { return notes_; }
   bool verify_host_name() const { return verify_host_name_; }
   bool has_identity() const { return has_identity_; }
   // Null where sessions are not resumed.
@@ -88,6 +114,9 @@ class ClientContext {
   ClientContext() = default;
 
   ContextPtr raw_;
+  std::shared_ptr<const x509::TrustStore> trust_;
+  WallClock wall_clock_ = system_time;
+  std::vector<ContextNote> notes_;
   bool verify_host_name_ = true;
   bool has_identity_ = false;
   std::unique_ptr<Sessions> sessions_;

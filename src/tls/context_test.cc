@@ -220,7 +220,7 @@ TEST_CASE("client certificates: asked for, required, of the wrong authority, of 
       Pair pair = pair_of(asking, {.identity = all.client});
       CHECK(outcome(pair).server == "");
     }
-    asking.required_subjects = {"CN=app-2,*", "CN=other,*"};
+    asking.required_subjects = {"CN=app-2,OU=*,O=*", "CN=app-*,O=Example"};
     {
       Pair pair = pair_of(asking, {.identity = all.client});
       const Outcome said = outcome(pair);
@@ -256,8 +256,12 @@ TEST_CASE("a revoked client certificate is refused, and so is one without a list
     Pair pair = pair_of(settings, client);
     CHECK(outcome(pair).server == "revocations_missing");
   }
+  // A list of a foreign authority takes nothing with it: it is told, and counts for nobody else.
   settings.client_cas = {certificates().authority.certificate()};
-  CHECK(failure_of(settings) == "revocations_unusable");
+  const auto foreign = server_context(settings);
+  REQUIRE(foreign->notes().size() == 1);
+  CHECK(foreign->notes().front().part == Part::revocations);
+  CHECK(foreign->notes().front().note.cause == "revocations_foreign");
 }
 
 TEST_CASE("an expired certificate of the broker is named") {

@@ -38,7 +38,7 @@ std::unique_ptr<Engine> Engine::server(Choose choose) {
 }
 
 std::unique_ptr<Engine> Engine::client(std::shared_ptr<const ClientContext> context, std::string host,
-                                       std::uint16_t port) {
+                                       std::uint16_t port, bool may_resume) {
   std::unique_ptr<Engine> engine(new Engine(Remote::broker));
   Engine& e = *engine;
   e.client_context_ = std::move(context);
@@ -63,7 +63,10 @@ std::unique_ptr<Engine> Engine::client(std::shared_ptr<const ClientContext> cont
           return on_ticket(s, ticket, size, owner);
         },
         &e);
-    sessions->resume(e.session_name_, ssl);
+    const auto good_until_s =
+        may_resume ? sessions->resume(e.session_name_, ssl, e.client_context_->now_s()) : std::nullopt;
+    e.offered_session_ = good_until_s.has_value();
+    e.good_until_s_ = good_until_s.value_or(0);
   }
   e.take_steps();
   return engine;
@@ -154,8 +157,9 @@ void Engine::on_open() {
   const char* const curve = wolfSSL_get_curve_name(ssl);
   if (curve != nullptr) negotiated_.curve = curve;
   if (remote_ == Remote::client) negotiated_.server_name = client_hello_.server_name;
-  negotiated_.peer_subject = std::exchange(subject_, {});
+  if (verdict_) negotiated_.peer_subject = verdict_->subject;
   negotiated_.resumed = wolfSSL_session_reused(ssl) != 0;
+  opened_ = true;
 }
 
 std::size_t Engine::feed(Gather& cipher, std::span<std::byte> plain) {
@@ -361,7 +365,7 @@ void Engine::keep_session() {
   // wolfSSL 5.5's client holds a ticket of TLS 1.2 for accepted whatever the server answers: a broker that has
   // restarted would cost a failed dial. So 1.2 is never resumed.
   if (negotiated_.version == Version::tls_1_2) return;
-  client_context_->sessions()->keep_of(ssl_.get(), session_name_);
+  client_context_->sessions()->keep_from(ssl_.get(), session_name_, good_until_s_);
 }
 
 int Engine::on_receive(WOLFSSL*, char* room, int size, void* engine) {
@@ -389,7 +393,7 @@ int Engine::on_receive(WOLFSSL*, char* room, int size, void* engine) {
 int Engine::on_send(WOLFSSL* ssl, char* octets, int size, void* engine) {
   Engine& self = *static_cast<Engine*>(engine);
   // An alert of its own, for what is told better by another.
-  if (self.unasked_ && wolfSSL_version(ssl) != TLS1_3_VERSION) return size;
+  if (self.alert_said_ || (self.unasked_ && wolfSSL_version(ssl) != TLS1_3_VERSION)) return size;
   const auto all = std::as_bytes(std::span(octets, static_cast<std::size_t>(size)));
   self.note_nonce(all);
   // Once something had to go to pending_, what follows must too.

@@ -31,6 +31,7 @@
 #include "tls/record_framing.h"
 #include "tls/records.h"
 #include "tls/wolfssl_keys.h"
+#include "x509/trust.h"
 
 struct WOLFSSL;
 struct WOLFSSL_X509_STORE_CTX;
@@ -63,8 +64,9 @@ class Engine {
   static std::unique_ptr<Engine> server(Choose choose);
   // `host` is the name or address that was dialled: it is verified, sent as SNI if it is a name, and with
   // `port` the key of the session to resume. The ClientHello is in to_send() at once.
+  // `may_resume`: a session that was kept may be offered.
   static std::unique_ptr<Engine> client(std::shared_ptr<const ClientContext> context, std::string host,
-                                        std::uint16_t port);
+                                        std::uint16_t port, bool may_resume = true);
 
   Engine(const Engine&) = delete;
   Engine& operator=(const Engine&) = delete;
@@ -131,6 +133,9 @@ class Engine {
   bool key_used_up() const { return records_ != nullptr && records_->key_used_up(); }
   // For tests.
   void limit_records(std::uint64_t per_key) { records_->limit_records(per_key); }
+  // Whether a failure may be due to the session that was offered: the same broker may take a full handshake, on a new
+  // connection. Of a failed client engine.
+  bool failed_on_resumption() const { return offered_session_ && !opened_ && !verdict_; }
   // NewSessionTicket records that came.
   std::uint32_t tickets_received() const { return tickets_received_; }
   // Octets this engine keeps outside wolfSSL.
@@ -167,7 +172,9 @@ class Engine {
   static int on_send(WOLFSSL* ssl, char* octets, int size, void* engine);
   static int on_ticket(WOLFSSL* ssl, const unsigned char* ticket, int size, void* engine);
   static int on_verify(int verified, WOLFSSL_X509_STORE_CTX* store);
-  bool judge(std::span<const std::byte> certificate);
+  bool accepts(const WOLFSSL_X509_STORE_CTX& store);
+  void judge(const WOLFSSL_X509_STORE_CTX& store);
+  void say_alert(Alert description);
 
   // The contexts outlive the state that refers to them: declared before it.
   std::shared_ptr<const ServerContext> server_context_;
@@ -189,9 +196,9 @@ class Engine {
   ClientHello client_hello_;
   Negotiated negotiated_;
   Failure failure_;
-  std::string subject_;
-  std::string certificate_words_;
-  int certificate_error_ = 0;
+  std::optional<x509::Verdict> verdict_;  // on the other side's certificates, once they have come
+  std::int64_t good_until_s_ = 0;  // of that verdict, or of the one that the offered session began with
+  int certificate_error_ = 0;      // wolfSSL's, which no verdict overrides
   std::uint32_t tickets_received_ = 0;
   RecordFraming framing_;  // of what wolfSSL has taken
   SentNonce sent_nonce_{};
@@ -200,8 +207,12 @@ class Engine {
   bool closed_ = false;
   bool finished_ = false;  // wolfSSL's state is spent: both sides said close_notify
   bool heard_ = false;
-  bool foreign_ = false;  // the broker answered, but not in TLS
-  bool unasked_ = false;  // the client sent a certificate to a listener that asks for none
+  bool foreign_ = false;          // the broker answered, but not in TLS
+  bool unasked_ = false;          // the client sent a certificate to a listener that asks for none
+  bool alert_said_ = false;       // by say_alert(): wolfSSL's own is not sent
+  bool leaf_accepted_ = false;    // the verify callback was called for the leaf, and is again
+  bool offered_session_ = false;  // a client's ClientHello asks to resume one
+  bool opened_ = false;
   bool ticket_came_ = false;
   bool data_came_ = false;
 };

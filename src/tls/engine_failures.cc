@@ -1,14 +1,14 @@
-// How an engine fails: what wolfSSL, the alerts and the certificates tell is put into words, and the alerts that wolfSSL
-// leaves out are said. The contract stands in tls/engine.h.
+// How an engine fails: wolfSSL's errors, the alerts and the verdict on certificates are put into words, and the alerts
+// that wolfSSL leaves out are sent. Documented in tls/engine.h.
 #include <wolfssl/options.h>
 // The options come first: they decide the layout of what the others declare.
 #include <wolfssl/error-ssl.h>
 #include <wolfssl/ssl.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "tls/engine.h"
-#include "x509/certificate.h"
 
 namespace kferry::tls {
 namespace {
@@ -22,6 +22,11 @@ Alert alert_of(int error) {
     case DUPLICATE_MSG_E:
     case NO_CHANGE_CIPHER_E:
       return Alert::unexpected_message;
+    case ASN_PARSE_E:
+    case BUFFER_E:
+    case ASN_INPUT_E:
+    case ASN_UNKNOWN_OID_E:
+      return Alert::bad_certificate;
     default:
       return Alert::handshake_failure;
   }
@@ -52,19 +57,19 @@ void Engine::fail_by_library(int result) {
       framing_.rest() == 2 && in_.size() >= 2) {
     breakdown.alert = std::to_integer<int>(in_[1]);
   }
-  // wolfSSL says nothing to a client of TLS 1.2 that must have had a certificate; in clear until
-  // ChangeCipherSpec. Nor of a key share that is none, without which there is no key to seal an alert with.
-  const bool keyless = breakdown.error == ECC_PEERKEY_ERROR;
-  if (breakdown.handshaking && remote_ == Remote::client && alerts.last_tx.level != alert_fatal &&
-      breakdown.alert < 0 && (keyless || wolfSSL_version(ssl_.get()) == TLS1_2_VERSION)) {
-    // wolfSSL writes its ServerHello before it imports the client's key share. After a ServerHello an alert in clear is
+  // wolfSSL says nothing in several cases: to a client of TLS 1.2 that must have had a certificate, of a key share that
+  // is malformed, of a certificate that it cannot decode.
+  if (breakdown.handshaking && alerts.last_tx.level != alert_fatal && breakdown.alert < 0) {
+    // It writes its ServerHello before it imports the client's key share; after a ServerHello an alert in clear is
     // unexpected.
-    if (keyless) pending_.resize(pending_at_);
-    alert(alert_of(breakdown.error));
+    if (breakdown.error == ECC_PEERKEY_ERROR && remote_ == Remote::client) pending_.resize(pending_at_);
+    say_alert(alert_of(breakdown.error));
   }
   breakdown.certificate_error = certificate_error_;
-  breakdown.certificate_words = certificate_words_;
-  breakdown.certificate_subject = subject_;
+  if (verdict_) {
+    breakdown.objection = verdict_->objection;
+    breakdown.certificate_subject = verdict_->subject;
+  }
   breakdown.highest_version = client_hello_.highest_version;
   breakdown.host = host_;
   fail(broken_down(breakdown));
@@ -73,11 +78,7 @@ void Engine::fail_by_library(int result) {
 // RFC 8446 §4.4.2: only who was asked sends a certificate. wolfSSL, told to ask nobody, would take it, and once
 // its callback objects it ends without an alert. A client of TLS 1.2 sends it in clear, and is told so in clear.
 void Engine::fail_unasked() {
-  if (wolfSSL_version(ssl_.get()) != TLS1_3_VERSION) {
-    alert(Alert::unexpected_message);
-  } else if (const auto keys = keys_of(ssl_.get(), Version::tls_1_3, true, sent_nonce_)) {
-    Records(*keys, {}, remote_).say_alert(AlertLevel::fatal, Alert::unexpected_message, pending_);
-  }
+  say_alert(Alert::unexpected_message);
   fail({"client_certificate_unasked",
         "the client sent a certificate that nobody asked for, which TLS forbids: configure it without a key "
         "store, or have this listener ask by ssl_client_auth"});
@@ -117,39 +118,66 @@ std::string Engine::handshake_state() const {
   return "the client's ClientHello was answered; its Finished is due";
 }
 
+// wolfSSL asks here for the certificates that do not verify, and twice for the leaf. None ever verifies: its manager
+// holds no authority, because the verdict is x509::TrustStore's.
 int Engine::on_verify(int verified, WOLFSSL_X509_STORE_CTX* store) {
   Engine& self = *static_cast<Engine*>(store->userCtx);
   if (self.remote_ == Remote::client && self.server_context_->client_auth() == ClientAuth::none) {
     self.unasked_ = true;
     return 0;
   }
-  const int depth = store->error_depth;
-  if (depth < 0 || depth >= store->totalCerts)
-    return verified;  // there is none: wolfSSL knows if there must be
-  const auto der = std::as_bytes(std::span(store->certs[depth].buffer, store->certs[depth].length));
-  if (verified != 0) return depth > 0 || self.judge(der) ? 1 : 0;
-  self.certificate_error_ = store->error != 0 ? store->error : VERIFY_CERT_ERROR;
-  if (const auto certificate = x509::read_certificate(der)) self.subject_ = certificate->names.subject;
-  return 0;
+  // No certificate came. wolfSSL decides whether one is required.
+  if (store->error_depth < 0 || store->error_depth >= store->totalCerts) return verified;
+  return self.accepts(*store) ? 1 : 0;
 }
 
-// Names and subjects, after the chain was found good.
-bool Engine::judge(std::span<const std::byte> der) {
-  const auto certificate = x509::read_certificate(der);
-  if (!certificate) {
-    certificate_words_ = "cannot be parsed";
+bool Engine::accepts(const WOLFSSL_X509_STORE_CTX& store) {
+  if (!verdict_) judge(store);
+  if (!verdict_->good()) return false;
+  const int error = store.error;
+  const bool no_signer = error == 0 || error == ASN_NO_SIGNER_E || error == ASN_SELF_SIGNED_E;
+  if (store.error_depth == 0) {
+    // At the second call wolfSSL has checked what it checks of its own. Only the version it asks of clients' leaves
+    // (1 is what `openssl x509 -req` makes) is not for it to say.
+    const bool second = std::exchange(leaf_accepted_, true);
+    if (error == 0 || error == ASN_VERSION_E || (!second && no_signer)) return true;
+    certificate_error_ = error;
     return false;
   }
-  subject_ = certificate->names.subject;
-  if (remote_ == Remote::client) {
-    if (server_context_->allows_subject(subject_)) return true;
-    certificate_words_ = "is good, but its subject is none of those required here";
+  if (no_signer) return true;
+  const auto on_path = std::ranges::find(verdict_->path, static_cast<std::size_t>(store.error_depth));
+  if (on_path != verdict_->path.end()) {
+    certificate_error_ = error;
     return false;
   }
-  if (!client_context_->verify_host_name() || x509::names_host(certificate->names, host_)) return true;
-  certificate_words_ =
-      "does not name " + host_ + ", which was dialled: advertise a name that stands in it, or reissue it";
-  return false;
+  // A stray, which wolfSSL adds to its manager once it is accepted: to one of this connection, not the context's.
+  wolfSSL_set0_verify_cert_store(ssl_.get(), wolfSSL_X509_STORE_new());
+  return true;
+}
+
+void Engine::judge(const WOLFSSL_X509_STORE_CTX& store) {
+  std::vector<std::span<const std::byte>> chain;
+  for (int i = 0; i < store.totalCerts; ++i)
+    chain.push_back(std::as_bytes(std::span(store.certs[i].buffer, store.certs[i].length)));
+  const bool client = remote_ == Remote::client;
+  x509::Question question{.chain = chain,
+                          .now_s = client ? server_context_->now_s() : client_context_->now_s()};
+  if (!client && client_context_->verify_host_name()) question.host = host_;
+  verdict_ = client ? server_context_->trust()->judge(question) : client_context_->trust().judge(question);
+  good_until_s_ = verdict_->good_until_s;
+  if (!verdict_->good()) say_alert(static_cast<Alert>(verdict_->objection.alert));
+}
+
+// A fatal alert in place of wolfSSL's, sealed where the keys of a TLS 1.3 handshake are there.
+void Engine::say_alert(Alert description) {
+  if (std::exchange(alert_said_, true)) return;
+  const bool sealed = wolfSSL_version(ssl_.get()) == TLS1_3_VERSION;
+  const auto keys =
+      sealed ? keys_of(ssl_.get(), Version::tls_1_3, remote_ == Remote::client, sent_nonce_) : std::nullopt;
+  const bool derived =
+      keys && std::ranges::any_of(keys->send.key, [](std::byte byte) { return byte != std::byte{}; });
+  if (!derived) return alert(description);
+  Records(*keys, {}, remote_).say_alert(AlertLevel::fatal, description, pending_);
 }
 
 }  // namespace kferry::tls

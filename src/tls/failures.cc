@@ -92,92 +92,41 @@ Failure by_alert(const Breakdown& b) {
   }
 }
 
-// The two numberings of wolfSSL: its own, and OpenSSL's where it was built to be compatible by default.
-enum class Objection : std::uint8_t {
-  none,
-  expired,
-  not_yet,
-  untrusted,
-  revoked,
-  list_missing,
-  list_old,
-  purpose,
-  version,
-  other
-};
-
-Objection objection_of(int error) {
+// What wolfSSL has against a certificate that the verdict accepts.
+std::string library_objection(int error, Remote remote) {
   switch (error) {
-    case 0:
-      return Objection::none;
-    case ASN_AFTER_DATE_E:
-    case 10:
-      return Objection::expired;
-    case ASN_BEFORE_DATE_E:
-    case 9:
-      return Objection::not_yet;
-    case ASN_NO_SIGNER_E:
-    case ASN_SELF_SIGNED_E:
-    case 18:
-    case 19:
-    case 20:
-    case 21:
-      return Objection::untrusted;
-    case CRL_CERT_REVOKED:
-    case 23:
-      return Objection::revoked;
-    case CRL_MISSING:
-    case 3:
-      return Objection::list_missing;
-    case CRL_CERT_DATE_ERR:
-    case 12:
-      return Objection::list_old;
-    case EXTKEYUSE_AUTH_E:
+    case RSA_KEY_SIZE_E:
+    case ECC_KEY_SIZE_E:
+      return "has a key that is too short for TLS here: reissue it with RSA of 2048 bits or P-256";
     case KEYUSE_SIGNATURE_E:
-    case 26:
-      return Objection::purpose;
-    case ASN_VERSION_E:
-      return Objection::version;
+    case KEYUSE_ENCIPHER_E:
+      return "is not meant for this use: its key usage lacks digitalSignature";
+    case EXTKEYUSE_AUTH_E:
+      return std::string("is not meant for this use: its extended key usage lacks ") +
+             (remote == Remote::client ? "clientAuth" : "serverAuth");
+    case MAX_CHAIN_ERROR:
+      return "comes with too many certificates: at most " + std::to_string(x509::chain_size_max) +
+             " are read";
+    case ASN_CRIT_EXT_E:
+      return "or one on its path has a critical extension that the TLS library does not know";
     default:
-      return Objection::other;
+      return std::string("or one on its path cannot be used by the TLS library: ") +
+             wolfSSL_ERR_reason_error_string(static_cast<unsigned long>(error));
   }
 }
 
 Failure by_certificate(const Breakdown& b) {
-  const bool client = b.remote == Remote::client;
-  std::string text = client ? "the client's certificate " : "the broker's certificate ";
+  std::string text = b.remote == Remote::client ? "the client's certificate " : "the broker's certificate ";
   if (!b.certificate_subject.empty()) text.append("of ").append(b.certificate_subject).append(" ");
-  if (!b.certificate_words.empty()) return {"certificate_not_allowed", text + b.certificate_words};
-  switch (objection_of(b.certificate_error)) {
-    case Objection::expired:
-      return {"certificate_expired", text + "has expired: renew it there"};
-    case Objection::not_yet:
-      return {"certificate_not_yet_valid", text + "is not valid yet: compare the clocks"};
-    case Objection::untrusted:
-      return {"certificate_untrusted",
-              text + "is signed by no authority of the trust store: add the one that signed it" +
-                  (client ? "" : ", or have the broker send its whole chain")};
-    case Objection::revoked:
-      return {"certificate_revoked", text + "has been revoked"};
-    case Objection::list_missing:
-      return {"revocations_missing",
-              text + "has an issuer for which no revocation list is given: add its list"};
-    case Objection::list_old:
-      return {"revocations_expired",
-              text + "cannot be checked: its issuer's revocation list is out of date; fetch it anew"};
-    case Objection::purpose:
-      return {"certificate_purpose", text + "is not meant for this use: its extended key usage lacks " +
-                                         (client ? "clientAuth" : "serverAuth")};
-    case Objection::version:
-      return {"certificate_version",
-              text +
-                  "is of X.509's version 1, which is not accepted: have it signed again with extensions "
-                  "(openssl x509 -req with -extfile)"};
-    default:
-      return {"certificate_invalid",
-              text + "does not verify: " +
-                  wolfSSL_ERR_reason_error_string(static_cast<unsigned long>(b.certificate_error))};
-  }
+  if (!b.objection.cause.empty()) return {b.objection.cause, text + b.objection.text};
+  return {"certificate_invalid", text + library_objection(b.certificate_error, b.remote)};
+}
+
+// wolfSSL decodes the leaf before anything is judged, and gives up where it cannot: its errors of ASN.1 and of keys.
+bool cannot_decode_certificate(int error) {
+  return (error <= ASN_PARSE_E && error >= ASN_ALT_NAME_E) || error == ASN_ECC_KEY_E ||
+         error == ECC_CURVE_OID_E || error == ECC_BAD_ARG_E || error == ALT_NAME_E ||
+         error == ASN_NAME_INVALID_E;
 }
 
 }  // namespace
@@ -278,7 +227,7 @@ std::optional<Failure> not_tls(std::span<const std::byte> first, Remote remote, 
 }
 
 Failure broken_down(const Breakdown& b) {
-  if (!b.certificate_words.empty() || b.certificate_error != 0) return by_certificate(b);
+  if (!b.objection.cause.empty() || b.certificate_error != 0) return by_certificate(b);
   if (b.alert >= 0) {
     if (b.handshaking) return by_alert(b);
     // In TLS 1.3 a client judges the server's certificate, and a server the client's, after the other is
@@ -331,11 +280,20 @@ Failure broken_down(const Breakdown& b) {
     case AES_GCM_AUTH_E:
     case MAC_CMP_FAILED_E:
       return forged_record(b.remote);
+    case MAX_CHAIN_ERROR:
+      return {"chain_too_long", who(b.remote) + " sent more than " + std::to_string(x509::chain_size_max) +
+                                    " certificates: have it send its chain alone"};
     case MEMORY_E:
     case MEMORY_ERROR:
       return {"memory_exhausted", "there is no memory for the TLS state of this connection"};
     default:
       break;
+  }
+  if (b.handshaking && cannot_decode_certificate(b.error)) {
+    return {"certificate_malformed",
+            who(b.remote) + " sent a certificate that the TLS library cannot decode (" +
+                wolfSSL_ERR_reason_error_string(static_cast<unsigned long>(b.error)) +
+                "): reissue it with a key of RSA, EC (P-256, P-384, P-521) or Ed25519"};
   }
   std::array<char, WOLFSSL_MAX_ERROR_SZ> words{};
   wolfSSL_ERR_error_string_n(static_cast<unsigned long>(b.error), words.data(), words.size());

@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include "tls/failure.h"
+#include "x509/trust.h"
 
 namespace kferry::tls {
 
@@ -26,10 +27,10 @@ std::optional<Failure> not_tls(std::span<const std::byte> first, Remote remote, 
 struct Breakdown {
   Remote remote = Remote::client;
   bool handshaking = true;
-  int error = 0;                  // wolfSSL's, negative
-  int alert = -1;                 // the fatal alert received, or -1
-  int certificate_error = 0;      // of the verification, 0: none
-  std::string certificate_words;  // kferry's own objection, instead of a number
+  int error = 0;              // wolfSSL's, negative
+  int alert = -1;             // the fatal alert received, or -1
+  x509::Objection objection;  // to the certificates; an empty cause: none
+  int certificate_error = 0;  // wolfSSL's objection to a certificate, 0: none
   std::string certificate_subject;
   std::uint16_t highest_version = 0;  // what the client offered
   std::string host;                   // the broker's name

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <ctime>
 #include <optional>
 #include <string>
 #include <vector>
@@ -16,6 +17,12 @@ enum class Version : std::uint8_t { tls_1_2, tls_1_3 };
 enum class ClientAuth : std::uint8_t { none, optional, require };
 
 using x509::Identity;
+
+// Unix time, by which certificates are judged.
+using WallClock = std::int64_t (*)();
+inline std::int64_t system_time() {
+  return std::time(nullptr);
+}
 
 struct Offer {
   Version lowest = Version::tls_1_2;
@@ -31,15 +38,15 @@ struct ServerSettings {
   Offer offer{};
   Identity identity{};
   ClientAuth client_auth = ClientAuth::none;
-  std::vector<Octets>
-      client_cas{};  // whom client certificates may be signed by; needed unless client_auth is none
-  std::vector<Octets>
-      crls{};  // with one, the client certificate's issuer must have a current list among them
-  // Globs over the subject as RFC 2253 writes it ("CN=app-*,OU=*,O=Example"), one of which must match. `*`
-  // stands for any run of characters. Empty: any subject.
+  // Trusted for client certificates, as x509/trust.h says; needed unless client_auth is none.
+  std::vector<Octets> client_cas{};
+  // With one or more, every certificate below the anchor needs a current list of its issuer's.
+  std::vector<Octets> crls{};
+  // Rules of x509/subject_rule.h, one of which the subject must match. Empty: any subject.
   std::vector<std::string> required_subjects{};
   // Never given where client certificates are asked for: a resumed session would pass by a revocation.
   bool session_tickets = true;
+  WallClock wall_clock = system_time;
 };
 
 struct ClientSettings {
@@ -49,6 +56,7 @@ struct ClientSettings {
   std::optional<Identity> identity{};
   bool verify_host_name = true;  // ssl.endpoint.identification.algorithm=https
   bool resume_sessions = true;   // in TLS 1.3 alone (engine.cc says why)
+  WallClock wall_clock = system_time;
 };
 
 }  // namespace kferry::tls

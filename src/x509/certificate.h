@@ -1,14 +1,15 @@
-// Reads what matters of one DER certificate: names, validity, key. Never does I/O.
+// Reads what matters of one DER certificate: names, validity, key. By libcrypto; never does I/O.
 #pragma once
 
 #include <cstdint>
 #include <expected>
+#include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/secret.h"
 #include "x509/failure.h"
-#include "x509/host_name.h"
 
 namespace kferry::x509 {
 
@@ -21,13 +22,24 @@ struct Attribute {
 // The RDNs in the certificate's order, the least specific first.
 using Name = std::vector<std::vector<Attribute>>;
 
+struct CertificateNames {
+  std::string subject;                 // RFC 2253, as Java and Kafka's principals write it
+  std::string common_name;             // the most specific one; empty if there is none
+  std::vector<std::string> dns_names;  // subjectAltName
+  std::vector<Octets> addresses;       // subjectAltName, 4 or 16 bytes each
+};
+
 struct Certificate {
   CertificateNames names;
   std::string issuer;             // RFC 2253
   std::int64_t not_before_s = 0;  // Unix time
   std::int64_t not_after_s = 0;
-  bool is_authority = false;
-  Octets public_key;  // SubjectPublicKeyInfo, DER
+  bool is_authority = false;   // may sign certificates: basicConstraints and key usage say so
+  std::string key_type;        // "RSA", "RSA-PSS", "EC P-256", "Ed25519", …
+  int key_bits = 0;            // 0 where the key cannot be decoded
+  std::string signature_hash;  // "SHA256"; empty where the signature has none of its own, as Ed25519
+  Octets public_key;           // SubjectPublicKeyInfo, DER
+  Octets der;
 };
 
 // A certificate that cannot be parsed is a Failure; validity and signatures are not judged.
@@ -35,6 +47,11 @@ std::expected<Certificate, Failure> read_certificate(std::span<const std::byte> 
 
 // One line that says why the certificate cannot serve at `now_s`; empty if it can.
 std::string validity_problem(const Certificate& certificate, std::int64_t now_s);
+
+// Whether the certificate names this host, a name or an address literal (RFC 6125, RFC 2818 as Java's HTTPS rule).
+// The common name counts only where there is no DNS name, and never for an address. A `*` stands for the whole
+// leftmost label, below a name of at least two labels.
+bool names_host(const Certificate& certificate, std::string_view host);
 
 // "2026-11-25 20:55 UTC"
 std::string date_text(std::int64_t time_s);

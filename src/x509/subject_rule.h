@@ -11,6 +11,7 @@
 #pragma once
 
 #include <expected>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -28,19 +29,22 @@ class SubjectRule {
   bool matches(const Name& subject) const;
 
  private:
-  struct Part {
-    std::string literal;  // what stands between two stars, decoded
-  };
   struct Pattern {
-    std::string type;         // dotted
-    std::vector<Part> parts;  // joined by stars
-    bool der = false;         // parts[0] is the value's DER
+    std::string type;                // dotted
+    std::vector<std::string> parts;  // what the stars are between; decoded
+    bool der = false;                // the one part is the value's DER
+
+    bool matches(const Attribute& attribute) const;
   };
+
+  static std::string read_pattern(std::string_view value, Pattern& pattern);
+  static bool matches_rdn(std::span<const Pattern> patterns, std::vector<const Attribute*>& left);
+
   std::vector<std::vector<Pattern>> rdns_;  // the most specific first
 };
 
-// Whether the rule, read as a pattern over the whole subject's text, matched it in versions before 0.2: `check` tells
-// which rules that changes.
+// `*` stands for any run of characters; letters' case counts. Versions before 0.2 matched a rule so against the whole
+// subject's text, stars across attributes included.
 bool matches_glob(std::string_view glob, std::string_view text);
 
 }  // namespace kferry::x509

@@ -24,6 +24,7 @@
 
 #include "base/secret.h"
 #include "x509/failure.h"
+#include "x509/subject_rule.h"
 
 namespace kferry::x509 {
 
@@ -44,8 +45,9 @@ struct Note {
 
 struct TrustSettings {
   Role role = Role::client;
-  std::vector<Octets> certificates{};  // DER
-  std::vector<Octets> revocations{};   // DER; empty: revocation is not checked
+  std::vector<Octets> certificates{};   // DER
+  std::vector<Octets> revocations{};    // DER; empty: revocation is not checked
+  std::vector<SubjectRule> subjects{};  // one of which the peer's own subject must match; empty: any
 };
 
 // What is asked of one chain.
@@ -86,15 +88,11 @@ class TrustStore {
 
   Verdict judge(const Question& question) const;
 
-  // DER subjects of the authorities, for CertificateRequest.
-  const std::vector<Octets>& subjects() const { return subjects_; }
-
  private:
   struct Impl;
   explicit TrustStore(std::unique_ptr<Impl> impl);
 
   std::unique_ptr<Impl> impl_;
-  std::vector<Octets> subjects_;
 };
 
 }  // namespace kferry::x509
