@@ -102,6 +102,13 @@ constexpr std::array limits_table{
 };
 constexpr std::string_view file_suffix = "_file";
 
+// "nodeId", "NODE_ID", "{nodeId": in a pattern of host names {{nodeId}} was meant.
+bool like_node_id(std::string_view name) {
+  std::string letters = lower(name);
+  std::erase_if(letters, [](char c) { return c < 'a' || c > 'z'; });
+  return letters == "nodeid";
+}
+
 }  // namespace
 
 std::span<const Key> cluster_keys() {
@@ -193,16 +200,18 @@ std::string interpolate(std::string_view text, const std::string& where, const S
     if (found != sources.environment.end()) {
       out += found->second;
     } else {
-      // The name of a variable is no secret, but text that is none may be a piece of one.
+      const bool misspelt = like_node_id(name);
+      // The name of a variable is not a secret, but other text may be a piece of one.
       const bool plausible = !name.empty() && std::all_of(name.begin(), name.end(), [](char c) {
         return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
       });
       if (plausible) {
         report.error(where, "${" + name + "} is not set in the environment",
-                     "set " + name + ", or write the value itself");
+                     (misspelt ? "did you mean {{nodeId}}? Otherwise set " : "set ") + name +
+                         ", or write the value itself");
       } else {
-        report.error(where, "'${' stands before what is no variable's name",
-                     "write ${NAME}, or $${ for a plain ${");
+        report.error(where, "'${' is not followed by a valid variable name",
+                     misspelt ? "did you mean {{nodeId}}?" : "write ${NAME}, or $${ for a plain ${");
       }
     }
     at = end + 1;

@@ -34,12 +34,18 @@ std::expected<std::vector<std::int32_t>, Fault> parse_ids(std::string_view text)
 std::expected<std::vector<HostPort>, Fault> parse_servers(const std::vector<std::string>& items);
 // A name or address literal alone (brackets around IPv6 are taken off): no scheme, no port.
 std::expected<std::string, Fault> parse_host(std::string_view text);
-// A host name that holds `{{nodeId}}` once: what stands before and after it, in lower case.
+// A host name that a client can ask for by SNI, in lower case: neither an address nor a final dot.
+std::expected<std::string, Fault> parse_server_name(std::string_view text);
+// A host name that contains `{{nodeId}}` once: the text before and after it, in lower case. Every id gives a name as
+// parse_server_name() accepts it.
 struct HostPattern {
   std::string before;
   std::string after;
 };
 std::expected<HostPattern, Fault> parse_host_pattern(std::string_view text);
+// The part of `text` that was probably meant to be `{{nodeId}}`: "{{ nodeId }}", "${node_id}", "$(brokerId)", "nodeid".
+// Empty: there is none.
+std::string_view misspelt_node_id(std::string_view text);
 std::expected<SecurityProtocol, Fault> parse_security_protocol(std::string_view text);
 
 struct Jaas {

@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "config/grammar.h"
+#include "config/words.h"
 
 namespace kferry::config {
 
@@ -44,6 +45,16 @@ std::string derived_bootstrap(std::string_view before, std::string_view after) {
   if (before.ends_with('-') && (last || after.starts_with('-'))) before.remove_suffix(1);
   if (first && after.starts_with('-')) after.remove_prefix(1);
   return std::string(before) + std::string(after);
+}
+
+std::string_view unsent_by_java(std::string_view host) {
+  if (host.find('.') == std::string_view::npos) return "it has only one label";
+  if (host.find('_') != std::string_view::npos) return "it contains an underscore";
+  for (const std::string& label : split(host, '.')) {
+    if (label.starts_with('-')) return "one of its labels begins with a hyphen";
+    if (label.ends_with('-')) return "one of its labels ends with a hyphen";
+  }
+  return {};
 }
 
 bool names_meet(const SniNames& a, const SniNames& b) {

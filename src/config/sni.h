@@ -34,6 +34,11 @@ std::optional<SniTarget> sni_target(const SniNames& names, std::string_view serv
 // "b.k.example", "{{nodeId}}.k.example" gives "k.example".
 std::string derived_bootstrap(std::string_view before, std::string_view after);
 
+// Why Java sends no server name for this host ("it has only one label"); empty: it sends it.
+// JSSE asks for names of two or more labels that javax.net.ssl.SNIHostName accepts: java.net.IDN.toASCII with
+// USE_STD3_ASCII_RULES. Go and librdkafka (OpenSSL) send any name. `host` is one that parse_server_name() accepts.
+std::string_view unsent_by_java(std::string_view host);
+
 // Whether some name answers to both.
 bool names_meet(const SniNames& a, const SniNames& b);
 

@@ -299,25 +299,50 @@ class Validation : private SectionReader {
     if (bootstrap == nullptr) {
       names.bootstrap = derived_bootstrap(names.before, names.after);
     } else if (bootstrap->text.find(node_id_mark) != std::string::npos) {
-      report_.error(bootstrap->where, "the bootstrap pattern holds {{nodeId}}",
-                    "write the one name clients begin with");
+      report_.error(bootstrap->where, "the bootstrap pattern contains {{nodeId}}",
+                    "write the one name that clients begin with");
       return;
     } else {
-      take(*bootstrap, parse_host(bootstrap->text), names.bootstrap);
-      names.bootstrap = lower(names.bootstrap);
+      take(*bootstrap, parse_server_name(bootstrap->text), names.bootstrap);
     }
     const Setting& place = bootstrap == nullptr ? *pattern : *bootstrap;
     if (before != report_.problems.size()) return;
-    if (names.bootstrap.empty() || SocketAddress::parse(names.bootstrap, 0)) {
+    if (!parse_server_name(names.bootstrap)) {
       report_.error(place.where,
-                    "no name is left for clients to begin with: an address cannot be sent as SNI",
-                    "set BOOTSTRAP_HOST_PATTERN to a host name");
+                    names.bootstrap.empty()
+                        ? "the pattern leaves no name for clients to begin with"
+                        : "the pattern leaves " + quoted(names.bootstrap) +
+                              " for clients to begin with, which none of them sends as a server name (SNI)",
+                    "set BOOTSTRAP_HOST_PATTERN to a host name, such as broker.kafka.example.com");
     } else if (const SniNames brokers{names.before, names.after, {}}; sni_target(brokers, names.bootstrap)) {
       report_.error(place.where, quoted(names.bootstrap) + " is the name of a broker too",
                     "set BOOTSTRAP_HOST_PATTERN to a name of its own");
     } else {
+      warn_of_java(names, *pattern, bootstrap);
       listener.sni = std::move(names);
     }
+  }
+
+  void warn_of_java(const SniNames& names, const Setting& pattern, const Setting* bootstrap) {
+    const auto warn = [&](const Setting& setting, const std::string& host, std::string_view why,
+                          const std::string& remedy) {
+      report_.warn(
+          setting.where,
+          "Java clients send no server name (SNI) for " + host + " (" + std::string(why) +
+              "): kferry refuses their connections, because the server name is missing",
+          "for Java clients " + remedy +
+              " of at least two labels of letters, digits and inner hyphens; librdkafka and Go do send this "
+              "name");
+    };
+    const std::string broker = names.host_of(NodeId{0});
+    const std::string_view broker_unsent = unsent_by_java(broker);
+    if (!broker_unsent.empty())
+      warn(pattern, broker, broker_unsent, "use names such as broker-{{nodeId}}.kafka.example.com,");
+    const std::string_view bootstrap_unsent = unsent_by_java(names.bootstrap);
+    // A bootstrap name that follows from the pattern usually has the same fault.
+    if (bootstrap_unsent.empty() || (bootstrap == nullptr && !broker_unsent.empty())) return;
+    warn(bootstrap == nullptr ? pattern : *bootstrap, names.bootstrap, bootstrap_unsent,
+         "set BOOTSTRAP_HOST_PATTERN to a name");
   }
 
   // What clients begin with is the bootstrap name, whatever else is advertised.
