@@ -5,6 +5,7 @@
 #include <array>
 #include <utility>
 
+#include "base/counted.h"
 #include "cli/style.h"
 #include "cli/table.h"
 #include "x509/certificate.h"
@@ -21,6 +22,12 @@ std::string address_text(std::span<const std::byte> octets) {
   if (octets.size() != 4 && octets.size() != 16) return "?";
   inet_ntop(family, octets.data(), text.data(), text.size());
   return text.data();
+}
+
+// What follows the date of a certificate that is valid for so long.
+std::string left_text(std::int64_t left_s) {
+  if (left_s < 0) return {};
+  return left_s < day_s ? ", in less than a day" : ", in " + counted(left_s / day_s, "day");
 }
 
 std::string names_text(const x509::CertificateNames& names) {
@@ -52,8 +59,8 @@ std::vector<config::Problem> certificate_warnings(const config::Config& config,
     const std::string subject = own.file + ": the certificate of " + own.certificate.names.subject;
     if (const std::int64_t left_s = own.certificate.not_after_s - now_s; left_s < soon_s) {
       warnings.push_back({own.where,
-                          subject + " expires at " + x509::date_text(own.certificate.not_after_s) + ", in " +
-                              std::to_string(left_s / day_s) + " days",
+                          subject + (left_s < 0 ? " expired at " : " expires at ") +
+                              x509::date_text(own.certificate.not_after_s) + left_text(left_s),
                           "renew it: the file is read again by itself", true});
     }
     if (!own.listener) continue;

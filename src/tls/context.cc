@@ -212,14 +212,6 @@ std::string_view library_version() {
   return "wolfSSL " LIBWOLFSSL_VERSION_STRING;
 }
 
-bool library_is_fast() {
-#if defined(WOLFSSL_AESNI) || defined(WOLFSSL_ARMASM)
-  return true;
-#else
-  return false;
-#endif
-}
-
 std::expected<std::shared_ptr<const ServerContext>, Failure> ServerContext::make(
     const ServerSettings& settings, std::shared_ptr<TicketKeys> tickets) {
   auto raw = make_raw(settings.offer, wolfTLSv1_2_server_method, wolfTLSv1_3_server_method,

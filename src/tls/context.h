@@ -29,9 +29,8 @@ struct FreeContext {
 };
 using ContextPtr = std::unique_ptr<WOLFSSL_CTX, FreeContext>;
 
-// The name and version of the library inside, and whether it was built with the processor's AES instructions.
+// The name and version of the library inside.
 std::string_view library_version();
-bool library_is_fast();
 
 // Which of an operator's files a note concerns.
 enum class Part : std::uint8_t { identity, authorities, revocations, subjects };
