@@ -80,7 +80,7 @@ class Dial {
   bool run() {
     for (std::size_t c = 0; c < config_.clusters.size(); ++c) {
       const config::Cluster& cluster = config_.clusters[c];
-      context_ = tls_->clusters[c].upstream;
+      context_ = tls_->clusters[c].upstream.context;
       std::printf("\nDialling cluster %s\n", cluster.name.c_str());
       std::optional<proxy::MetadataAnswer> metadata;
       bool reached = false;
@@ -198,6 +198,26 @@ class Dial {
   bool well_ = true;
 };
 
+// Before 0.2 a rule was matched against the whole subject's text, where a star could run across attributes.
+std::vector<config::Problem> subject_rule_warnings(const config::Config& config) {
+  std::vector<config::Problem> warnings;
+  for (const config::Cluster& cluster : config.clusters) {
+    for (const config::Listener& listener : cluster.listeners) {
+      if (!listener.tls) continue;
+      for (const std::string& rule : listener.tls->required_subjects) {
+        if (rule.find('*') == std::string::npos) continue;
+        std::string what = "the subject rule \"";
+        what.append(rule).append(
+            "\" is matched attribute by attribute since version 0.2: its stars no longer run "
+            "across attributes");
+        warnings.push_back({"listener " + listener.name + " of cluster " + cluster.name, std::move(what),
+                            "name every attribute that the subjects have", true});
+      }
+    }
+  }
+  return warnings;
+}
+
 void warn_of_names(const config::Config& config, net::Resolver& resolver) {
   std::set<std::string> seen;
   std::vector<config::Problem> warnings;
@@ -219,12 +239,15 @@ int check(const CheckOptions& options) {
   const auto loaded = load_or_explain(options.config_path);
   if (!loaded) return exit_configuration;
   proxy::TlsContexts contexts(loaded->config, null_log_sink(), Instant{});
-  if (const auto broken = contexts.load(); !broken.empty()) {
-    print_problems(broken);
+  const std::vector<config::Problem> found = contexts.load();
+  print_problems(found);
+  if (const auto errors = std::ranges::count_if(found, [](const auto& one) { return !one.warning; });
+      errors > 0) {
     print_problems(loaded->warnings);
-    print_count(broken.size());
+    print_count(static_cast<std::size_t>(errors));
     return exit_configuration;
   }
+  print_problems(subject_rule_warnings(loaded->config));
   print_problems(loaded->warnings);
   const std::vector<proxy::OwnCertificate> certificates = contexts.certificates();
   print_problems(certificate_warnings(loaded->config, certificates, std::time(nullptr)));

@@ -1,5 +1,6 @@
 #include "cli/problems.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <string>
 
@@ -36,7 +37,8 @@ std::optional<config::Loaded> load_or_explain(const std::optional<std::string>& 
       proxy::TlsContexts(loaded.config, null_log_sink(), Instant{}).load();
   print_problems(broken);
   print_problems(loaded.warnings);
-  print_count(loaded.problems.size() + broken.size());
+  print_count(loaded.problems.size() + static_cast<std::size_t>(std::ranges::count_if(
+                                           broken, [](const auto& one) { return !one.warning; })));
   return std::nullopt;
 }
 

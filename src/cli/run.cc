@@ -95,10 +95,18 @@ int run(const RunOptions& options) {
     log.write({Severity::warning, "configuration", warning.where, config::to_string(warning)});
   }
   proxy::TlsContexts contexts(loaded->config, log, monotonic_now());
-  if (const auto broken = contexts.load(); !broken.empty()) {
-    print_problems(broken);
-    print_count(broken.size());
+  const std::vector<config::Problem> found = contexts.load();
+  if (!contexts.can_serve()) {
+    print_problems(found);
+    print_count(static_cast<std::size_t>(
+        std::ranges::count_if(found, [](const config::Problem& one) { return !one.warning; })));
     return exit_configuration;
+  }
+  // The parts that can serve do not wait for those that cannot.
+  for (const config::Problem& problem : found) {
+    log.write({problem.warning ? Severity::warning : Severity::error,
+               problem.warning ? "tls_part_left_out" : "tls_part_unusable", problem.where,
+               to_string(problem) + (problem.warning ? "" : "; what depends on it is refused until then")});
   }
   if (const auto wrong = contexts.any() ? tls::check_known_answers() : std::nullopt) {
     log.write({Severity::error, "start_failed", "", *wrong});

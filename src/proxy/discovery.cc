@@ -102,6 +102,7 @@ void Discovery::begin() {
   target_ = 0;
   tried_.clear();
   learnt_ = false;
+  full_handshake_ = false;
   const config::Upstream& upstream = worker_.cluster(cluster_).config.upstream;
   const std::size_t offset = static_cast<std::size_t>(worker_.random(1'000'000));
   for (std::size_t i = 0; i < upstream.bootstrap_servers.size(); ++i) {
@@ -386,7 +387,7 @@ void Discovery::on_metadata(std::span<const std::byte> frame) {
 // --- ends
 
 void Discovery::give_up(const std::string& why) {
-  tried_ += " " + to_string(targets_[target_].address) + " (" + why + ")";
+  if (!again_) tried_ += " " + to_string(targets_[target_].address) + " (" + why + ")";
   close();
 }
 
@@ -409,7 +410,7 @@ void Discovery::on_closed() {
     end_round();
     return;
   }
-  ++address_;
+  if (!std::exchange(again_, false)) ++address_;
   next_address();
 }
 

@@ -114,6 +114,8 @@ class Discovery {
   std::size_t address_ = 0;
   ring::Socket socket_ = ring::Socket::none;
   std::unique_ptr<tls::Engine> tls_;  // null: plaintext
+  bool full_handshake_ = false;       // no ticket is offered in this round any more
+  bool again_ = false;                // the same address is dialled once more
   std::vector<std::byte> question_;   // not yet on its way
   std::vector<std::byte> outgoing_;   // as it goes out
   std::size_t sent_ = 0;

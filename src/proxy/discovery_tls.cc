@@ -10,14 +10,15 @@ namespace kferry::proxy {
 using std::chrono::milliseconds;
 
 void Discovery::start_tls() {
-  auto context = worker_.client_context(cluster_);
+  auto [context, why_not] = worker_.client_context(cluster_);
   if (context == nullptr) {
-    give_up("TLS: its authorities or certificate could not be read yet");
+    give_up("TLS: " + why_not);
     return;
   }
   stage_ = Stage::securing;
   const HostPort& where = targets_[target_].address;
-  tls_ = tls::Engine::client(std::move(context), where.host, static_cast<std::uint16_t>(where.port));
+  tls_ = tls::Engine::client(std::move(context), where.host, static_cast<std::uint16_t>(where.port),
+                             !full_handshake_);
   set_alarm(milliseconds(worker_.limits().tls_handshake_timeout_ms));
   follow_tls(false);
 }
@@ -27,6 +28,9 @@ void Discovery::follow_tls(bool end) {
   using State = tls::Engine::State;
   if (end) tls_->end_of_input();
   if (tls_->state() == State::failed) {
+    // As in a session: a ticket that is not taken is followed by a full handshake.
+    again_ = tls_->failed_on_resumption();
+    full_handshake_ = full_handshake_ || again_;
     give_up(tls_->failure().text);
     return;
   }

@@ -145,7 +145,9 @@ class Session final : private kafka::RequestJudge, private kafka::ClusterView {
     std::vector<SocketAddress> addresses;
     std::size_t address = 0;
     bool timed_out = false;
-    bool given_up = false;  // this connection: it is closed once nothing is outstanding on it
+    bool given_up = false;        // this connection: it is closed once nothing is outstanding on it
+    bool again = false;           // after that, the same address once more
+    bool full_handshake = false;  // no TLS session is offered any more
     std::string tried;
   };
 
@@ -199,7 +201,7 @@ class Session final : private kafka::RequestJudge, private kafka::ClusterView {
 
   // TLS: session_tls.cc
   void start_tls_with_client();
-  std::shared_ptr<const tls::ServerContext> take_name(std::string_view server_name);
+  tls::Engine::Chosen take_name(std::string_view server_name);
   void start_tls_with_broker();
   bool receive_tls(Leg& from, net::Rope& rope, const ring::Completion& completion);
   void on_tls_failure(Leg& from, bool end_of_stream);

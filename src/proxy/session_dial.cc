@@ -61,6 +61,12 @@ void Session::dial() {
   clear_deadline();
   const ClusterState& cluster = worker_.cluster(port_->cluster);
   const std::optional<NodeId> own = owner();
+  if (cluster.config.upstream.tls) {
+    const auto [context, why_not] = worker_.client_context(port_->cluster);
+    if (context == nullptr)
+      return fail(Severity::error, "upstream_tls_unusable",
+                  "no broker can be dialled, since the upstream's TLS cannot be used: " + why_not);
+  }
   dial_ = std::make_unique<Dial>();
   // Ports are spread over the brokers; where all share one, its connections are.
   const std::size_t first =
@@ -165,7 +171,8 @@ void Session::on_connected(const ring::Completion& completion) {
 
 // The connection being made is of no use; on to the next address once the kernel has let go of its socket.
 void Session::give_up_address(std::string_view why) {
-  dial_->tried += " " + dial_->addresses[dial_->address].text() + " (" + std::string(why) + ")";
+  if (!dial_->again)
+    dial_->tried += " " + dial_->addresses[dial_->address].text() + " (" + std::string(why) + ")";
   dial_->given_up = true;
   if (broker_.receiving) worker_.ring().cancel(token(Operation::broker_receive));
   if (broker_.sending) worker_.ring().cancel(token(Operation::broker_send));
@@ -179,7 +186,7 @@ void Session::leave_address() {
   dial_->given_up = false;
   worker_.ring().close(std::exchange(broker_.socket, ring::Socket::none), true);
   broker_ = Leg{};
-  ++dial_->address;
+  if (!std::exchange(dial_->again, false)) ++dial_->address;
   next_address();
 }
 

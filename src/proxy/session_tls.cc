@@ -33,25 +33,30 @@ void Session::start_tls_with_client() {
 }
 
 // Null: nobody here has the name.
-std::shared_ptr<const tls::ServerContext> Session::take_name(std::string_view server_name) {
+tls::Engine::Chosen Session::take_name(std::string_view server_name) {
   const Engine& engine = worker_.engine();
   const PortEntry* named = port_;
   if (listener().sni) {
     const auto target = engine.find(*port_, server_name);
-    if (!target) return nullptr;
+    if (!target) return std::shared_ptr<const tls::ServerContext>();
     named = target->port;
     named_ = target->node;
   }
   if (named->cluster != port_->cluster) conversation_.obey(worker_.cluster(named->cluster).policy);
   port_ = named;
-  return worker_.server_context(port_->cluster, port_->listener);
+  Usable<tls::ServerContext> usable = worker_.server_context(port_->cluster, port_->listener);
+  if (usable.context != nullptr) return std::move(usable.context);
+  return tls::Failure{
+      "no_usable_certificate",
+      "listener " + listener().name + " has no certificate that it can serve: " + usable.why_not};
 }
 
 void Session::start_tls_with_broker() {
   if (!worker_.cluster(port_->cluster).config.upstream.tls) return;
   const HostPort& where = dial_->targets[dial_->target].address;
-  broker_.tls = std::make_unique<TlsStream>(tls::Engine::client(
-      worker_.client_context(port_->cluster), where.host, static_cast<std::uint16_t>(where.port)));
+  broker_.tls = std::make_unique<TlsStream>(
+      tls::Engine::client(worker_.client_context(port_->cluster).context, where.host,
+                          static_cast<std::uint16_t>(where.port), !dial_->full_handshake));
   set_deadline(Deadline::handshake, milliseconds(worker_.limits().tls_handshake_timeout_ms));
   pump();
 }
@@ -90,7 +95,12 @@ void Session::on_tls_failure(Leg& from, bool end_of_stream) {
   const x509::Failure& failure = from.tls->engine().failure();
   const bool cut = end_of_stream && failure.cause == "truncated";
   if (&from == &broker_) {
-    if (state_ == State::dialling) return give_up_address(failure.text);
+    if (state_ == State::dialling) {
+      // A broker may take no ticket, and may have come to speak TLS 1.2 alone: once more, by a full handshake.
+      dial_->again = from.tls->engine().failed_on_resumption();
+      dial_->full_handshake = dial_->full_handshake || dial_->again;
+      return give_up_address(failure.text);
+    }
     if (cut) return on_truncation(from);
     note_cut_by(from);
     fail(Severity::error, failure.cause, failure.text + " (broker " + to_string(dialled_) + ")");

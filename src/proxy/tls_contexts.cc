@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <ctime>
 #include <expected>
+#include <limits>
 #include <optional>
 #include <utility>
 
@@ -69,7 +70,7 @@ Problem problem_of(const x509::Failure& failure, const Places& places) {
     return written(places.offer.ciphers);
   if (failure.cause == "curve_unknown") return written(places.offer.curves);
   if (failure.cause == "authority_unusable" || failure.cause == "authorities_missing" ||
-      failure.cause == "client_authorities_missing") {
+      failure.cause == "client_authorities_missing" || failure.cause == "subject_rule_malformed") {
     return at(places.authorities);
   }
   if (failure.cause == "revocations_unusable") return at(places.revocations);
@@ -80,6 +81,16 @@ Problem problem_of(const x509::Failure& failure, const Places& places) {
 
 const config::Store* pointer(const std::optional<config::Store>& store) {
   return store ? &*store : nullptr;
+}
+
+constexpr std::int64_t retry_s = 60;
+constexpr std::int64_t never_s = std::numeric_limits<std::int64_t>::max();
+
+Problem vouches_for_nothing(const config::Store& store) {
+  return {store.where,
+          name_of(store) + ": no certificate in it vouches for anything now: replace those that expired",
+          {},
+          false};
 }
 
 }  // namespace
@@ -125,11 +136,37 @@ struct TlsContexts::Part {
   std::shared_ptr<const tls::ServerContext> server;
   std::shared_ptr<const tls::ClientContext> client;
   std::optional<OwnCertificate> certificate;
-  bool fresh = false;  // made by the load() under way
+  std::int64_t next_change_s = never_s;  // Unix time; when it has to be judged anew
+  bool waits_for_its_time = false;       // what was read last begins later
+  std::vector<Problem> notes;            // warnings of what the context was made from
+  std::vector<Problem> problems;         // all that the last load() found
+  bool fresh = false;                    // made by the load() under way
+  bool renewed = false;                  // from other files than before
+
+  bool has_context() const { return server != nullptr || client != nullptr; }
+
+  void note(const config::Store* store, std::vector<x509::Note>&& found) {
+    for (x509::Note& one : found) {
+      std::string text = store == nullptr ? std::move(one.text) : name_of(*store) + ": " + one.text;
+      notes.push_back({store == nullptr ? owner : store->where, std::move(text), {}, true});
+    }
+    found.clear();
+  }
+  void note(const std::vector<tls::ContextNote>& found, const config::Identity* identity,
+            const std::optional<config::Store>& authorities,
+            const std::optional<config::Store>& revocations) {
+    for (const tls::ContextNote& one : found) {
+      const config::Store* store = one.part == tls::Part::revocations ? pointer(revocations)
+                                   : one.part == tls::Part::identity && identity != nullptr
+                                       ? &identity->certificates
+                                       : pointer(authorities);
+      note(store, {one.note});
+    }
+  }
 };
 
 TlsContexts::TlsContexts(const config::Config& config, LogSink& log, Instant now, WallClock wall_clock)
-    : log_(log), wall_clock_(wall_clock), tickets_(std::make_shared<tls::TicketKeys>(now)) {
+    : log_(log), config_(config), wall_clock_(wall_clock), tickets_(std::make_shared<tls::TicketKeys>(now)) {
   auto first = std::make_shared<TlsSnapshot>();
   const auto watch_path = [&](const std::string& path) {
     if (!path.empty() && std::ranges::find(files_, path) == files_.end()) files_.push_back(path);
@@ -146,7 +183,7 @@ TlsContexts::TlsContexts(const config::Config& config, LogSink& log, Instant now
   };
   for (std::size_t c = 0; c < config.clusters.size(); ++c) {
     const config::Cluster& cluster = config.clusters[c];
-    first->clusters.push_back({nullptr, {}});
+    first->clusters.emplace_back();
     first->clusters.back().listeners.resize(cluster.listeners.size());
     for (std::size_t l = 0; l < cluster.listeners.size(); ++l) {
       const config::Listener& listener = cluster.listeners[l];
@@ -192,123 +229,218 @@ void TlsContexts::describe(Part& part, const config::Identity& from, const x509:
                      std::move(*certificate)};
 }
 
-// True when the part has a new context.
-bool TlsContexts::refresh(Part& part, std::vector<Problem>& problems) {
+// Makes the part's context from its files as they are now, unless they and all that was judged by the clock are as they
+// were. A part that cannot be made keeps the context it has.
+void TlsContexts::refresh(Part& part) const {
+  part.fresh = part.renewed = part.waits_for_its_time = false;
+  part.problems.clear();
   StoreReading reading;
-  const config::ListenerTls* listener = part.listener_tls;
-  const config::UpstreamTls* upstream = part.upstream_tls;
-  if (listener != nullptr) {
+  if (const config::ListenerTls* const listener = part.listener_tls) {
     reading.add(listener->identity);
     if (listener->client_auth != config::ClientAuth::none) {
       reading.add(listener->client_authorities);
       reading.add(listener->revocations);
     }
   } else {
-    reading.add(upstream->authorities);
-    reading.add(upstream->revocations);
-    if (upstream->identity) reading.add(*upstream->identity);
+    reading.add(part.upstream_tls->authorities);
+    reading.add(part.upstream_tls->revocations);
+    if (part.upstream_tls->identity) reading.add(*part.upstream_tls->identity);
   }
-  std::vector<Problem>& found = reading.problems();
-  const auto give_up = [&] {
-    std::ranges::move(found, std::back_inserter(problems));
-    return false;
-  };
-  if (!found.empty()) return give_up();
+  part.problems = std::move(reading.problems());
+  const std::int64_t now_s = wall_clock_();
+  const bool is_read = part.problems.empty();
   std::vector<std::byte> fingerprint = reading.fingerprint();
-  if (fingerprint == part.fingerprint) {
-    // Nobody has renewed it in time.
-    const std::string problem = part.certificate
-                                    ? x509::validity_problem(part.certificate->certificate, wall_clock_())
-                                    : std::string();
-    if (!problem.empty())
-      problems.push_back({part.certificate->where, part.certificate->file + ": " + problem, {}, false});
-    return false;
+  if (is_read && (fingerprint != part.fingerprint || now_s >= part.next_change_s)) {
+    std::vector<Problem> notes = std::exchange(part.notes, {});
+    if (part.listener_tls != nullptr) {
+      make_server(part, reading);
+    } else {
+      make_client(part, reading);
+    }
+    if (part.fresh) {
+      part.renewed = fingerprint != part.fingerprint;
+      part.fingerprint = std::move(fingerprint);
+    } else {
+      part.notes = std::move(notes);
+    }
   }
+  // What could not be judged at its time is looked at again a little later.
+  if (part.next_change_s <= now_s) part.next_change_s = now_s + retry_s;
+  if (!part.has_context()) return;
+  const bool failed = !part.problems.empty();
+  part.problems.insert(part.problems.end(), part.notes.begin(), part.notes.end());
+  // Nobody has renewed it in time.
+  const std::string expired =
+      part.certificate ? x509::validity_problem(part.certificate->certificate, now_s) : std::string();
+  if (!expired.empty() && !failed)
+    part.problems.push_back({part.certificate->where, part.certificate->file + ": " + expired, {}, false});
+  const config::Store* const store = pointer(
+      part.listener_tls != nullptr ? part.listener_tls->client_authorities : part.upstream_tls->authorities);
+  const x509::TrustStore* const trust = part.server != nullptr ? part.server->trust() : &part.client->trust();
+  if (store != nullptr && trust != nullptr && !trust->vouches(now_s))
+    part.problems.push_back(vouches_for_nothing(*store));
+}
 
-  std::vector<x509::Note> notes;
-  if (listener != nullptr) {
-    tls::ServerSettings settings;
-    settings.offer = offer_of(listener->offer);
-    settings.client_auth = client_auth_of(listener->client_auth);
-    settings.required_subjects = listener->required_subjects;
-    take(reading.identity(listener->identity, wall_clock_(), notes), listener->identity.certificates,
-         settings.identity, found);
-    if (listener->client_auth != config::ClientAuth::none) {
-      if (const config::Store* store = pointer(listener->client_authorities))
-        take(x509::read_authorities(reading.file(*store), x509::Role::client, notes), *store,
-             settings.client_cas, found);
-      if (const config::Store* store = pointer(listener->revocations))
-        take(x509::read_revocations(reading.file(*store), notes), *store, settings.crls, found);
+// When the part is to be judged anew. `identity`: the one that was read.
+void TlsContexts::watch_time(Part& part, const x509::Identity* identity) const {
+  const std::int64_t now_s = wall_clock_();
+  part.next_change_s = never_s;
+  const auto consider = [&](std::int64_t at_s) {
+    if (at_s > now_s) part.next_change_s = std::min(part.next_change_s, at_s);
+  };
+  if (identity != nullptr) {
+    for (std::size_t i = 0; i < identity->chain.size(); ++i) {
+      const auto certificate = x509::read_certificate(identity->chain[i]);
+      if (!certificate) continue;
+      consider(certificate->not_before_s);
+      consider(certificate->not_after_s + 1);
+      if (i == 0 && now_s < certificate->not_before_s) part.waits_for_its_time = true;
     }
-    if (!found.empty()) return give_up();
-    auto made = tls::ServerContext::make(settings, tickets_);
-    if (!made) {
-      found.push_back(problem_of(made.error(),
-                                 {listener->offer, &listener->identity, pointer(listener->client_authorities),
-                                  pointer(listener->revocations), part.owner}));
-      return give_up();
-    }
-    part.server = std::move(*made);
-    describe(part, listener->identity, settings.identity);
-  } else {
-    tls::ClientSettings settings;
-    settings.offer = offer_of(upstream->offer);
-    settings.verify_host_name = upstream->verify_host_name;
-    if (const config::Store* store = pointer(upstream->authorities))
-      take(x509::read_authorities(reading.file(*store), x509::Role::broker, notes), *store, settings.cas,
-           found);
-    if (const config::Store* store = pointer(upstream->revocations))
-      take(x509::read_revocations(reading.file(*store), notes), *store, settings.crls, found);
-    if (upstream->identity) {
-      settings.identity.emplace();
-      take(reading.identity(*upstream->identity, wall_clock_(), notes), upstream->identity->certificates,
-           *settings.identity, found);
-    }
-    if (!found.empty()) return give_up();
-    auto made = tls::ClientContext::make(settings);
-    if (!made) {
-      found.push_back(problem_of(
-          made.error(), {upstream->offer, upstream->identity ? &*upstream->identity : nullptr,
-                         pointer(upstream->authorities), pointer(upstream->revocations), part.owner}));
-      return give_up();
-    }
-    part.client = std::move(*made);
-    if (upstream->identity) describe(part, *upstream->identity, *settings.identity);
   }
-  part.fingerprint = std::move(fingerprint);
-  return true;
+  if (part.server != nullptr && part.server->trust() != nullptr)
+    consider(part.server->trust()->next_change_s(now_s));
+  if (part.client != nullptr) consider(part.client->trust().next_change_s(now_s));
+}
+
+void TlsContexts::make_server(Part& part, const StoreReading& reading) const {
+  const config::ListenerTls& listener = *part.listener_tls;
+  std::vector<x509::Note> notes;
+  tls::ServerSettings settings;
+  settings.offer = offer_of(listener.offer);
+  settings.client_auth = client_auth_of(listener.client_auth);
+  settings.required_subjects = listener.required_subjects;
+  settings.wall_clock = wall_clock_;
+  take(reading.identity(listener.identity, wall_clock_(), notes), listener.identity.certificates,
+       settings.identity, part.problems);
+  part.note(&listener.identity.certificates, std::move(notes));
+  if (listener.client_auth != config::ClientAuth::none) {
+    if (const config::Store* store = pointer(listener.client_authorities)) {
+      take(x509::read_authorities(reading.file(*store), x509::Role::client, notes), *store,
+           settings.client_cas, part.problems);
+      part.note(store, std::move(notes));
+    }
+    if (const config::Store* store = pointer(listener.revocations)) {
+      take(x509::read_revocations(reading.file(*store), notes), *store, settings.crls, part.problems);
+      part.note(store, std::move(notes));
+    }
+  }
+  if (!part.problems.empty()) return;
+  auto made = tls::ServerContext::make(settings, tickets_);
+  if (made) {
+    part.server = std::move(*made);
+    part.fresh = true;
+    describe(part, listener.identity, settings.identity);
+    part.note(part.server->notes(), &listener.identity, listener.client_authorities, listener.revocations);
+  } else {
+    part.problems.push_back(
+        problem_of(made.error(), {listener.offer, &listener.identity, pointer(listener.client_authorities),
+                                  pointer(listener.revocations), part.owner}));
+  }
+  watch_time(part, &settings.identity);
+}
+
+void TlsContexts::make_client(Part& part, const StoreReading& reading) const {
+  const config::UpstreamTls& upstream = *part.upstream_tls;
+  std::vector<x509::Note> notes;
+  tls::ClientSettings settings;
+  settings.offer = offer_of(upstream.offer);
+  settings.verify_host_name = upstream.verify_host_name;
+  settings.wall_clock = wall_clock_;
+  if (const config::Store* store = pointer(upstream.authorities)) {
+    take(x509::read_authorities(reading.file(*store), x509::Role::broker, notes), *store, settings.cas,
+         part.problems);
+    part.note(store, std::move(notes));
+  }
+  if (const config::Store* store = pointer(upstream.revocations)) {
+    take(x509::read_revocations(reading.file(*store), notes), *store, settings.crls, part.problems);
+    part.note(store, std::move(notes));
+  }
+  if (upstream.identity) {
+    settings.identity.emplace();
+    take(reading.identity(*upstream.identity, wall_clock_(), notes), upstream.identity->certificates,
+         *settings.identity, part.problems);
+    part.note(&upstream.identity->certificates, std::move(notes));
+  }
+  if (!part.problems.empty()) return;
+  const config::Identity* const identity = upstream.identity ? &*upstream.identity : nullptr;
+  auto made = tls::ClientContext::make(settings);
+  if (made) {
+    part.client = std::move(*made);
+    part.fresh = true;
+    if (identity != nullptr) describe(part, *identity, *settings.identity);
+    part.note(part.client->notes(), identity, upstream.authorities, upstream.revocations);
+  } else {
+    part.problems.push_back(problem_of(made.error(), {upstream.offer, identity, pointer(upstream.authorities),
+                                                      pointer(upstream.revocations), part.owner}));
+  }
+  watch_time(part, settings.identity ? &*settings.identity : nullptr);
+}
+
+// Whether its connections, or its dials, can succeed now or once its certificate's time has come.
+bool TlsContexts::usable(const Part& part) const {
+  if (!part.has_context()) return part.waits_for_its_time;
+  const std::int64_t now_s = wall_clock_();
+  if (part.client != nullptr) return part.client->trust().vouches(now_s);
+  return part.server->client_auth() != tls::ClientAuth::require || part.server->trust()->vouches(now_s);
+}
+
+bool TlsContexts::can_serve() const {
+  const std::lock_guard lock(loading_);
+  for (std::size_t c = 0; c < config_.clusters.size(); ++c) {
+    for (std::size_t l = 0; l < config_.clusters[c].listeners.size(); ++l) {
+      const bool can = std::ranges::none_of(parts_, [&](const Part& part) {
+        const bool concerned = part.cluster == c && (part.upstream_tls != nullptr || part.listener == l);
+        return concerned && !usable(part);
+      });
+      if (can) return true;
+    }
+  }
+  return false;
+}
+
+std::int64_t TlsContexts::next_change_s() const {
+  const std::lock_guard lock(loading_);
+  std::int64_t next_s = never_s;
+  for (const Part& part : parts_) next_s = std::min(next_s, part.next_change_s);
+  return next_s;
 }
 
 std::vector<Problem> TlsContexts::load_locked() {
-  std::vector<Problem> problems;
-  bool any_fresh = false;
-  for (Part& part : parts_) {
-    part.fresh = refresh(part, problems);
-    any_fresh = any_fresh || part.fresh;
-  }
-  if (any_fresh) publish();
-  // Two listeners with one store have the same to say.
   std::vector<Problem> once;
-  for (Problem& problem : problems) {
-    const bool told = std::ranges::any_of(once, [&](const Problem& other) {
-      return other.where == problem.where && other.what == problem.what;
-    });
-    if (!told) once.push_back(std::move(problem));
+  for (Part& part : parts_) {
+    refresh(part);
+    // Two listeners with one store have the same to say.
+    for (const Problem& problem : part.problems) {
+      const bool told = std::ranges::any_of(once, [&](const Problem& other) {
+        return other.where == problem.where && other.what == problem.what;
+      });
+      if (!told) once.push_back(problem);
+    }
   }
+  publish();
   return once;
 }
 
 void TlsContexts::publish() {
   auto next = std::make_shared<TlsSnapshot>(*snapshot());
   ++next->version;
+  bool changed = false;
   for (const Part& part : parts_) {
     ClusterTls& cluster = next->clusters[part.cluster];
+    std::string why_not;
+    if (!part.has_context())
+      why_not = part.problems.empty() ? "it was not read yet" : to_string(part.problems.front());
+    const auto set = [&](auto& usable, const auto& context) {
+      changed = changed || usable.context != context || usable.why_not != why_not;
+      usable = {context, why_not};
+    };
     if (part.listener_tls != nullptr) {
-      cluster.listeners[part.listener] = part.server;
+      set(cluster.listeners[part.listener], part.server);
     } else {
-      cluster.upstream = part.client;
+      set(cluster.upstream, part.client);
     }
   }
+  if (!changed) return;
   const std::lock_guard lock(mutex_);
   snapshot_ = std::move(next);
   version_.store(snapshot_->version, std::memory_order_release);
@@ -324,26 +456,34 @@ std::vector<Problem> TlsContexts::load() {
 
 void TlsContexts::reload() {
   const std::lock_guard lock(loading_);
-  const std::vector<Problem> problems = load_locked();
-  for (const Part& part : parts_) {
-    if (!part.fresh) continue;
-    std::string text = part.owner + ": TLS was renewed; new connections use it";
-    if (part.certificate) {
-      text += ": certificate of " + part.certificate->certificate.names.subject + ", valid until " +
-              x509::date_text(part.certificate->certificate.not_after_s);
-    }
-    log_.write({Severity::info, "tls_renewed", part.owner, text});
-  }
+  const bool had_told = !told_.empty();
+  load_locked();
   std::vector<std::string> now_told;
-  for (const Problem& problem : problems) {
-    now_told.push_back(to_string(problem));
-    if (std::ranges::find(told_, now_told.back()) != told_.end()) continue;
-    log_.write({Severity::error, "tls_renewal_failed", problem.where,
-                now_told.back() + "; what was read before goes on serving"});
+  for (const Part& part : parts_) {
+    if (part.renewed) {
+      std::string text = part.owner + ": TLS was renewed; new connections use it";
+      if (part.certificate) {
+        text += ": certificate of " + part.certificate->certificate.names.subject + ", valid until " +
+                x509::date_text(part.certificate->certificate.not_after_s);
+      }
+      log_.write({Severity::info, "tls_renewed", part.owner, text});
+    }
+    for (const Problem& problem : part.problems) {
+      std::string text = to_string(problem);
+      if (std::ranges::find(now_told, text) != now_told.end()) continue;
+      now_told.push_back(text);
+      if (std::ranges::find(told_, text) != told_.end()) continue;
+      if (problem.warning) {
+        log_.write({Severity::warning, "tls_part_left_out", problem.where, std::move(text)});
+      } else {
+        text += part.has_context() ? "; what was read before continues to serve"
+                                   : "; " + part.owner + " refuses its connections until then";
+        log_.write({Severity::error, "tls_renewal_failed", problem.where, std::move(text)});
+      }
+    }
   }
-  if (problems.empty() && !told_.empty()) {
+  if (now_told.empty() && had_told)
     log_.write({Severity::info, "tls_renewal_well", "", "every certificate and key can be read again"});
-  }
   told_ = std::move(now_told);
 }
 

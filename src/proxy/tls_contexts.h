@@ -27,10 +27,19 @@
 
 namespace kferry::proxy {
 
-// By position, as in config::Config; null where there is no TLS, or, before a first good load(), none yet.
+class StoreReading;
+
+// A context, or why there is none: in words where its files could not be used so far.
+template <typename Context>
+struct Usable {
+  std::shared_ptr<const Context> context;
+  std::string why_not;  // empty where there is a context, or no TLS
+};
+
+// By position, as in config::Config.
 struct ClusterTls {
-  std::shared_ptr<const tls::ClientContext> upstream;
-  std::vector<std::shared_ptr<const tls::ServerContext>> listeners;
+  Usable<tls::ClientContext> upstream;
+  std::vector<Usable<tls::ServerContext>> listeners;
 };
 struct TlsSnapshot {
   std::uint64_t version = 0;
@@ -62,11 +71,16 @@ class TlsContexts {
   ~TlsContexts();
 
   // Reads every store and publishes what could be made; the same later, for what has changed since. Returns
-  // what is broken, each with the variable or key, the file and the remedy; empty: everything configured is
-  // in the snapshot. Logs nothing.
+  // what cannot be used (errors: such a listener refuses its connections, such an upstream its dials) and what is left
+  // out or limited (warnings), each with the variable or key, the file and the remedy. Logs nothing.
   std::vector<config::Problem> load();
   // load(), told to the log: what was renewed, what is broken (once, until it changes), what is well again.
   void reload();
+  // Whether at least one listener can serve, or will once its certificate's time has come.
+  bool can_serve() const;
+  // Unix time: when a certificate or list in use, or one that waits for its time, begins or ends next. reload() is due
+  // then, even if no file has changed.
+  std::int64_t next_change_s() const;
 
   std::shared_ptr<const TlsSnapshot> snapshot() const;
   // Changes with every publication; cheap enough for the top of every loop.
@@ -86,11 +100,16 @@ class TlsContexts {
   struct Part;
 
   static void describe(Part& part, const config::Identity& from, const x509::Identity& identity);
-  bool refresh(Part& part, std::vector<config::Problem>& problems);
+  void refresh(Part& part) const;
+  void make_server(Part& part, const StoreReading& reading) const;
+  void make_client(Part& part, const StoreReading& reading) const;
+  void watch_time(Part& part, const x509::Identity* identity) const;
+  bool usable(const Part& part) const;
   std::vector<config::Problem> load_locked();
   void publish();
 
   LogSink& log_;
+  const config::Config& config_;
   const WallClock wall_clock_;
   std::shared_ptr<tls::TicketKeys> tickets_;
   std::vector<std::string> files_;

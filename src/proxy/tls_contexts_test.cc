@@ -39,15 +39,15 @@ TEST_CASE_FIXTURE(Fixture, "every listener and upstream with TLS has its context
   CHECK(contexts.any());
   REQUIRE(contexts.snapshot()->clusters.size() == 1);
   CHECK(contexts.snapshot()->version == 0);
-  CHECK_FALSE(contexts.snapshot()->clusters[0].upstream);
+  CHECK_FALSE(contexts.snapshot()->clusters[0].upstream.context);
   CHECK(text(contexts.load()) == "");
   const auto snapshot = contexts.snapshot();
   CHECK(snapshot->version == 1);
   CHECK(contexts.version() == 1);
-  CHECK(snapshot->clusters[0].upstream);
+  CHECK(snapshot->clusters[0].upstream.context);
   REQUIRE(snapshot->clusters[0].listeners.size() == 2);
-  CHECK(snapshot->clusters[0].listeners[0]);
-  CHECK_FALSE(snapshot->clusters[0].listeners[1]);
+  CHECK(snapshot->clusters[0].listeners[0].context);
+  CHECK_FALSE(snapshot->clusters[0].listeners[1].context);
   CHECK(contexts.files() == std::vector<std::string>{folder / "server.p12", folder / "ca.crt"});
   const auto certificates = contexts.certificates();
   REQUIRE(certificates.size() == 1);
@@ -137,8 +137,8 @@ TEST_CASE_FIXTURE(Fixture, "a reload takes what has changed and keeps the rest")
   contexts.reload();
   const auto after = contexts.snapshot();
   CHECK(after->version == 2);
-  CHECK(after->clusters[0].listeners[0] != before->clusters[0].listeners[0]);
-  CHECK(after->clusters[0].upstream == before->clusters[0].upstream);
+  CHECK(after->clusters[0].listeners[0].context != before->clusters[0].listeners[0].context);
+  CHECK(after->clusters[0].upstream.context == before->clusters[0].upstream.context);
   CHECK(contexts.certificates().at(0).certificate.names.subject == "CN=two.example");
   CHECK(log.has("tls_renewed", "CN=two.example, valid until "));
   CHECK(log.size() == 1);
@@ -157,7 +157,8 @@ TEST_CASE_FIXTURE(Fixture,
   CHECK(contexts.snapshot() == good);
   CHECK(contexts.certificates().at(0).certificate.names.subject == "CN=one.example");
   CHECK(log.size() == 2);
-  CHECK(log.has("tls_renewal_failed", "neither PEM, PKCS12 nor JKS; what was read before goes on serving"));
+  CHECK(
+      log.has("tls_renewal_failed", "neither PEM, PKCS12 nor JKS; what was read before continues to serve"));
   CHECK(log.has("tls_renewal_failed", "is empty"));
   CHECK_FALSE(log.has("tls_renewal_well", ""));
 
@@ -188,16 +189,92 @@ TEST_CASE_FIXTURE(Fixture, "a certificate that ends while it serves is told once
   static std::int64_t now_s = 0;
   now_s = TlsContexts::system_time();
   static_cast<void>(this->contexts());
+  pem("brief", "server.p12");
   TlsContexts contexts(config, log, Instant{}, [] { return now_s; });
   REQUIRE(contexts.load().empty());
+  CHECK(contexts.next_change_s() == contexts.certificates().at(0).certificate.not_after_s + 1);
   now_s = contexts.certificates().at(0).certificate.not_after_s + 1;
   contexts.reload();
   contexts.reload();
   CHECK(log.size() == 1);
-  CHECK(log.has("tls_renewal_failed", "CN=one.example expired at"));
+  CHECK(log.has("tls_renewal_failed", "CN=brief.example expired at"));
   pem("two", "server.p12");
   contexts.reload();
   CHECK(log.has("tls_renewed", "CN=two.example"));
+}
+
+TEST_CASE_FIXTURE(Fixture, "a certificate that is not valid yet is taken when its time comes") {
+  static std::int64_t now_s = 0;
+  now_s = TlsContexts::system_time();
+  static_cast<void>(this->contexts());
+  pem("later", "server.p12");
+  TlsContexts contexts(config, log, Instant{}, [] { return now_s; });
+  const auto found = contexts.load();
+  REQUIRE(found.size() == 1);
+  CHECK_FALSE(found.front().warning);
+  CHECK(found.front().what.find("is not valid before") != std::string::npos);
+  CHECK(contexts.can_serve());
+  const auto& listener = contexts.snapshot()->clusters[0].listeners[0];
+  CHECK(listener.context == nullptr);
+  CHECK(listener.why_not.find("CN=later.example") != std::string::npos);
+  const std::int64_t begins_s = contexts.next_change_s();
+  CHECK(begins_s > now_s);
+  CHECK(begins_s <= now_s + 86400);
+  now_s = begins_s - 1;
+  contexts.reload();
+  CHECK(contexts.snapshot()->clusters[0].listeners[0].context == nullptr);
+  now_s = begins_s;
+  contexts.reload();
+  CHECK(contexts.snapshot()->clusters[0].listeners[0].context != nullptr);
+  CHECK(contexts.snapshot()->clusters[0].listeners[0].why_not.empty());
+  CHECK(log.has("tls_renewed", "CN=later.example"));
+}
+
+TEST_CASE_FIXTURE(Fixture, "an authority that ends while it serves is told, and vouches for nothing more") {
+  static std::int64_t now_s = 0;
+  now_s = TlsContexts::system_time();
+  static_cast<void>(this->contexts());
+  TlsContexts contexts(config, log, Instant{}, [] { return now_s; });
+  REQUIRE(contexts.load().empty());
+  CHECK(contexts.can_serve());
+  const auto before = contexts.snapshot()->clusters[0].upstream.context;
+  now_s += 40 * 86400;
+  contexts.reload();
+  CHECK(log.has("tls_part_left_out", "CN=Kferry Test CA expired at"));
+  CHECK(log.has("tls_renewal_failed", "no certificate in it vouches for anything now"));
+  // Its kept sessions went with it.
+  CHECK(contexts.snapshot()->clusters[0].upstream.context != before);
+  CHECK_FALSE(contexts.can_serve());
+}
+
+TEST_CASE_FIXTURE(Fixture, "a listener whose certificate cannot be used leaves the others to serve") {
+  variables["GATEWAY_LISTENER_NAMES"] = "external,other";
+  variables["GATEWAY_LISTENER_OTHER_PORTS"] = "7969-7971";
+  variables["GATEWAY_LISTENER_OTHER_ADVERTISED_HOST"] = "one.example";
+  variables["GATEWAY_LISTENER_OTHER_SECURITY_PROTOCOL"] = "PLAINTEXT";
+  pem("old", "server.p12");
+  TlsContexts contexts = this->contexts();
+  const auto found = contexts.load();
+  REQUIRE(found.size() == 1);
+  CHECK(found.front().what.find("CN=old.example expired at") != std::string::npos);
+  CHECK(contexts.can_serve());
+  variables["GATEWAY_LISTENER_NAMES"] = "external";
+  for (const char* name : {"GATEWAY_LISTENER_OTHER_PORTS", "GATEWAY_LISTENER_OTHER_ADVERTISED_HOST",
+                           "GATEWAY_LISTENER_OTHER_SECURITY_PROTOCOL"})
+    variables.erase(name);
+  TlsContexts alone = this->contexts();
+  CHECK(alone.load().size() == 1);
+  CHECK_FALSE(alone.can_serve());
+}
+
+TEST_CASE_FIXTURE(Fixture, "a part of a bundle that cannot be used is named, and the rest serves") {
+  folder.write("ca.crt", made().text("ca.crt") + made().text("old.crt"));
+  TlsContexts contexts = this->contexts();
+  const auto found = contexts.load();
+  CHECK(std::ranges::all_of(found, &config::Problem::warning));
+  CHECK(text(found).find("CN=old.example expired at") != std::string::npos);
+  CHECK(text(found).find("ca.crt") != std::string::npos);
+  CHECK(contexts.can_serve());
 }
 
 TEST_CASE_FIXTURE(Fixture, "one broken part does not keep another from being renewed") {
@@ -207,8 +284,8 @@ TEST_CASE_FIXTURE(Fixture, "one broken part does not keep another from being ren
   folder.write("ca.crt", "garbage");
   pem("two", "server.p12");
   contexts.reload();
-  CHECK(contexts.snapshot()->clusters[0].listeners[0] != before->clusters[0].listeners[0]);
-  CHECK(contexts.snapshot()->clusters[0].upstream == before->clusters[0].upstream);
+  CHECK(contexts.snapshot()->clusters[0].listeners[0].context != before->clusters[0].listeners[0].context);
+  CHECK(contexts.snapshot()->clusters[0].upstream.context == before->clusters[0].upstream.context);
 }
 
 TEST_CASE_FIXTURE(Fixture, "a certificate and its key in two files, and PEM in place of the upstream's") {
@@ -228,7 +305,7 @@ TEST_CASE_FIXTURE(Fixture, "a certificate and its key in two files, and PEM in p
   REQUIRE(text(loaded.problems) == "");
   TlsContexts contexts(loaded.config, log, Instant{});
   CHECK(text(contexts.load()) == "");
-  CHECK(contexts.snapshot()->clusters[0].upstream->has_identity());
+  CHECK(contexts.snapshot()->clusters[0].upstream.context->has_identity());
   CHECK(contexts.certificates().size() == 2);
   CHECK(contexts.files() == std::vector<std::string>{folder / "server.p12", folder / "key"});
 

@@ -5,8 +5,10 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <condition_variable>
+#include <ctime>
 #include <expected>
 #include <fstream>
 #include <iterator>
@@ -65,6 +67,17 @@ struct Made {
         "pass:store-pw");
     authority.issue("old", {.subject = "/CN=old.example",
                             .dates = "-startdate 20200101000000Z -enddate 20210101000000Z"});
+    authority.issue("brief", {.subject = "/CN=brief.example", .dates = "-days 5"});
+    authority.issue("later",
+                    {.subject = "/CN=later.example", .dates = "-startdate " + stamp(1) + " -days 20"});
+  }
+
+  // The start of the day so many days from now, as openssl ca takes it.
+  static std::string stamp(int days) {
+    const std::time_t at = std::time(nullptr) + days * 86400;
+    std::array<char, 32> text{};
+    std::strftime(text.data(), text.size(), "%Y%m%d%H%M%SZ", std::gmtime(&at));
+    return text.data();
   }
 };
 inline const x509::Folder& made() {

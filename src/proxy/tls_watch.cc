@@ -57,6 +57,13 @@ void trace(const std::filesystem::path& path, std::map<std::string, std::set<std
   }
 }
 
+// Of Unix time; at most a day.
+milliseconds seconds_until(std::int64_t time_s) {
+  constexpr std::int64_t day_s = 24 * 60 * 60;
+  const std::int64_t now_s = TlsContexts::system_time();
+  return std::chrono::seconds(time_s > now_s ? std::min(time_s - now_s, day_s) : 0);
+}
+
 // One inotify instance over the folders of some files.
 class Watches {
  public:
@@ -156,7 +163,10 @@ void TlsWatch::run() {
   std::optional<Monotonic::time_point> due;
   Monotonic::time_point latest;
   for (;;) {
-    const auto next = std::min({read_at, turn_at, due.value_or(read_at)});
+    auto next = std::min({read_at, turn_at, due.value_or(read_at)});
+    // Judged by the clock on the wall, which may be set: looked at again with every turn.
+    const auto change = seconds_until(contexts_.next_change_s());
+    if (change < ticket_turn) next = std::min(next, Monotonic::now() + change);
     const auto left = std::chrono::ceil<milliseconds>(next - Monotonic::now());
     std::array<pollfd, 2> wanted{pollfd{stop_, POLLIN, 0}, pollfd{watches->fd(), POLLIN, 0}};
     const auto wait = std::clamp<milliseconds::rep>(left.count(), 0, 1'000'000);
@@ -171,7 +181,7 @@ void TlsWatch::run() {
       contexts_.advance(monotonic_now());
       turn_at = now + ticket_turn;
     }
-    if ((due && now >= *due) || now >= read_at) {
+    if ((due && now >= *due) || now >= read_at || seconds_until(contexts_.next_change_s()).count() <= 0) {
       due.reset();
       watch_and_read();
       read_at = Monotonic::now() + interval_;

@@ -348,13 +348,12 @@ void Worker::answer_resolved() {
   }
 }
 
-std::shared_ptr<const tls::ServerContext> Worker::server_context(std::uint32_t cluster,
-                                                                 std::uint32_t listener) {
-  return tls_ == nullptr ? nullptr : tls_->clusters[cluster].listeners[listener];
+Usable<tls::ServerContext> Worker::server_context(std::uint32_t cluster, std::uint32_t listener) const {
+  return tls_ == nullptr ? Usable<tls::ServerContext>{} : tls_->clusters[cluster].listeners[listener];
 }
 
-std::shared_ptr<const tls::ClientContext> Worker::client_context(std::uint32_t cluster) {
-  return tls_ == nullptr ? nullptr : tls_->clusters[cluster].upstream;
+Usable<tls::ClientContext> Worker::client_context(std::uint32_t cluster) const {
+  return tls_ == nullptr ? Usable<tls::ClientContext>{} : tls_->clusters[cluster].upstream;
 }
 
 void Worker::refresh() {

@@ -67,9 +67,9 @@ class Worker {
   // The shortest opaque run that is spliced, octets; 0: none is.
   const config::Engine& engine_options() const { return engine_.config.engine; }
   ClusterState& cluster(std::uint32_t index) { return *engine_.clusters[index]; }
-  // The newest certificates. Null where none could be read yet.
-  std::shared_ptr<const tls::ServerContext> server_context(std::uint32_t cluster, std::uint32_t listener);
-  std::shared_ptr<const tls::ClientContext> client_context(std::uint32_t cluster);
+  // The newest certificates. Without a context where none could be used so far.
+  Usable<tls::ServerContext> server_context(std::uint32_t cluster, std::uint32_t listener) const;
+  Usable<tls::ClientContext> client_context(std::uint32_t cluster) const;
   // False once the kernel has shown that it has no TLS, and where the configuration wants none of it.
   bool kernel_tls() const { return kernel_tls_; }
   void note_no_kernel_tls() { kernel_tls_ = false; }

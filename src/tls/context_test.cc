@@ -259,9 +259,11 @@ TEST_CASE("a revoked client certificate is refused, and so is one without a list
   // A list of a foreign authority takes nothing with it: it is told, and counts for nobody else.
   settings.client_cas = {certificates().authority.certificate()};
   const auto foreign = server_context(settings);
-  REQUIRE(foreign->notes().size() == 1);
-  CHECK(foreign->notes().front().part == Part::revocations);
-  CHECK(foreign->notes().front().note.cause == "revocations_foreign");
+  const auto notes = foreign->notes();
+  CHECK(std::ranges::any_of(notes,
+                            [](const ContextNote& one) { return one.note.cause == "revocations_foreign"; }));
+  CHECK(std::ranges::any_of(notes,
+                            [](const ContextNote& one) { return one.note.cause == "revocations_missing"; }));
 }
 
 TEST_CASE("an expired certificate of the broker is named") {

@@ -106,8 +106,14 @@ void Engine::read_hello(std::span<const std::byte> cipher) {
 }
 
 void Engine::serve() {
-  server_context_ = choose_(client_hello_.server_name);
+  Chosen chosen = choose_(client_hello_.server_name);
   choose_ = nullptr;
+  server_context_ = std::move(chosen.context);
+  if (chosen.refusal) {
+    alert(Alert::internal_error);
+    fail(std::move(*chosen.refusal));
+    return;
+  }
   if (server_context_ == nullptr) {
     alert(Alert::unrecognized_name);
     fail({"server_name_unknown",

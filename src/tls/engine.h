@@ -53,9 +53,18 @@ struct Negotiated {
 
 class Engine {
  public:
-  // Which context serves a name (empty: the client sent none). Null: nobody does, and the client is told
-  // unrecognized_name. Called at most once, from within feed().
-  using Choose = std::function<std::shared_ptr<const ServerContext>(std::string_view server_name)>;
+  // Which context serves a name.
+  struct Chosen {
+    Chosen(std::shared_ptr<const ServerContext> found) : context(std::move(found)) {}  // NOLINT(*-explicit-*)
+    Chosen(Failure why_not) : refusal(std::move(why_not)) {}                           // NOLINT(*-explicit-*)
+
+    // Null without a refusal: nobody serves the name, and the client is told unrecognized_name.
+    std::shared_ptr<const ServerContext> context;
+    // Whoever serves it cannot: the client is told internal_error, upon which it may try again.
+    std::optional<Failure> refusal;
+  };
+  // Empty: the client sent no name. Called at most once, from within feed().
+  using Choose = std::function<Chosen(std::string_view server_name)>;
 
   enum class State : std::uint8_t { handshaking, open, ended, failed };
 

@@ -98,6 +98,7 @@ struct TrustStore::Impl {
   void add_crl(std::span<const std::byte> der, std::int64_t now_s, std::vector<Note>& notes);
   void leave_out_revoked(std::vector<Note>& notes);
   void find_orphans();
+  void note_missing_lists(std::vector<Note>& notes) const;
   X509* issuer_of(const X509_CRL* crl) const;
   const X509_CRL* list_that_names(X509* certificate) const;
 
@@ -262,6 +263,19 @@ void TrustStore::Impl::find_orphans() {
   }
 }
 
+void TrustStore::Impl::note_missing_lists(std::vector<Note>& notes) const {
+  for (const X509Ptr& one : authorities) {
+    const bool has_list = std::ranges::any_of(crls, [&](const X509CrlPtr& crl) {
+      return X509_NAME_cmp(X509_CRL_get_issuer(crl.get()), X509_get_subject_name(one.get())) == 0;
+    });
+    if (has_list) continue;
+    notes.push_back({"revocations_missing",
+                     "there is no revocation list of " + name_or_none(X509_get_subject_name(one.get())) +
+                         ", so every certificate that it signed is refused, intermediates too: add its list",
+                     false});
+  }
+}
+
 std::expected<std::shared_ptr<const TrustStore>, Failure> TrustStore::make(const TrustSettings& settings,
                                                                            std::int64_t now_s,
                                                                            std::vector<Note>& notes) {
@@ -295,11 +309,38 @@ std::expected<std::shared_ptr<const TrustStore>, Failure> TrustStore::make(const
                      false});
   }
   impl->find_orphans();
+  if (!impl->crls.empty()) impl->note_missing_lists(notes);
   return std::shared_ptr<const TrustStore>(new TrustStore(std::move(impl)));
 }
 
 TrustStore::TrustStore(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 TrustStore::~TrustStore() = default;
+
+bool TrustStore::vouches(std::int64_t now_s) const {
+  const auto valid = [&](const X509Ptr& one) {
+    return now_s >= time_of(X509_get0_notBefore(one.get())) &&
+           now_s <= time_of(X509_get0_notAfter(one.get()));
+  };
+  return std::ranges::any_of(impl_->authorities, valid) || std::ranges::any_of(impl_->pinned, valid);
+}
+
+std::int64_t TrustStore::next_change_s(std::int64_t now_s) const {
+  std::int64_t next_s = std::numeric_limits<std::int64_t>::max();
+  const auto consider = [&](std::int64_t at_s) {
+    if (at_s > now_s) next_s = std::min(next_s, at_s);
+  };
+  for (const auto* group : {&impl_->authorities, &impl_->pinned}) {
+    for (const X509Ptr& one : *group) {
+      consider(time_of(X509_get0_notBefore(one.get())));
+      consider(time_of(X509_get0_notAfter(one.get())) + 1);
+    }
+  }
+  for (const X509CrlPtr& crl : impl_->crls) {
+    consider(time_of(X509_CRL_get0_lastUpdate(crl.get())));
+    if (const ASN1_TIME* const next = X509_CRL_get0_nextUpdate(crl.get())) consider(time_of(next) + 1);
+  }
+  return next_s;
+}
 
 // --- judging a chain
 

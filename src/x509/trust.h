@@ -88,6 +88,12 @@ class TrustStore {
 
   Verdict judge(const Question& question) const;
 
+  // Whether any certificate can vouch for anything at `now_s`, as far as its own validity goes.
+  bool vouches(std::int64_t now_s) const;
+  // The first moment after `now_s` at which one of the certificates or lists begins or ends; the largest number where
+  // there is none.
+  std::int64_t next_change_s(std::int64_t now_s) const;
+
  private:
   struct Impl;
   explicit TrustStore(std::unique_ptr<Impl> impl);
