@@ -145,11 +145,26 @@ std::expected<void, Failure> use_identity(WOLFSSL_CTX* context, const Identity& 
   return {};
 }
 
+// Keys with which wolfSSL decodes a certificate, and the signature on one.
+constexpr std::array<std::string_view, 6> decodable_keys{"RSA",      "RSA-PSS",  "EC P-256",
+                                                         "EC P-384", "EC P-521", "Ed25519"};
+
 std::expected<std::shared_ptr<const x509::TrustStore>, Failure> make_trust(x509::TrustSettings settings,
                                                                            std::int64_t now_s,
                                                                            std::vector<ContextNote>& notes) {
   std::vector<x509::Note> found;
   auto made = x509::TrustStore::make(settings, now_s, found);
+  for (const Octets& der : settings.certificates) {
+    const auto certificate = x509::read_certificate(der);
+    if (!certificate || std::ranges::find(decodable_keys, certificate->key_type) != decodable_keys.end())
+      continue;
+    found.push_back({"authority_unusable",
+                     "the certificate of " + certificate->names.subject + " has a key of the kind " +
+                         certificate->key_type +
+                         ", which the TLS library does not know: peers whose "
+                         "certificates it signed are refused",
+                     true});
+  }
   for (x509::Note& note : found) {
     const Part part = note.cause.starts_with("revocations_") ? Part::revocations : Part::authorities;
     notes.push_back({part, std::move(note)});
