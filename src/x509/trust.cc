@@ -9,6 +9,7 @@
 #include "x509/certificate.h"
 #include "x509/host.h"
 #include "x509/name.h"
+#include "x509/name_constraints.h"
 #include "x509/objections.h"
 #include "x509/openssl.h"
 
@@ -423,8 +424,9 @@ TrustStore::Impl::Outcome TrustStore::Impl::verify(X509* leaf, STACK_OF(X509) * 
     if (kind == Authority::yes || (kind == Authority::version_1 && anchor && role == Role::broker)) continue;
     outcome.error = X509_V_ERR_INVALID_CA;
     outcome.depth = static_cast<int>(i);
-    break;
+    return outcome;
   }
+  outcome.error = check_name_constraints(outcome.path, outcome.depth);
   return outcome;
 }
 
@@ -494,6 +496,8 @@ TrustStore::Impl::Outcome TrustStore::Impl::judge_pinned(X509* certificate, cons
     outcome.error = X509_V_ERR_CERT_HAS_EXPIRED;
   } else if (question.now_s < time_of(X509_get0_notBefore(certificate))) {
     outcome.error = X509_V_ERR_CERT_NOT_YET_VALID;
+  } else if ((X509_get_extension_flags(certificate) & EXFLAG_CRITICAL) != 0) {
+    outcome.error = X509_V_ERR_UNHANDLED_CRITICAL_EXTENSION;
   } else if (X509_check_purpose(certificate,
                                 role == Role::client ? X509_PURPOSE_SSL_CLIENT : X509_PURPOSE_SSL_SERVER,
                                 0) != 1 &&

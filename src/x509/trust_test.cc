@@ -374,6 +374,52 @@ TEST_CASE("purposes, path lengths, name constraints and hosts") {
   }
 }
 
+TEST_CASE("name constraints that libcrypto does not see") {
+  const Made root = make_authority("Root");
+  const auto below = [&](const char* constraints, const char* names, const char* common_name = "app") {
+    const Made limited = make_authority(
+        "Limited", &root,
+        with({{NID_basic_constraints, "critical,CA:TRUE"}, {NID_name_constraints, constraints}}));
+    std::vector<Extension> extensions{{NID_basic_constraints, "CA:FALSE"}};
+    if (*names != '\0') extensions.push_back({NID_subject_alt_name, names});
+    const Made leaf = make_leaf(common_name, &limited, with(extensions));
+    const std::string found = cause({.role = Role::broker, .trusted = {&root}, .chain = {&leaf, &limited}});
+    CHECK(cause({.role = Role::client, .trusted = {&root}, .chain = {&leaf, &limited}}) == found);
+    return found;
+  };
+  const char* const excluded = "critical,excluded;DNS:bad.in.example";
+  CHECK(below(excluded, "DNS:*.in.example") == "certificate_untrusted");
+  CHECK(below(excluded, "DNS:*.IN.example") == "certificate_untrusted");
+  CHECK(below(excluded, "DNS:good.in.example,DNS:*.other.example") == "good");
+  CHECK(below("critical,excluded;DNS:deep.bad.in.example", "DNS:*.in.example") == "good");
+  const char* const permitted = "critical,permitted;DNS:in.example";
+  CHECK(below(permitted, "DNS:*.in.example") == "good");
+  CHECK(below(permitted, "DNS:*.out.example") == "certificate_untrusted");
+  CHECK(below(permitted, "DNS:.in.example") == "certificate_untrusted");
+  CHECK(below(permitted, "DNS:a..in.example") == "certificate_untrusted");
+  // A wildcard in a common name, which X509_check_host would match.
+  CHECK(below(permitted, "", "*.in.example") == "good");
+  CHECK(below(permitted, "", "*.out.example") == "certificate_untrusted");
+  CHECK(below(excluded, "", "*.in.example") == "certificate_untrusted");
+  CHECK(below(permitted, "DNS:a.in.example", "*.out.example") == "good");
+  const char* const mail = "critical,permitted;email:in.example";
+  CHECK(below(mail, "email:a@in.example") == "good");
+  CHECK(below(mail, "email:a@b@in.example") == "certificate_untrusted");
+  CHECK(below("critical,DER:30:00", "DNS:a.in.example") == "certificate_untrusted");
+  CHECK(below("critical,DER:30:02:A0:00", "DNS:a.in.example") == "certificate_untrusted");
+}
+
+TEST_CASE("a critical extension that is not known refuses a pinned certificate, too") {
+  const Made root = make_authority("Root");
+  const int unknown = OBJ_create("1.3.6.1.4.1.99999.1", "unknownHere", "unknown here");
+  const std::vector<Extension> extensions{{NID_basic_constraints, "CA:FALSE"},
+                                          {unknown, "critical,DER:05:00"}};
+  const Made pinned = make_leaf("pinned", nullptr, with(extensions));
+  CHECK(cause({.trusted = {&pinned}, .chain = {&pinned}}) == "certificate_invalid");
+  const Made leaf = make_leaf("leaf", &root, with(extensions));
+  CHECK(cause({.trusted = {&root}, .chain = {&leaf}}) == "certificate_invalid");
+}
+
 TEST_CASE("weak signatures and keys are refused") {
   const Made root = make_authority("Root");
   Wanted sha1;
