@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <map>
 #include <optional>
 #include <set>
 #include <utility>
@@ -18,6 +19,8 @@ namespace {
 
 // Paths tried for one chain. Each costs at most one signature a certificate; what peers have in the field needs three.
 constexpr std::size_t paths_max = 12;
+// Signatures verified while issuers are looked for: what a hostile chain may cost.
+constexpr std::size_t signatures_max = 2 * chain_size_max;
 // OpenSSL's security level that refuses MD5 and SHA-1 signatures and RSA keys below 1024 bits.
 constexpr int security_level = 1;
 
@@ -40,13 +43,6 @@ bool self_signed(X509* certificate) {
   return is;
 }
 
-bool signed_by(X509* certificate, X509* issuer) {
-  const bool is = X509_check_issued(issuer, certificate) == X509_V_OK &&
-                  X509_verify(certificate, X509_get0_pubkey(issuer)) == 1;
-  ERR_clear_error();
-  return is;
-}
-
 // OpenSSL's X509_check_ca(): 1 for basicConstraints with CA:TRUE and a fitting key usage, 3 for a self-signed
 // certificate of version 1.
 enum class Authority : std::uint8_t { no, yes, version_1 };
@@ -56,11 +52,48 @@ Authority authority_of(X509* certificate) {
   return found == 1 ? Authority::yes : found == 3 ? Authority::version_1 : Authority::no;
 }
 
+bool signed_by(X509* certificate, X509* issuer) {
+  const bool is = X509_check_issued(issuer, certificate) == X509_V_OK &&
+                  X509_verify(certificate, X509_get0_pubkey(issuer)) == 1;
+  ERR_clear_error();
+  return is;
+}
+
+bool is_list_of(const X509_CRL* list, X509* issuer) {
+  const bool is = X509_NAME_cmp(X509_get_subject_name(issuer), X509_CRL_get_issuer(list)) == 0 &&
+                  X509_CRL_verify(const_cast<X509_CRL*>(list), X509_get0_pubkey(issuer)) == 1;
+  ERR_clear_error();
+  return is;
+}
+
+// Whether a list counts now: it is current, and has no critical extension that libcrypto does not know.
+bool counts(const X509_CRL* list, std::int64_t now_s) {
+  const ASN1_TIME* const next = X509_CRL_get0_nextUpdate(list);
+  if (now_s < time_of(X509_CRL_get0_lastUpdate(list)) || (next != nullptr && now_s >= time_of(next)))
+    return false;
+  for (int at = -1; (at = X509_CRL_get_ext_by_critical(list, 1, at)) >= 0;) {
+    switch (OBJ_obj2nid(X509_EXTENSION_get_object(X509_CRL_get_ext(list, at)))) {
+      case NID_issuing_distribution_point:
+      case NID_authority_key_identifier:
+        continue;
+      default:
+        return false;
+    }
+  }
+  return true;
+}
+
 // An extended key usage that allows everything, which RFC 5280 §4.2.1.12 lets a verifier accept and OpenSSL's purposes
 // do not.
 bool allows_any_purpose(X509* certificate) {
   return (X509_get_extended_key_usage(certificate) & XKU_ANYEKU) != 0 &&
          X509_get_extended_key_usage(certificate) != UINT32_MAX;
+}
+
+bool has_weak_signature(X509* certificate) {
+  constexpr int bits_min = 80;  // of security_level
+  int bits = 0;
+  return X509_get_signature_info(certificate, nullptr, nullptr, &bits, nullptr) != 1 || bits < bits_min;
 }
 
 bool allows_signing(X509* certificate) {
@@ -70,10 +103,13 @@ bool allows_signing(X509* certificate) {
 }  // namespace
 
 struct TrustStore::Impl {
-  // What a verification needs beside libcrypto's own state; reached from the callback.
+  // What the verifications of one chain share; reached from libcrypto's callbacks.
   struct Attempt {
     const Impl& trust;
-    bool partial = false;
+    std::int64_t now_s = 0;
+    // Issuers are looked at closely before a path goes through them: not at first, when the likeliest is mostly right.
+    bool careful = false;
+    std::map<std::pair<X509*, X509*>, bool> issued{};  // the certificate and its issuer
   };
 
   struct Outcome {
@@ -85,10 +121,11 @@ struct TrustStore::Impl {
   };
 
   Role role = Role::client;
-  X509StorePtr store{X509_STORE_new()};
+  X509StorePtr store;
   std::vector<X509Ptr> authorities;
-  std::set<const X509*> orphans;  // authorities that are not self-signed and whose issuer is not among them
-  std::vector<X509Ptr> revoked;   // former authorities: they make the words true, and vouch for nothing
+  // The authorities that others of them have signed, with those. They need a list like any other certificate.
+  std::map<const X509*, std::vector<X509*>> signers;
+  std::vector<X509Ptr> revoked;  // former authorities: they make the words true, and vouch for nothing
   std::vector<X509Ptr> pinned;
   std::vector<X509CrlPtr> crls;
   std::vector<SubjectRule> subjects;
@@ -97,21 +134,23 @@ struct TrustStore::Impl {
 
   bool add_certificate(std::span<const std::byte> der, std::int64_t now_s, std::vector<Note>& notes);
   void add_crl(std::span<const std::byte> der, std::int64_t now_s, std::vector<Note>& notes);
-  void leave_out_revoked(std::vector<Note>& notes);
-  void find_orphans();
+  void leave_out_revoked(std::int64_t now_s, std::vector<Note>& notes);
+  void make_store();
+  void look_at_links();
   void note_missing_lists(std::vector<Note>& notes) const;
   X509* issuer_of(const X509_CRL* crl) const;
-  const X509_CRL* list_that_names(X509* certificate) const;
+  int listed(const X509* anchor, std::int64_t now_s) const;
+  const X509_CRL* list_that_names(X509* certificate, std::int64_t now_s) const;
 
-  Outcome verify(X509* leaf, STACK_OF(X509) * untrusted, const Question& question, bool partial,
-                 const std::set<X509*>& without) const;
+  Outcome verify(X509* leaf, STACK_OF(X509) * untrusted, const Question& question, Attempt& attempt,
+                 bool partial, const std::set<X509*>& without) const;
   Outcome search(X509* leaf, const std::vector<X509*>& sent, const Question& question) const;
   Outcome judge_pinned(X509* certificate, const Question& question) const;
-  int objection_to(const Outcome& outcome, int& depth) const;
-  bool signs_without_authority(X509* leaf) const;
   std::int64_t good_until(std::span<X509* const> path, std::int64_t now_s) const;
 
   static int on_error(int ok, X509_STORE_CTX* context);
+  static int on_issuer(X509_STORE_CTX* context, X509* certificate, X509* issuer);
+  static STACK_OF(X509_CRL) * on_lists(const X509_STORE_CTX* context, const X509_NAME* issuer);
 };
 
 // --- making a store
@@ -177,10 +216,7 @@ bool TrustStore::Impl::add_certificate(std::span<const std::byte> der, std::int6
 X509* TrustStore::Impl::issuer_of(const X509_CRL* crl) const {
   for (const auto* group : {&authorities, &revoked, &pinned}) {
     for (const X509Ptr& one : *group) {
-      if (X509_NAME_cmp(X509_get_subject_name(one.get()), X509_CRL_get_issuer(crl)) != 0) continue;
-      const bool signed_here = X509_CRL_verify(const_cast<X509_CRL*>(crl), X509_get0_pubkey(one.get())) == 1;
-      ERR_clear_error();
-      if (signed_here) return one.get();
+      if (is_list_of(crl, one.get())) return one.get();
     }
   }
   return nullptr;
@@ -214,24 +250,31 @@ void TrustStore::Impl::add_crl(std::span<const std::byte> der, std::int64_t now_
   crls.push_back(std::move(crl));
 }
 
-// The list that names this certificate as revoked, from whichever issuer signed the certificate.
-const X509_CRL* TrustStore::Impl::list_that_names(X509* certificate) const {
+// The list that names this certificate as revoked: the newest of each issuer that signed one, whether or not it is out of
+// date by now.
+const X509_CRL* TrustStore::Impl::list_that_names(X509* certificate, std::int64_t now_s) const {
+  std::map<const X509*, const X509_CRL*> newest;
   for (const X509CrlPtr& crl : crls) {
     if (X509_NAME_cmp(X509_CRL_get_issuer(crl.get()), X509_get_issuer_name(certificate)) != 0) continue;
+    const std::int64_t made_s = time_of(X509_CRL_get0_lastUpdate(crl.get()));
+    const X509* const issuer = made_s <= now_s ? issuer_of(crl.get()) : nullptr;
+    if (issuer == nullptr) continue;
+    const X509_CRL*& kept = newest[issuer];
+    if (kept == nullptr || made_s > time_of(X509_CRL_get0_lastUpdate(kept))) kept = crl.get();
+  }
+  for (const auto& [issuer, crl] : newest) {
     X509_REVOKED* entry = nullptr;
-    if (X509_CRL_get0_by_cert(crl.get(), &entry, certificate) != 1) continue;
-    const X509* const issuer = issuer_of(crl.get());
-    if (issuer != nullptr) return crl.get();
+    if (X509_CRL_get0_by_cert(const_cast<X509_CRL*>(crl), &entry, certificate) == 1) return crl;
   }
   return nullptr;
 }
 
 // A path ends at its anchor, whose own revocation nobody looks at: a revoked anchor is none.
-void TrustStore::Impl::leave_out_revoked(std::vector<Note>& notes) {
+void TrustStore::Impl::leave_out_revoked(std::int64_t now_s, std::vector<Note>& notes) {
   for (auto* group : {&authorities, &pinned}) {
     for (std::size_t i = 0; i < group->size();) {
       X509Ptr& one = (*group)[i];
-      if (list_that_names(one.get()) == nullptr) {
+      if (list_that_names(one.get(), now_s) == nullptr) {
         ++i;
         continue;
       }
@@ -245,22 +288,27 @@ void TrustStore::Impl::leave_out_revoked(std::vector<Note>& notes) {
   }
   if (revoked.empty()) return;
   // libcrypto has no way to take a certificate out again.
-  store.reset(X509_STORE_new());
+  make_store();
   for (const X509Ptr& one : authorities) X509_STORE_add_cert(store.get(), one.get());
   for (const X509CrlPtr& crl : crls) X509_STORE_add_crl(store.get(), crl.get());
 }
 
-void TrustStore::Impl::find_orphans() {
+void TrustStore::Impl::make_store() {
+  store.reset(X509_STORE_new());
+  if (store == nullptr) return;
+  X509_STORE_set_check_issued(store.get(), on_issuer);
+  X509_STORE_set_lookup_crls(store.get(), on_lists);
+}
+
+void TrustStore::Impl::look_at_links() {
   for (const X509Ptr& one : authorities) {
-    if (self_issued(one.get()) &&
-        (authority_of(one.get()) == Authority::version_1 || self_signed(one.get()))) {
-      has_roots = true;
-      continue;
+    const bool root =
+        self_issued(one.get()) && (authority_of(one.get()) == Authority::version_1 || self_signed(one.get()));
+    (root ? has_roots : has_links) = true;
+    if (root) continue;
+    for (const X509Ptr& other : authorities) {
+      if (other != one && signed_by(one.get(), other.get())) signers[one.get()].push_back(other.get());
     }
-    has_links = true;
-    const bool has_issuer = std::ranges::any_of(
-        authorities, [&](const X509Ptr& other) { return other != one && signed_by(one.get(), other.get()); });
-    if (!has_issuer) orphans.insert(one.get());
   }
 }
 
@@ -281,6 +329,7 @@ std::expected<std::shared_ptr<const TrustStore>, Failure> TrustStore::make(const
                                                                            std::int64_t now_s,
                                                                            std::vector<Note>& notes) {
   auto impl = std::make_unique<Impl>();
+  impl->make_store();
   if (impl->store == nullptr) return std::unexpected(Failure{"memory_exhausted", "there is no memory left"});
   impl->role = settings.role;
   impl->subjects = settings.subjects;
@@ -299,7 +348,7 @@ std::expected<std::shared_ptr<const TrustStore>, Failure> TrustStore::make(const
     return std::unexpected(
         Failure{"revocations_unusable", "no revocation list in it can be used: " + notes.back().text});
   }
-  impl->leave_out_revoked(notes);
+  impl->leave_out_revoked(now_s, notes);
   for (const X509CrlPtr& crl : impl->crls) {
     if (impl->issuer_of(crl.get()) != nullptr) continue;
     // Not wrong: it may be that of an intermediate, which the peer sends.
@@ -309,7 +358,7 @@ std::expected<std::shared_ptr<const TrustStore>, Failure> TrustStore::make(const
                          "hold its issuer",
                      false});
   }
-  impl->find_orphans();
+  impl->look_at_links();
   if (!impl->crls.empty()) impl->note_missing_lists(notes);
   return std::shared_ptr<const TrustStore>(new TrustStore(std::move(impl)));
 }
@@ -345,10 +394,18 @@ std::int64_t TrustStore::next_change_s(std::int64_t now_s) const {
 
 // --- judging a chain
 
+namespace {
+
+// Whether the certificate that libcrypto is at is the path's last, its anchor.
+bool is_at_anchor(X509_STORE_CTX* context) {
+  return X509_STORE_CTX_get_error_depth(context) + 1 == sk_X509_num(X509_STORE_CTX_get0_chain(context));
+}
+
+}  // namespace
+
 // libcrypto's verify callback: what OpenSSL refuses and is right to accept here.
 int TrustStore::Impl::on_error(int ok, X509_STORE_CTX* context) {
   if (ok != 0) return ok;
-  const auto& attempt = *static_cast<const Attempt*>(X509_STORE_CTX_get_app_data(context));
   X509* const certificate = X509_STORE_CTX_get_current_cert(context);
   switch (X509_STORE_CTX_get_error(context)) {
     case X509_V_ERR_INVALID_PURPOSE: {
@@ -356,20 +413,98 @@ int TrustStore::Impl::on_error(int ok, X509_STORE_CTX* context) {
       const bool is_leaf = X509_STORE_CTX_get_error_depth(context) == 0;
       return (is_leaf ? allows_signing(certificate) : X509_check_ca(certificate) == 1) ? 1 : 0;
     }
-    // The anchor of a path that does not reach a root: nobody above it could have a list.
-    case X509_V_ERR_UNABLE_TO_GET_CRL:
-    case X509_V_ERR_UNABLE_TO_GET_CRL_ISSUER:
-      return attempt.partial && certificate != nullptr && X509_STORE_CTX_get_error_depth(context) > 0 &&
-                     attempt.trust.orphans.contains(certificate)
-                 ? 1
-                 : 0;
+    // on_lists() has none for the anchor.
+    case X509_V_ERR_UNABLE_TO_GET_CRL: {
+      if (!is_at_anchor(context)) return 0;
+      const auto& attempt = *static_cast<const Attempt*>(X509_STORE_CTX_get_app_data(context));
+      const int found = attempt.trust.listed(certificate, attempt.now_s);
+      X509_STORE_CTX_set_error(context, found);
+      return found == X509_V_OK ? 1 : 0;
+    }
     default:
       return 0;
   }
 }
 
+// What is wrong with the lists for an anchor; X509_V_OK where its issuer is not in the trust store, so that nobody could
+// have one. leave_out_revoked() has dealt with those that are on a list.
+int TrustStore::Impl::listed(const X509* anchor, std::int64_t now_s) const {
+  const auto found = signers.find(anchor);
+  if (found == signers.end()) return X509_V_OK;
+  int objection = X509_V_ERR_UNABLE_TO_GET_CRL;
+  for (const X509CrlPtr& list : crls) {
+    const auto signed_here = [&](X509* signer) { return is_list_of(list.get(), signer); };
+    if (X509_NAME_cmp(X509_CRL_get_issuer(list.get()), X509_get_issuer_name(anchor)) != 0) continue;
+    if (std::ranges::none_of(found->second, signed_here)) continue;
+    if (counts(list.get(), now_s)) return X509_V_OK;
+    objection = X509_V_ERR_CRL_HAS_EXPIRED;
+  }
+  return objection;
+}
+
+// libcrypto's check whether `issuer` has issued `certificate`, by names and key identifiers; with care, by all that can
+// be said of the two.
+int TrustStore::Impl::on_issuer(X509_STORE_CTX* context, X509* certificate, X509* issuer) {
+  const int found = X509_check_issued(issuer, certificate);
+  auto& attempt = *static_cast<Attempt*>(X509_STORE_CTX_get_app_data(context));
+  if (!attempt.careful) return found == X509_V_OK || found == X509_V_ERR_KEYUSAGE_NO_CERTSIGN ? 1 : 0;
+  if (found != X509_V_OK) return 0;
+  const auto known = attempt.issued.find({certificate, issuer});
+  if (known != attempt.issued.end()) return known->second ? 1 : 0;
+  const Role role = attempt.trust.role;
+  const Authority kind = authority_of(issuer);
+  const int purpose = role == Role::client ? X509_PURPOSE_SSL_CLIENT : X509_PURPOSE_SSL_SERVER;
+  const bool in_store =
+      std::ranges::any_of(attempt.trust.authorities, [&](const X509Ptr& one) { return one.get() == issuer; });
+  const bool may = (in_store || !has_weak_signature(issuer)) &&
+                   (kind == Authority::yes || (kind == Authority::version_1 && role == Role::broker)) &&
+                   (X509_check_purpose(issuer, purpose, 1) == 1 || allows_any_purpose(issuer)) &&
+                   (X509_get_extension_flags(issuer) & EXFLAG_CRITICAL) == 0 &&
+                   time_of(X509_get0_notBefore(issuer)) <= attempt.now_s &&
+                   time_of(X509_get0_notAfter(issuer)) > attempt.now_s;
+  EVP_PKEY* const key = may ? X509_get0_pubkey(issuer) : nullptr;
+  const bool is =
+      key != nullptr && attempt.issued.size() < signatures_max && X509_verify(certificate, key) == 1;
+  ERR_clear_error();
+  attempt.issued.emplace(std::pair(certificate, issuer), is);
+  return is ? 1 : 0;
+}
+
+// libcrypto's search for lists of an issuer's name. It would take the newest, whichever key of that name signed it.
+STACK_OF(X509_CRL) * TrustStore::Impl::on_lists(const X509_STORE_CTX* context, const X509_NAME* issuer) {
+  STACK_OF(X509)* const path = X509_STORE_CTX_get0_chain(const_cast<X509_STORE_CTX*>(context));
+  const int depth = X509_STORE_CTX_get_error_depth(const_cast<X509_STORE_CTX*>(context));
+  if (depth + 1 == sk_X509_num(path)) return nullptr;
+  STACK_OF(X509_CRL)* const lists = X509_STORE_CTX_get1_crls(context, issuer);
+  if (sk_X509_CRL_num(lists) < 2) return lists;
+  const auto& attempt =
+      *static_cast<const Attempt*>(X509_STORE_CTX_get_app_data(const_cast<X509_STORE_CTX*>(context)));
+  // The keys of that name, the issuer's own first: one that has changed its key signs one list for all that it issued
+  // (RFC 5280 §6.3.3 (f)).
+  for (const bool of_issuer : {true, false}) {
+    std::vector<const X509_CRL*> signed_here;
+    bool usable = false;
+    for (int i = 0; i < sk_X509_CRL_num(lists); ++i) {
+      const X509_CRL* const list = sk_X509_CRL_value(lists, i);
+      const int end = of_issuer ? depth + 2 : sk_X509_num(path);
+      int above = depth + 1;
+      while (above < end && !is_list_of(list, sk_X509_value(path, above))) ++above;
+      if (above == end) continue;
+      signed_here.push_back(list);
+      usable = usable || counts(list, attempt.now_s);
+    }
+    if (signed_here.empty() || (of_issuer && !usable)) continue;
+    for (int i = sk_X509_CRL_num(lists) - 1; i >= 0; --i) {
+      if (std::ranges::find(signed_here, sk_X509_CRL_value(lists, i)) != signed_here.end()) continue;
+      X509_CRL_free(sk_X509_CRL_delete(lists, i));
+    }
+    break;
+  }
+  return lists;
+}
+
 TrustStore::Impl::Outcome TrustStore::Impl::verify(X509* leaf, STACK_OF(X509) * untrusted,
-                                                   const Question& question, bool partial,
+                                                   const Question& question, Attempt& attempt, bool partial,
                                                    const std::set<X509*>& without) const {
   Outcome outcome;
   const X509StoreContextPtr context(X509_STORE_CTX_new());
@@ -385,7 +520,6 @@ TrustStore::Impl::Outcome TrustStore::Impl::verify(X509* leaf, STACK_OF(X509) * 
     }
     X509_STORE_CTX_set0_trusted_stack(context.get(), trusted.get());
   }
-  Attempt attempt{*this, partial};
   X509_STORE_CTX_set_app_data(context.get(), &attempt);
   X509_STORE_CTX_set_verify_cb(context.get(), on_error);
   X509_STORE_CTX_set_purpose(context.get(),
@@ -453,14 +587,16 @@ bool is_the_leafs_own(int error, int depth) {
 }  // namespace
 
 // libcrypto follows the likeliest issuer and does not turn back. One good path is enough (RFC 4158 §2.4): after a
-// failure it looks again without one of the certificates of the path that failed.
+// failure it looks again with care (on_issuer), and then without one of the certificates of the path that failed.
 TrustStore::Impl::Outcome TrustStore::Impl::search(X509* leaf, const std::vector<X509*>& sent,
                                                    const Question& question) const {
   std::optional<Outcome> first;
-  std::vector<std::set<X509*>> waiting{{}};
+  std::vector<std::set<X509*>> waiting{{}, {}};
   std::set<std::set<X509*>> seen{{}};
+  Attempt attempt{*this, question.now_s};
   for (std::size_t at = 0, tried = 0; at < waiting.size() && tried < paths_max; ++at) {
     const std::set<X509*> without = waiting[at];
+    attempt.careful = at > 0;
     const StackPtr untrusted = new_stack();
     for (X509* const one : sent) {
       if (!without.contains(one)) sk_X509_push(untrusted.get(), one);
@@ -468,21 +604,22 @@ TrustStore::Impl::Outcome TrustStore::Impl::search(X509* leaf, const std::vector
     for (const bool partial : {false, true}) {
       if (partial ? !has_links : !has_roots) continue;
       ++tried;
-      Outcome outcome = verify(leaf, untrusted.get(), question, partial, without);
+      Outcome outcome = verify(leaf, untrusted.get(), question, attempt, partial, without);
       if (outcome.good()) return outcome;
       if (is_the_leafs_own(outcome.error, outcome.depth)) return outcome;
-      // The one to blame first: the certificate itself, or the issuer whose key does not fit.
+      // What a whole path found is closer to the truth than that there was none.
+      const bool truer = !first || (lacks_issuer(first->error) && !lacks_issuer(outcome.error));
+      if (truer) first = outcome;
+      if (!attempt.careful) continue;
+      // The one to blame first.
       std::vector<X509*> suspects(outcome.path.begin() + (outcome.path.empty() ? 0 : 1), outcome.path.end());
-      const auto blamed = static_cast<std::size_t>(outcome.depth) -
-                          (outcome.error == X509_V_ERR_CERT_SIGNATURE_FAILURE ? 0 : 1);
+      const auto blamed = static_cast<std::size_t>(outcome.depth) - 1;
       if (blamed < suspects.size()) std::swap(suspects[0], suspects[blamed]);
       for (X509* const suspect : suspects) {
         std::set<X509*> more = without;
         more.insert(suspect);
         if (waiting.size() < 4 * paths_max && seen.insert(more).second) waiting.push_back(std::move(more));
       }
-      // What a whole path found is closer to the truth than that there was none.
-      if (!first || (lacks_issuer(first->error) && !lacks_issuer(outcome.error))) first = std::move(outcome);
     }
   }
   if (!first) first = Outcome{X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY, 0, {leaf}};
@@ -510,18 +647,18 @@ TrustStore::Impl::Outcome TrustStore::Impl::judge_pinned(X509* certificate, cons
   return outcome;
 }
 
-// The earliest end of what the verdict rests on.
+// The earliest end of what the verdict rests on. Of several current lists of one issuer's name any may have counted.
 std::int64_t TrustStore::Impl::good_until(std::span<X509* const> path, std::int64_t now_s) const {
   std::int64_t until_s = std::numeric_limits<std::int64_t>::max();
   for (X509* const one : path) {
     until_s = std::min(until_s, time_of(X509_get0_notAfter(one)));
-    std::int64_t list_s = 0;
+    if (one == path.back() && !signers.contains(one)) break;
     for (const X509CrlPtr& crl : crls) {
-      if (X509_NAME_cmp(X509_CRL_get_issuer(crl.get()), X509_get_issuer_name(one)) != 0) continue;
       const ASN1_TIME* const next = X509_CRL_get0_nextUpdate(crl.get());
-      list_s = std::max(list_s, next == nullptr ? std::numeric_limits<std::int64_t>::max() : time_of(next));
+      if (next == nullptr || time_of(next) < now_s) continue;
+      if (X509_NAME_cmp(X509_CRL_get_issuer(crl.get()), X509_get_issuer_name(one)) == 0)
+        until_s = std::min(until_s, time_of(next));
     }
-    if (list_s >= now_s && list_s > 0) until_s = std::min(until_s, list_s);
   }
   return until_s;
 }
@@ -546,22 +683,26 @@ Verdict TrustStore::judge(const Question& question) const {
   // Those that cannot be parsed are strays: no path can go through them.
   std::vector<X509Ptr> sent;
   std::vector<std::size_t> places;
+  const auto among = [](const std::vector<X509Ptr>& group, const X509Ptr& wanted) {
+    return std::ranges::any_of(group,
+                               [&](const X509Ptr& one) { return X509_cmp(one.get(), wanted.get()) == 0; });
+  };
   for (std::size_t i = 1; i < question.chain.size(); ++i) {
-    if (X509Ptr one = parse_x509(question.chain[i])) {
-      sent.push_back(std::move(one));
-      places.push_back(i);
-    }
+    X509Ptr one = parse_x509(question.chain[i]);
+    // What was sent twice, or is in the trust store, is looked at once.
+    if (one == nullptr || among(sent, one) || among(trust.authorities, one)) continue;
+    sent.push_back(std::move(one));
+    places.push_back(i);
   }
-  const auto same = std::ranges::find_if(
-      trust.pinned, [&](const X509Ptr& one) { return X509_cmp(one.get(), leaf.get()) == 0; });
+  const bool pinned = among(trust.pinned, leaf) || among(trust.authorities, leaf);
   Impl::Outcome outcome{X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY, 0, {}};
-  if (same != trust.pinned.end()) outcome = trust.judge_pinned(leaf.get(), question);
+  if (pinned) outcome = trust.judge_pinned(leaf.get(), question);
   if (!outcome.good()) {
     std::vector<X509*> untrusted;
     for (const X509Ptr& one : sent) untrusted.push_back(one.get());
     for (const X509Ptr& one : trust.revoked) untrusted.push_back(one.get());
     Impl::Outcome other = trust.search(leaf.get(), untrusted, question);
-    if (other.good() || same == trust.pinned.end()) outcome = std::move(other);
+    if (other.good() || !pinned) outcome = std::move(other);
   }
   // Each suite that is offered has the peer sign with its key (RFC 8446 §4.4.2.4).
   if (outcome.good() && !allows_signing(leaf.get())) {

@@ -336,6 +336,48 @@ TEST_CASE("a pinned certificate that its issuer has revoked vouches for nothing"
         "good");
 }
 
+TEST_CASE("a pinned authority vouches for itself whatever its issuers and their lists are") {
+  const Made root = make_authority("Root"), broken = make_leaf("Broken", &root);
+  const Made pinned = make_authority("pinned", &broken, with({{NID_basic_constraints, "critical,CA:TRUE"}}));
+  CHECK(cause({.trusted = {&pinned}, .chain = {&pinned}}) == "good");
+  CHECK(cause({.trusted = {&pinned}, .chain = {&pinned, &broken, &root}}) == "good");
+  CHECK(cause({.trusted = {&pinned}, .lists = {make_list(root, {})}, .chain = {&pinned, &broken}}) == "good");
+}
+
+TEST_CASE("the lists of an anchor's issuer do not count where that is not in the trust store") {
+  const Made root = make_authority("Root"), middle = make_authority("Int", &root);
+  const Made leaf = make_leaf("app", &middle);
+  const Octets of_middle = make_list(middle, {});
+  for (const Octets& of_root : {make_list(root, {}), make_list(root, {}, -7200, -60)}) {
+    const Asked asked{.trusted = {&middle}, .lists = {of_root, of_middle}, .chain = {&leaf, &middle, &root}};
+    CHECK(cause(asked) == "good");
+    CHECK(std::abs(judge(*store(asked), asked).good_until_s - now() - 5 * day_s) < 5);
+  }
+  const Asked expired{
+      .trusted = {&root, &middle}, .lists = {make_list(root, {}, -7200, -60), of_middle}, .chain = {&leaf}};
+  CHECK(cause(expired) == "revocations_expired");
+}
+
+TEST_CASE("of lists of one name the one that the issuer's key signed counts") {
+  const Made root = make_authority("Root"), namesake = make_authority("Root");
+  const Made leaf = make_leaf("app", &root), other = make_leaf("other", &root);
+  const Octets own = make_list(root, {&other}, -7200, 3600),
+               foreign = make_list(namesake, {}, -60, 9 * day_s);
+  for (const std::vector<Octets>& lists : {std::vector{own, foreign}, {foreign, own}}) {
+    const Asked asked{.trusted = {&root, &namesake}, .lists = lists, .chain = {&leaf}};
+    REQUIRE(cause(asked) == "good");
+    CHECK(judge(*store(asked), asked).good_until_s < now() + 3605);
+    CHECK(cause({.trusted = {&root}, .lists = lists, .chain = {&other}}) == "certificate_revoked");
+  }
+}
+
+TEST_CASE("a list that a newer one supersedes takes no authority out of the store") {
+  const Made root = make_authority("Root"), pinned = make_leaf("app", &root);
+  const Octets held = make_list(root, {&pinned}, -7200), released = make_list(root, {}, -3600);
+  CHECK(cause({.trusted = {&pinned, &root}, .lists = {held, released}, .chain = {&pinned}}) == "good");
+  CHECK(cause({.trusted = {&pinned, &root}, .lists = {held}, .chain = {&pinned}}) == "certificate_revoked");
+}
+
 TEST_CASE("purposes, path lengths, name constraints and hosts") {
   const Made root = make_authority("Root");
   const auto leaf = [&](const Made& issuer, const char* usage, const char* names = "DNS:localhost") {
@@ -478,6 +520,49 @@ TEST_CASE("a malformed leaf is refused, a malformed stray is not looked at") {
   const std::vector<std::span<const std::byte>> bad{noise}, stray{leaf.der, noise};
   CHECK(trust->judge({.chain = bad, .now_s = now()}).objection.cause == "certificate_malformed");
   CHECK(trust->judge({.chain = stray, .now_s = now()}).good());
+}
+
+// As of an authority that has changed its key: the old one signs the new certificate, whose identifiers say so.
+Made renew(const Made& root, const std::string& name) {
+  std::vector<Extension> extensions = authority_extensions();
+  extensions.push_back({NID_subject_key_identifier, "hash"});
+  extensions.push_back({NID_authority_key_identifier, "keyid"});
+  return make_authority(name, &root, with(std::move(extensions)));
+}
+
+Made make_root_with_identifier(const std::string& name) {
+  std::vector<Extension> extensions = authority_extensions();
+  extensions.push_back({NID_subject_key_identifier, "hash"});
+  return make_authority(name, nullptr, with(std::move(extensions)));
+}
+
+TEST_CASE("a path goes past what only looks like an issuer") {
+  // A root that has changed its key and signs its new certificate by the old one; nothing tells the two apart by name.
+  const Made root = make_root_with_identifier("Root"), renewed = renew(root, "Root");
+  const Made leaf = make_leaf("app", &renewed);
+  CHECK(cause({.trusted = {&root}, .chain = {&leaf, &renewed}}) == "good");
+  CHECK(cause({.trusted = {&root}, .chain = {&leaf, &root, &renewed}}) == "good");
+  // Namesakes, expired, powerless and foreign copies on three levels.
+  const Made first = make_authority("First", &root);
+  const Made old =
+      make_authority("First", &root, keyed(first, lasting(-9 * day_s, -day_s, authority_extensions())));
+  const Made second = make_authority("Second", &first);
+  const Made weak =
+      make_authority("Second", &first, keyed(second, with({{NID_basic_constraints, "CA:FALSE"}})));
+  const Made third = make_authority("Third", &second), namesake = make_authority("Third", &second);
+  const Made stranger = make_authority("Stranger"),
+             crossed = make_authority("First", &stranger, keyed(first));
+  const Made deep = make_leaf("deep", &third);
+  std::vector<const Made*> rest{&old, &crossed, &stranger, &weak, &namesake, &first, &second, &third};
+  for (std::size_t round = 0; round < rest.size(); ++round) {
+    CAPTURE(round);
+    std::ranges::rotate(rest, rest.begin() + 1);
+    std::vector<const Made*> chain{&deep};
+    chain.insert(chain.end(), rest.begin(), rest.end());
+    CHECK(cause({.trusted = {&root}, .chain = chain}) == "good");
+    std::ranges::reverse(chain.begin() + 1, chain.end());
+    CHECK(cause({.trusted = {&root}, .chain = chain}) == "good");
+  }
 }
 
 TEST_CASE("nothing is remembered from one chain to the next") {
