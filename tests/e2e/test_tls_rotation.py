@@ -48,7 +48,7 @@ def test_a_certificate_is_replaced_while_clients_run(
         broken.write_text(third.pem().read_text()[:200])
         replace(file, broken)
         line = kferry.wait_for_log("cause=tls_renewal_failed ")
-        assert str(file) in line and "what was read before goes on serving" in line, line
+        assert str(file) in line and "what was read before continues to serve" in line, line
         assert shown() == "rotating-second"
         checked = kferry.run("check")
         assert checked.code == 2 and str(file) in checked.output, checked
