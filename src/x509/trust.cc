@@ -13,6 +13,7 @@
 #include "x509/name_constraints.h"
 #include "x509/objections.h"
 #include "x509/openssl.h"
+#include "x509/parsed_certificates.h"
 
 namespace kferry::x509 {
 namespace {
@@ -129,6 +130,7 @@ struct TrustStore::Impl {
   std::vector<X509Ptr> pinned;
   std::vector<X509CrlPtr> crls;
   std::vector<SubjectRule> subjects;
+  mutable ParsedCertificates parsed;
   bool has_roots = false;
   bool has_links = false;
 
@@ -666,7 +668,7 @@ std::int64_t TrustStore::Impl::good_until(std::span<X509* const> path, std::int6
 Verdict TrustStore::judge(const Question& question) const {
   const Impl& trust = *impl_;
   Verdict verdict;
-  const X509Ptr leaf = question.chain.empty() ? nullptr : parse_x509(question.chain.front());
+  const X509Ptr leaf = question.chain.empty() ? nullptr : trust.parsed.parse(question.chain.front());
   if (leaf == nullptr) {
     verdict.objection = {"certificate_malformed", "cannot be parsed", alert_bad_certificate};
     return verdict;
@@ -729,9 +731,12 @@ Verdict TrustStore::judge(const Question& question) const {
     }
   }
   verdict.path.push_back(0);
+  trust.parsed.keep(question.chain.front(), leaf.get());
   for (X509* const one : outcome.path) {
     for (std::size_t i = 0; i < sent.size(); ++i) {
-      if (sent[i].get() == one) verdict.path.push_back(places[i]);
+      if (sent[i].get() != one) continue;
+      verdict.path.push_back(places[i]);
+      trust.parsed.keep(question.chain[places[i]], one);
     }
   }
   verdict.good_until_s = trust.good_until(outcome.path, question.now_s);
