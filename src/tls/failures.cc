@@ -11,6 +11,7 @@
 
 #include "base/secret.h"
 #include "tls/alert.h"
+#include "tls/library_errors.h"
 
 namespace kferry::tls {
 namespace {
@@ -54,6 +55,10 @@ bool like_kafka(std::span<const std::byte> first) {
 
 Failure refused_certificate(const Breakdown& b) {
   const std::string name(alert_name(b.alert));
+  if (b.remote == Remote::broker && !b.has_identity) {
+    return {"client_certificate_required", "the broker refuses kferry, which has no client certificate (" +
+                                               name + "): configure a key store for the upstream"};
+  }
   if (b.remote == Remote::client) {
     return {"certificate_refused",
             "the client refuses this listener's certificate (" + name +
@@ -73,18 +78,29 @@ Failure by_alert(const Breakdown& b) {
     case Alert::certificate_expired:
     case Alert::certificate_unknown:
     case Alert::unknown_ca:
-    case Alert::decrypt_error:
       return refused_certificate(b);
     case Alert::certificate_required:
       return {"client_certificate_required",
-              said + ": it asks for a client certificate, so configure a key store for the upstream"};
+              said + ": it requires a client certificate, so configure a key store for the upstream"};
+    // The certificate itself was accepted.
+    case Alert::decrypt_error:
+      return {
+          "alert_received",
+          said +
+              ": it could not verify the signature or the Finished of kferry's handshake, so the bytes were "
+              "altered on the way"};
+    case Alert::bad_record_mac:
+      return {"alert_received", said + ": what kferry sent was damaged or altered on the way"};
+    case Alert::internal_error:
+    case Alert::access_denied:
+      return {"alert_received", said + ": its log gives the reason"};
     case Alert::protocol_version:
       return {"no_common_version", said + ": the two sides share no TLS version; kferry speaks 1.2 and 1.3"};
     case Alert::handshake_failure:
     case Alert::insufficient_security:
       return {"no_common_cipher",
               said + ": most likely no cipher or curve is common to both sides" +
-                  (b.remote == Remote::broker ? ", or it asks for a client certificate" : "")};
+                  (b.remote == Remote::broker ? ", or it requires a client certificate" : "")};
     case Alert::unrecognized_name:
       return {"server_name_refused", said + ": it serves no such name"};
     default:
@@ -203,10 +219,10 @@ std::optional<Failure> not_tls(std::span<const std::byte> first, Remote remote, 
   const std::string_view text = text_of(first.first(std::min<std::size_t>(first.size(), 4)));
   for (const Beginning& beginning : beginnings) {
     if (text != beginning.octets) continue;
-    std::string words = who(remote) + " speaks " + std::string(beginning.what) + " where TLS is due: ";
+    std::string words = who(remote) + " speaks " + std::string(beginning.what) + " where TLS is expected: ";
     words += beginning.cause == "proxy_protocol_on_tls" ? "switch it off at the load balancer"
              : remote == Remote::client ? "this is a Kafka port with TLS; point the client elsewhere"
-                                        : "the bootstrap address is no Kafka broker's TLS port";
+                                        : "the bootstrap address is not the TLS port of a Kafka broker";
     return Failure{beginning.cause, std::move(words)};
   }
   if (like_kafka(first)) {
@@ -222,7 +238,7 @@ std::optional<Failure> not_tls(std::span<const std::byte> first, Remote remote, 
   if (std::to_integer<unsigned>(first[0]) == 0x80 && remote == Remote::client) {
     return Failure{"no_common_version", "the client greets in SSL 2's form: it must speak TLS 1.2 or 1.3"};
   }
-  return Failure{"not_tls", who(remote) + " speaks no TLS: its first octets are " +
+  return Failure{"not_tls", who(remote) + " does not speak TLS: its first bytes are " +
                                 printable_hex(first.first(std::min<std::size_t>(first.size(), 4)))};
 }
 
@@ -285,7 +301,7 @@ Failure broken_down(const Breakdown& b) {
                                     " certificates: have it send its chain alone"};
     case MEMORY_E:
     case MEMORY_ERROR:
-      return {"memory_exhausted", "there is no memory for the TLS state of this connection"};
+      return {"memory_exhausted", "kferry has no memory left for the TLS state of this connection"};
     default:
       break;
   }
@@ -295,11 +311,9 @@ Failure broken_down(const Breakdown& b) {
                 wolfSSL_ERR_reason_error_string(static_cast<unsigned long>(b.error)) +
                 "): reissue it with a key of RSA, EC (P-256, P-384, P-521) or Ed25519"};
   }
-  std::array<char, WOLFSSL_MAX_ERROR_SZ> words{};
-  wolfSSL_ERR_error_string_n(static_cast<unsigned long>(b.error), words.data(), words.size());
-  return {
-      b.handshaking ? "handshake_failed" : "record_malformed",
-      (b.handshaking ? "the TLS handshake with " : "TLS with ") + who(b.remote) + " failed: " + words.data()};
+  return {b.handshaking ? "handshake_failed" : "record_malformed",
+          (b.handshaking ? "the TLS handshake with " : "TLS with ") + who(b.remote) +
+              " failed: " + library_words(b.error)};
 }
 
 Failure forged_record(Remote remote) {
@@ -317,9 +331,10 @@ Failure cut_short(Remote remote, bool handshaking, bool heard_anything) {
             who(remote) + " ended the stream without close_notify: what came last may be cut off"};
   }
   if (remote == Remote::broker && !heard_anything) {
-    return {"no_tls_answer",
-            "the broker closed at the first TLS octets: most likely this is its PLAINTEXT or SASL_PLAINTEXT "
-            "port"};
+    return {
+        "no_tls_answer",
+        "the broker closed at the first bytes of TLS: most likely this is its PLAINTEXT or SASL_PLAINTEXT "
+        "port"};
   }
   return {"handshake_cut", who(remote) + " closed in the middle of the TLS handshake"};
 }
