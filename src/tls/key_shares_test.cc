@@ -17,10 +17,18 @@ constexpr std::size_t size_of_point(std::string_view curve) {
   return curve == "P-256" ? 65 : curve == "P-384" ? 97 : 133;
 }
 
+// Whether a TLS 1.2 message gives a point from here on: a ServerKeyExchange has named_curve(3) and the curve before it,
+// a ClientKeyExchange nothing but its header. Two bytes alone turn up in certificates by chance, too.
+bool after_key_exchange(std::span<const std::byte> before) {
+  const std::size_t size = before.size();
+  return (size >= 3 && before[size - 3] == std::byte{3} && before[size - 2] == std::byte{}) ||
+         (size >= 4 && before[size - 4] == std::byte{16} && before[size - 3] == std::byte{});
+}
+
 // Where an uncompressed point of this size, with its length before it in `length_size` octets, ends; 0: nowhere.
 std::size_t end_of_point(std::span<const std::byte> octets, std::size_t size, std::size_t length_size) {
   for (std::size_t at = 0; at + length_size + size <= octets.size(); ++at) {
-    const bool high = length_size == 1 || octets[at] == std::byte{};
+    const bool high = length_size == 1 ? after_key_exchange(octets.first(at)) : octets[at] == std::byte{};
     const bool low = octets[at + length_size - 1] == static_cast<std::byte>(size);
     if (high && low && octets[at + length_size] == std::byte{4}) return at + length_size + size;
   }
