@@ -30,6 +30,28 @@ std::string left_text(std::int64_t left_s) {
   return left_s < day_s ? ", in less than a day" : ", in " + counted(left_s / day_s, "day");
 }
 
+// Why other TLS libraries refuse a certificate that kferry itself can serve, and what to do; empty: they take it.
+// OpenSSL 3.0's SSL_CTX_set_security_level(3), the JDK's java.security and Go's crypto/x509 give the rules.
+std::vector<std::pair<std::string, std::string>> weaknesses(const x509::Certificate& certificate) {
+  std::vector<std::pair<std::string, std::string>> found;
+  if (certificate.key_type.starts_with("RSA") && certificate.key_bits > 0 && certificate.key_bits < 2048) {
+    found.emplace_back(
+        "has an RSA key of " + counted(certificate.key_bits, "bit") +
+            (certificate.key_bits < 1024
+                 ? ", which OpenSSL 3, Java and Go refuse"
+                 : ", which OpenSSL 3 refuses at security level 2, the default of Debian and Ubuntu"),
+        "reissue it with an RSA key of 2048 bits or more, or with EC P-256");
+  }
+  // What signs itself is known by its bytes: nobody judges that signature.
+  const bool self_signed = certificate.issuer == certificate.names.subject;
+  if (!self_signed && (certificate.signature_hash == "SHA1" || certificate.signature_hash == "MD5")) {
+    found.emplace_back("is signed with " + certificate.signature_hash +
+                           ", which OpenSSL 3 and Go refuse, and Java below public authorities",
+                       "have its authority sign it again with SHA-256");
+  }
+  return found;
+}
+
 std::string names_text(const x509::CertificateNames& names) {
   std::string out;
   const auto add = [&](const std::string& name) { out.append(out.empty() ? "" : ", ").append(name); };
@@ -63,6 +85,8 @@ std::vector<config::Problem> certificate_warnings(const config::Config& config,
                               x509::date_text(own.certificate.not_after_s) + left_text(left_s),
                           "renew it: the file is read again by itself", true});
     }
+    for (auto& [what, remedy] : weaknesses(own.certificate))
+      warnings.push_back({own.where, subject + " " + what, std::move(remedy), true});
     if (!own.listener) continue;
     const config::Listener& listener = config.clusters[own.cluster].listeners[*own.listener];
     std::vector<std::string> hosts{listener.advertised_host};

@@ -124,6 +124,32 @@ def test_warnings_a_certificate_that_ends_soon_or_names_another_host(env, tmp_pa
     assert "expires at" in shown.stderr and "does not name 192.0.2.9" in shown.stderr
 
 
+def test_warnings_a_weak_key_or_signature(env, tmp_path):
+    """What kferry serves, but OpenSSL 3 clients refuse (security level 2; SHA-1 at any)."""
+    openssl(tmp_path, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "90", "-keyout", "ca.key", "-out", "ca.crt",
+            "-subj", "/CN=ca")
+
+    def told(bits, digest, *, self_signed=False):
+        signer = ["-signkey", "leaf.key"] if self_signed else ["-CA", "ca.crt", "-CAkey", "ca.key", "-CAcreateserial"]
+        openssl(tmp_path, "req", "-new", "-newkey", f"rsa:{bits}", "-nodes", "-keyout", "leaf.key", "-out", "leaf.csr",
+                "-subj", "/CN=leaf", "-addext", "subjectAltName=IP:192.0.2.9")
+        openssl(tmp_path, "x509", "-req", "-in", "leaf.csr", "-copy_extensions", "copy", "-days", "90", f"-{digest}",
+                "-out", "leaf.crt", *signer)
+        both = tmp_path / "leaf.pem"
+        both.write_text((tmp_path / "leaf.crt").read_text() + (tmp_path / "leaf.key").read_text())
+        shown = check(env | {"GATEWAY_SSL_KEY_STORE_PATH": str(both)})
+        assert shown.returncode == 0, shown.stderr
+        return shown.stderr
+
+    weak = told(1024, "sha256")
+    assert "leaf.pem: the certificate of CN=leaf has an RSA key of 1024 bits, which OpenSSL 3 refuses" in weak
+    assert "signed with" not in weak
+    old = told(2048, "sha1")
+    assert "is signed with SHA1" in old and "sign it again with SHA-256" in old and "RSA key of" not in old
+    assert told(2048, "sha256") == ""
+    assert told(2048, "sha1", self_signed=True) == ""
+
+
 def test_routing_by_sni_in_the_plan(env, tmp_path):
     certificate(tmp_path, "wild", names="DNS:*.k.example")
     both = tmp_path / "wild.pem"
