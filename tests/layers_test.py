@@ -27,6 +27,8 @@ ARROWS = {
     "proxy": {"base", "kafka", "ring", "x509", "tls", "config", "net", "operations"},
     "cli": {"base", "kafka", "ring", "x509", "tls", "config", "net", "operations", "proxy"},
 }
+# The folders that may include a library's headers.
+LIBRARIES = {"openssl": {"x509"}, "wolfssl": {"x509", "tls"}}
 INCLUDE = re.compile(r'^\s*#\s*include\s*["<]([^">]+)[">]', re.MULTILINE)
 FLAGS = ["-std=c++23", "-fsyntax-only", "-Wall", "-Wextra", "-Werror", "-x", "c++"]
 
@@ -53,6 +55,8 @@ def violations(source):
             wrong.append(f"src/{name}: does not open with its contract as a comment")
         for included in INCLUDE.findall(text):
             other = included.split("/")[0]
+            if layer not in LIBRARIES.get(other, {layer}):
+                wrong.append(f"src/{name}: only {' and '.join(sorted(LIBRARIES[other]))} may include {included!r}")
             if ".." in included.split("/"):
                 wrong.append(f"src/{name}: includes {included!r}; write it from src/, \"layer/file.h\"")
             elif other in ARROWS and "/" in included and other != layer and other not in ARROWS[layer]:
@@ -83,6 +87,8 @@ def planted():
         "base/knows_kafka.cc": ('// x\n  #  include <kafka/frame.h>\n', "base must not know kafka"),
         "proxy/knows_cli.cc": ('// x\n#include "cli/options.h"\n', "proxy must not know cli"),
         "net/goes_up.cc": ('// x\n#include "../proxy/session.h"\n', "write it from src/"),
+        "tls/knows_openssl.cc": ("// x\n#include <openssl/x509.h>\n", "only x509 may include"),
+        "net/knows_wolfssl.h": ("// x\n#include <wolfssl/ssl.h>\n", "only tls and x509 may include"),
         "ring/silent.h": ("#include <vector>\n", "does not open with its contract"),
         "ring/silent.cc": ("#include <vector>\n", "does not open with its contract"),
         "helper/new.h": ("// x\n", "no layer 'helper'"),
