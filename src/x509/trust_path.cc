@@ -137,14 +137,15 @@ STACK_OF(X509_CRL) * TrustStore::Impl::on_lists(const X509_STORE_CTX* context, c
   if (sk_X509_CRL_num(lists) < 2) return lists;
   const auto& attempt =
       *static_cast<const Attempt*>(X509_STORE_CTX_get_app_data(const_cast<X509_STORE_CTX*>(context)));
-  // The keys of that name, the issuer's own first: one that has changed its key signs one list for all that it issued
-  // (RFC 5280 §6.3.3 (f)).
+  // The issuer's own key decides first. An authority that has changed its key signs one list for all that it issued
+  // (RFC 5280 §6.3.3 (f)), but libcrypto takes a list without a key identifier for one of the issuer's own.
   for (const bool of_issuer : {true, false}) {
     std::vector<const X509_CRL*> signed_here;
     bool usable = false;
     for (int i = 0; i < sk_X509_CRL_num(lists); ++i) {
       const X509_CRL* const list = sk_X509_CRL_value(lists, i);
       const int end = of_issuer ? depth + 2 : sk_X509_num(path);
+      if (!of_issuer && X509_CRL_get_ext_by_NID(list, NID_authority_key_identifier, -1) < 0) continue;
       int above = depth + 1;
       while (above < end && !is_list_of(list, sk_X509_value(path, above))) ++above;
       if (above == end) continue;
