@@ -24,7 +24,8 @@ void read_alt_names(X509* x509, CertificateNames& names) {
     const GENERAL_NAME* const name = sk_GENERAL_NAME_value(all, i);
     if (name->type == GEN_DNS) names.dns_names.push_back(text_of_string(name->d.dNSName));
     if (name->type == GEN_IPADD) {
-      const auto address = octets(text_of_string(name->d.iPAddress));
+      const std::string text = text_of_string(name->d.iPAddress);
+      const auto address = octets(text);
       names.addresses.emplace_back(address.begin(), address.end());
     }
   }
