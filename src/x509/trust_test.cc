@@ -565,6 +565,23 @@ TEST_CASE("a path goes past what only looks like an issuer") {
   }
 }
 
+TEST_CASE("a long path has as many detours as a short one") {
+  const Made narrow = make_authority("Root", nullptr,
+                                     with({{NID_basic_constraints, "critical,CA:TRUE"},
+                                           {NID_name_constraints, "critical,permitted;DNS:in.example"}}));
+  const Made root =
+      make_authority("Root", nullptr, keyed(narrow, lasting(-2 * day_s, day_s, authority_extensions())));
+  std::vector<Made> all;
+  all.push_back(make_authority("D", &root));
+  for (int i = 0; i < 11; ++i) all.push_back(make_authority("D" + std::to_string(i), &all.back()));
+  const Made leaf = make_leaf("deep", &all.back());
+  std::vector<const Made*> chain{&leaf};
+  for (std::size_t i = all.size(); i-- > 0;) chain.push_back(&all[i]);
+  CHECK(cause({.trusted = {&root, &narrow}, .chain = chain}) == "good");
+  CHECK(cause({.trusted = {&narrow, &root}, .chain = chain}) == "good");
+  CHECK(cause({.trusted = {&narrow}, .chain = chain}) == "certificate_untrusted");
+}
+
 TEST_CASE("nothing is remembered from one chain to the next") {
   const Made root = make_authority("Root"), middle = make_authority("Int", &root),
              leaf = make_leaf("app", &middle);
