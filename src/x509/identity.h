@@ -1,6 +1,7 @@
 // A certificate with its chain and its private key, as bytes.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -17,8 +18,10 @@ struct StoredKey {
 
 struct Identity {
   std::vector<Octets> chain{};       // DER, the leaf first
-  Secret key{};                      // PKCS#8, or PKCS#1 and SEC 1 by algorithm; DER
+  Secret key{};                      // PKCS#8, DER
   std::vector<StoredKey> choices{};  // every key of its store, if there are several; otherwise empty
+  // When another certificate of the store becomes valid, which may then be taken instead; Unix time, 0: never.
+  std::int64_t choose_again_s = 0;
 };
 
 }  // namespace kferry::x509

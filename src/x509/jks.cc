@@ -1,16 +1,17 @@
 #include "x509/jks.h"
 
-#include <wolfssl/options.h>
-// The options come first: they decide the layout of what the others declare.
-#include <wolfssl/wolfcrypt/sha.h>
+#include <openssl/evp.h>
+#include <openssl/x509.h>
 
 #include <algorithm>
 #include <array>
 #include <initializer_list>
+#include <memory>
 
 #include "base/assert.h"
 #include "base/octet_reader.h"
-#include "x509/der.h"
+#include "x509/openssl.h"
+#include "x509/pbe.h"
 
 namespace kferry::x509 {
 namespace {
@@ -20,22 +21,18 @@ constexpr std::size_t digest_size_sha1 = 20;
 // Entries and chains beyond these are no key store of anybody's; each costs at least its own octets anyway.
 constexpr std::uint32_t entries_max = 100'000;
 constexpr std::uint32_t chain_max = 100;
-constexpr std::string_view protector = "\x2B\x06\x01\x04\x01\x2A\x02\x11\x01\x01";
+constexpr std::string_view protector = "1.3.6.1.4.1.42.2.17.1.1";
 constexpr std::string_view salt_word = "Mighty Aphrodite";
 
 using Sha1 = std::array<std::byte, digest_size_sha1>;
 
 Sha1 sha1(std::initializer_list<std::span<const std::byte>> parts) {
-  wc_Sha state;
-  KFERRY_ASSERT(wc_InitSha(&state) == 0);
-  for (const auto part : parts) {
-    if (part.empty()) continue;
-    KFERRY_ASSERT(wc_ShaUpdate(&state, reinterpret_cast<const byte*>(part.data()),
-                               static_cast<word32>(part.size())) == 0);
-  }
+  const std::unique_ptr<EVP_MD_CTX, Free<EVP_MD_CTX_free>> state(EVP_MD_CTX_new());
+  KFERRY_ASSERT(EVP_DigestInit_ex(state.get(), EVP_sha1(), nullptr) == 1);
+  for (const auto part : parts) KFERRY_ASSERT(EVP_DigestUpdate(state.get(), part.data(), part.size()) == 1);
   Sha1 result;
-  KFERRY_ASSERT(wc_ShaFinal(&state, reinterpret_cast<byte*>(result.data())) == 0);
-  wc_ShaFree(&state);
+  KFERRY_ASSERT(EVP_DigestFinal_ex(state.get(), reinterpret_cast<unsigned char*>(result.data()), nullptr) ==
+                1);
   return result;
 }
 
@@ -116,7 +113,7 @@ std::expected<JksStore, JksProblem> read_jks(std::span<const std::byte> file,
         key.chain.push_back(read_certificate_entry(in, version));
       store.keys.push_back(std::move(key));
     } else if (kind == 2) {
-      store.trusted.push_back(read_certificate_entry(in, version));
+      store.trusted.push_back({std::move(alias), read_certificate_entry(in, version)});
     } else {
       return std::unexpected(JksProblem::malformed);
     }
@@ -133,15 +130,19 @@ std::expected<JksStore, JksProblem> read_jks(std::span<const std::byte> file,
 
 std::expected<Secret, JksProblem> unprotect_jks_key(std::span<const std::byte> protected_key,
                                                     std::string_view password) {
-  Der outer(protected_key);
-  Der info(outer.content(tag::sequence));
-  Der algorithm(info.content(tag::sequence));
-  const auto oid = algorithm.content(tag::object_id);
-  const auto sealed = info.content(tag::octet_string);
-  if (!outer.ok() || !info.ok() || !algorithm.ok() || text_of(oid) != protector ||
-      sealed.size() < 2 * digest_size_sha1) {
+  const unsigned char* der = raw(protected_key);
+  const std::unique_ptr<X509_SIG, Free<X509_SIG_free>> info(
+      d2i_X509_SIG(nullptr, &der, static_cast<long>(protected_key.size())));
+  ERR_clear_error();
+  if (info == nullptr) return std::unexpected(JksProblem::malformed);
+  const X509_ALGOR* algorithm = nullptr;
+  const ASN1_OCTET_STRING* content = nullptr;
+  X509_SIG_get0(info.get(), &algorithm, &content);
+  const ASN1_OBJECT* object = nullptr;
+  X509_ALGOR_get0(&object, nullptr, nullptr, algorithm);
+  const auto sealed = bytes_of(content);
+  if (name_of(object) != protector || sealed.size() < 2 * digest_size_sha1)
     return std::unexpected(JksProblem::malformed);
-  }
   const Secret wide = utf16_of(password);
   const auto masked = sealed.subspan(digest_size_sha1, sealed.size() - 2 * digest_size_sha1);
   Octets key(masked.begin(), masked.end());

@@ -27,9 +27,14 @@ struct JksKey {
   std::vector<Octets> chain;
 };
 
+struct JksTrusted {
+  std::string alias;
+  Octets certificate;
+};
+
 struct JksStore {
   std::vector<JksKey> keys;
-  std::vector<Octets> trusted;
+  std::vector<JksTrusted> trusted;
 };
 
 enum class JksProblem : std::uint8_t { malformed, password_wrong };

@@ -2,6 +2,7 @@
 
 #include <openssl/evp.h>
 
+#include <algorithm>
 #include <optional>
 
 namespace kferry::x509 {
@@ -10,18 +11,24 @@ namespace {
 constexpr std::string_view begin = "-----BEGIN ";
 constexpr std::string_view end = "-----END ";
 constexpr std::string_view dashes = "-----";
+constexpr std::string_view line_ends = "\r\n";
+constexpr std::string_view blanks = " \t\r\n\v\f";
 constexpr std::size_t line_width = 64;
 
-// The headers of RFC 1421 end at an empty line.
+// The lines at the top that have a colon, which base64 never has.
 std::string_view headers_of(std::string_view body) {
-  const std::size_t colon = body.find(':');
-  if (colon == std::string_view::npos) return {};
-  std::size_t blank = body.find("\n\n");
-  if (const std::size_t other = body.find("\n\r\n"); other < blank) blank = other;
-  return blank < colon ? std::string_view{} : body.substr(0, blank);
+  std::size_t size = 0;
+  std::size_t at = body.find_first_not_of(blanks);
+  while (at != std::string_view::npos) {
+    const std::size_t stop = std::min(body.find_first_of(line_ends, at), body.size());
+    if (body.substr(at, stop - at).find(':') == std::string_view::npos) break;
+    size = stop;
+    at = body.find_first_not_of(blanks, stop);
+  }
+  return body.substr(0, size);
 }
 
-// Strict: padding required, nothing but the alphabet.
+// Strict: padding is required, and only characters of the alphabet are allowed.
 std::optional<Octets> parse_base64(std::string_view digits) {
   if (digits.size() % 4 != 0) return std::nullopt;
   const std::size_t padding = digits.ends_with("==") ? 2 : digits.ends_with('=') ? 1 : 0;
@@ -46,9 +53,11 @@ std::string base64(std::span<const std::byte> octets) {
 
 void decode(std::string_view body, PemBlock& block) {
   block.headers = headers_of(body);
+  body.remove_prefix(block.headers.size());
   std::string digits;
-  for (const char c : body.substr(block.headers.size())) {
-    if (c != '\n' && c != '\r' && c != ' ' && c != '\t') digits += c;
+  digits.reserve(body.size());  // growing would leave copies of a key behind
+  for (const char c : body) {
+    if (blanks.find(c) == std::string_view::npos) digits += c;
   }
   auto octets = parse_base64(digits);
   wipe(digits);
@@ -57,33 +66,52 @@ void decode(std::string_view body, PemBlock& block) {
   block.well_formed = true;
 }
 
+// Counts lines that end in LF, CRLF or CR as it goes on.
+class LineCounter {
+ public:
+  explicit LineCounter(std::string_view text) : text_(text) {}
+
+  std::size_t line_at(std::size_t at) {
+    for (; at_ < at; ++at_) {
+      const bool cr_of_crlf = text_[at_] == '\r' && text_.substr(at_ + 1).starts_with('\n');
+      if (line_ends.find(text_[at_]) != std::string_view::npos && !cr_of_crlf) ++line_;
+    }
+    return line_;
+  }
+
+ private:
+  std::string_view text_;
+  std::size_t at_ = 0;
+  std::size_t line_ = 1;
+};
+
 }  // namespace
 
 std::vector<PemBlock> read_pem(std::string_view text) {
   std::vector<PemBlock> blocks;
+  LineCounter lines(text);
+  std::size_t previous_end = 0;
   for (std::size_t at = text.find(begin); at != std::string_view::npos; at = text.find(begin, at)) {
-    PemBlock block;
     const std::size_t label = at + begin.size();
     const std::size_t label_end = text.find(dashes, label);
-    const std::size_t line_end = text.find('\n', label);
-    if (label_end == std::string_view::npos || label_end > line_end) {
+    if (label_end == std::string_view::npos) break;
+    PemBlock block;
+    block.label = text.substr(label, label_end - label);
+    if (block.label.empty() || block.label.find_first_of(line_ends) != std::string_view::npos) {
       at = label;
       continue;
     }
-    block.label = text.substr(label, label_end - label);
-    const std::string closing = std::string(end).append(block.label).append(dashes);
+    block.before = text.substr(previous_end, at - previous_end);
+    block.line = lines.line_at(at);
     const std::size_t body = label_end + dashes.size();
-    const std::size_t stop = text.find(closing, body);
-    if (stop == std::string_view::npos) {
-      block.text = text.substr(at);
-      blocks.push_back(std::move(block));
-      at = body;
-      continue;
-    }
-    block.text = text.substr(at, stop + closing.size() - at);
-    decode(text.substr(body, stop - body), block);
+    // The next BEGIN line ends a block whose END line is missing.
+    const std::size_t next = std::min(text.find(begin, body), text.size());
+    const std::size_t stop = std::min(text.substr(0, next).find(end, body), next);
+    const std::string closing = std::string(end).append(block.label).append(dashes);
+    const bool closed = text.substr(stop).starts_with(closing);
+    if (closed) decode(text.substr(body, stop - body), block);
     blocks.push_back(std::move(block));
-    at = stop + closing.size();
+    at = previous_end = closed ? stop + closing.size() : stop;
   }
   return blocks;
 }

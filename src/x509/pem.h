@@ -1,7 +1,9 @@
-// PEM (RFC 7468): blocks read out of a text that may hold other words between them, and written. Never does
-// I/O.
+// PEM (RFC 7468 and RFC 1421) as people have it: finds the blocks in a text and writes blocks. Indentation, blank lines,
+// trailing blanks, any kind of line end and text between the blocks do not matter, and a damaged block does not hide the
+// next one. Never does I/O.
 #pragma once
 
+#include <cstddef>
 #include <span>
 #include <string>
 #include <string_view>
@@ -13,10 +15,11 @@ namespace kferry::x509 {
 
 struct PemBlock {
   std::string_view label;    // "CERTIFICATE", "ENCRYPTED PRIVATE KEY", …
-  std::string_view text;     // from "-----BEGIN" to the end of its END line
+  std::string_view before;   // the text since the previous block
   std::string_view headers;  // "Proc-Type: 4,ENCRYPTED\nDEK-Info: …", or empty
+  std::size_t line = 0;      // of its BEGIN line, from 1
   Octets octets;             // wipe it if it is a key
-  bool well_formed = false;  // false: no END line, or what stands between is no base64
+  bool well_formed = false;  // false: the END line is missing, or the content is not base64
 };
 
 // Every block, in order. Views point into `text`.

@@ -17,7 +17,7 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* octets, std::size_t size) {
   (void)read_jks(file, "changeit");
   if (const auto store = read_jks(file, std::nullopt)) {
     std::size_t total = 0;
-    for (const Octets& der : store->trusted) total += der.size();
+    for (const JksTrusted& one : store->trusted) total += one.certificate.size() + one.alias.size();
     for (const JksKey& key : store->keys) {
       total += key.protected_key.size() + key.alias.size();
       for (const Octets& der : key.chain) total += der.size();

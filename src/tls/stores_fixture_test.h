@@ -1,0 +1,112 @@
+// What the tests of stores share: a folder of certificates, reading without a look at notes, and a handshake with what was
+// read.
+#pragma once
+
+#include <doctest/doctest.h>
+
+#include <ctime>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "tls/engine_pair_test.h"
+#include "x509/stores.h"
+
+namespace kferry::tls {
+
+inline constexpr std::string_view secret = "s3cret-Pass";
+
+// A fixture's folder: ec.crt, ec.key and so on, ca.crt.
+inline const Folder& folder() {
+  return certificates().authority.folder();
+}
+
+struct Loaded {
+  Octets octets;
+  x509::StoreFile file;
+};
+
+inline Loaded load(const std::string& name, std::optional<std::string> password = {},
+                   std::optional<std::string> key_password = {}) {
+  Loaded loaded{folder().octets(name), {}};
+  loaded.file.name = name;
+  loaded.file.octets = loaded.octets;
+  loaded.file.password = std::move(password);
+  loaded.file.key_password = std::move(key_password);
+  loaded.file.password_variable = "STORE_PASSWORD";
+  loaded.file.key_password_variable = "KEY_PASSWORD";
+  return loaded;
+}
+
+inline x509::KeyChoice choice(std::vector<std::string> hosts = {}, std::string alias = {}) {
+  x509::KeyChoice choice;
+  choice.hosts = std::move(hosts);
+  choice.alias = std::move(alias);
+  choice.alias_setting = "KEY_ALIAS";
+  choice.now_s = std::time(nullptr);
+  return choice;
+}
+
+using ReadIdentity = std::expected<x509::Identity, x509::Failure>;
+using ReadList = std::expected<std::vector<Octets>, x509::Failure>;
+
+inline ReadIdentity read_identity(const x509::StoreFile& file, const x509::KeyChoice& which = choice()) {
+  std::vector<x509::Note> notes;
+  return x509::read_identity(file, which, notes);
+}
+inline ReadIdentity read_identity(const x509::StoreFile& certificates, const x509::StoreFile& key) {
+  std::vector<x509::Note> notes;
+  return x509::read_identity(certificates, key, choice(), notes);
+}
+inline ReadList read_authorities(const x509::StoreFile& file) {
+  std::vector<x509::Note> notes;
+  return x509::read_authorities(file, x509::Role::client, notes);
+}
+inline ReadList read_revocations(const x509::StoreFile& file) {
+  std::vector<x509::Note> notes;
+  return x509::read_revocations(file, notes);
+}
+
+// "cause: text", or nothing where it was read.
+template <typename Read>
+std::string refusal(const Read& read) {
+  return read ? std::string() : std::string(read.error().cause) + ": " + read.error().text;
+}
+
+// Whether the identity serves a handshake; else why not.
+inline std::string serves(const ReadIdentity& identity) {
+  if (!identity) return refusal(identity);
+  const auto context = ServerContext::make(serving(*identity), nullptr);
+  if (!context) return std::string(context.error().cause) + ": " + context.error().text;
+  Pair pair;
+  pair.server = Engine::server(always(*context));
+  pair.client = Engine::client(client_context({}), "localhost", 1);
+  pair.run();
+  return pair.client->state() == Engine::State::open ? "" : pair.client->failure().text;
+}
+
+// One line, and no secret in it.
+inline void check_words(const x509::Failure& failure) {
+  CHECK(failure.text.find('\n') == std::string::npos);
+  CHECK(failure.text.find(secret) == std::string::npos);
+  CHECK(failure.text.find("wr0ng") == std::string::npos);
+}
+
+// That `read` was refused for `cause`, with these words among its own.
+template <typename Read>
+void check_refused(const Read& read, std::string_view cause, std::string_view words) {
+  REQUIRE_FALSE(read.has_value());
+  CHECK(read.error().cause == cause);
+  CAPTURE(read.error().text);
+  CHECK(read.error().text.find(words) != std::string::npos);
+  check_words(read.error());
+}
+
+inline std::string subject_of(const Octets& der) {
+  const auto certificate = x509::read_certificate(der);
+  return certificate ? certificate->names.subject : "(malformed)";
+}
+
+}  // namespace kferry::tls
