@@ -1,9 +1,19 @@
 #include "x509/openssl.h"
 
+#include <openssl/crypto.h>
+
 #include <ctime>
 #include <limits>
 
 namespace kferry::x509 {
+namespace {
+
+// The first call decides: neither the host's openssl.cnf nor OPENSSL_CONF changes which algorithms there are.
+[[maybe_unused]] const bool without_configuration =
+    OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, nullptr) == 1;
+
+}  // namespace
+
 X509Ptr parse_x509(std::span<const std::byte> der) {
   const unsigned char* at = raw(der);
   X509Ptr certificate(d2i_X509(nullptr, &at, static_cast<long>(der.size())));
