@@ -253,8 +253,8 @@ void read_secret_files(Section& section, std::span<const Key> keys, const Source
                    "check the path, and that kferry's user may read it");
       continue;
     }
-    while (!text->empty() && (text->back() == '\n' || text->back() == '\r')) text->pop_back();
-    Setting secret{file.where, *text, {*text}, false, file.text};
+    const std::string value(without_line_end(*text));
+    Setting secret{file.where, value, {value}, false, file.text};
     section.emplace(target, std::move(secret));
   }
 }

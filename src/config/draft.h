@@ -15,8 +15,8 @@
 namespace kferry::config {
 
 struct Setting {
-  std::string where;               // "kferry.toml:12" or a variable's name
-  std::string text;                // a scalar; a list joined by ','
+  std::string where;  // "kferry.toml:12" or a variable's name
+  std::string text;   // a scalar; a list joined by ','. A secret as it was written, blanks included
   std::vector<std::string> items;  // the list's items; a scalar is one
   bool faulty = false;  // reported already: given, but without a value, so that it is not missing too
   std::string file;     // of a secret that was read from a file: its path
@@ -97,7 +97,7 @@ bool listener_name_valid(std::string_view name);
 // Replaces each `${NAME}` from the environment; `$${` is a plain `${`. Unset or malformed ones are reported.
 std::string interpolate(std::string_view text, const std::string& where, const Sources& sources,
                         Report& report);
-// Replaces each secret's `_file` by the file's text without its last newline.
+// Replaces each secret's `_file` by the file's text without_line_end().
 void read_secret_files(Section& section, std::span<const Key> keys, const Sources& sources, Report& report);
 
 }  // namespace kferry::config

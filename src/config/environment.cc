@@ -14,6 +14,7 @@ constexpr std::string_view gateway = "GATEWAY_";
 constexpr std::string_view kafka = "KAFKA_";
 constexpr std::string_view listener_prefix = "GATEWAY_LISTENER_";
 constexpr std::string_view ssl_prefix = "GATEWAY_SSL_";
+constexpr std::string_view blanks = " \t";
 
 constexpr std::array<std::string_view, 10> global_names{
     "GATEWAY_LISTENER_NAMES", "GATEWAY_SECURITY_MODE",   "GATEWAY_ACL_ENABLED", "GATEWAY_MIN_BROKERID",
@@ -104,6 +105,16 @@ class Variables {
 
   void put(Section& section, const std::string& key, const std::string& name, const std::string& value,
            char separator = ',') {
+    put(section, key, Setting{where(name), std::string(trim(value)), split(value, separator), false, {}});
+  }
+
+  // Blanks around a secret are a part of it.
+  void put_secret(Section& section, const std::string& key, const std::string& name,
+                  const std::string& value) {
+    put(section, key, Setting{where(name), value, {value}, false, {}});
+  }
+
+  void put(Section& section, const std::string& key, Setting setting) {
     // A variable overrides the file, also when one of them names a secret and the other a file with it.
     constexpr std::string_view file = "_file";
     const std::string bare = key.ends_with(file) ? key.substr(0, key.size() - file.size()) : key;
@@ -111,8 +122,6 @@ class Variables {
       const auto old = section.find(other);
       if (old != section.end() && !from_variable_.contains(&old->second)) section.erase(old);
     }
-    Setting setting{where(name), std::string(trim(value)), {}, false, {}};
-    setting.items = split(value, separator);
     const auto [at, added] = section.insert_or_assign(key, std::move(setting));
     (void)added;
     from_variable_.insert(&at->second);
@@ -199,11 +208,14 @@ class Variables {
 
   void upstream(const std::string& name, const std::string& value) {
     const std::string key = lower(name.substr(kafka.size()));
-    if (find_key(upstream_keys(), key) == nullptr) {
+    const Key* const known = find_key(upstream_keys(), key);
+    if (known == nullptr) {
       unknown(name, upstream_names());
-      return;
+    } else if (known->secret && known->name == key) {
+      put_secret(cluster().upstream, key, name, value);
+    } else {
+      put(cluster().upstream, key, name, value);
     }
-    put(cluster().upstream, key, name, value);
   }
 
   static std::vector<std::string> upstream_names() {
@@ -214,15 +226,20 @@ class Variables {
 
   void listener_tls(const std::string& name, const std::string& value) {
     const std::string key = lower(name.substr(ssl_prefix.size()));
-    if (find_key(gateway_ssl_keys(), key) == nullptr) {
+    const Key* const known = find_key(gateway_ssl_keys(), key);
+    if (known == nullptr) {
       std::vector<std::string> names;
-      for (const std::string& known : names_of(gateway_ssl_keys()))
-        names.push_back(std::string(ssl_prefix) + upper(known));
+      for (const std::string& one : names_of(gateway_ssl_keys()))
+        names.push_back(std::string(ssl_prefix) + upper(one));
       unknown(name, names);
       return;
     }
     if (key == "update_context_interval_minutes") {
       put(draft_.tls, "update_interval_minutes", name, value);
+      return;
+    }
+    if (known->secret && known->name == key) {
+      put_secret(draft_.listener_tls, key, name, value);
       return;
     }
     // A subject holds commas itself.
@@ -339,10 +356,13 @@ void read_env_file(Sources& sources, std::map<std::string, std::string>& places,
     rest.remove_prefix(mark.size());
   for (int line = 1; !rest.empty(); ++line) {
     const auto end = rest.find('\n');
-    std::string_view entry = trim(rest.substr(0, end));
+    std::string_view entry = rest.substr(0, end);
+    if (entry.ends_with('\r')) entry.remove_suffix(1);
+    entry = entry.substr(std::min(entry.find_first_not_of(blanks), entry.size()));
     rest = end == std::string_view::npos ? std::string_view{} : rest.substr(end + 1);
     if (entry.empty() || entry.front() == '#') continue;
-    if (entry.starts_with("export ") || entry.starts_with("export\t")) entry = trim(entry.substr(7));
+    if (entry.starts_with("export ") || entry.starts_with("export\t"))
+      entry = entry.substr(std::min(entry.find_first_not_of(blanks, 7), entry.size()));
     const auto equals = entry.find('=');
     const std::string_view name = trim(entry.substr(0, equals));
     const bool named =
@@ -356,10 +376,13 @@ void read_env_file(Sources& sources, std::map<std::string, std::string>& places,
                    "write [export ]NAME=value, or begin a comment with #");
       continue;
     }
-    std::string_view value = trim(entry.substr(equals + 1));
-    if (value.size() >= 2 && (value.front() == '"' || value.front() == '\'') &&
-        value.back() == value.front()) {
-      value = value.substr(1, value.size() - 2);
+    // Blanks at the end may belong to a secret; those around quotes, or an equals sign between blanks, do not.
+    std::string_view value = entry.substr(equals + 1);
+    const std::string_view bare = trim(value);
+    if (bare.size() >= 2 && (bare.front() == '"' || bare.front() == '\'') && bare.back() == bare.front()) {
+      value = bare.substr(1, bare.size() - 2);
+    } else if (name.size() != equals) {
+      value = value.substr(std::min(value.find_first_not_of(blanks), value.size()));
     }
     if (sources.environment.emplace(std::string(name), std::string(value)).second) {
       places.emplace(std::string(name), place);

@@ -454,3 +454,35 @@ TEST_CASE("secrets of TLS come from files too, and show nowhere") {
   CHECK(all_text(loaded).find("s3cr3t") == std::string::npos);
   CHECK(listener_tls(loaded).identity.certificates.password == "s3cr3t-Pw");
 }
+
+TEST_CASE("a secret is used as it was written; a file of one loses exactly one line end") {
+  const auto password = [](const Loaded& loaded) {
+    return listener_tls(loaded).identity.certificates.password->text;
+  };
+  for (const auto& [written, meant] :
+       std::initializer_list<std::pair<std::string, std::string>>{{" pw ", " pw "},
+                                                                  {"pw\n", "pw"},
+                                                                  {"pw\r\n", "pw"},
+                                                                  {"pw\n\n", "pw\n"},
+                                                                  {"pw\r", "pw\r"},
+                                                                  {"pw \t\n", "pw \t"},
+                                                                  {"\n", ""}}) {
+    CAPTURE(written);
+    CHECK(password(with_tls({{"GATEWAY_SSL_KEY_STORE_PASSWORD_FILE", " /p "}}, {{"/p", written}})) == meant);
+  }
+  const Loaded direct = with_tls({{"GATEWAY_SSL_KEY_STORE_PASSWORD", " pw\n"},
+                                  {"GATEWAY_SSL_KEY_PASSWORD", "\tkey "},
+                                  {"KAFKA_SSL_TRUSTSTORE_LOCATION", " /ca "},
+                                  {"KAFKA_SSL_TRUSTSTORE_PASSWORD", " trust, or not "}});
+  CHECK(password(direct) == " pw\n");
+  CHECK(listener_tls(direct).identity.key_password == "\tkey ");
+  CHECK(upstream_tls(direct).authorities->path == "/ca");
+  CHECK(upstream_tls(direct).authorities->password == " trust, or not ");
+  const auto from_file = [&](const std::string& line) {
+    return password(with_tls({{"GATEWAY_ENV_FILE", "/e"}}, {{"/e", line}}));
+  };
+  CHECK(from_file("GATEWAY_SSL_KEY_STORE_PASSWORD=pw \n") == "pw ");
+  CHECK(from_file("GATEWAY_SSL_KEY_STORE_PASSWORD= pw\r\n") == " pw");
+  CHECK(from_file("  export GATEWAY_SSL_KEY_STORE_PASSWORD = pw") == "pw");
+  CHECK(from_file("GATEWAY_SSL_KEY_STORE_PASSWORD=' pw ' ") == " pw ");
+}

@@ -12,6 +12,8 @@
 namespace kferry::config {
 
 std::string_view trim(std::string_view text);
+// What a file with a secret means: its text without one LF or CRLF at the end, which editors and `echo` leave there.
+std::string_view without_line_end(std::string_view text);
 std::string lower(std::string_view text);
 std::string upper(std::string_view text);
 // Split at `separator`, each part trimmed, empty parts kept; an empty text gives no part.

@@ -10,6 +10,7 @@
 #include <span>
 
 #include "base/limits.h"
+#include "config/words.h"
 #include "tls/digests.h"
 
 namespace kferry::proxy {
@@ -143,7 +144,7 @@ std::expected<x509::Identity, x509::Failure> StoreReading::identity(const config
   return x509::read_identity(file(identity.certificates), key, choice, notes);
 }
 
-// As config::load() reads secrets: without the last line ends.
+// As config::load() reads secrets.
 void StoreReading::add_password(const std::optional<config::Password>& password, const std::string& where) {
   if (!password) return;
   if (password->path.empty()) {
@@ -156,9 +157,7 @@ void StoreReading::add_password(const std::optional<config::Password>& password,
     return;
   }
   const auto bytes = octets->bytes();
-  std::string text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
-  while (!text.empty() && (text.back() == '\n' || text.back() == '\r')) text.pop_back();
-  passwords_.emplace_back(&*password, std::move(text));
+  passwords_.emplace_back(&*password, std::string(config::without_line_end(text_of(bytes))));
 }
 
 std::optional<std::string> StoreReading::password(const std::optional<config::Password>& password) const {
