@@ -61,6 +61,19 @@ std::string names_text(const x509::CertificateNames& names) {
   return out.empty() ? "(none)" : out;
 }
 
+// The keys of those stores that hold several.
+std::string choices_text(std::span<const proxy::OwnCertificate> certificates) {
+  Rows rows{{"OF", "ALIAS", "SUBJECT", "", "FILE"}};
+  for (const proxy::OwnCertificate& own : certificates) {
+    for (const x509::StoredKey& key : own.choices) {
+      rows.push_back({own.owner, printable(key.alias),
+                      key.subject.empty() ? "(not known)" : printable(key.subject),
+                      key.chosen ? "in use" : "", printable(own.file)});
+    }
+  }
+  return rows.size() == 1 ? std::string() : "\nKeys in stores that hold several\n" + table(rows);
+}
+
 }  // namespace
 
 std::string certificates_text(std::span<const proxy::OwnCertificate> certificates) {
@@ -70,7 +83,7 @@ std::string certificates_text(std::span<const proxy::OwnCertificate> certificate
                     printable(names_text(own.certificate.names)),
                     x509::date_text(own.certificate.not_after_s), printable(own.file)});
   }
-  return "Certificates\n" + table(rows);
+  return "Certificates\n" + table(rows) + choices_text(certificates);
 }
 
 std::vector<config::Problem> certificate_warnings(const config::Config& config,

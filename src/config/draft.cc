@@ -24,6 +24,7 @@ constexpr std::array upstream_table{
     Key{"ssl_keystore_key", Kind::text, true},
     Key{"ssl_keystore_certificate_chain", Kind::text, false},
     Key{"ssl_key_password", Kind::text, true},
+    Key{"ssl_key_alias", Kind::text, false},
     Key{"ssl_crl_location", Kind::text, false},
     Key{"ssl_enabled_protocols", Kind::list, false},
     Key{"ssl_protocol", Kind::text, false},
@@ -41,6 +42,7 @@ constexpr std::array listener_table{
     Key{"bootstrap_host_pattern", Kind::text, false},
     Key{"bind_address", Kind::text, false},
     Key{"ssl_client_auth", Kind::text, false},
+    Key{"ssl_key_alias", Kind::text, false},
     Key{"min_broker_id", Kind::integer, false},
     Key{"ids", Kind::list, false},
 };
@@ -49,6 +51,7 @@ constexpr std::array listener_tls_table{
     Key{"key", Kind::text, false},
     Key{"password", Kind::text, true},
     Key{"key_password", Kind::text, true},
+    Key{"key_alias", Kind::text, false},
     Key{"client_cas", Kind::text, false},
     Key{"client_cas_password", Kind::text, true},
     Key{"crl", Kind::text, false},
@@ -65,6 +68,7 @@ constexpr std::array gateway_ssl_table{
     Key{"client_auth", Kind::text, false},       Key{"crl_path", Kind::text, false},
     Key{"required_subjects", Kind::list, false}, Key{"enabled_protocols", Kind::list, false},
     Key{"cipher_suites", Kind::list, false},     Key{"curves", Kind::list, false},
+    Key{"key_alias", Kind::text, false},
 };
 constexpr std::array operations_table{
     Key{"bind", Kind::text, false},

@@ -43,6 +43,11 @@ struct Identity {
   std::optional<Store> key;              // a file or text of its own
   std::optional<Password> key_password;  // the store's serves where it is missing
   std::string key_password_name;
+  // Of a store with several keys: the one to take. Empty: the one whose certificate names one of the hosts.
+  std::string key_alias;
+  std::string key_alias_name;  // what to set to choose; empty: nothing can be set
+  // What the certificate should name; `{{nodeId}}` in a name stands for any broker's id. Empty for a client's.
+  std::vector<std::string> hosts;
 };
 
 // Which versions, ciphers and curves are offered; an empty list is the library's choice.

@@ -247,7 +247,15 @@ class Validation : private SectionReader {
       }
     }
     if (protocol_known) check_identity(draft, listener, upstream, cluster);
+    if (listener.tls) listener.tls->identity.hosts = hosts_of(listener);
     return listener;
+  }
+
+  // The names by which clients reach it.
+  static std::vector<std::string> hosts_of(const Listener& listener) {
+    if (listener.sni) return {listener.sni->bootstrap, listener.sni->pattern()};
+    if (listener.advertised_host.empty()) return {};
+    return {listener.advertised_host};
   }
 
   // GATEWAY_SSL_… is for the listeners of `default`.

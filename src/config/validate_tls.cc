@@ -133,11 +133,29 @@ class ListenerReading : public Reading {
       report_.error(mode->where, title() + " asks for client certificates, but has no TLS",
                     "set its security protocol to SSL or SASL_SSL, or SSL_CLIENT_AUTH to NONE");
     }
+    if (const Setting* alias = find(draft_.settings, "ssl_key_alias")) {
+      report_.warn(alias->where, title() + " has a key alias, but no TLS: ignored",
+                   "set its security protocol to SSL or SASL_SSL, or remove the alias");
+    }
     for (const auto& [key, value] : draft_.settings) {
       if (!key.starts_with("tls.")) continue;
       report_.warn(value.where, title() + " has a tls table, but no TLS: ignored",
                    "set its security_protocol to SSL or SASL_SSL, or remove the table");
       break;
+    }
+  }
+
+  // The alias is of the store that it is given beside, or of the listener.
+  void key_alias(const Setting* beside, Identity& identity) {
+    const Setting* alias = own("key_alias");
+    if (alias == nullptr) alias = find(draft_.settings, "ssl_key_alias");
+    if (alias == nullptr) alias = beside;
+    if (alias != nullptr) {
+      identity.key_alias = trim(alias->text);
+      identity.key_alias_name = alias->where;
+    } else {
+      identity.key_alias_name = by_variables() ? "GATEWAY_LISTENER_" + upper(draft_.name) + "_SSL_KEY_ALIAS"
+                                               : own_name("key_alias");
     }
   }
 
@@ -147,6 +165,7 @@ class ListenerReading : public Reading {
       if (const Setting* key = own("key")) identity.key = file(*key, nullptr, {});
       identity.key_password = password(own("key_password"));
       identity.key_password_name = own_name("key_password");
+      key_alias(nullptr, identity);
       return;
     }
     if (const Setting* key = own("key")) {
@@ -157,6 +176,7 @@ class ListenerReading : public Reading {
       identity.certificates = file(*path, shared("key_store_password"), "GATEWAY_SSL_KEY_STORE_PASSWORD");
       identity.key_password = password(shared("key_password"));
       identity.key_password_name = "GATEWAY_SSL_KEY_PASSWORD";
+      key_alias(shared("key_alias"), identity);
       return;
     }
     if (draft_.settings.contains("tls.certificate")) return;  // its fault has been told
@@ -331,6 +351,8 @@ class UpstreamReading : public Reading {
     }
     identity.key_password = password(find(section_, "ssl_key_password"));
     identity.key_password_name = name(*place, "ssl_key_password");
+    identity.key_alias_name = name(*place, "ssl_key_alias");
+    if (const Setting* alias = find(section_, "ssl_key_alias")) identity.key_alias = trim(alias->text);
     tls.identity = std::move(identity);
   }
 

@@ -43,6 +43,13 @@ const ListenerTls& listener_tls(const Loaded& loaded) {
   REQUIRE(loaded.config.clusters[0].listeners.at(0).tls);
   return *loaded.config.clusters[0].listeners[0].tls;
 }
+const ListenerTls& listener_tls_of(const Loaded& loaded, std::string_view cluster) {
+  for (const Cluster& one : loaded.config.clusters) {
+    if (one.name == cluster) return *one.listeners.at(0).tls;
+  }
+  FAIL("no such cluster");
+  return listener_tls(loaded);
+}
 const UpstreamTls& upstream_tls(const Loaded& loaded) {
   REQUIRE(loaded.config.clusters.size() == 1);
   REQUIRE(loaded.config.clusters[0].upstream.tls);
@@ -485,4 +492,48 @@ TEST_CASE("a secret is used as it was written; a file of one loses exactly one l
   CHECK(from_file("GATEWAY_SSL_KEY_STORE_PASSWORD= pw\r\n") == " pw");
   CHECK(from_file("  export GATEWAY_SSL_KEY_STORE_PASSWORD = pw") == "pw");
   CHECK(from_file("GATEWAY_SSL_KEY_STORE_PASSWORD=' pw ' ") == " pw ");
+}
+
+TEST_CASE("which key of a store of several: by the listener's hosts, or by an alias") {
+  const auto listener = [](const Environment& changes) -> Identity {
+    return listener_tls(with_tls(changes)).identity;
+  };
+  const Identity unset = listener({});
+  CHECK(unset.key_alias.empty());
+  CHECK(unset.key_alias_name == "GATEWAY_LISTENER_EXTERNAL_SSL_KEY_ALIAS");
+  CHECK(unset.hosts == std::vector<std::string>{"gateway.example.com"});
+  const Identity shared = listener({{"GATEWAY_SSL_KEY_ALIAS", " all "}});
+  CHECK(shared.key_alias == "all");
+  CHECK(shared.key_alias_name == "GATEWAY_SSL_KEY_ALIAS");
+  const Identity own =
+      listener({{"GATEWAY_SSL_KEY_ALIAS", "all"}, {"GATEWAY_LISTENER_EXTERNAL_SSL_KEY_ALIAS", "mine"}});
+  CHECK(own.key_alias == "mine");
+  CHECK(own.key_alias_name == "GATEWAY_LISTENER_EXTERNAL_SSL_KEY_ALIAS");
+  CHECK(listener_tls(with_sni({})).identity.hosts ==
+        std::vector<std::string>{"broker.k.example", "broker-{{nodeId}}.k.example"});
+
+  const Loaded upstream = with_tls({{"KAFKA_SSL_KEYSTORE_LOCATION", "/me"},
+                                    {"KAFKA_SSL_KEY_ALIAS", "me"},
+                                    {"GATEWAY_LISTENER_EXTERNAL_SSL_CLIENT_AUTH", "REQUIRE"},
+                                    {"GATEWAY_SSL_TRUST_STORE_PATH", "/ca"}});
+  CHECK(all_text(upstream) == "");
+  CHECK(upstream_tls(upstream).identity->key_alias == "me");
+  CHECK(upstream_tls(upstream).identity->hosts.empty());
+
+  // A store of its own is not what the shared alias is about.
+  Environment environment = tls_variables();
+  environment["GATEWAY_SSL_KEY_ALIAS"] = "all";
+  const Loaded table = load_text(
+      "[cluster.default.listener.external]\ntls = { certificate = \"/own\" }\n"
+      "[cluster.a.upstream]\nbootstrap_servers = \"k:1\"\n[cluster.a.listener.x]\nports = "
+      "7000\nadvertised_host = "
+      "\"h\"\nsecurity_protocol = \"SSL\"\ntls = { certificate = \"/x\", key_alias = \"b\" }\n",
+      environment);
+  CHECK(all_text(table) == "");
+  CHECK(listener_tls_of(table, "default").identity.key_alias.empty());
+  CHECK(listener_tls_of(table, "a").identity.key_alias == "b");
+  CHECK(holds(with_tls({{"GATEWAY_LISTENER_EXTERNAL_SECURITY_PROTOCOL", "PLAINTEXT"},
+                        {"GATEWAY_LISTENER_EXTERNAL_SSL_KEY_ALIAS", "x"}})
+                  .warnings,
+              "GATEWAY_LISTENER_EXTERNAL_SSL_KEY_ALIAS", "has a key alias, but no TLS"));
 }

@@ -16,9 +16,6 @@
 namespace kferry::proxy {
 namespace {
 
-// No store is larger; a device or a log named by mistake must not fill the memory.
-constexpr std::size_t store_size_max = 4 * MiB;
-
 std::string reason_of(int error) {
   switch (error) {
     case ENOENT:
@@ -47,7 +44,7 @@ std::expected<Secret, std::string> read_store_file(const std::string& path) {
     if (got < 0) failure = reason_of(errno);
     if (got <= 0) break;
     const auto size = static_cast<std::size_t>(got);
-    if (whole.size() + size > store_size_max) {
+    if (whole.size() + size > x509::store_size_max) {
       failure = "is larger than 4 MiB, which no store is: correct the path";
       break;
     }
@@ -131,6 +128,9 @@ std::expected<x509::Identity, x509::Failure> StoreReading::identity(const config
                                                                     std::vector<x509::Note>& notes) const {
   x509::KeyChoice choice;
   choice.now_s = now_s;
+  choice.alias = identity.key_alias;
+  choice.alias_setting = identity.key_alias_name;
+  choice.hosts = identity.hosts;
   const auto with_key_password = [&](x509::StoreFile file) {
     file.key_password = password(identity.key_password);
     file.key_password_variable = identity.key_password_name;

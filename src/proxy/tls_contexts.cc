@@ -226,7 +226,8 @@ void TlsContexts::describe(Part& part, const config::Identity& from, const x509:
                      part.listener_tls == nullptr ? std::nullopt : std::optional(part.listener),
                      from.certificates.where,
                      name_of(from.certificates),
-                     std::move(*certificate)};
+                     std::move(*certificate),
+                     identity.choices};
 }
 
 // Makes the part's context from its files as they are now, unless they and all that was judged by the clock are as they
@@ -289,6 +290,7 @@ void TlsContexts::watch_time(Part& part, const x509::Identity* identity) const {
     if (at_s > now_s) part.next_change_s = std::min(part.next_change_s, at_s);
   };
   if (identity != nullptr) {
+    consider(identity->choose_again_s);
     for (std::size_t i = 0; i < identity->chain.size(); ++i) {
       const auto certificate = x509::read_certificate(identity->chain[i]);
       if (!certificate) continue;

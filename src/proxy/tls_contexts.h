@@ -54,6 +54,7 @@ struct OwnCertificate {
   std::string where;                    // the variable or key that names it
   std::string file;                     // the path; the same as `where`, where it stands there itself
   x509::Certificate certificate;
+  std::vector<x509::StoredKey> choices{};  // every key of its store, if there are several
 };
 
 // A context outside any configuration, such as `kferry probe` needs. The errors name the file and the remedy.

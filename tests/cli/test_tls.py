@@ -97,6 +97,25 @@ def test_a_key_of_another_certificate(env, made, tmp_path):
     assert "the private key does not belong to the certificate of CN=server" in shown.stderr
 
 
+def test_of_several_keys_the_one_that_names_the_host_and_all_in_the_check(env, made, tmp_path):
+    certificate(tmp_path, "elsewhere", names="DNS:elsewhere.example")
+    store = tmp_path / "two.pem"
+    store.write_text("".join((folder / name).read_text() for folder, name in (
+        (tmp_path, "elsewhere.key"), (tmp_path, "elsewhere.crt"), (made, "server.key"), (made, "server.crt"))))
+    env = env | {"GATEWAY_SSL_KEY_STORE_PATH": str(store)}
+    shown = check(env)
+    assert shown.returncode == 0 and shown.stderr == "", shown.stderr
+    keys = shown.stdout.split("Keys in stores that hold several")[1].split("\n\n")[0]
+    assert "CN=elsewhere,O=Example" in keys
+    assert any("CN=server,O=Example" in line and "in use" in line for line in keys.splitlines()), keys
+    chosen = check(env | {"GATEWAY_LISTENER_EXTERNAL_SSL_KEY_ALIAS": "1"})
+    assert chosen.returncode == 0 and "does not name 192.0.2.9" in chosen.stderr
+    unnamed = check(env | {"GATEWAY_LISTENER_EXTERNAL_ADVERTISED_HOST": "third.example"})
+    assert unnamed.returncode == 2
+    assert ("set GATEWAY_LISTENER_EXTERNAL_SSL_KEY_ALIAS to one of 1 (CN=elsewhere,O=Example), 2 (CN=server,O=Example)"
+            in unnamed.stderr), unnamed.stderr
+
+
 def test_a_file_that_kferry_may_not_read(env, made):
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
