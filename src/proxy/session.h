@@ -149,6 +149,7 @@ class Session final : private kafka::RequestJudge, private kafka::ClusterView {
     bool again = false;           // after that, the same address once more
     bool full_handshake = false;  // no TLS session is offered any more
     std::string tried;
+    bool network_failed = false;  // some address was not resolved, or no connection was made to it
   };
 
   // RequestJudge

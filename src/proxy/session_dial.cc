@@ -85,13 +85,16 @@ void Session::dial() {
 void Session::next_target() {
   if (dial_->target == dial_->targets.size()) {
     if (dial_->tried.empty()) {
-      dial_->tried = " nothing: the only broker could not be reached a moment ago, and is dialled again in " +
-                     std::to_string(std::chrono::duration_cast<seconds>(Topology::backoff_max).count()) +
-                     " s at the latest";
+      dial_->tried =
+          " nothing: the only broker could not be reached a moment ago, and is dialled again within " +
+          std::to_string(std::chrono::duration_cast<seconds>(Topology::backoff_max).count()) + " s";
     }
     fail(Severity::error, "upstream_unreachable",
          "no broker of cluster " + worker_.cluster(port_->cluster).config.name + " could be reached: tried" +
-             dial_->tried + ": check the bootstrap servers, DNS and the network from this host");
+             dial_->tried +
+             // Failures of TLS and of configuration have brought their own remedies.
+             (dial_->network_failed ? ": check the bootstrap servers, DNS and the network from this host"
+                                    : ""));
     return;
   }
   worker_.resolve(slot_, generation_, dial_->targets[dial_->target].address);
@@ -99,8 +102,10 @@ void Session::next_target() {
 
 void Session::on_resolved(std::vector<SocketAddress> addresses, const std::string& error) {
   if (state_ != State::dialling) return;
-  if (addresses.empty())
+  if (addresses.empty()) {
     dial_->tried += " " + to_string(dial_->targets[dial_->target].address) + " (" + error + ")";
+    dial_->network_failed = true;
+  }
   dial_->addresses = std::move(addresses);
   dial_->address = 0;
   const DialTarget& target = dial_->targets[dial_->target];
@@ -132,6 +137,7 @@ void Session::next_address() {
         return;
       }
       dial_->tried += " " + address.text() + " (" + std::strerror(opened.error) + ")";
+      dial_->network_failed = true;
     } else {
       dial_->tried += " " + address.text() + " (" + std::string(why_not) + ")";
     }
@@ -164,6 +170,7 @@ void Session::on_connected(const ring::Completion& completion) {
     if (broker_.tls == nullptr) open();
     return;
   }
+  dial_->network_failed = dial_->network_failed || !connected;
   give_up_address(ourselves          ? own_listener
                   : dial_->timed_out ? "timed out"
                                      : std::strerror(-completion.result));

@@ -432,6 +432,25 @@ def test_probe_of_a_listener_that_requires_a_client_certificate(clients, env, ve
     assert "APIs" in with_one.stdout.splitlines()[0], with_one.stdout + with_one.stderr + log.read_text()
 
 
+def test_a_broker_that_is_not_trusted_is_no_matter_of_the_network(clients, env):
+    port, log = free_port(), clients / "kferry-untrusted.log"
+    with Broker(clients, "local") as broker, log.open("w") as out:
+        process = subprocess.Popen([KFERRY, "run"], stderr=out, stdout=subprocess.DEVNULL, env={"PATH": os.environ["PATH"], **env,
+            "KAFKA_BOOTSTRAP_SERVERS": f"localhost:{broker.port}", "KAFKA_SSL_TRUSTSTORE_LOCATION": str(clients / "elsewhere.crt"),
+            "GATEWAY_LISTENER_EXTERNAL_PORTS": str(port), "GATEWAY_LISTENER_EXTERNAL_ADVERTISED_HOST": "localhost",
+            "GATEWAY_LISTENER_EXTERNAL_BIND_ADDRESS": "127.0.0.1", "GATEWAY_LISTENER_EXTERNAL_SECURITY_PROTOCOL": "PLAINTEXT"})
+        try:
+            wait_for(lambda: "is ready" in log.read_text() or process.poll() is not None)
+            assert probe(f"127.0.0.1:{port}").returncode == 1
+            wait_for(lambda: "cause=upstream_unreachable" in log.read_text())
+        finally:
+            process.terminate()
+            process.wait(timeout=30)
+    line = next(line for line in log.read_text().splitlines() if "cause=upstream_unreachable" in line)
+    assert "the broker's certificate of CN=local" in line and "trust store" in line
+    assert "DNS" not in line and "network" not in line
+
+
 @pytest.mark.parametrize("words, told", [
     (["--certificate", "client.p12", "--password-file", "wrong"], "correct --password-file"),
     (["--certificate", "client.p12"], "set --password-file"),
