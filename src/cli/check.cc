@@ -137,7 +137,7 @@ class Dial {
     }
     if (sasl && reached && !told_sasl_) {
       told_sasl_ = true;
-      std::printf("  the brokers want SASL: their list is learnt at run time\n");
+      std::printf("  the brokers require SASL: their list is learnt at run time\n");
     }
     return reached;
   }

@@ -1,5 +1,5 @@
 // The verbs of the command line, each with what it was asked for. main.cc parses and calls; the value returned
-// is the process's exit status: 0 well, 2 the configuration, 1 anything else.
+// is the process's exit status: 0 success, 2 the configuration, 1 anything else.
 #pragma once
 
 #include <cstdint>

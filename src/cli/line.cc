@@ -114,7 +114,7 @@ std::string Line::send_all(std::span<const std::byte> octets) {
     } else if (errno != EAGAIN && errno != EINTR) {
       return "sending failed: " + reason(errno);
     } else if (!wait(POLLOUT)) {
-      return "the other side takes no request: it accepts connections and does not read";
+      return "the other side accepts connections, but does not read requests";
     }
   }
   return {};
@@ -130,7 +130,7 @@ std::string Line::write_all(std::span<const std::byte> octets) {
     if (auto failure = send_all(std::span(room).first(moved.made)); !failure.empty()) return failure;
     if (moved.made == 0 && moved.taken == 0) break;
   } while (!octets.empty() || !tls_->to_send().empty());
-  return octets.empty() ? std::string() : "TLS takes no request";
+  return octets.empty() ? std::string() : "the request could not be sent through TLS";
 }
 
 // 0: the other side has ended.

@@ -21,7 +21,7 @@ std::expected<Options, int> parse_options(int count, const char* const* words) {
   app.set_version_flag("--version", version_text(), "Print the version, what is inside and its licence");
   app.footer(
       "Without a verb: run. Configuration: GATEWAY_* and KAFKA_* variables over the file.\n"
-      "Exit status: 0 well, 2 configuration, 1 anything else.");
+      "Exit status: 0 success, 2 configuration, 1 anything else.");
   std::string config;
   const std::string config_help = "TOML file (/etc/kferry/kferry.toml, if it exists)";
   app.add_option("--config", config, config_help)->type_name("FILE");

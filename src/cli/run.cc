@@ -129,7 +129,7 @@ int run(const RunOptions& options) {
   const char* why = wait_for_end(ends, log);
   log.write({Severity::info, "stopping", "", std::string(why) + ": ending every connection"});
   server.stop();
-  log.write({Severity::info, "stopped", "", "kferry has ended"});
+  log.write({Severity::info, "stopped", "", "kferry stopped"});
   return exit_well;
 }
 

@@ -147,7 +147,7 @@ class Variables {
         const bool underscore = item.find('_') != std::string::npos;
         report_.error(place,
                       quoted(item) + (underscore ? " holds an underscore, which no listener name may"
-                                                 : " is no listener name"),
+                                                 : " is not a valid listener name"),
                       "use a letter, then letters and digits");
         continue;
       }
@@ -195,7 +195,7 @@ class Variables {
       } else if (const auto guess = nearest(upper(suffix), suffixes)) {
         remedy = "did you mean " + std::string(listener_prefix) + upper(listener_name) + "_" + *guess + "?";
       }
-      report_.error(where(name), quoted(suffix) + " is no setting of a listener", remedy);
+      report_.error(where(name), quoted(suffix) + " is not a setting of a listener", remedy);
       return;
     }
     if (key == "advertised_host" && lower(suffix) == "host" &&
@@ -288,7 +288,7 @@ class Variables {
                     "set GATEWAY_SECURITY_MODE=KAFKA_MANAGED");
       return;
     }
-    report_.error(where(name), quoted(value) + " is no security mode",
+    report_.error(where(name), quoted(value) + " is not a security mode",
                   "set GATEWAY_SECURITY_MODE=KAFKA_MANAGED");
   }
 

@@ -37,7 +37,7 @@ std::optional<Range> parse_range(std::string_view text) {
 std::expected<Range, Fault> parse_port_range(std::string_view text) {
   const auto range = parse_range(text);
   if (!range)
-    return std::unexpected(Fault{quoted(text) + " is no port or range", std::string(ports_example)});
+    return std::unexpected(Fault{quoted(text) + " is not a valid port or range", std::string(ports_example)});
   if (range->first < 1 || range->last > 65535 || range->first > 65535 || range->last < 1) {
     return std::unexpected(
         Fault{quoted(text) + " holds a port that is not 1 to 65535", "use ports from 1 to 65535"});
@@ -105,7 +105,7 @@ std::expected<std::vector<std::int32_t>, Fault> parse_ids(std::string_view text)
   for (const std::string& entry : entries) {
     const auto range = parse_range(entry);
     if (!range || range->first < 0 || range->last > id_max) {
-      return std::unexpected(Fault{quoted(entry) + " is no broker id or range of ids", example});
+      return std::unexpected(Fault{quoted(entry) + " is not a valid broker id or range of ids", example});
     }
     if (range->first > range->last) {
       return std::unexpected(
@@ -338,7 +338,7 @@ std::expected<SecurityProtocol, Fault> parse_security_protocol(std::string_view 
   std::vector<std::string> names;
   for (const auto& [name, protocol] : protocols) names.emplace_back(name);
   const auto guess = nearest(wanted, names);
-  return std::unexpected(Fault{quoted(text) + " is no security protocol",
+  return std::unexpected(Fault{quoted(text) + " is not a security protocol",
                                (guess ? "did you mean " + *guess + "? " : std::string()) +
                                    "use PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL"});
 }

@@ -140,8 +140,8 @@ TEST_CASE("the advertised host may be left out with one concrete bind address") 
   CHECK(all_text(loaded) == "");
   CHECK(loaded.config.clusters.at(0).listeners.at(0).advertised_host == "2001:db8::1");
   environment["GATEWAY_LISTENER_EXTERNAL_BIND_ADDRESS"] = "eth0";
-  CHECK(
-      holds(load_variables(environment).problems, "GATEWAY_LISTENER_EXTERNAL_BIND_ADDRESS", "is no address"));
+  CHECK(holds(load_variables(environment).problems, "GATEWAY_LISTENER_EXTERNAL_BIND_ADDRESS",
+              "is not a valid IP address"));
 }
 
 TEST_CASE("HOST is the old name of ADVERTISED_HOST") {
@@ -247,7 +247,7 @@ TEST_CASE("an environment file stands below the environment itself") {
   CHECK(loaded.config.operations.port == 9999);
   CHECK(holds(load_variables(environment, {{"/e", "a\n=s3cr3t\n"}}).problems, "/e:2", "not NAME=value"));
   CHECK(holds(load_variables(environment, {{"/e", "GATEWAY_LISTENER_EXTERNAL_PORTS=x"}}).problems,
-              "GATEWAY_LISTENER_EXTERNAL_PORTS (/e:1)", "no port or range"));
+              "GATEWAY_LISTENER_EXTERNAL_PORTS (/e:1)", "not a valid port or range"));
   CHECK(holds(load_variables(environment).problems, "GATEWAY_ENV_FILE", "cannot read '/e'"));
 }
 

@@ -196,7 +196,7 @@ class Reader {
                  c == '-';
         });
     if (!valid) {
-      report_.error(cluster.where, quoted(name) + " is no cluster name",
+      report_.error(cluster.where, quoted(name) + " is not a valid cluster name",
                     "use letters, digits, '-' and '_', at most 64 characters");
     }
     for (const auto& [key, value] : *table) {
@@ -224,7 +224,7 @@ class Reader {
     listener.name = lower(name);
     listener.where = place(node.source());
     if (!listener_name_valid(name)) {
-      report_.error(listener.where, quoted(name) + " is no listener name",
+      report_.error(listener.where, quoted(name) + " is not a valid listener name",
                     "use a letter, then letters and digits; an underscore is not allowed");
     } else if (cluster.find(listener.name) != nullptr) {
       report_.error(listener.where, "listener " + listener.name + " is declared twice",

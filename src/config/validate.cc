@@ -142,7 +142,7 @@ class Validation : private SectionReader {
                                                   "GSSAPI"};
       const auto guess = nearest(credentials.mechanism, known);
       if (std::find(known.begin(), known.end(), credentials.mechanism) == known.end() && guess) {
-        report_.error(mechanism->where, quoted(mechanism->text) + " is no SASL mechanism",
+        report_.error(mechanism->where, quoted(mechanism->text) + " is not a SASL mechanism",
                       "did you mean " + *guess + "?");
         return;
       }
@@ -221,7 +221,7 @@ class Validation : private SectionReader {
       if (bind) {
         listener.bind_address = std::string(text);
       } else {
-        report_.error(address->where, quoted(address->text) + " is no address",
+        report_.error(address->where, quoted(address->text) + " is not a valid IP address",
                       "write one IPv4 or IPv6 address, or 0.0.0.0 (:: for IPv6) for every interface");
       }
     }
@@ -447,7 +447,7 @@ class Validation : private SectionReader {
       if (SocketAddress::parse(text, 0)) {
         into = std::string(text);
       } else {
-        report_.error(setting.where, quoted(text) + " is no address",
+        report_.error(setting.where, quoted(text) + " is not a valid IP address",
                       "write an IPv4 or IPv6 address, such as 127.0.0.1");
       }
     };

@@ -58,7 +58,7 @@ class Reading : public SectionReader {
           const bool known = name == "tlsv1" || name == "tlsv1.1" || name.starts_with("sslv");
           report_.error(setting.where,
                         quoted(part) + (known ? " is older than TLS 1.2, which kferry does not speak"
-                                              : " is no version of TLS"),
+                                              : " is not a version of TLS"),
                         "use TLSv1.2, TLSv1.3 or both");
           return;
         }
@@ -231,7 +231,7 @@ class ListenerReading : public Reading {
         if (glob.empty()) continue;
         if (glob.find('=') == std::string::npos && glob.find('*') == std::string::npos) {
           report_.error(
-              setting.where, quoted(glob) + " is no subject",
+              setting.where, quoted(glob) + " is not a subject",
               "write it as certificates have it, such as CN=app-*,OU=Apps,O=Example; separate several "
               "by ';'");
         }
@@ -281,7 +281,8 @@ class UpstreamReading : public Reading {
     const std::string value = lower(trim(algorithm->text));
     if (value == "https") return true;
     if (!value.empty()) {
-      report_.error(algorithm->where, quoted(algorithm->text) + " is no endpoint identification algorithm",
+      report_.error(algorithm->where,
+                    quoted(algorithm->text) + " is not an endpoint identification algorithm",
                     "use https, or leave it empty to verify no host name");
     } else if (tls) {
       report_.warn(algorithm->where, "host name verification of the brokers is switched off",
@@ -364,7 +365,7 @@ class UpstreamReading : public Reading {
       if (value == "tlsv1.2") {
         if (enabled == nullptr) offer.highest = TlsVersion::tls_1_2;
       } else if (value != "tls" && value != "tlsv1.3") {
-        report_.error(protocol->where, quoted(protocol->text) + " is no version of TLS that kferry speaks",
+        report_.error(protocol->where, quoted(protocol->text) + " is not a version of TLS that kferry speaks",
                       "use TLSv1.3 or TLSv1.2");
       }
     }

@@ -217,7 +217,7 @@ TEST_CASE("a rule that would not hold is an error") {
   CHECK(holds(with_tls({{"GATEWAY_SSL_REQUIRED_SUBJECTS", "CN=a"}}).problems, "GATEWAY_SSL_REQUIRED_SUBJECTS",
               "asks for none"));
   CHECK(holds(with_tls({{"GATEWAY_SSL_REQUIRED_SUBJECTS", "alice"}}).problems,
-              "GATEWAY_SSL_REQUIRED_SUBJECTS", "is no subject"));
+              "GATEWAY_SSL_REQUIRED_SUBJECTS", "is not a subject"));
   CHECK(holds(with("GATEWAY_LISTENER_EXTERNAL_SSL_CLIENT_AUTH", "REQUIRE").problems,
               "GATEWAY_LISTENER_EXTERNAL_SSL_CLIENT_AUTH", "has no TLS"));
   CHECK(holds(with_tls({{"GATEWAY_LISTENER_EXTERNAL_SSL_CLIENT_AUTH", "REQUIRED"}}).problems,
@@ -228,7 +228,7 @@ TEST_CASE("versions of TLS by Java's names") {
   CHECK(holds(with_tls({{"GATEWAY_SSL_ENABLED_PROTOCOLS", "TLSv1.1,TLSv1.2"}}).problems,
               "GATEWAY_SSL_ENABLED_PROTOCOLS", "older than TLS 1.2"));
   CHECK(holds(with_tls({{"KAFKA_SSL_ENABLED_PROTOCOLS", "TLS13"}}).problems, "KAFKA_SSL_ENABLED_PROTOCOLS",
-              "no version of TLS"));
+              "not a version of TLS"));
   CHECK(upstream_tls(with_tls({{"KAFKA_SSL_PROTOCOL", "TLSv1.2"}})).offer.highest == TlsVersion::tls_1_2);
   CHECK(upstream_tls(with_tls({{"KAFKA_SSL_PROTOCOL", "TLS"}})).offer.highest == TlsVersion::tls_1_3);
   CHECK(holds(with_tls({{"KAFKA_SSL_PROTOCOL", "SSLv3"}}).problems, "KAFKA_SSL_PROTOCOL", "use TLSv1.3"));

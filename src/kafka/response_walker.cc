@@ -174,12 +174,12 @@ void ResponseWalker::begin_frame(Chunk& chunk) {
     const Unanswered& request = conversation_.front();
     const auto id = static_cast<std::int32_t>(prelude_ & 0xFFFF'FFFF);
     if (id != number(request.correlation_id)) {
-      failure_ = make_failure("wrong_correlation_id", "the broker answered with correlation id " +
-                                                          std::to_string(id) + " where " +
-                                                          std::to_string(number(request.correlation_id)) +
-                                                          " of " + api_text(request.key, request.version) +
-                                                          " is due: something between kferry and the broker "
-                                                          "mixes connections up, or it is no Kafka broker");
+      failure_ = make_failure("wrong_correlation_id",
+                              "the broker answered with correlation id " + std::to_string(id) + " where " +
+                                  std::to_string(number(request.correlation_id)) + " of " +
+                                  api_text(request.key, request.version) +
+                                  " is due: something between kferry and the broker "
+                                  "mixes connections up, or it is not a Kafka broker");
       return;
     }
     answered_ = true;

@@ -339,7 +339,7 @@ bool StructureWalker::finish_tag_size(Step& step) {
     for (const Field& row : levels_[0].owner->fields) {
       if (row.tag < 0 || static_cast<std::uint32_t>(row.tag) != tag_ || !row.versions.has(version_)) continue;
       if (tag_seen_) {
-        fail(&row, "stands there twice");
+        fail(&row, "is there twice");
         return false;
       }
       tag_seen_ = in_tag_ = true;

@@ -61,7 +61,7 @@ struct Verdict {
 Verdict judge(int status, const std::string& name) {
   switch (status) {
     case ARES_ENOTFOUND:
-      return {true, "DNS knows no such name: " + name};
+      return {true, "DNS has no such name: " + name};
     case ARES_ENODATA:
       return {true, "DNS has no address for " + name};
     case ARES_EBADNAME:

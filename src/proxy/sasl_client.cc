@@ -150,7 +150,7 @@ SaslClient::Step SaslClient::on_challenge(std::span<const std::byte> challenge) 
     case State::failed:
       break;
   }
-  return fail("the broker sent a SASL answer nobody asked for");
+  return fail("the broker sent an unexpected SASL answer");
 }
 
 SaslClient::Step SaslClient::on_server_first(std::string_view message) {
