@@ -72,8 +72,8 @@ struct TrustStore::Impl {
 
   Outcome verify(X509* leaf, STACK_OF(X509) * untrusted, const Question& question, Attempt& attempt,
                  bool partial, const std::set<X509*>& without) const;
-  // Whether another certificate of the same name is left.
-  bool has_namesake(X509* certificate, const std::vector<X509*>& sent, const std::set<X509*>& without) const;
+  // Whether another certificate of the same name and key is left.
+  bool has_twin(X509* certificate, const std::vector<X509*>& sent, const std::set<X509*>& without) const;
   Outcome search(X509* leaf, const std::vector<X509*>& sent, const Question& question) const;
   Outcome judge_pinned(X509* certificate, const Question& question) const;
   std::int64_t good_until(std::span<X509* const> path, std::int64_t now_s) const;

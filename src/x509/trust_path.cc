@@ -245,11 +245,16 @@ bool is_the_leafs_own(int error, int depth) {
 
 }  // namespace
 
-bool TrustStore::Impl::has_namesake(X509* certificate, const std::vector<X509*>& sent,
-                                    const std::set<X509*>& without) const {
+bool TrustStore::Impl::has_twin(X509* certificate, const std::vector<X509*>& sent,
+                                const std::set<X509*>& without) const {
   const auto is_other = [&](X509* other) {
-    return other != certificate && !without.contains(other) &&
-           X509_NAME_cmp(X509_get_subject_name(other), X509_get_subject_name(certificate)) == 0;
+    if (other == certificate || without.contains(other) ||
+        X509_NAME_cmp(X509_get_subject_name(other), X509_get_subject_name(certificate)) != 0) {
+      return false;
+    }
+    const bool same_key = EVP_PKEY_eq(X509_get0_pubkey(other), X509_get0_pubkey(certificate)) == 1;
+    ERR_clear_error();
+    return same_key;
   };
   return std::ranges::any_of(sent, is_other) ||
          std::ranges::any_of(authorities, [&](const X509Ptr& one) { return is_other(one.get()); });
@@ -285,7 +290,7 @@ TrustStore::Impl::Outcome TrustStore::Impl::search(X509* leaf, const std::vector
       const auto blamed = static_cast<std::size_t>(outcome.depth) - 1;
       if (blamed < suspects.size()) std::swap(suspects[0], suspects[blamed]);
       for (X509* const suspect : suspects) {
-        if (!has_namesake(suspect, sent, without)) continue;  // nothing could take its place
+        if (!has_twin(suspect, sent, without)) continue;  // nothing could take its place
         std::set<X509*> more = without;
         more.insert(suspect);
         if (waiting.size() < 4 * paths_max && seen.insert(more).second) waiting.push_back(std::move(more));

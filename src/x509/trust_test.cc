@@ -582,6 +582,23 @@ TEST_CASE("a long path has as many detours as a short one") {
   CHECK(cause({.trusted = {&narrow}, .chain = chain}) == "certificate_untrusted");
 }
 
+TEST_CASE("cross-signatures of roots that are not trusted lead nowhere, and the search goes on") {
+  const Made root = make_authority("Root"), middle = make_authority("Int", &root);
+  const Made link = make_authority("Link", &root);  // paths may end below a root, too
+  const Made leaf = make_leaf("app", &middle);
+  std::vector<Made> strangers, crossed;
+  for (int i = 0; i < 3; ++i) strangers.push_back(make_authority("Stranger"));
+  for (const Made& stranger : strangers) crossed.push_back(make_authority("Int", &stranger, keyed(middle)));
+  std::vector<const Made*> chain{&leaf};
+  for (const auto* group : {&crossed, &strangers}) {
+    for (const Made& one : *group) chain.push_back(&one);
+  }
+  chain.push_back(&middle);
+  CHECK(cause({.trusted = {&root, &link}, .chain = chain}) == "good");
+  std::ranges::reverse(chain.begin() + 1, chain.end());
+  CHECK(cause({.trusted = {&root, &link}, .chain = chain}) == "good");
+}
+
 TEST_CASE("nothing is remembered from one chain to the next") {
   const Made root = make_authority("Root"), middle = make_authority("Int", &root),
              leaf = make_leaf("app", &middle);

@@ -1,0 +1,3 @@
+module kferry/tests/trust
+
+go 1.19
