@@ -306,10 +306,7 @@ Failure broken_down(const Breakdown& b) {
       break;
   }
   if (b.handshaking && cannot_decode_certificate(b.error)) {
-    return {"certificate_malformed",
-            who(b.remote) + " sent a certificate that the TLS library cannot decode (" +
-                wolfSSL_ERR_reason_error_string(static_cast<unsigned long>(b.error)) +
-                "): reissue it with a key of RSA, EC (P-256, P-384, P-521) or Ed25519"};
+    return {"certificate_malformed", who(b.remote) + " sent a certificate " + certificate_words(b.error)};
   }
   return {b.handshaking ? "handshake_failed" : "record_malformed",
           (b.handshaking ? "the TLS handshake with " : "TLS with ") + who(b.remote) +

@@ -52,6 +52,13 @@ TEST_CASE("what the library calls a buffer error is a malformed message") {
   CHECK(has(words_of(Remote::broker, HANDSHAKE_SIZE_ERROR), "longer than kferry accepts"));
 }
 
+TEST_CASE("a certificate that cannot be decoded is named by what is wrong with it") {
+  CHECK(has(words_of(Remote::client, ASN_PARSE_E), "the client sent a certificate that is not well-formed"));
+  CHECK(has(words_of(Remote::broker, ECC_CURVE_OID_E),
+            "whose key or signature is of a kind that is not known here"));
+  CHECK(has(words_of(Remote::broker, ASN_CRIT_EXT_E), "with a critical extension that is not known here"));
+}
+
 TEST_CASE("none of the library's own strings reaches a message") {
   // Its ranges: TLS, PEM and negotiation, wolfCrypt.
   for (const auto& [first, last] : std::vector<std::pair<int, int>>{{WOLFSSL_FIRST_E, WOLFSSL_LAST_E},
@@ -65,6 +72,7 @@ TEST_CASE("none of the library's own strings reaches a message") {
         CHECK_FALSE(has(text, "Input/output error"));
         CHECK_FALSE(has(text, "key too small"));
         CHECK_FALSE(has(text, "record hdr"));
+        CHECK_FALSE(has(text, "ASN "));
         CHECK_FALSE(text.ends_with("failed: "));
       }
     }
