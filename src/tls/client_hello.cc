@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <utility>
-#include <vector>
 
 #include "base/octet_reader.h"
 #include "tls/handshake.h"
@@ -80,39 +79,93 @@ bool read_body(std::span<const std::byte> body, ClientHello& hello) {
 
 }  // namespace
 
-HelloReading read_client_hello(std::span<const std::byte> stream, ClientHello& hello) {
-  hello = {};
-  const auto octet = [&](std::size_t at) { return std::to_integer<unsigned>(stream[at]); };
-  // The message may be cut over several records: their fragments are put together.
-  std::vector<std::byte> message;
-  std::size_t at = 0;
-  while (at < stream.size()) {
-    const std::size_t left = stream.size() - at;
-    if (octet(at) != std::to_underlying(RecordType::handshake))
-      return at == 0 ? HelloReading::not_tls : HelloReading::malformed;
-    if (left >= 2 && octet(at + 1) != 3) return at == 0 ? HelloReading::not_tls : HelloReading::malformed;
-    if (left < record_header_size) return HelloReading::incomplete;
-    const std::size_t size = octet(at + 3) << 8 | octet(at + 4);
-    if (size == 0 || size > record_plain_max) return HelloReading::malformed;
-    const std::size_t here = std::min(size, left - record_header_size);
-    const auto fragment = stream.subspan(at + record_header_size, here);
-    message.insert(message.end(), fragment.begin(), fragment.end());
-    if (!message.empty() && std::to_integer<unsigned>(message[0]) != handshake::client_hello) {
-      return HelloReading::malformed;
-    }
-    if (message.size() >= 4) {
-      OctetReader in(message);
-      in.take(1);
-      const std::size_t body_size = in.integer(3);
-      if (body_size > client_hello_size_max) return HelloReading::malformed;
-      if (message.size() - 4 >= body_size) {
-        return read_body(in.take(body_size), hello) ? HelloReading::complete : HelloReading::malformed;
-      }
-    }
-    at += record_header_size + here;
+HelloReading ClientHelloReader::take(std::span<const std::byte> bytes, Octets& records, ClientHello& hello) {
+  while (reading_ == HelloReading::incomplete && !bytes.empty()) reading_ = take_next(bytes, records);
+  if (reading_ == HelloReading::not_tls || reading_ == HelloReading::complete)
+    records.insert(records.end(), bytes.begin(), bytes.end());
+  if (reading_ == HelloReading::complete) {
+    hello = {};
+    if (!read_body(body(records), hello)) reading_ = HelloReading::malformed;
   }
-  // Records of one octet each would cost five times the hello.
-  return stream.size() > 2 * client_hello_size_max ? HelloReading::malformed : HelloReading::incomplete;
+  return reading_;
+}
+
+// A byte of a record's header, or what there is of its fragment.
+HelloReading ClientHelloReader::take_next(std::span<const std::byte>& bytes, Octets& records) {
+  if (record_rest_ > 0) {
+    const auto fragment = bytes.first(std::min<std::size_t>(record_rest_, bytes.size()));
+    bytes = bytes.subspan(fragment.size());
+    return take_fragment(fragment, records);
+  }
+  header_[header_had_++] = bytes[0];
+  bytes = bytes.subspan(1);
+  const bool tls = std::to_integer<unsigned>(header_[0]) == std::to_underlying(RecordType::handshake) &&
+                   (header_had_ < 2 || header_[1] == std::byte{3});
+  if (!tls) {
+    if (!records.empty()) return HelloReading::malformed;
+    records.assign(header_.begin(), header_.begin() + header_had_);
+    return HelloReading::not_tls;
+  }
+  return header_had_ == header_.size() ? begin_record(records) : HelloReading::incomplete;
+}
+
+// Joined to the one before it where the two fit into one.
+HelloReading ClientHelloReader::begin_record(Octets& records) {
+  header_had_ = 0;
+  const std::size_t size = record_body_size(header_);
+  if (size == 0 || size > record_plain_max) return HelloReading::malformed;
+  record_rest_ = static_cast<std::uint32_t>(size);
+  std::size_t joined = size;
+  if (!records.empty())
+    joined += record_body_size(std::span(records).subspan(record_at_).first<record_header_size>());
+  if (records.empty() || joined > record_plain_max) {
+    joined = size;
+    make_room(record_header_size, records);
+    record_at_ = static_cast<std::uint32_t>(records.size());
+    records.insert(records.end(), header_.begin(), header_.end());
+  }
+  records[record_at_ + 3] = static_cast<std::byte>(joined >> 8);
+  records[record_at_ + 4] = static_cast<std::byte>(joined);
+  return HelloReading::incomplete;
+}
+
+HelloReading ClientHelloReader::take_fragment(std::span<const std::byte> fragment, Octets& records) {
+  record_rest_ -= static_cast<std::uint32_t>(fragment.size());
+  make_room(fragment.size(), records);
+  records.insert(records.end(), fragment.begin(), fragment.end());
+  for (std::size_t i = 0; message_had_ + i < announced_.size() && i < fragment.size(); ++i)
+    announced_[message_had_ + i] = fragment[i];
+  message_had_ += static_cast<std::uint32_t>(fragment.size());
+  OctetReader in(announced_);
+  if (in.integer(1) != handshake::client_hello) return HelloReading::malformed;
+  if (message_had_ < announced_.size()) return HelloReading::incomplete;
+  message_size_ = static_cast<std::uint32_t>(announced_.size()) + in.integer(3);
+  if (message_size_ - announced_.size() > client_hello_size_max) return HelloReading::too_long;
+  return message_had_ < message_size_ ? HelloReading::incomplete : HelloReading::complete;
+}
+
+// Grows as a vector does, but not beyond what the message announces of itself.
+void ClientHelloReader::make_room(std::size_t more, Octets& records) const {
+  const std::size_t needed = records.size() + more;
+  if (needed <= records.capacity()) return;
+  std::size_t room = 2 * records.capacity();
+  if (message_size_ > 0) room = std::min<std::size_t>(room, message_size_ + message_size_ / 1024 + 64);
+  records.reserve(std::max(room, needed));
+}
+
+// The message without its header and without the records around it.
+Octets ClientHelloReader::body(std::span<const std::byte> records) const {
+  Octets message;
+  message.reserve(message_size_);
+  while (message.size() < message_size_) {
+    const std::size_t size = record_body_size(records.first<record_header_size>());
+    records = records.subspan(record_header_size);
+    const auto fragment = records.first(std::min({size, records.size(), message_size_ - message.size()}));
+    message.insert(message.end(), fragment.begin(), fragment.end());
+    records = records.subspan(fragment.size());
+  }
+  message.erase(message.begin(), message.begin() + announced_.size());
+  return message;
 }
 
 }  // namespace kferry::tls

@@ -18,6 +18,19 @@ std::string hello_of(const std::string& host, Version highest) {
   return {reinterpret_cast<const char*>(octets.data()), octets.size()};
 }
 
+// What comes of a stream that comes in pieces of `cut` bytes.
+struct Reading {
+  ClientHelloReader reader;
+  Octets records;
+  ClientHello hello;
+
+  explicit Reading(std::string_view stream, std::size_t cut = std::string::npos) {
+    for (std::size_t at = 0; at < stream.size(); at += std::min(cut, stream.size() - at))
+      reader.take(octets(stream.substr(at, cut)), records, hello);
+  }
+  bool complete() const { return reader.reading() == HelloReading::complete; }
+};
+
 // The same message in records of `size` octets each.
 std::string cut_into_records(const std::string& hello, std::size_t size) {
   std::string result;
@@ -31,23 +44,40 @@ std::string cut_into_records(const std::string& hello, std::size_t size) {
   return result;
 }
 
-TEST_CASE("the name and the highest version are read, in any cut") {
+TEST_CASE("the name and the highest version are read, in any cut, and the records are joined") {
   for (const Version version : {Version::tls_1_2, Version::tls_1_3}) {
     const std::string whole = hello_of("B1.Kafka.example", version);
     for (const std::size_t size : {1UL, 2UL, 5UL, 50UL, 16384UL}) {
       const std::string stream = cut_into_records(whole, size);
-      ClientHello hello;
-      for (std::size_t length = 0; length < stream.size(); ++length) {
-        REQUIRE(read_client_hello(octets(stream).first(length), hello) == HelloReading::incomplete);
+      Reading short_of_one(std::string_view(stream).substr(0, stream.size() - 1), 1);
+      CHECK(short_of_one.reader.reading() == HelloReading::incomplete);
+      for (const std::size_t cut : {1UL, 7UL, 100'000UL}) {
+        const Reading reading(stream, cut);
+        REQUIRE(reading.complete());
+        CHECK(reading.hello.server_name == "b1.kafka.example");
+        CHECK(reading.hello.highest_version == (version == Version::tls_1_3 ? 0x0304 : 0x0303));
+        CHECK(text_of(reading.records) == whole);
       }
-      REQUIRE(read_client_hello(octets(stream), hello) == HelloReading::complete);
-      CHECK(hello.server_name == "b1.kafka.example");
-      CHECK(hello.highest_version == (version == Version::tls_1_3 ? 0x0304 : 0x0303));
     }
   }
-  ClientHello hello;
-  CHECK(read_client_hello(octets(hello_of("127.0.0.1", Version::tls_1_3)), hello) == HelloReading::complete);
-  CHECK(hello.server_name.empty());
+  const Reading reading(hello_of("127.0.0.1", Version::tls_1_3));
+  CHECK(reading.complete());
+  CHECK(reading.hello.server_name.empty());
+}
+
+TEST_CASE("what follows the hello is kept, in its record or in others") {
+  const std::string whole = hello_of("b1.example", Version::tls_1_3);
+  const std::string behind = whole + "\x14\3\3\0\1\1 and more";
+  std::string within = whole + "tail";
+  within[4] = static_cast<char>(within[4] + 4);
+  for (const std::size_t cut : {1UL, 100'000UL}) {
+    for (const std::string& stream : {behind, within}) {
+      // The reader takes nothing more after the piece with which the hello is complete.
+      const Reading reading(stream, cut);
+      REQUIRE(reading.complete());
+      CHECK(text_of(reading.records).starts_with(cut == 1 ? stream.substr(0, whole.size()) : stream));
+    }
+  }
 }
 
 TEST_CASE("a hello whose lengths do not fit is refused, whatever octet is changed") {
@@ -56,19 +86,17 @@ TEST_CASE("a hello whose lengths do not fit is refused, whatever octet is change
     for (const int change : {0x00, 0x01, 0x7F, 0x80, 0xFF}) {
       std::string changed = whole;
       changed[at] = static_cast<char>(change);
-      ClientHello hello;
-      read_client_hello(octets(changed), hello);
-      CHECK(hello.server_name.size() <= 255);
-      for (const char c : hello.server_name) CHECK((c > ' ' && c <= '~'));
+      const Reading reading(changed);
+      CHECK(reading.hello.server_name.size() <= 255);
+      for (const char c : reading.hello.server_name) CHECK((c > ' ' && c <= '~'));
     }
   }
 }
 
 TEST_CASE("a hello of TLS 1.3 lacks none of what must be there") {
   const std::string whole = hello_of("b1.example", Version::tls_1_3);
-  ClientHello hello;
-  REQUIRE(read_client_hello(octets(whole), hello) == HelloReading::complete);
-  CHECK_FALSE(hello.lacks_extension);
+  REQUIRE(Reading(whole).complete());
+  CHECK_FALSE(Reading(whole).hello.lacks_extension);
   using namespace std::string_view_literals;
   for (const std::string_view type : {"\x00\x0A"sv, "\x00\x0D"sv, "\x00\x33"sv}) {
     // As if it were another extension; elsewhere these octets mean something else.
@@ -76,27 +104,54 @@ TEST_CASE("a hello of TLS 1.3 lacks none of what must be there") {
     for (std::size_t at = whole.find(type); at != std::string::npos; at = whole.find(type, at + 1)) {
       std::string changed = whole;
       changed[at] = '\x7A';
-      const bool complete = read_client_hello(octets(changed), hello) == HelloReading::complete;
-      if (complete && hello.lacks_extension) ++lacking;
+      const Reading reading(changed);
+      if (reading.complete() && reading.hello.lacks_extension) ++lacking;
     }
     CHECK(lacking == 1);
   }
-  CHECK(read_client_hello(octets(hello_of("b1.example", Version::tls_1_2)), hello) == HelloReading::complete);
-  CHECK_FALSE(hello.lacks_extension);
+  const Reading reading(hello_of("b1.example", Version::tls_1_2));
+  CHECK(reading.complete());
+  CHECK_FALSE(reading.hello.lacks_extension);
 }
 
-TEST_CASE("an endless hello is none") {
-  ClientHello hello;
-  std::string claims("\x16\x03\x01\x40\x00\x01\xFF\xFF\xFF", 9);
-  CHECK(read_client_hello(octets(claims), hello) == HelloReading::malformed);
-  // One octet a record, of the longest hello there may be.
-  std::string drip;
-  const std::string start("\x01\x00\x40\x00", 4);
-  for (std::size_t i = 0; i < 8000; ++i) {
-    drip += std::string("\x16\x03\x01\x00\x01", 5);
-    drip += i < start.size() ? start[i] : 'x';
+// A hello of TLS 1.3 whose padding makes it as long as `size`.
+std::string padded_hello(std::size_t size) {
+  std::string hello = hello_of("b1.example", Version::tls_1_3).substr(9);
+  const std::size_t extensions_at = 34 + 1 + 32 + 2 + (static_cast<unsigned char>(hello[34 + 1 + 32]) << 8U) +
+                                    static_cast<unsigned char>(hello[34 + 1 + 32 + 1]) + 2;
+  REQUIRE(hello.size() + 4 <= size);
+  const std::size_t padding = size - hello.size() - 4;
+  hello += std::string("\0\x15", 2) + static_cast<char>(padding >> 8) + static_cast<char>(padding) +
+           std::string(padding, '\0');
+  const std::size_t extensions = hello.size() - extensions_at - 2;
+  hello[extensions_at] = static_cast<char>(extensions >> 8);
+  hello[extensions_at + 1] = static_cast<char>(extensions);
+  return std::string("\x16\3\1..\1", 6) + static_cast<char>(size >> 16) + static_cast<char>(size >> 8) +
+         static_cast<char>(size) + hello;
+}
+
+TEST_CASE("a long hello is read, in records of one byte too, and not held twice") {
+  for (const std::size_t size : {17'000UL, client_hello_size_max}) {
+    const std::string whole = padded_hello(size);
+    for (const std::size_t record : {1UL, 16'384UL, 10'000UL}) {
+      const std::string stream = cut_into_records(whole, record);
+      for (const std::size_t cut : {1000UL, 1'000'000UL}) {
+        const Reading reading(stream, cut);
+        REQUIRE(reading.complete());
+        CHECK(reading.hello.server_name == "b1.example");
+        CHECK(reading.records.capacity() <= size + 512);
+      }
+    }
   }
-  CHECK(read_client_hello(octets(drip), hello) == HelloReading::malformed);
+  CHECK(Reading(cut_into_records(padded_hello(client_hello_size_max + 1), 16'384)).reader.reading() ==
+        HelloReading::too_long);
+}
+
+TEST_CASE("a length that is out of bounds is refused as soon as it is read") {
+  const std::string claims("\x16\x03\x01\x40\x00\x01\xFF\xFF\xFF", 9);
+  CHECK(Reading(claims, 1).reader.reading() == HelloReading::too_long);
+  CHECK(Reading(std::string("\x16\x03\x01\x40\x01", 5)).reader.reading() == HelloReading::malformed);
+  CHECK(Reading(std::string("\x16\x03\x01\x00\x00", 5)).reader.reading() == HelloReading::malformed);
 }
 
 }  // namespace

@@ -22,13 +22,14 @@
 #include "x509/subject_rule.h"
 
 #if !defined(ATOMIC_USER) || !defined(HAVE_SESSION_TICKET) || !defined(WOLFSSL_ALWAYS_VERIFY_CB) || \
-    !defined(WOLFSSL_TLS13) || !defined(HAVE_SNI) || !defined(HAVE_CRL) || !defined(HAVE_EXT_CACHE)
+    !defined(WOLFSSL_TLS13) || !defined(HAVE_SNI) || !defined(HAVE_EXT_CACHE) || !defined(KFERRY_WOLFSSL)
 #error "this wolfSSL lacks what src/tls needs: build it by scripts/wolfssl.py"
 #endif
 
 namespace kferry::tls {
 namespace {
 
+static_assert(MAX_CHAIN_DEPTH == x509::chain_size_max);
 static_assert(WOLFSSL_TICKET_NAME_SZ == ticket_key_name_size && WOLFSSL_TICKET_IV_SZ >= ticket_nonce_size &&
               WOLFSSL_TICKET_MAC_SZ >= ticket_tag_size);
 
@@ -129,6 +130,11 @@ std::expected<void, Failure> use_identity(WOLFSSL_CTX* context, const Identity& 
                 "the certificate of " + leaf->names.subject + " has a key of the kind " + leaf->key_type +
                     ", " + std::string(what) + ": use RSA, EC (P-256, P-384, P-521) or Ed25519");
   };
+  if (leaf->key_bits > x509::key_bits_max) {
+    return fail("certificate_unusable", "the certificate of " + leaf->names.subject + " has a key of " +
+                                            std::to_string(leaf->key_bits) + " bits: at most " +
+                                            std::to_string(x509::key_bits_max) + " are served");
+  }
   const int chained = wolfSSL_CTX_use_certificate_chain_buffer(
       context, reinterpret_cast<const unsigned char*>(pem.data()), static_cast<long>(pem.size()));
   if (chained != WOLFSSL_SUCCESS) return unusable("which kferry cannot serve");
@@ -145,9 +151,8 @@ std::expected<void, Failure> use_identity(WOLFSSL_CTX* context, const Identity& 
   return {};
 }
 
-// Keys with which wolfSSL decodes a certificate, and the signature on one.
-constexpr std::array<std::string_view, 6> decodable_keys{"RSA",      "RSA-PSS",  "EC P-256",
-                                                         "EC P-384", "EC P-521", "Ed25519"};
+// Keys whose signature on a certificate wolfSSL knows by name, which is all that it wants of it.
+constexpr std::array<std::string_view, 3> known_signers{"RSA", "EC ", "Ed25519"};
 
 std::expected<std::shared_ptr<const x509::TrustStore>, Failure> make_trust(x509::TrustSettings settings,
                                                                            std::int64_t now_s,
@@ -156,7 +161,9 @@ std::expected<std::shared_ptr<const x509::TrustStore>, Failure> make_trust(x509:
   auto made = x509::TrustStore::make(settings, now_s, found);
   for (const Octets& der : settings.certificates) {
     const auto certificate = x509::read_certificate(der);
-    if (!certificate || std::ranges::find(decodable_keys, certificate->key_type) != decodable_keys.end())
+    if (!certificate || std::ranges::any_of(known_signers, [&](std::string_view kind) {
+          return certificate->key_type.starts_with(kind);
+        }))
       continue;
     found.push_back({"authority_unusable",
                      "the certificate of " + certificate->names.subject + " has a key of the kind " +

@@ -17,6 +17,8 @@
 namespace kferry::tls {
 namespace {
 
+static_assert(client_hello_size_max <= MAX_HANDSHAKE_SZ);
+
 bool is_address(const std::string& host) {
   std::array<std::byte, 16> octets{};
   return inet_pton(AF_INET, host.c_str(), octets.data()) == 1 ||
@@ -34,6 +36,7 @@ Engine::~Engine() = default;
 std::unique_ptr<Engine> Engine::server(Choose choose) {
   std::unique_ptr<Engine> engine(new Engine(Remote::client));
   engine->choose_ = std::move(choose);
+  engine->hello_reader_ = std::make_unique<ClientHelloReader>();
   return engine;
 }
 
@@ -87,9 +90,7 @@ void Engine::begin(WOLFSSL* ssl) {
 }
 
 void Engine::read_hello(std::span<const std::byte> cipher) {
-  hello_.insert(hello_.end(), cipher.begin(), cipher.end());
-  if (hello_.empty()) return;
-  switch (read_client_hello(hello_, client_hello_)) {
+  switch (hello_reader_->take(cipher, hello_, client_hello_)) {
     case HelloReading::incomplete:
       return;
     case HelloReading::not_tls:
@@ -98,6 +99,11 @@ void Engine::read_hello(std::span<const std::byte> cipher) {
     case HelloReading::malformed:
       alert(Alert::decode_error);
       fail({"client_hello_malformed", "the client's TLS ClientHello cannot be read"});
+      return;
+    case HelloReading::too_long:
+      alert(Alert::illegal_parameter);
+      fail({"client_hello_malformed", "the client's TLS ClientHello is longer than " +
+                                          std::to_string(client_hello_size_max) + " bytes"});
       return;
     case HelloReading::complete:
       serve();
@@ -128,6 +134,7 @@ void Engine::serve() {
           "the client's ClientHello offers TLS 1.3 without its groups, key shares or signature algorithms"});
     return;
   }
+  hello_reader_.reset();
   begin(wolfSSL_new(server_context_->raw()));
   if (state_ == State::failed) return;
   switch (server_context_->client_auth()) {

@@ -193,10 +193,11 @@ class Engine {
   std::string host_;
   std::string session_name_;
 
-  Octets hello_;                   // received before there was a wolfSSL state
-  std::size_t hello_at_ = 0;       // what of it wolfSSL has taken
-  std::span<const std::byte> in_;  // during feed()
-  std::span<std::byte> out_;       // during write()
+  std::unique_ptr<ClientHelloReader> hello_reader_;  // of a server, until the ClientHello is complete
+  Octets hello_;                                     // received before there was a wolfSSL state
+  std::size_t hello_at_ = 0;                         // what of it wolfSSL has taken
+  std::span<const std::byte> in_;                    // during feed()
+  std::span<std::byte> out_;                         // during write()
   Octets pending_;
   std::unique_ptr<Records> records_;
   TrafficSecrets secrets_;  // until they are the records'

@@ -95,8 +95,7 @@ void Engine::alert(Alert description) {
 
 void Engine::end_of_input() {
   if (state_ == State::ended || state_ == State::failed) return;
-  if (remote_ == Remote::client && ssl_ == nullptr &&
-      read_client_hello(hello_, client_hello_) == HelloReading::not_tls) {
+  if (hello_reader_ != nullptr && hello_reader_->reading() == HelloReading::not_tls) {
     if (auto failure = not_tls(hello_, remote_, true)) return fail(std::move(*failure));
   }
   if (foreign_) {
@@ -150,8 +149,6 @@ bool Engine::accepts(const WOLFSSL_X509_STORE_CTX& store) {
     certificate_error_ = error;
     return false;
   }
-  // A stray, which wolfSSL adds to its manager once it is accepted: to one of this connection, not the context's.
-  wolfSSL_set0_verify_cert_store(ssl_.get(), wolfSSL_X509_STORE_new());
   return true;
 }
 

@@ -286,6 +286,14 @@ Failure broken_down(const Breakdown& b) {
       return {"no_common_cipher", who(b.remote) +
                                       " and kferry share no cipher suite, curve and signature: widen "
                                       "what is configured, or use a certificate with another kind of key"};
+    case HANDSHAKE_SIZE_ERROR:
+      return {"handshake_message_too_long",
+              who(b.remote) + " sent a TLS handshake message of more than " +
+                  std::to_string(MAX_HANDSHAKE_SZ) + " bytes: " +
+                  (b.remote == Remote::client
+                       ? "its certificate or chain is too long"
+                       : "its certificate or chain is too long, or it names too many authorities "
+                         "to choose a client certificate by")};
     case ECC_PEERKEY_ERROR:
       return {"tls_point_off_curve",
               who(b.remote) +

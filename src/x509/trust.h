@@ -28,8 +28,12 @@
 
 namespace kferry::x509 {
 
-// Certificates that a peer may send, and that a path may have below its anchor.
-inline constexpr std::size_t chain_size_max = 16;
+// Certificates that a peer may send, and that a path may have below its anchor: chains of 16 are in use, and some come
+// with their root or with strays.
+inline constexpr std::size_t chain_size_max = 20;
+
+// Bits of a key that signs a handshake.
+inline constexpr int key_bits_max = 8192;
 
 // Whose certificates are judged: a client's need clientAuth, a broker's serverAuth, wherever there is an extended key
 // usage.

@@ -113,6 +113,13 @@ Verdict TrustStore::judge(const Question& question) const {
                                       .now_s = question.now_s});
     return verdict;
   }
+  if (const int bits = EVP_PKEY_get_bits(X509_get0_pubkey(leaf.get())); bits > key_bits_max) {
+    verdict.objection = {"key_too_large",
+                         "has a key of " + std::to_string(bits) + " bits: at most " +
+                             std::to_string(key_bits_max) + " are taken",
+                         alert_unsupported_certificate};
+    return verdict;
+  }
   if (!trust.subjects.empty()) {
     const Name name = read_name(subject);
     if (std::ranges::none_of(trust.subjects, [&](const SubjectRule& rule) { return rule.matches(name); })) {

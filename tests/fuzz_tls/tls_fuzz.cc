@@ -17,7 +17,7 @@ using namespace kferry::tls;
 namespace {
 
 // Grown by doubling, so at most twice what is allowed to be in them.
-constexpr std::size_t held_max = 2 * (2 * client_hello_size_max + (1 << 20) + 2 * pending_size_max);
+constexpr std::size_t held_max = 2 * (client_hello_size_max + (1 << 20) + 2 * pending_size_max);
 
 std::shared_ptr<const ServerContext> context() {
   static const auto made = [] {
