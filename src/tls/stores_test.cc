@@ -434,6 +434,23 @@ TEST_CASE("kinds of keys that TLS here cannot serve are named") {
   }
 }
 
+TEST_CASE("PKCS#8 of version 2, with the public key inside") {
+  certificates();
+  folder().run(
+      "openssl req -x509 -newkey ed25519 -nodes -keyout v1.key -out v2.crt -days 3 -subj /CN=v2 && openssl "
+      "pkcs8 "
+      "-topk8 -nocrypt -in v1.key -outform DER -out v1.der");
+  const auto fields = elements(inside(folder().text("v1.der")));
+  const std::string version_2 =
+      der(0x30, der(2, "\1") + fields.at(1) + fields.at(2) + der(0x81, std::string(33, '\0')));
+  folder().write("v2.der", version_2);
+  CHECK(refusal(read_identity(load("v2.crt").file, load("v2.der").file)) == "");
+  for (std::size_t size = 0; size < version_2.size(); ++size) {
+    folder().write("v2.der", version_2.substr(0, size));
+    CHECK_FALSE(read_identity(load("v2.crt").file, load("v2.der").file).has_value());
+  }
+}
+
 TEST_CASE("a private key that contradicts the public key beside it is not taken") {
   certificates();
   folder().run(

@@ -50,6 +50,40 @@ bool looks_like_key(std::span<const std::byte> der) {
   return numbered && size <= der.size();
 }
 
+// Of version 2 (RFC 5958) too, which libcrypto 3.0 does not parse: the public key that it adds is left out.
+Pkcs8Ptr decode_pkcs8(std::span<const std::byte> der) {
+  const unsigned char* at = raw(der);
+  Pkcs8Ptr info(d2i_PKCS8_PRIV_KEY_INFO(nullptr, &at, static_cast<long>(der.size())));
+  std::size_t size = 0;
+  if (info == nullptr && tag_within(der, size) == V_ASN1_INTEGER && size <= der.size()) {
+    at = raw(der);
+    const unsigned char* const end = at + size;
+    long length = 0;
+    int tag = 0, xclass = 0;
+    ASN1_get_object(&at, &length, &tag, &xclass, static_cast<long>(size));
+    ASN1_get_object(&at, &length, &tag, &xclass, end - at);
+    const unsigned char* const after_version = at + length;
+    // The algorithm and the key.
+    at = after_version;
+    for (const int wanted : {V_ASN1_SEQUENCE, V_ASN1_OCTET_STRING}) {
+      const int form = ASN1_get_object(&at, &length, &tag, &xclass, end - at);
+      if ((form & 0x80) != 0 || tag != wanted) return nullptr;
+      at += length;
+    }
+    constexpr std::array<unsigned char, 3> version_1{V_ASN1_INTEGER, 1, 0};
+    const auto kept = static_cast<int>(version_1.size()) + static_cast<int>(at - after_version);
+    Octets rewritten(static_cast<std::size_t>(ASN1_object_size(1, kept, V_ASN1_SEQUENCE)));
+    auto* out = reinterpret_cast<unsigned char*>(rewritten.data());
+    ASN1_put_object(&out, 1, kept, V_ASN1_SEQUENCE, V_ASN1_UNIVERSAL);
+    std::copy(after_version, at, std::ranges::copy(version_1, out).out);
+    const Secret whole(std::move(rewritten));
+    at = raw(whole.bytes());
+    info.reset(d2i_PKCS8_PRIV_KEY_INFO(nullptr, &at, static_cast<long>(whole.bytes().size())));
+  }
+  ERR_clear_error();
+  return info;
+}
+
 Opened parse_pkcs8(const PKCS8_PRIV_KEY_INFO* info) {
   KeyPtr key(EVP_PKCS82PKEY(info));
   ERR_clear_error();
@@ -61,11 +95,8 @@ Opened parse_pkcs8(const PKCS8_PRIV_KEY_INFO* info) {
 
 // In clear.
 Opened parse_key(std::span<const std::byte> der) {
+  if (const Pkcs8Ptr info = decode_pkcs8(der)) return parse_pkcs8(info.get());
   const unsigned char* at = raw(der);
-  const Pkcs8Ptr info(d2i_PKCS8_PRIV_KEY_INFO(nullptr, &at, static_cast<long>(der.size())));
-  ERR_clear_error();
-  if (info != nullptr) return parse_pkcs8(info.get());
-  at = raw(der);
   KeyPtr key(d2i_AutoPrivateKey(nullptr, &at, static_cast<long>(der.size())));
   ERR_clear_error();
   if (key != nullptr) return key;
@@ -103,9 +134,7 @@ Opened open_sealed(const X509_SIG* sealed, std::span<const Password> passwords, 
       if (plain.error().why != Locked::wrong_password) break;
       continue;
     }
-    const unsigned char* at = raw(plain->bytes());
-    const Pkcs8Ptr info(d2i_PKCS8_PRIV_KEY_INFO(nullptr, &at, static_cast<long>(plain->bytes().size())));
-    ERR_clear_error();
+    const Pkcs8Ptr info = decode_pkcs8(plain->bytes());
     // The padding of noise is right once in 256 times.
     if (info != nullptr) return parse_pkcs8(info.get());
     reason = {KeyTrouble::password_wrong};
