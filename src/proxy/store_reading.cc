@@ -96,7 +96,7 @@ void StoreReading::add(const config::Identity& identity) {
 }
 
 StoreReading::~StoreReading() {
-  for (PasswordRead& read : passwords_) wipe(read.second);
+  for (PasswordRead& read : passwords_) wipe(read.text);
 }
 
 std::vector<std::byte> StoreReading::fingerprint() const {
@@ -118,7 +118,7 @@ x509::StoreFile StoreReading::file(const config::Store& store) const {
   x509::StoreFile file;
   file.name = name_of(store);
   file.octets = read->octets.bytes();
-  file.password = password(store.password);
+  take_password(store.password, file.password);
   if (!store.password_name.empty()) file.password_variable = store.password_name;
   return file;
 }
@@ -132,7 +132,7 @@ std::expected<x509::Identity, x509::Failure> StoreReading::identity(const config
   choice.alias_setting = identity.key_alias_name;
   choice.hosts = identity.hosts;
   const auto with_key_password = [&](x509::StoreFile file) {
-    file.key_password = password(identity.key_password);
+    take_password(identity.key_password, file.key_password);
     file.key_password_variable = identity.key_password_name;
     return file;
   };
@@ -148,7 +148,7 @@ std::expected<x509::Identity, x509::Failure> StoreReading::identity(const config
 void StoreReading::add_password(const std::optional<config::Password>& password, const std::string& where) {
   if (!password) return;
   if (password->path.empty()) {
-    passwords_.emplace_back(&*password, password->text);
+    passwords_.emplace_back(&*password).text = password->text;
     return;
   }
   const auto octets = read_store_file(password->path);
@@ -157,13 +157,13 @@ void StoreReading::add_password(const std::optional<config::Password>& password,
     return;
   }
   const auto bytes = octets->bytes();
-  passwords_.emplace_back(&*password, std::string(config::without_line_end(text_of(bytes))));
+  passwords_.emplace_back(&*password).text = config::without_line_end(text_of(bytes));
 }
 
-std::optional<std::string> StoreReading::password(const std::optional<config::Password>& password) const {
-  if (!password) return std::nullopt;
-  const auto read = std::ranges::find(passwords_, &*password, &PasswordRead::first);
-  return read->second;
+void StoreReading::take_password(const std::optional<config::Password>& password,
+                                 std::optional<std::string>& into) const {
+  if (!password) return;
+  into.emplace(std::ranges::find(passwords_, &*password, &PasswordRead::given)->text);
 }
 
 }  // namespace kferry::proxy

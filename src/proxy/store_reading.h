@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <expected>
 #include <optional>
 #include <string>
@@ -54,13 +55,17 @@ class StoreReading {
     const config::Store* store = nullptr;
     Secret octets;
   };
-  using PasswordRead = std::pair<const config::Password*, std::string>;
+  struct PasswordRead {
+    const config::Password* given = nullptr;
+    std::string text;
+  };
 
   void add_password(const std::optional<config::Password>& password, const std::string& where);
-  std::optional<std::string> password(const std::optional<config::Password>& password) const;
+  // Leaves no other copy behind.
+  void take_password(const std::optional<config::Password>& password, std::optional<std::string>& into) const;
 
   std::vector<Read> reads_;
-  std::vector<PasswordRead> passwords_;
+  std::deque<PasswordRead> passwords_;  // none is ever moved, which would leave a copy behind
   std::vector<config::Problem> problems_;
 };
 
