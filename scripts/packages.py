@@ -22,6 +22,15 @@ GUEST = ["qemu-system-x86", "busybox-static"]
 COMMAND_LINE = ["man-db", "zsh", "fish"]
 
 
+# Where an installed Go may be.
+GO_PLACES = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/local/go/bin", "/usr/lib/go/bin"])
+
+
+def go():
+    """The distribution's Go unless one is installed. Version 1.19 suffices."""
+    return [] if shutil.which("go", path=GO_PLACES) else ["golang-go"]
+
+
 def end_to_end():
     """The laboratory keeps its own list beside its tests."""
     listing = CHECKOUT / "tests/e2e/packages.txt"

@@ -4,6 +4,7 @@ failed test. A step whose part of the tree does not exist is shown and counted a
 import concurrent.futures
 import os
 import re
+import shutil
 import time
 from dataclasses import dataclass
 from typing import Callable
@@ -156,6 +157,33 @@ def tls_attacker(_everything):
     return result
 
 
+def trust(everything):
+    """Certificate chains, judged by kferry, by the cases of x509-limbo and by Go's crypto/x509; fewer of them under ASan."""
+    program = BUILD / "trust"
+    environment = {"CGO_ENABLED": "0", "GOCACHE": str(BUILD / "go-cache"), "GOFLAGS": "",
+                   "GOPATH": str(BUILD / "go"), "GOPROXY": "off", "GOTOOLCHAIN": "local"}
+    logged("trust", [shutil.which("go", path=packages.GO_PLACES), "build", "-o", program, "."], environment,
+           directory=CHECKOUT / "tests/trust/compare")
+    limbo = os.environ.get("KFERRY_LIMBO", CHECKOUT.parent / "shared/data/x509-limbo")
+    seed, count = (int(time.time()), 20000) if everything else (0, 2000)
+    result = Counts()
+    for tree, number in ((builds.RELEASE, count), (builds.ASAN, count // 20)):
+        seed += 1
+        judge = tree.path / "tests/trust/chain_judge"
+        if not judge.exists():
+            raise Failure(f"{judge.relative_to(CHECKOUT)} was not built")
+        _, output = logged("trust", [program, "--judge", judge, "--limbo", limbo, "--seed", seed, "--count", number,
+                                     "--evidence", BUILD / "trust-evidence"],
+                           environment=builds.SANITIZER_OPTIONS, timeout_s=3600, may_fail=True)
+        for line in re.findall(r"^x509-limbo: SKIPPED.*$|^differential: seed.*$", output, re.MULTILINE):
+            say(f"    {line}")
+        found = re.search(r"^(\d+) passed, (\d+) failed, (\d+) skipped$", output, re.MULTILINE)
+        if not found:
+            raise Failure("tests/trust/compare printed no count", LOGS / "trust.log")
+        result += Counts(*(int(number) for number in found.groups()))
+    return result
+
+
 def command_line(_everything):
     return pytest("cli", ["tests/cli"])
 
@@ -263,6 +291,8 @@ STEPS = [
          tuple(packages.VECTORS)),
     Step("tsan", "what crosses threads, under TSan", across_threads,
          packages=tuple(packages.BUILD + packages.SANITIZERS)),
+    Step("trust", "certificate chains judged beside x509-limbo and Go", trust, "tests/trust",
+         tuple(packages.BUILD + packages.go())),
     Step("cli", "the command line from outside", command_line, "tests/cli",
          tuple(packages.PYTEST + packages.COMMAND_LINE)),
     Step("demo", "the demo's three acts, interrupted, killed, twice at once", demo(), "src/cli/run.cc",
