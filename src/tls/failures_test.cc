@@ -49,7 +49,7 @@ TEST_CASE("what the library calls a buffer error is a malformed message") {
   CHECK(has(words_of(Remote::broker, OUT_OF_ORDER_E), "not expected at this point"));
   CHECK(has(words_of(Remote::client, SIG_VERIFY_E), "does not prove that it has the private key"));
   CHECK(has(words_of(Remote::broker, VERIFY_SIGN_ERROR), "does not prove that it has the private key"));
-  CHECK(has(words_of(Remote::broker, HANDSHAKE_SIZE_ERROR), "longer than kferry accepts"));
+  CHECK(has(words_of(Remote::broker, HANDSHAKE_SIZE_ERROR), "of more than 65536 bytes"));
 }
 
 TEST_CASE("a certificate that cannot be decoded is named by what is wrong with it") {

@@ -104,7 +104,6 @@ std::string_view words_of(int error) {
       return "it offers no certificates of X.509, which kferry requires";
     case DH_KEY_SIZE_E:
       return "its Diffie-Hellman group is too small: have it offer ECDHE";
-    case HANDSHAKE_SIZE_ERROR:
     case INPUT_SIZE_E:
       return "it sent a handshake message that is longer than kferry accepts: shorten its certificate chain, "
              "or the "

@@ -57,7 +57,7 @@ EXPECTED = {
         ["no-ciphers", "odd-ciphers", "no-compression", "long-session"],
         ({DECODE, "alert illegal_parameter"}, "handshake_failed"),
     ),
-    "octets-after-extensions": ({DECODE}, "tls_handshake_malformed"),
+    "octets-after-extensions": ({DECODE}, "handshake_failed"),
     **dict.fromkeys(
         ["extension-too-long", "extension-twice"], ({DECODE, "alert illegal_parameter"}, "client_hello_malformed")
     ),
