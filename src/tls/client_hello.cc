@@ -164,7 +164,7 @@ Octets ClientHelloReader::body(std::span<const std::byte> records) const {
     message.insert(message.end(), fragment.begin(), fragment.end());
     records = records.subspan(fragment.size());
   }
-  message.erase(message.begin(), message.begin() + announced_.size());
+  message.erase(message.begin(), message.begin() + static_cast<std::ptrdiff_t>(announced_.size()));
   return message;
 }
 
