@@ -117,8 +117,9 @@ TEST_CASE("a hello of TLS 1.3 lacks none of what must be there") {
 // A hello of TLS 1.3 whose padding makes it as long as `size`.
 std::string padded_hello(std::size_t size) {
   std::string hello = hello_of("b1.example", Version::tls_1_3).substr(9);
-  const std::size_t extensions_at = 34 + 1 + 32 + 2 + (static_cast<unsigned char>(hello[34 + 1 + 32]) << 8U) +
-                                    static_cast<unsigned char>(hello[34 + 1 + 32 + 1]) + 2;
+  const auto byte_at = [&](std::size_t at) { return std::size_t{static_cast<unsigned char>(hello[at])}; };
+  const std::size_t suites_at = 34 + 1 + 32;
+  const std::size_t extensions_at = suites_at + 2 + (byte_at(suites_at) << 8U) + byte_at(suites_at + 1) + 2;
   REQUIRE(hello.size() + 4 <= size);
   const std::size_t padding = size - hello.size() - 4;
   hello += std::string("\0\x15", 2) + static_cast<char>(padding >> 8) + static_cast<char>(padding) +
