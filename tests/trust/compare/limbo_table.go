@@ -78,10 +78,7 @@ var deviations = map[string]deviation{
 }
 
 // Cases that handshakes refuse although the trust store accepts them.
-var refusedInHandshakes = map[string]string{
-	"rfc5280::nc::not-allowed-in-ee-critical":    "wolfSSL does not decode a leaf with name constraints",
-	"rfc5280::nc::not-allowed-in-ee-noncritical": "wolfSSL does not decode a leaf with name constraints",
-}
+var refusedInHandshakes = map[string]string{}
 
 var notApplicable = map[string]string{
 	"pathlen::max-chain-depth-0-exhausted": "kferry has no setting for the path length",
