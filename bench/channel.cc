@@ -26,7 +26,8 @@ std::shared_ptr<const tls::ClientContext> client_context(const std::string& auth
   const std::string text = text_of(authority_file);
   x509::StoreFile file{.name = authority_file, .octets = std::as_bytes(std::span(text))};
   tls::ClientSettings settings;
-  auto authorities = x509::read_authorities(file);
+  std::vector<x509::Note> notes;
+  auto authorities = x509::read_authorities(file, x509::Role::broker, notes);
   if (!authorities) fail(authorities.error().text);
   settings.cas = std::move(*authorities);
   settings.offer.ciphers = "TLS_AES_128_GCM_SHA256";
@@ -40,8 +41,9 @@ std::shared_ptr<const tls::ClientContext> client_context(const std::string& auth
 
 std::shared_ptr<const tls::ServerContext> server_context(const std::string& certificate_and_key_file) {
   const std::string text = text_of(certificate_and_key_file);
-  auto identity =
-      x509::read_identity({.name = certificate_and_key_file, .octets = std::as_bytes(std::span(text))});
+  const x509::StoreFile file{.name = certificate_and_key_file, .octets = std::as_bytes(std::span(text))};
+  std::vector<x509::Note> notes;
+  auto identity = x509::read_identity(file, {.now_s = tls::system_time()}, notes);
   if (!identity) fail(identity.error().text);
   tls::ServerSettings settings;
   settings.identity = std::move(*identity);
