@@ -82,7 +82,7 @@ class Dial {
       const config::Cluster& cluster = config_.clusters[c];
       context_ = tls_->clusters[c].upstream.context;
       std::printf("\nDialling cluster %s\n", cluster.name.c_str());
-      std::optional<proxy::MetadataAnswer> metadata;
+      std::optional<kafka::MetadataAnswer> metadata;
       bool reached = false;
       for (const HostPort& server : cluster.upstream.bootstrap_servers)
         reached = server_works(cluster, server, metadata) || reached;
@@ -101,7 +101,7 @@ class Dial {
   }
 
   bool server_works(const config::Cluster& cluster, const HostPort& server,
-                    std::optional<proxy::MetadataAnswer>& metadata) {
+                    std::optional<kafka::MetadataAnswer>& metadata) {
     const net::Answer answer = net::resolve_and_wait(resolver_, server);
     if (answer.addresses.empty()) {
       error(to_string(server) + " cannot be resolved: " + answer.error +
@@ -142,18 +142,18 @@ class Dial {
     return reached;
   }
 
-  void brokers(const config::Cluster& cluster, const proxy::MetadataAnswer& metadata) {
+  void brokers(const config::Cluster& cluster, const kafka::MetadataAnswer& metadata) {
     std::printf("  cluster id %s, %s\n", printable(metadata.cluster_id.value_or("(none)")).c_str(),
                 counted(metadata.brokers.size(), "broker").c_str());
     std::vector<NodeId> nodes;
-    for (const proxy::AdvertisedBroker& broker : metadata.brokers) nodes.push_back(broker.id);
+    for (const kafka::AdvertisedBroker& broker : metadata.brokers) nodes.push_back(broker.id);
     for (const config::Listener& listener : cluster.listeners) {
       if (listener.sni) {
         names(listener, metadata);
         continue;
       }
       const config::PortMap map = config::map_ports(listener, nodes);
-      for (const proxy::AdvertisedBroker& broker : metadata.brokers) {
+      for (const kafka::AdvertisedBroker& broker : metadata.brokers) {
         const auto index = config::port_index(listener, broker.id);
         const std::string name =
             "broker " + std::to_string(number(broker.id)) + " (" + to_string(broker.where) + ")";
@@ -176,9 +176,9 @@ class Dial {
   }
 
   // Every broker has a name: nothing can clash, but clients must be able to resolve each.
-  void names(const config::Listener& listener, const proxy::MetadataAnswer& metadata) {
+  void names(const config::Listener& listener, const kafka::MetadataAnswer& metadata) {
     std::vector<config::Problem> warnings;
-    for (const proxy::AdvertisedBroker& broker : metadata.brokers) {
+    for (const kafka::AdvertisedBroker& broker : metadata.brokers) {
       const HostPort told{listener.sni->host_of(broker.id), listener.ports.front().advertised};
       std::printf("  broker %d (%s) -> %s (listener %s)\n", number(broker.id),
                   printable(to_string(broker.where)).c_str(), to_string(told).c_str(), listener.name.c_str());

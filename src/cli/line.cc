@@ -11,8 +11,7 @@
 #include <system_error>
 #include <utility>
 
-#include "proxy/discovery_frames.h"
-
+#include "kafka/client_codec.h"
 namespace kferry::cli {
 namespace {
 
@@ -90,7 +89,7 @@ std::expected<std::vector<std::byte>, std::string> Line::ask(std::span<const std
   }
   std::array<std::byte, 4> first{};
   if (auto failure = fill(first); !failure.empty()) return std::unexpected(std::move(failure));
-  const auto size = proxy::frame_size(first);
+  const auto size = kafka::frame_size(first);
   if (!size) return std::unexpected(size.error().text);
   std::vector<std::byte> frame(*size);
   if (auto failure = fill(frame); !failure.empty()) return std::unexpected(std::move(failure));

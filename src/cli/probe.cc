@@ -132,18 +132,18 @@ ProbeFinding probe_broker(net::Resolver& resolver, const HostPort& where, Durati
     }
     const auto connected = Clock::now();
     const CorrelationId first{1};
-    const auto frame = line.ask(proxy::encode_api_versions(first, client_id), connected + timeout);
+    const auto frame = line.ask(kafka::encode_api_versions(first, client_id), connected + timeout);
     step.answer_time = Clock::now() - connected;
     if (!frame) {
       step.failure = frame.error();
       step.tls_cause = line.tls_cause();
       continue;
     }
-    const auto versions = proxy::decode_api_versions(*frame, first);
+    const auto versions = kafka::decode_api_versions(*frame, first);
     if (!versions) {
       step.failure = versions.error().text;
     } else if (versions->error != 0) {
-      step.failure = "ApiVersions was answered " + proxy::error_name(versions->error);
+      step.failure = "ApiVersions was answered " + kafka::error_name(versions->error);
     } else {
       step.apis = versions->ranges.size();
       break;
@@ -151,12 +151,12 @@ ProbeFinding probe_broker(net::Resolver& resolver, const HostPort& where, Durati
   }
   if (!step.failure.empty() || !with_metadata) return finding;
   const CorrelationId second{2};
-  const auto frame = line.ask(proxy::encode_metadata(second, client_id), Clock::now() + timeout);
+  const auto frame = line.ask(kafka::encode_metadata(second, client_id), Clock::now() + timeout);
   if (!frame) {
     finding.metadata_failure = frame.error();
     return finding;
   }
-  auto metadata = proxy::decode_metadata(*frame, second);
+  auto metadata = kafka::decode_metadata(*frame, second);
   if (metadata) {
     finding.metadata = std::move(*metadata);
   } else {
@@ -211,7 +211,7 @@ int probe(const ProbeOptions& options) {
     is_well = false;
   }
   std::set<HostPort> seen;
-  for (const proxy::AdvertisedBroker& broker :
+  for (const kafka::AdvertisedBroker& broker :
        std::span(found.metadata->brokers).first(std::min(found.metadata->brokers.size(), brokers_max))) {
     const std::string name =
         "broker " + std::to_string(number(broker.id)) + " " + printable(to_string(broker.where)) + "  ";

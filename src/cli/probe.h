@@ -17,8 +17,8 @@
 
 #include "base/clock.h"
 #include "base/host_port.h"
+#include "kafka/client_codec.h"
 #include "net/resolver.h"
-#include "proxy/discovery_frames.h"
 #include "tls/context.h"
 
 namespace kferry::cli {
@@ -35,7 +35,7 @@ struct ProbeStep {
 
 struct ProbeFinding {
   ProbeStep bootstrap;
-  std::optional<proxy::MetadataAnswer> metadata;
+  std::optional<kafka::MetadataAnswer> metadata;
   std::string metadata_failure;  // why there is none: closed (SASL is required), malformed
 };
 

@@ -8,7 +8,7 @@
 
 #include "base/assert.h"
 #include "base/counted.h"
-#include "proxy/discovery_frames.h"
+#include "kafka/client_codec.h"
 #include "proxy/worker.h"
 #include "tls/digests.h"
 
@@ -184,13 +184,13 @@ void Discovery::on_connected(int result) {
 void Discovery::introduce() {
   const config::Upstream& upstream = worker_.cluster(cluster_).config.upstream;
   if (!uses_sasl(upstream)) {
-    ask(encode_metadata(CorrelationId{++correlation_id_}, client_id), Stage::metadata);
+    ask(kafka::encode_metadata(CorrelationId{++correlation_id_}, client_id), Stage::metadata);
     return;
   }
   auto made = SaslClient::make(*upstream.sasl);
   KFERRY_ASSERT(made.has_value());  // possible() has tried
   sasl_.emplace(std::move(*made));
-  ask(encode_sasl_handshake(CorrelationId{++correlation_id_}, client_id, sasl_->mechanism()),
+  ask(kafka::encode_sasl_handshake(CorrelationId{++correlation_id_}, client_id, sasl_->mechanism()),
       Stage::handshake);
 }
 
@@ -287,7 +287,7 @@ void Discovery::on_received(const ring::Completion& completion) {
 void Discovery::take_answer() {
   if (sending_ || receiving_) return;
   if (incoming_.size() >= 4) {
-    const auto size = frame_size(std::span<const std::byte, 4>(incoming_.data(), 4));
+    const auto size = kafka::frame_size(std::span<const std::byte, 4>(incoming_.data(), 4));
     if (!size) {
       give_up(size.error().text);
       return;
@@ -312,21 +312,21 @@ void Discovery::on_answer(std::span<const std::byte> frame) {
     return;
   }
   if (stage_ == Stage::handshake) {
-    const auto answer = decode_sasl_handshake(frame, id);
+    const auto answer = kafka::decode_sasl_handshake(frame, id);
     if (!answer) {
       give_up(answer.error().text);
     } else if (answer->error != 0) {
-      give_up("SASL mechanism " + sasl_->mechanism() + ": " + error_name(answer->error));
+      give_up("SASL mechanism " + sasl_->mechanism() + ": " + kafka::error_name(answer->error));
     } else {
       on_step(sasl_->start());
     }
     return;
   }
-  const auto answer = decode_sasl_authenticate(frame, id, authenticate_version);
+  const auto answer = kafka::decode_sasl_authenticate(frame, id, authenticate_version);
   if (!answer) {
     give_up(answer.error().text);
   } else if (answer->error != 0) {
-    give_up(error_name(answer->error) + ": " + answer->message);
+    give_up(kafka::error_name(answer->error) + ": " + answer->message);
   } else {
     on_step(sasl_->on_challenge(answer->token));
   }
@@ -338,11 +338,11 @@ void Discovery::on_step(SaslClient::Step step) {
       give_up(step.failure);
       return;
     case SaslClient::Outcome::done:
-      ask(encode_metadata(CorrelationId{++correlation_id_}, client_id), Stage::metadata);
+      ask(kafka::encode_metadata(CorrelationId{++correlation_id_}, client_id), Stage::metadata);
       return;
     case SaslClient::Outcome::send:
-      ask(encode_sasl_authenticate(CorrelationId{++correlation_id_}, client_id, authenticate_version,
-                                   step.token),
+      ask(kafka::encode_sasl_authenticate(CorrelationId{++correlation_id_}, client_id, authenticate_version,
+                                          step.token),
           Stage::authenticate);
       wipe(step.token);
       return;
@@ -350,13 +350,13 @@ void Discovery::on_step(SaslClient::Step step) {
 }
 
 void Discovery::on_metadata(std::span<const std::byte> frame) {
-  const auto answer = decode_metadata(frame, CorrelationId{correlation_id_});
+  const auto answer = kafka::decode_metadata(frame, CorrelationId{correlation_id_});
   if (!answer) {
     give_up(answer.error().text);
     return;
   }
   std::vector<kafka::BrokerEntry> brokers;
-  for (const AdvertisedBroker& broker : answer->brokers) {
+  for (const kafka::AdvertisedBroker& broker : answer->brokers) {
     brokers.push_back({broker.id, broker.where.host, broker.where.port});
   }
   if (brokers.empty()) {

@@ -21,11 +21,11 @@
 #include "base/limits.h"
 #include "kafka/failure.h"
 
-namespace kferry::proxy {
+namespace kferry::kafka {
 
 // A description of 10,000 brokers takes about 3 MiB: a longer answer is not what we asked for.
-inline constexpr std::size_t discovery_frame_size_max = 4 * MiB;
-static_assert(discovery_frame_size_max <= response_size_max);
+inline constexpr std::size_t answer_size_max = 4 * MiB;
+static_assert(answer_size_max <= response_size_max);
 
 // --- requests: complete frames, their length in front
 std::vector<std::byte> encode_api_versions(CorrelationId id, std::string_view client_id);
@@ -39,8 +39,8 @@ std::vector<std::byte> encode_sasl_authenticate(CorrelationId id, std::string_vi
 
 // --- responses
 // size that the first four octets of an answer announce. A failure names what speaks there when it is not
-// Kafka: a TLS record, HTTP, SSH; or a size below 4 or above discovery_frame_size_max.
-std::expected<std::size_t, kafka::Failure> frame_size(std::span<const std::byte, 4> first);
+// Kafka: a TLS record, HTTP, SSH; or a size below 4 or above answer_size_max.
+std::expected<std::size_t, Failure> frame_size(std::span<const std::byte, 4> first);
 
 struct ApiRange {
   ApiKey key{};
@@ -73,16 +73,15 @@ struct SaslAuthenticateAnswer {
 
 // `frame` is without its length. Causes of failure: "wrong_correlation_id", "malformed_frame" (field and
 // offset named; octets after the last field count too).
-std::expected<ApiVersionsAnswer, kafka::Failure> decode_api_versions(std::span<const std::byte> frame,
-                                                                     CorrelationId id);
-std::expected<MetadataAnswer, kafka::Failure> decode_metadata(std::span<const std::byte> frame,
+std::expected<ApiVersionsAnswer, Failure> decode_api_versions(std::span<const std::byte> frame,
                                                               CorrelationId id);
-std::expected<SaslHandshakeAnswer, kafka::Failure> decode_sasl_handshake(std::span<const std::byte> frame,
-                                                                         CorrelationId id);
-std::expected<SaslAuthenticateAnswer, kafka::Failure> decode_sasl_authenticate(
-    std::span<const std::byte> frame, CorrelationId id, ApiVersion version);
+std::expected<MetadataAnswer, Failure> decode_metadata(std::span<const std::byte> frame, CorrelationId id);
+std::expected<SaslHandshakeAnswer, Failure> decode_sasl_handshake(std::span<const std::byte> frame,
+                                                                  CorrelationId id);
+std::expected<SaslAuthenticateAnswer, Failure> decode_sasl_authenticate(std::span<const std::byte> frame,
+                                                                        CorrelationId id, ApiVersion version);
 
 // "SASL_AUTHENTICATION_FAILED"; "error 1234" for one that is not known.
 std::string error_name(std::int16_t code);
 
-}  // namespace kferry::proxy
+}  // namespace kferry::kafka

@@ -1,4 +1,4 @@
-#include "proxy/discovery_frames.h"
+#include "kafka/client_codec.h"
 
 #include <algorithm>
 #include <array>
@@ -8,7 +8,7 @@
 #include "base/assert.h"
 #include "base/counted.h"
 
-namespace kferry::proxy {
+namespace kferry::kafka {
 namespace {
 
 constexpr ApiKey metadata_key{3};
@@ -107,18 +107,17 @@ class Reader {
     if (ok() && got != number(expected)) wrong_correlation_ = got;
     expected_ = expected;
   }
-  std::optional<kafka::Failure> failure() const {
+  std::optional<Failure> failure() const {
     if (wrong_correlation_) {
-      return kafka::Failure{"wrong_correlation_id", "the broker answered " + std::string(api_) +
-                                                        " with correlation id " +
-                                                        std::to_string(*wrong_correlation_) + ", not " +
-                                                        std::to_string(number(expected_))};
+      return Failure{"wrong_correlation_id",
+                     "the broker answered " + std::string(api_) + " with correlation id " +
+                         std::to_string(*wrong_correlation_) + ", not " + std::to_string(number(expected_))};
     }
     if (ok()) return std::nullopt;
-    return kafka::Failure{"malformed_frame", "the broker's " + std::string(api_) + " answer of " +
-                                                 counted(frame_.size(), "byte") + " is malformed at offset " +
-                                                 std::to_string(failed_at_) + ", field " +
-                                                 std::string(failed_field_) + ": is it a Kafka broker?"};
+    return Failure{"malformed_frame", "the broker's " + std::string(api_) + " answer of " +
+                                          counted(frame_.size(), "byte") + " is malformed at offset " +
+                                          std::to_string(failed_at_) + ", field " +
+                                          std::string(failed_field_) + ": is it a Kafka broker?"};
   }
 
  private:
@@ -146,7 +145,7 @@ class Reader {
 };
 
 template <typename Answer>
-std::expected<Answer, kafka::Failure> finished(Reader& in, Answer answer) {
+std::expected<Answer, Failure> finished(Reader& in, Answer answer) {
   in.finish();
   if (auto failure = in.failure()) return std::unexpected(*std::move(failure));
   return answer;
@@ -179,36 +178,35 @@ std::vector<std::byte> encode_sasl_authenticate(CorrelationId id, std::string_vi
   return out.finish();
 }
 
-std::expected<std::size_t, kafka::Failure> frame_size(std::span<const std::byte, 4> first) {
+std::expected<std::size_t, Failure> frame_size(std::span<const std::byte, 4> first) {
   std::uint32_t size = 0;
   for (const std::byte octet : first) size = size << 8 | std::to_integer<std::uint32_t>(octet);
   // TLS: content type 20 to 23, then the major version 3.
   if (first[0] >= std::byte{20} && first[0] <= std::byte{23} && first[1] == std::byte{3}) {
     return std::unexpected(
-        kafka::Failure{"tls_answer_on_plaintext",
-                       "TLS is spoken there: it is an SSL or SASL_SSL listener, set the security protocol "
-                       "accordingly or use the plaintext port"});
+        Failure{"tls_answer_on_plaintext",
+                "TLS is spoken there: it is an SSL or SASL_SSL listener, set the security protocol "
+                "accordingly or use the plaintext port"});
   }
   const std::string_view text(reinterpret_cast<const char*>(first.data()), first.size());
   if (text == "HTTP") {
     return std::unexpected(
-        kafka::Failure{"http_answer", "an HTTP server answered: the port is not a Kafka listener"});
+        Failure{"http_answer", "an HTTP server answered: the port is not a Kafka listener"});
   }
   if (text == "SSH-") {
-    return std::unexpected(
-        kafka::Failure{"ssh_answer", "an SSH server answered: the port is not a Kafka listener"});
+    return std::unexpected(Failure{"ssh_answer", "an SSH server answered: the port is not a Kafka listener"});
   }
-  if (size < 4 || size > discovery_frame_size_max) {
-    return std::unexpected(kafka::Failure{
-        "implausible_frame_size", "an answer of " + counted(static_cast<std::int32_t>(size), "byte") +
-                                      " was announced: this is not a Kafka broker, or it speaks another "
-                                      "security protocol"});
+  if (size < 4 || size > answer_size_max) {
+    return std::unexpected(Failure{"implausible_frame_size",
+                                   "an answer of " + counted(static_cast<std::int32_t>(size), "byte") +
+                                       " was announced: this is not a Kafka broker, or it speaks another "
+                                       "security protocol"});
   }
   return size;
 }
 
-std::expected<ApiVersionsAnswer, kafka::Failure> decode_api_versions(std::span<const std::byte> frame,
-                                                                     CorrelationId id) {
+std::expected<ApiVersionsAnswer, Failure> decode_api_versions(std::span<const std::byte> frame,
+                                                              CorrelationId id) {
   Reader in("ApiVersions", frame);
   in.correlation(id);
   ApiVersionsAnswer answer{.error = in.i16("error_code"), .ranges = {}};
@@ -221,8 +219,7 @@ std::expected<ApiVersionsAnswer, kafka::Failure> decode_api_versions(std::span<c
   return finished(in, std::move(answer));
 }
 
-std::expected<MetadataAnswer, kafka::Failure> decode_metadata(std::span<const std::byte> frame,
-                                                              CorrelationId id) {
+std::expected<MetadataAnswer, Failure> decode_metadata(std::span<const std::byte> frame, CorrelationId id) {
   Reader in("Metadata", frame);
   in.correlation(id);
   MetadataAnswer answer;
@@ -240,8 +237,8 @@ std::expected<MetadataAnswer, kafka::Failure> decode_metadata(std::span<const st
   return finished(in, std::move(answer));
 }
 
-std::expected<SaslHandshakeAnswer, kafka::Failure> decode_sasl_handshake(std::span<const std::byte> frame,
-                                                                         CorrelationId id) {
+std::expected<SaslHandshakeAnswer, Failure> decode_sasl_handshake(std::span<const std::byte> frame,
+                                                                  CorrelationId id) {
   Reader in("SaslHandshake", frame);
   in.correlation(id);
   SaslHandshakeAnswer answer{.error = in.i16("error_code"), .mechanisms = {}};
@@ -250,8 +247,9 @@ std::expected<SaslHandshakeAnswer, kafka::Failure> decode_sasl_handshake(std::sp
   return finished(in, std::move(answer));
 }
 
-std::expected<SaslAuthenticateAnswer, kafka::Failure> decode_sasl_authenticate(
-    std::span<const std::byte> frame, CorrelationId id, ApiVersion version) {
+std::expected<SaslAuthenticateAnswer, Failure> decode_sasl_authenticate(std::span<const std::byte> frame,
+                                                                        CorrelationId id,
+                                                                        ApiVersion version) {
   Reader in("SaslAuthenticate", frame);
   in.correlation(id);
   SaslAuthenticateAnswer answer;
@@ -288,4 +286,4 @@ std::string error_name(std::int16_t code) {
   return row == rows.end() ? "error " + std::to_string(code) : std::string(row->name);
 }
 
-}  // namespace kferry::proxy
+}  // namespace kferry::kafka

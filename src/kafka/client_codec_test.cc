@@ -1,10 +1,10 @@
-#include "proxy/discovery_frames.h"
+#include "kafka/client_codec.h"
 
 #include <doctest/doctest.h>
 
 #include <initializer_list>
 
-namespace kferry::proxy {
+namespace kferry::kafka {
 namespace {
 
 using Bytes = std::vector<std::byte>;
@@ -59,7 +59,7 @@ TEST_CASE("sizes that a broker may announce, and what others say instead") {
     return frame_size(std::span<const std::byte, 4>(std::as_bytes(std::span(first.data(), 4))));
   };
   CHECK(judge(raw("\0\0\0\x04")).value() == 4);
-  CHECK(judge(raw("\0\x40\0\0")).value() == discovery_frame_size_max);
+  CHECK(judge(raw("\0\x40\0\0")).value() == answer_size_max);
   CHECK(judge(raw("\0\x40\0\x01")).error().cause == "implausible_frame_size");
   CHECK(judge(raw("\0\0\0\x03")).error().cause == "implausible_frame_size");
   CHECK(judge(raw("\xff\xff\xff\xff")).error().cause == "implausible_frame_size");
@@ -150,4 +150,4 @@ TEST_CASE("errors by name") {
 }
 
 }  // namespace
-}  // namespace kferry::proxy
+}  // namespace kferry::kafka
