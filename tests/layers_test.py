@@ -22,10 +22,11 @@ ARROWS = {
     "x509": {"base"},
     "tls": {"base", "x509"},
     "config": {"base"},
+    "certificates": {"base", "x509", "tls", "config"},
     "net": {"base", "ring", "tls"},
     "operations": {"base", "config"},
-    "proxy": {"base", "kafka", "ring", "x509", "tls", "config", "net", "operations"},
-    "cli": {"base", "kafka", "ring", "x509", "tls", "config", "net", "operations", "proxy"},
+    "proxy": {"base", "kafka", "ring", "x509", "tls", "config", "certificates", "net", "operations"},
+    "cli": {"base", "kafka", "ring", "x509", "tls", "config", "certificates", "net", "operations", "proxy"},
 }
 # The folders that may include a library's headers.
 LIBRARIES = {"openssl": {"x509"}, "wolfssl": {"x509", "tls"}}

@@ -62,9 +62,9 @@ std::string names_text(const x509::CertificateNames& names) {
 }
 
 // The keys of those stores that hold several.
-std::string choices_text(std::span<const proxy::OwnCertificate> certificates) {
+std::string choices_text(std::span<const certificates::OwnCertificate> certificates) {
   Rows rows{{"OF", "ALIAS", "SUBJECT", "", "FILE"}};
-  for (const proxy::OwnCertificate& own : certificates) {
+  for (const certificates::OwnCertificate& own : certificates) {
     for (const x509::StoredKey& key : own.choices) {
       rows.push_back({own.owner, printable(key.alias),
                       key.subject.empty() ? "(not known)" : printable(key.subject),
@@ -76,9 +76,9 @@ std::string choices_text(std::span<const proxy::OwnCertificate> certificates) {
 
 }  // namespace
 
-std::string certificates_text(std::span<const proxy::OwnCertificate> certificates) {
+std::string certificates_text(std::span<const certificates::OwnCertificate> certificates) {
   Rows rows{{"OF", "SUBJECT", "NAMES", "VALID UNTIL", "FILE"}};
-  for (const proxy::OwnCertificate& own : certificates) {
+  for (const certificates::OwnCertificate& own : certificates) {
     rows.push_back({own.owner, printable(own.certificate.names.subject),
                     printable(names_text(own.certificate.names)),
                     x509::date_text(own.certificate.not_after_s), printable(own.file)});
@@ -87,10 +87,10 @@ std::string certificates_text(std::span<const proxy::OwnCertificate> certificate
 }
 
 std::vector<config::Problem> certificate_warnings(const config::Config& config,
-                                                  std::span<const proxy::OwnCertificate> certificates,
+                                                  std::span<const certificates::OwnCertificate> certificates,
                                                   std::int64_t now_s) {
   std::vector<config::Problem> warnings;
-  for (const proxy::OwnCertificate& own : certificates) {
+  for (const certificates::OwnCertificate& own : certificates) {
     const std::string subject = own.file + ": the certificate of " + own.certificate.names.subject;
     if (const std::int64_t left_s = own.certificate.not_after_s - now_s; left_s < soon_s) {
       warnings.push_back({own.where,

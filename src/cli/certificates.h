@@ -7,18 +7,18 @@
 #include <string>
 #include <vector>
 
+#include "certificates/tls_contexts.h"
 #include "config/config.h"
 #include "config/load.h"
-#include "proxy/tls_contexts.h"
 
 namespace kferry::cli {
 
-std::string certificates_text(std::span<const proxy::OwnCertificate> certificates);
+std::string certificates_text(std::span<const certificates::OwnCertificate> certificates);
 
 // A certificate that ends within 30 days of `now_s`, and one that does not name the host that clients are
 // told: they verify it by that name.
 std::vector<config::Problem> certificate_warnings(const config::Config& config,
-                                                  std::span<const proxy::OwnCertificate> certificates,
+                                                  std::span<const certificates::OwnCertificate> certificates,
                                                   std::int64_t now_s);
 
 }  // namespace kferry::cli

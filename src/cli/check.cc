@@ -10,6 +10,7 @@
 #include <ifaddrs.h>
 
 #include "base/counted.h"
+#include "certificates/tls_contexts.h"
 #include "cli/certificates.h"
 #include "cli/commands.h"
 #include "cli/plan.h"
@@ -20,7 +21,6 @@
 #include "config/load.h"
 #include "config/ports.h"
 #include "net/cares_resolver.h"
-#include "proxy/tls_contexts.h"
 
 namespace kferry::cli {
 namespace {
@@ -73,7 +73,8 @@ config::Problem unresolved(const config::Listener& listener, const std::string& 
 
 class Dial {
  public:
-  Dial(const config::Config& config, std::shared_ptr<const proxy::TlsSnapshot> tls, net::Resolver& resolver)
+  Dial(const config::Config& config, std::shared_ptr<const certificates::TlsSnapshot> tls,
+       net::Resolver& resolver)
       : config_(config), tls_(std::move(tls)), resolver_(resolver) {}
 
   // False when something cannot work.
@@ -190,7 +191,7 @@ class Dial {
   }
 
   const config::Config& config_;
-  std::shared_ptr<const proxy::TlsSnapshot> tls_;
+  std::shared_ptr<const certificates::TlsSnapshot> tls_;
   std::shared_ptr<const tls::ClientContext> context_;  // of the cluster being dialled; null: no TLS
   net::Resolver& resolver_;
   bool colours_ = colours_wanted(stdout);
@@ -238,7 +239,7 @@ void warn_of_names(const config::Config& config, net::Resolver& resolver) {
 int check(const CheckOptions& options) {
   const auto loaded = load_or_explain(options.config_path);
   if (!loaded) return exit_configuration;
-  proxy::TlsContexts contexts(loaded->config, null_log_sink(), Instant{});
+  certificates::TlsContexts contexts(loaded->config, null_log_sink(), Instant{});
   const std::vector<config::Problem> found = contexts.load();
   print_problems(found);
   if (const auto errors = std::ranges::count_if(found, [](const auto& one) { return !one.warning; });
@@ -249,7 +250,7 @@ int check(const CheckOptions& options) {
   }
   print_problems(subject_rule_warnings(loaded->config));
   print_problems(loaded->warnings);
-  const std::vector<proxy::OwnCertificate> certificates = contexts.certificates();
+  const std::vector<certificates::OwnCertificate> certificates = contexts.certificates();
   print_problems(certificate_warnings(loaded->config, certificates, std::time(nullptr)));
   std::fputs(plan_text(loaded->config, certificates).c_str(), stdout);
   std::fflush(stdout);

@@ -136,7 +136,7 @@ std::string names_text(const Config& config) {
 
 }  // namespace
 
-std::string plan_text(const Config& config, std::span<const proxy::OwnCertificate> certificates) {
+std::string plan_text(const Config& config, std::span<const certificates::OwnCertificate> certificates) {
   std::string out;
   for (const Cluster& cluster : config.clusters) {
     out.append("Cluster ").append(cluster.name).append("\n  upstream: ");

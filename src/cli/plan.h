@@ -6,11 +6,12 @@
 #include <span>
 #include <string>
 
+#include "certificates/tls_contexts.h"
 #include "config/config.h"
-#include "proxy/tls_contexts.h"
 
 namespace kferry::cli {
 
-std::string plan_text(const config::Config& config, std::span<const proxy::OwnCertificate> certificates);
+std::string plan_text(const config::Config& config,
+                      std::span<const certificates::OwnCertificate> certificates);
 
 }  // namespace kferry::cli

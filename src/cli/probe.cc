@@ -9,11 +9,11 @@
 #include <utility>
 
 #include "base/counted.h"
+#include "certificates/tls_contexts.h"
 #include "cli/commands.h"
 #include "cli/line.h"
 #include "config/load.h"
 #include "net/cares_resolver.h"
-#include "proxy/tls_contexts.h"
 
 namespace kferry::cli {
 namespace {
@@ -182,7 +182,7 @@ int probe(const ProbeOptions& options) {
   std::shared_ptr<const tls::ClientContext> tls;
   if (options.tls) {
     const config::UpstreamTls files = tls_of(options);
-    auto made = proxy::load_client_context(files);
+    auto made = certificates::load_client_context(files);
     if (!made) {
       for (const config::Problem& problem : made.error())
         std::fprintf(stderr, "kferry probe: %s\n", printable(config::to_string(problem)).c_str());

@@ -5,8 +5,8 @@
 #include <string>
 
 #include "base/counted.h"
+#include "certificates/tls_contexts.h"
 #include "cli/style.h"
-#include "proxy/tls_contexts.h"
 
 namespace kferry::cli {
 
@@ -34,7 +34,7 @@ std::optional<config::Loaded> load_or_explain(const std::optional<std::string>& 
   print_problems(loaded.problems);
   // The stores of what is whole: so that all is told at once.
   const std::vector<config::Problem> broken =
-      proxy::TlsContexts(loaded.config, null_log_sink(), Instant{}).load();
+      certificates::TlsContexts(loaded.config, null_log_sink(), Instant{}).load();
   print_problems(broken);
   print_problems(loaded.warnings);
   print_count(loaded.problems.size() + static_cast<std::size_t>(std::ranges::count_if(

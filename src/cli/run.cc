@@ -13,14 +13,14 @@
 #include <string>
 
 #include "base/counted.h"
+#include "certificates/tls_contexts.h"
+#include "certificates/tls_watch.h"
 #include "cli/commands.h"
 #include "cli/problems.h"
 #include "config/load.h"
 #include "net/cares_resolver.h"
 #include "operations/log.h"
 #include "proxy/server.h"
-#include "proxy/tls_contexts.h"
-#include "proxy/tls_watch.h"
 #include "tls/known_answers.h"
 
 namespace kferry::cli {
@@ -94,7 +94,7 @@ int run(const RunOptions& options) {
   for (const config::Problem& warning : loaded->warnings) {
     log.write({Severity::warning, "configuration", warning.where, config::to_string(warning)});
   }
-  proxy::TlsContexts contexts(loaded->config, log, monotonic_now());
+  certificates::TlsContexts contexts(loaded->config, log, monotonic_now());
   const std::vector<config::Problem> found = contexts.load();
   if (!contexts.can_serve()) {
     print_problems(found);
@@ -122,7 +122,7 @@ int run(const RunOptions& options) {
     log.write({Severity::error, "start_failed", "", started.error()});
     return exit_failure;
   }
-  std::optional<proxy::TlsWatch> watch;
+  std::optional<certificates::TlsWatch> watch;
   if (contexts.any())
     watch.emplace(contexts, log, std::chrono::minutes(loaded->config.tls.update_interval_minutes));
   log_listeners(loaded->config, server, log);

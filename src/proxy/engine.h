@@ -15,9 +15,9 @@
 
 #include "base/log_sink.h"
 #include "base/socket_address.h"
+#include "certificates/tls_contexts.h"
 #include "config/config.h"
 #include "kafka/conversation.h"
-#include "proxy/tls_contexts.h"
 #include "proxy/topology.h"
 #include "ring/ring.h"
 
@@ -94,7 +94,7 @@ struct Engine {
   const config::Config& config;
   LogSink& log;
   // Where any listener or upstream has TLS. Set before the first worker is made; outlives them.
-  const TlsContexts* tls = nullptr;
+  const certificates::TlsContexts* tls = nullptr;
   std::vector<std::unique_ptr<ClusterState>> clusters;
   std::vector<PortEntry> ports;  // one for each socket
   // Filled before the first worker turns; never changed after.

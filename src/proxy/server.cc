@@ -54,7 +54,8 @@ std::uint32_t usable_cores() {
 }
 
 struct Server::Impl {
-  Impl(const config::Config& config, net::Resolver& resolver_, LogSink& log, const TlsContexts* tls)
+  Impl(const config::Config& config, net::Resolver& resolver_, LogSink& log,
+       const certificates::TlsContexts* tls)
       : engine(config, log), resolver(resolver_) {
     engine.tls = tls;
   }
@@ -145,7 +146,8 @@ void Server::Impl::run(std::size_t index, Start& start, std::shared_future<bool>
   start.finish.get_future().wait();
 }
 
-Server::Server(const config::Config& config, net::Resolver& resolver, LogSink& log, const TlsContexts* tls)
+Server::Server(const config::Config& config, net::Resolver& resolver, LogSink& log,
+               const certificates::TlsContexts* tls)
     : impl_(std::make_unique<Impl>(config, resolver, log, tls)) {}
 
 Server::~Server() {

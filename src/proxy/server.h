@@ -12,15 +12,17 @@
 #include "config/config.h"
 #include "net/resolver.h"
 
-namespace kferry::proxy {
-
+namespace kferry::certificates {
 class TlsContexts;
+}
+
+namespace kferry::proxy {
 
 class Server {
  public:
   // Everything outlives the server. `tls`, loaded, where the configuration asks for any.
   Server(const config::Config& config, net::Resolver& resolver, LogSink& log,
-         const TlsContexts* tls = nullptr);
+         const certificates::TlsContexts* tls = nullptr);
   ~Server();
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;

@@ -44,7 +44,7 @@ tls::Engine::Chosen Session::take_name(std::string_view server_name) {
   }
   if (named->cluster != port_->cluster) conversation_.obey(worker_.cluster(named->cluster).policy);
   port_ = named;
-  Usable<tls::ServerContext> usable = worker_.server_context(port_->cluster, port_->listener);
+  certificates::Usable<tls::ServerContext> usable = worker_.server_context(port_->cluster, port_->listener);
   if (usable.context != nullptr) return std::move(usable.context);
   return tls::Failure{
       "no_usable_certificate",

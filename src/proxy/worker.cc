@@ -348,12 +348,14 @@ void Worker::answer_resolved() {
   }
 }
 
-Usable<tls::ServerContext> Worker::server_context(std::uint32_t cluster, std::uint32_t listener) const {
-  return tls_ == nullptr ? Usable<tls::ServerContext>{} : tls_->clusters[cluster].listeners[listener];
+certificates::Usable<tls::ServerContext> Worker::server_context(std::uint32_t cluster,
+                                                                std::uint32_t listener) const {
+  return tls_ == nullptr ? certificates::Usable<tls::ServerContext>{}
+                         : tls_->clusters[cluster].listeners[listener];
 }
 
-Usable<tls::ClientContext> Worker::client_context(std::uint32_t cluster) const {
-  return tls_ == nullptr ? Usable<tls::ClientContext>{} : tls_->clusters[cluster].upstream;
+certificates::Usable<tls::ClientContext> Worker::client_context(std::uint32_t cluster) const {
+  return tls_ == nullptr ? certificates::Usable<tls::ClientContext>{} : tls_->clusters[cluster].upstream;
 }
 
 void Worker::refresh() {

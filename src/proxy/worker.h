@@ -68,8 +68,9 @@ class Worker {
   const config::Engine& engine_options() const { return engine_.config.engine; }
   ClusterState& cluster(std::uint32_t index) { return *engine_.clusters[index]; }
   // The newest certificates. Without a context where none could be used so far.
-  Usable<tls::ServerContext> server_context(std::uint32_t cluster, std::uint32_t listener) const;
-  Usable<tls::ClientContext> client_context(std::uint32_t cluster) const;
+  certificates::Usable<tls::ServerContext> server_context(std::uint32_t cluster,
+                                                          std::uint32_t listener) const;
+  certificates::Usable<tls::ClientContext> client_context(std::uint32_t cluster) const;
   // False once the kernel has shown that it has no TLS, and where the configuration wants none of it.
   bool kernel_tls() const { return kernel_tls_; }
   void note_no_kernel_tls() { kernel_tls_ = false; }
@@ -141,7 +142,7 @@ class Worker {
   net::Resolver& resolver_;
   std::shared_ptr<net::AnswerQueue> answers_;
   std::mt19937_64 random_;
-  std::shared_ptr<const TlsSnapshot> tls_;
+  std::shared_ptr<const certificates::TlsSnapshot> tls_;
   std::uint64_t tls_version_ = 0;
   bool kernel_tls_ = false;
   bool can_peek_ = true;

@@ -89,7 +89,7 @@ World::World(std::uint64_t seed, WorldOptions world_options, bool trace)
   config_.engine.look_ahead_bytes = options.look_ahead;
   engine_ = std::make_unique<proxy::Engine>(config_, log_);
   if (options.client_tls || options.broker_tls) {
-    contexts_ = std::make_unique<proxy::TlsContexts>(config_, log_, Instant{});
+    contexts_ = std::make_unique<certificates::TlsContexts>(config_, log_, Instant{});
     for (const config::Problem& problem : contexts_->load()) ledger.violation(config::to_string(problem));
     engine_->tls = contexts_.get();
   }

@@ -1,4 +1,4 @@
-#include "proxy/tls_contexts.h"
+#include "certificates/tls_contexts.h"
 
 #include <doctest/doctest.h>
 #include <sys/stat.h>
@@ -6,10 +6,10 @@
 
 #include <algorithm>
 
-#include "proxy/tls_fixture_test.h"
+#include "certificates/tls_fixture_test.h"
 
 using namespace kferry;
-using namespace kferry::proxy;
+using namespace kferry::certificates;
 
 namespace {
 

@@ -1,4 +1,4 @@
-#include "proxy/tls_contexts.h"
+#include "certificates/tls_contexts.h"
 
 #include <algorithm>
 #include <ctime>
@@ -8,12 +8,12 @@
 #include <utility>
 
 #include "base/assert.h"
-#include "proxy/store_reading.h"
+#include "certificates/store_reading.h"
 #include "tls/ticket_keys.h"
 #include "x509/certificate.h"
 #include "x509/stores.h"
 
-namespace kferry::proxy {
+namespace kferry::certificates {
 namespace {
 
 using config::Problem;
@@ -507,4 +507,4 @@ void TlsContexts::advance(Instant now) {
   tickets_->advance(now);
 }
 
-}  // namespace kferry::proxy
+}  // namespace kferry::certificates

@@ -1,4 +1,4 @@
-#include "proxy/store_reading.h"
+#include "certificates/store_reading.h"
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -13,7 +13,7 @@
 #include "config/words.h"
 #include "tls/digests.h"
 
-namespace kferry::proxy {
+namespace kferry::certificates {
 namespace {
 
 std::string reason_of(int error) {
@@ -166,4 +166,4 @@ void StoreReading::take_password(const std::optional<config::Password>& password
   into.emplace(std::ranges::find(passwords_, &*password, &PasswordRead::given)->text);
 }
 
-}  // namespace kferry::proxy
+}  // namespace kferry::certificates

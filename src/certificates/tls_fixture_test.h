@@ -18,11 +18,11 @@
 #include <utility>
 #include <vector>
 
+#include "certificates/tls_contexts.h"
 #include "config/load.h"
-#include "proxy/tls_contexts.h"
 #include "x509/authority_test.h"
 
-namespace kferry::proxy {
+namespace kferry::certificates {
 
 class Lines final : public LogSink {
  public:
@@ -126,4 +126,4 @@ struct Fixture {
   }
 };
 
-}  // namespace kferry::proxy
+}  // namespace kferry::certificates

@@ -1,13 +1,13 @@
-#include "proxy/tls_watch.h"
+#include "certificates/tls_watch.h"
 
 #include <doctest/doctest.h>
 
 #include <filesystem>
 
-#include "proxy/tls_fixture_test.h"
+#include "certificates/tls_fixture_test.h"
 
 using namespace kferry;
-using namespace kferry::proxy;
+using namespace kferry::certificates;
 
 namespace {
 

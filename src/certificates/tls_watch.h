@@ -13,9 +13,9 @@
 
 #include "base/clock.h"
 #include "base/log_sink.h"
-#include "proxy/tls_contexts.h"
+#include "certificates/tls_contexts.h"
 
-namespace kferry::proxy {
+namespace kferry::certificates {
 
 class TlsWatch {
  public:
@@ -40,4 +40,4 @@ class TlsWatch {
   std::thread thread_;
 };
 
-}  // namespace kferry::proxy
+}  // namespace kferry::certificates

@@ -1,4 +1,4 @@
-#include "proxy/tls_watch.h"
+#include "certificates/tls_watch.h"
 
 #include <poll.h>
 #include <sys/eventfd.h>
@@ -18,7 +18,7 @@
 #include "base/assert.h"
 #include "base/counted.h"
 
-namespace kferry::proxy {
+namespace kferry::certificates {
 namespace {
 
 using std::chrono::milliseconds;
@@ -189,4 +189,4 @@ void TlsWatch::run() {
   }
 }
 
-}  // namespace kferry::proxy
+}  // namespace kferry::certificates

@@ -17,7 +17,7 @@
 #include "config/load.h"
 #include "x509/stores.h"
 
-namespace kferry::proxy {
+namespace kferry::certificates {
 
 // The octets of a file that may hold a key, or why they cannot be read, with the remedy.
 std::expected<Secret, std::string> read_store_file(const std::string& path);
@@ -69,4 +69,4 @@ class StoreReading {
   std::vector<config::Problem> problems_;
 };
 
-}  // namespace kferry::proxy
+}  // namespace kferry::certificates

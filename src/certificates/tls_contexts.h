@@ -25,7 +25,7 @@
 #include "tls/context.h"
 #include "x509/certificate.h"
 
-namespace kferry::proxy {
+namespace kferry::certificates {
 
 class StoreReading;
 
@@ -122,4 +122,4 @@ class TlsContexts {
   std::atomic<std::uint64_t> version_ = 0;
 };
 
-}  // namespace kferry::proxy
+}  // namespace kferry::certificates
