@@ -123,9 +123,9 @@ x509::StoreFile StoreReading::file(const config::Store& store) const {
   return file;
 }
 
-std::expected<x509::Identity, x509::Failure> StoreReading::identity(const config::Identity& identity,
-                                                                    std::int64_t now_s,
-                                                                    std::vector<x509::Note>& notes) const {
+std::expected<x509::Identity, Failure> StoreReading::identity(const config::Identity& identity,
+                                                              std::int64_t now_s,
+                                                              std::vector<x509::Note>& notes) const {
   x509::KeyChoice choice;
   choice.now_s = now_s;
   choice.alias = identity.key_alias;

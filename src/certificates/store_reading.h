@@ -46,8 +46,8 @@ class StoreReading {
   // Refers to the octets of this reading.
   x509::StoreFile file(const config::Store& store) const;
   // Appends to `notes` as x509::read_identity() does. `now_s` is Unix time.
-  std::expected<x509::Identity, x509::Failure> identity(const config::Identity& identity, std::int64_t now_s,
-                                                        std::vector<x509::Note>& notes) const;
+  std::expected<x509::Identity, Failure> identity(const config::Identity& identity, std::int64_t now_s,
+                                                  std::vector<x509::Note>& notes) const;
 
  private:
   // A store as it was read this time.

@@ -40,7 +40,7 @@ tls::ClientAuth client_auth_of(config::ClientAuth mode) {
 
 // The settings that a context is made of, as far as they could be read; every failure has been told.
 template <typename Value>
-void take(std::expected<Value, x509::Failure> read, const config::Store& store, Value& into,
+void take(std::expected<Value, Failure> read, const config::Store& store, Value& into,
           std::vector<Problem>& problems) {
   if (read) {
     into = std::move(*read);
@@ -58,7 +58,7 @@ struct Places {
   const std::string& owner;
 };
 
-Problem problem_of(const x509::Failure& failure, const Places& places) {
+Problem problem_of(const Failure& failure, const Places& places) {
   const auto at = [&](const config::Store* store) {
     return store == nullptr ? Problem{places.owner, failure.text, {}, false}
                             : Problem{store->where, name_of(*store) + ": " + failure.text, {}, false};

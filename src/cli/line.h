@@ -31,7 +31,7 @@ class Line {
   // Shakes hands as a client that knows the other side by this name; empty when it is done.
   std::string encrypt(std::shared_ptr<const tls::ClientContext> context, const HostPort& name,
                       Clock::time_point deadline);
-  // Which kind of failure ended TLS, as tls::Failure::cause; empty: none.
+  // Which kind of failure ended TLS, as Failure::cause; empty: none.
   std::string_view tls_cause() const;
   // "TLS 1.3, TLS_AES_128_GCM_SHA256, certificate of CN=kafka1"
   std::string tls_text() const;

@@ -25,7 +25,7 @@ namespace kferry::cli {
 
 struct ProbeStep {
   std::string failure;         // empty: well. What is wrong there and the remedy; printable
-  std::string_view tls_cause;  // tls::Failure::cause, if TLS failed
+  std::string_view tls_cause;  // Failure::cause, if TLS failed
   std::string address;         // that was connected to; empty: none
   Duration connect_time{};
   std::string tls;         // "TLS 1.3, TLS_AES_128_GCM_SHA256, certificate of CN=…"; empty: none

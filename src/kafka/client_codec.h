@@ -16,10 +16,10 @@
 #include <string_view>
 #include <vector>
 
+#include "base/failure.h"
 #include "base/host_port.h"
 #include "base/ids.h"
 #include "base/limits.h"
-#include "kafka/failure.h"
 
 namespace kferry::kafka {
 

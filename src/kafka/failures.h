@@ -9,9 +9,9 @@
 #include <string>
 #include <string_view>
 
+#include "base/failure.h"
 #include "base/ids.h"
 #include "kafka/conversation.h"
-#include "kafka/failure.h"
 #include "kafka/structure_walker.h"
 
 namespace kferry::kafka {

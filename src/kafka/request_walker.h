@@ -10,10 +10,10 @@
 #include <string_view>
 #include <vector>
 
+#include "base/failure.h"
 #include "base/ids.h"
 #include "kafka/chunk.h"
 #include "kafka/conversation.h"
-#include "kafka/failure.h"
 #include "kafka/output.h"
 #include "kafka/schema.h"
 #include "kafka/structure_walker.h"

@@ -16,10 +16,10 @@
 #include <span>
 #include <vector>
 
+#include "base/failure.h"
 #include "kafka/chunk.h"
 #include "kafka/cluster_view.h"
 #include "kafka/conversation.h"
-#include "kafka/failure.h"
 #include "kafka/output.h"
 #include "kafka/schema.h"
 #include "kafka/structure_walker.h"

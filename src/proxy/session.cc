@@ -253,7 +253,7 @@ void Session::walk_requests() {
       return;
     }
     if (walked.stop == kafka::RequestWalker::Stop::failed) {
-      const kafka::Failure& failure = request_walker_.failure();
+      const Failure& failure = request_walker_.failure();
       fail(Severity::warning, failure.cause, failure.text);
       return;
     }
@@ -279,7 +279,7 @@ void Session::walk_responses() {
     const auto walked = response_walker_.feed(chunk);
     responses_.unpin();
     if (walked.stop == kafka::ResponseWalker::Stop::failed) {
-      const kafka::Failure& failure = response_walker_.failure();
+      const Failure& failure = response_walker_.failure();
       fail(Severity::error, failure.cause, failure.text + " (from broker " + to_string(dialled_) + ")");
       return;
     }

@@ -46,9 +46,8 @@ tls::Engine::Chosen Session::take_name(std::string_view server_name) {
   port_ = named;
   certificates::Usable<tls::ServerContext> usable = worker_.server_context(port_->cluster, port_->listener);
   if (usable.context != nullptr) return std::move(usable.context);
-  return tls::Failure{
-      "no_usable_certificate",
-      "listener " + listener().name + " has no certificate that it can serve: " + usable.why_not};
+  return Failure{"no_usable_certificate",
+                 "listener " + listener().name + " has no certificate that it can serve: " + usable.why_not};
 }
 
 void Session::start_tls_with_broker() {
@@ -92,7 +91,7 @@ bool Session::receive_tls(Leg& from, net::Rope& rope, const ring::Completion& co
 }
 
 void Session::on_tls_failure(Leg& from, bool end_of_stream) {
-  const x509::Failure& failure = from.tls->engine().failure();
+  const Failure& failure = from.tls->engine().failure();
   const bool cut = end_of_stream && failure.cause == "truncated";
   if (&from == &broker_) {
     if (state_ == State::dialling) {

@@ -8,7 +8,7 @@
 #include <string_view>
 #include <vector>
 
-#include "tls/failure.h"
+#include "base/failure.h"
 
 namespace kferry::tls {
 

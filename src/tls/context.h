@@ -13,7 +13,7 @@
 #include <string_view>
 #include <vector>
 
-#include "tls/failure.h"
+#include "base/failure.h"
 #include "tls/settings.h"
 #include "tls/ticket_keys.h"
 #include "x509/trust.h"

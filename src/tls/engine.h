@@ -24,9 +24,9 @@
 #include <string>
 #include <string_view>
 
+#include "base/failure.h"
 #include "tls/client_hello.h"
 #include "tls/context.h"
-#include "tls/failure.h"
 #include "tls/failures.h"
 #include "tls/record_framing.h"
 #include "tls/records.h"

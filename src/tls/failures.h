@@ -9,7 +9,7 @@
 #include <string>
 #include <string_view>
 
-#include "tls/failure.h"
+#include "base/failure.h"
 #include "x509/trust.h"
 
 namespace kferry::tls {

@@ -24,7 +24,7 @@ std::string words_of(Remote remote, int error, bool handshaking = true) {
   breakdown.error = error;
   return broken_down(breakdown).text;
 }
-kferry::x509::Failure of_alert(Remote remote, Alert alert, bool has_identity = false) {
+kferry::Failure of_alert(Remote remote, Alert alert, bool has_identity = false) {
   Breakdown breakdown;
   breakdown.remote = remote;
   breakdown.alert = std::to_underlying(alert);

@@ -17,9 +17,9 @@
 #include <span>
 #include <string_view>
 
+#include "base/failure.h"
 #include "base/secret.h"
 #include "tls/alert.h"
-#include "tls/failure.h"
 #include "tls/failures.h"
 #include "tls/record_protection.h"
 #include "tls/traffic_secret.h"

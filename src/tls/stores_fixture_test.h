@@ -49,8 +49,8 @@ inline x509::KeyChoice choice(std::vector<std::string> hosts = {}, std::string a
   return choice;
 }
 
-using ReadIdentity = std::expected<x509::Identity, x509::Failure>;
-using ReadList = std::expected<std::vector<Octets>, x509::Failure>;
+using ReadIdentity = std::expected<x509::Identity, Failure>;
+using ReadList = std::expected<std::vector<Octets>, Failure>;
 
 inline ReadIdentity read_identity(const x509::StoreFile& file, const x509::KeyChoice& which = choice()) {
   std::vector<x509::Note> notes;
@@ -88,7 +88,7 @@ inline std::string serves(const ReadIdentity& identity) {
 }
 
 // One line, and no secret in it.
-inline void check_words(const x509::Failure& failure) {
+inline void check_words(const Failure& failure) {
   CHECK(failure.text.find('\n') == std::string::npos);
   CHECK(failure.text.find(secret) == std::string::npos);
   CHECK(failure.text.find("wr0ng") == std::string::npos);

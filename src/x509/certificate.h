@@ -8,8 +8,8 @@
 #include <string_view>
 #include <vector>
 
+#include "base/failure.h"
 #include "base/secret.h"
-#include "x509/failure.h"
 
 namespace kferry::x509 {
 

@@ -15,8 +15,8 @@
 #include <utility>
 #include <vector>
 
+#include "base/failure.h"
 #include "base/secret.h"
-#include "x509/failure.h"
 #include "x509/openssl.h"
 #include "x509/pem.h"
 #include "x509/store_file.h"

@@ -8,8 +8,8 @@
 #include <string>
 #include <string_view>
 
+#include "base/failure.h"
 #include "base/limits.h"
-#include "x509/failure.h"
 
 namespace kferry::x509 {
 

@@ -12,7 +12,7 @@
 #include <string_view>
 #include <vector>
 
-#include "x509/failure.h"
+#include "base/failure.h"
 #include "x509/identity.h"
 #include "x509/store_file.h"
 #include "x509/store_kind.h"

@@ -16,8 +16,8 @@
 #include <string_view>
 #include <vector>
 
+#include "base/failure.h"
 #include "x509/certificate.h"
-#include "x509/failure.h"
 
 namespace kferry::x509 {
 

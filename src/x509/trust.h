@@ -22,8 +22,8 @@
 #include <string_view>
 #include <vector>
 
+#include "base/failure.h"
 #include "base/secret.h"
-#include "x509/failure.h"
 #include "x509/subject_rule.h"
 
 namespace kferry::x509 {

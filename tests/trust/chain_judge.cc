@@ -183,7 +183,7 @@ void send(const Judgement& judgement) {
   writer.send();
 }
 
-Judgement failed(Outcome outcome, const x509::Failure& failure) {
+Judgement failed(Outcome outcome, const Failure& failure) {
   Judgement judgement{.outcome = outcome};
   judgement.objection = {failure.cause, failure.text, 0};
   return judgement;

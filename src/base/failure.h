@@ -1,11 +1,10 @@
-// Why a TLS side cannot be set up, or its connection must end: what was wrong, and what an operator can do
-// about it.
+// Why a connection must end, or a file or setting cannot be used: what was wrong, and what an operator can do about it.
 #pragma once
 
 #include <string>
 #include <string_view>
 
-namespace kferry::x509 {
+namespace kferry {
 
 struct Failure {
   // A stable snake_case name, for logs, metrics and the limit of repeated lines: "plaintext_on_tls",
@@ -15,4 +14,4 @@ struct Failure {
   std::string text;
 };
 
-}  // namespace kferry::x509
+}  // namespace kferry
