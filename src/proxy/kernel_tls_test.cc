@@ -21,7 +21,6 @@
 namespace kferry::proxy {
 namespace {
 
-using octets;
 using tls::RecordType;
 
 constexpr std::array suites{"TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384",
