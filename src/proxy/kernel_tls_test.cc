@@ -1,4 +1,4 @@
-// Changes of keys with a direction that is the kernel's, as a session makes them: tls/records.h decides, the
+// Changes of keys with a direction that is the kernel's, as a session makes them: tls/record/records.h decides, the
 // ring carries it out, the other end is another engine that does its own records. Not one of the host's tests:
 // its kernel may have no TLS. tests/guest runs it on kernels that can change keys (Linux 6.14) and on one that
 // cannot.
@@ -16,7 +16,7 @@
 #include "ring/kernel_tls.h"
 #include "ring/uring_ring.h"
 #include "tls/engine_pair_test.h"
-#include "tls/kernel_keys.h"
+#include "tls/record/kernel_keys.h"
 
 namespace kferry::proxy {
 namespace {

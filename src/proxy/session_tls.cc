@@ -12,7 +12,7 @@
 #include "proxy/worker.h"
 #include "ring/kernel_tls.h"
 #include "tls/failures.h"
-#include "tls/kernel_keys.h"
+#include "tls/record/kernel_keys.h"
 
 namespace kferry::proxy {
 namespace {

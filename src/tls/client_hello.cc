@@ -4,8 +4,8 @@
 #include <utility>
 
 #include "base/octet_reader.h"
-#include "tls/handshake.h"
-#include "tls/record_protection.h"
+#include "tls/record/handshake.h"
+#include "tls/record/protection.h"
 
 namespace kferry::tls {
 namespace {

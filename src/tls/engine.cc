@@ -225,6 +225,12 @@ std::size_t Engine::feed_records(Gather& cipher, std::span<std::byte> plain) {
 void Engine::follow_records() {
   if (records_->failure()) {
     fail(*records_->failure());
+  } else if (const auto alert = records_->fatal_alert()) {
+    Breakdown breakdown;
+    breakdown.remote = remote_;
+    breakdown.handshaking = false;
+    breakdown.alert = alert;
+    fail(broken_down(breakdown));
   } else if (records_->ended()) {
     state_ = State::ended;
   }

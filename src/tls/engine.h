@@ -1,6 +1,6 @@
 // One TLS connection, bytes to bytes: ciphertext in, plaintext out, and back. Never does I/O and knows no
 // time; works under every split of its input. Owned by one thread. wolfSSL shakes hands; then, where the suite has an
-// AEAD, its keys go to tls/records.h, which does the rest, and its state is let go.
+// AEAD, its keys go to tls/record/records.h, which does the rest, and its state is let go.
 //
 //                feed(ciphertext, room)                         write(plaintext, room)
 //   socket ────────────────────────────▶ plaintext   plaintext ────────────────────────▶ socket
@@ -28,8 +28,8 @@
 #include "tls/client_hello.h"
 #include "tls/context.h"
 #include "tls/failures.h"
-#include "tls/record_framing.h"
-#include "tls/records.h"
+#include "tls/record/framing.h"
+#include "tls/record/records.h"
 #include "tls/wolfssl_keys.h"
 #include "x509/trust.h"
 
@@ -132,7 +132,7 @@ class Engine {
   void take(RecordType type, std::span<const std::byte> content);
   // One that the kernel could not decrypt.
   void take_forged();
-  // See tls/records.h.
+  // See tls/record/records.h.
   std::optional<TrafficKey> changed_receive_key() { return records_->changed_receive_key(); }
   bool receive_waits() const { return records_ != nullptr && records_->receive_waits(); }
   std::optional<OwnRecord> own_record() const;

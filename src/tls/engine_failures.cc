@@ -49,17 +49,17 @@ void Engine::fail_by_library(int result) {
   WOLFSSL_ALERT_HISTORY alerts{};
   if (wolfSSL_get_alert_history(ssl_.get(), &alerts) == WOLFSSL_SUCCESS &&
       alerts.last_rx.level == alert_fatal) {
-    breakdown.alert = alerts.last_rx.code;
+    breakdown.alert = static_cast<Alert>(alerts.last_rx.code);
   }
   // A client that has not sent its Finished yet may send its alert in clear, which wolfSSL reads as a broken
   // header: OpenSSL does, when it distrusts a certificate in TLS 1.3.
-  if (breakdown.alert < 0 && breakdown.handshaking && framing_.type() == RecordType::alert &&
+  if (!breakdown.alert && breakdown.handshaking && framing_.type() == RecordType::alert &&
       framing_.rest() == 2 && in_.size() >= 2) {
-    breakdown.alert = std::to_integer<int>(in_[1]);
+    breakdown.alert = static_cast<Alert>(in_[1]);
   }
   // wolfSSL says nothing in several cases: to a client of TLS 1.2 that must have had a certificate, of a key share that
   // is malformed, of a certificate that it cannot decode.
-  if (breakdown.handshaking && alerts.last_tx.level != alert_fatal && breakdown.alert < 0) {
+  if (breakdown.handshaking && alerts.last_tx.level != alert_fatal && !breakdown.alert) {
     // It writes its ServerHello before it imports the client's key share; after a ServerHello an alert in clear is
     // unexpected.
     if (breakdown.error == ECC_PEERKEY_ERROR && remote_ == Remote::client) pending_.resize(pending_at_);

@@ -10,7 +10,6 @@
 #include <array>
 
 #include "base/secret.h"
-#include "tls/alert.h"
 #include "tls/library_errors.h"
 
 namespace kferry::tls {
@@ -54,7 +53,7 @@ bool like_kafka(std::span<const std::byte> first) {
 }
 
 Failure refused_certificate(const Breakdown& b) {
-  const std::string name(alert_name(b.alert));
+  const std::string name(alert_name(*b.alert));
   if (b.remote == Remote::broker && !b.has_identity) {
     return {"client_certificate_required", "the broker refuses kferry, which has no client certificate (" +
                                                name + "): configure a key store for the upstream"};
@@ -70,8 +69,8 @@ Failure refused_certificate(const Breakdown& b) {
 
 Failure by_alert(const Breakdown& b) {
   const std::string said =
-      who(b.remote) + " ended the handshake with the alert " + std::string(alert_name(b.alert));
-  switch (static_cast<Alert>(b.alert)) {
+      who(b.remote) + " ended the handshake with the alert " + std::string(alert_name(*b.alert));
+  switch (*b.alert) {
     case Alert::bad_certificate:
     case Alert::unsupported_certificate:
     case Alert::certificate_revoked:
@@ -147,73 +146,6 @@ bool cannot_decode_certificate(int error) {
 
 }  // namespace
 
-std::string who(Remote remote) {
-  return remote == Remote::client ? "the client" : "the broker";
-}
-
-std::string_view alert_name(int alert) {
-  switch (static_cast<Alert>(alert)) {
-    case Alert::close_notify:
-      return "close_notify";
-    case Alert::unexpected_message:
-      return "unexpected_message";
-    case Alert::bad_record_mac:
-      return "bad_record_mac";
-    case Alert::record_overflow:
-      return "record_overflow";
-    case Alert::handshake_failure:
-      return "handshake_failure";
-    case Alert::bad_certificate:
-      return "bad_certificate";
-    case Alert::unsupported_certificate:
-      return "unsupported_certificate";
-    case Alert::certificate_revoked:
-      return "certificate_revoked";
-    case Alert::certificate_expired:
-      return "certificate_expired";
-    case Alert::certificate_unknown:
-      return "certificate_unknown";
-    case Alert::illegal_parameter:
-      return "illegal_parameter";
-    case Alert::unknown_ca:
-      return "unknown_ca";
-    case Alert::access_denied:
-      return "access_denied";
-    case Alert::decode_error:
-      return "decode_error";
-    case Alert::decrypt_error:
-      return "decrypt_error";
-    case Alert::protocol_version:
-      return "protocol_version";
-    case Alert::insufficient_security:
-      return "insufficient_security";
-    case Alert::internal_error:
-      return "internal_error";
-    case Alert::inappropriate_fallback:
-      return "inappropriate_fallback";
-    case Alert::user_canceled:
-      return "user_canceled";
-    case Alert::no_renegotiation:
-      return "no_renegotiation";
-    case Alert::missing_extension:
-      return "missing_extension";
-    case Alert::unsupported_extension:
-      return "unsupported_extension";
-    case Alert::unrecognized_name:
-      return "unrecognized_name";
-    case Alert::bad_certificate_status_response:
-      return "bad_certificate_status_response";
-    case Alert::unknown_psk_identity:
-      return "unknown_psk_identity";
-    case Alert::certificate_required:
-      return "certificate_required";
-    case Alert::no_application_protocol:
-      return "no_application_protocol";
-    default:
-      return "(unnamed)";
-  }
-}
-
 std::optional<Failure> not_tls(std::span<const std::byte> first, Remote remote, bool ended) {
   if (first.empty() || (first.size() < 4 && !ended)) return std::nullopt;
   const std::string_view text = text_of(first.first(std::min<std::size_t>(first.size(), 4)));
@@ -244,11 +176,11 @@ std::optional<Failure> not_tls(std::span<const std::byte> first, Remote remote, 
 
 Failure broken_down(const Breakdown& b) {
   if (!b.objection.cause.empty() || b.certificate_error != 0) return by_certificate(b);
-  if (b.alert >= 0) {
+  if (b.alert) {
     if (b.handshaking) return by_alert(b);
     // In TLS 1.3 a client judges the server's certificate, and a server the client's, after the other is
     // done.
-    switch (static_cast<Alert>(b.alert)) {
+    switch (*b.alert) {
       case Alert::bad_certificate:
       case Alert::certificate_revoked:
       case Alert::certificate_expired:
@@ -259,7 +191,7 @@ Failure broken_down(const Breakdown& b) {
         return by_alert(b);
       default:
         return {"alert_received",
-                who(b.remote) + " ended the connection with the alert " + std::string(alert_name(b.alert))};
+                who(b.remote) + " ended the connection with the alert " + std::string(alert_name(*b.alert))};
     }
   }
   switch (b.error) {
@@ -319,15 +251,6 @@ Failure broken_down(const Breakdown& b) {
   return {b.handshaking ? "handshake_failed" : "record_malformed",
           (b.handshaking ? "the TLS handshake with " : "TLS with ") + who(b.remote) +
               " failed: " + library_words(b.error)};
-}
-
-Failure forged_record(Remote remote) {
-  return {"record_forged",
-          "a record of " + who(remote) + " does not decrypt: it was damaged or forged on the way"};
-}
-
-Failure malformed_record(Remote remote, std::string_view what) {
-  return {"record_malformed", "a TLS record of " + who(remote) + " " + std::string(what)};
 }
 
 Failure cut_short(Remote remote, bool handshaking, bool heard_anything) {

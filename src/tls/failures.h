@@ -10,15 +10,11 @@
 #include <string_view>
 
 #include "base/failure.h"
+#include "tls/record/alert.h"
+#include "tls/record/failures.h"
 #include "x509/trust.h"
 
 namespace kferry::tls {
-
-// Who stands at the other end.
-enum class Remote : std::uint8_t { client, broker };
-
-// "the client", "the broker".
-std::string who(Remote remote);
 
 // What begins with these octets where TLS was due; nullopt while there are too few to say.
 std::optional<Failure> not_tls(std::span<const std::byte> first, Remote remote, bool ended);
@@ -27,10 +23,10 @@ std::optional<Failure> not_tls(std::span<const std::byte> first, Remote remote, 
 struct Breakdown {
   Remote remote = Remote::client;
   bool handshaking = true;
-  int error = 0;              // wolfSSL's, negative
-  int alert = -1;             // the fatal alert received, or -1
-  x509::Objection objection;  // to the certificates; an empty cause: none
-  int certificate_error = 0;  // wolfSSL's objection to a certificate, 0: none
+  int error = 0;               // wolfSSL's, negative
+  std::optional<Alert> alert;  // the fatal alert received
+  x509::Objection objection;   // to the certificates; an empty cause: none
+  int certificate_error = 0;   // wolfSSL's objection to a certificate, 0: none
   std::string certificate_subject;
   bool has_identity = true;           // false: kferry has no client certificate to show
   std::uint16_t highest_version = 0;  // what the client offered
@@ -38,15 +34,7 @@ struct Breakdown {
 };
 Failure broken_down(const Breakdown& breakdown);
 
-// A record that does not decrypt.
-Failure forged_record(Remote remote);
-// A record, once the connection is open, that breaks the protocol: "a record of the client " and `what`.
-Failure malformed_record(Remote remote, std::string_view what);
-
 // The stream ended without close_notify.
 Failure cut_short(Remote remote, bool handshaking, bool heard_anything);
-
-// "unknown_ca", as RFC 8446 §6 calls the alert's number.
-std::string_view alert_name(int alert);
 
 }  // namespace kferry::tls

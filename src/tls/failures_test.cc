@@ -7,10 +7,8 @@
 
 #include <doctest/doctest.h>
 
-#include <utility>
 #include <vector>
 
-#include "tls/alert.h"
 #include "tls/library_errors.h"
 
 using namespace kferry::tls;
@@ -27,7 +25,7 @@ std::string words_of(Remote remote, int error, bool handshaking = true) {
 kferry::Failure of_alert(Remote remote, Alert alert, bool has_identity = false) {
   Breakdown breakdown;
   breakdown.remote = remote;
-  breakdown.alert = std::to_underlying(alert);
+  breakdown.alert = alert;
   breakdown.has_identity = has_identity;
   return broken_down(breakdown);
 }

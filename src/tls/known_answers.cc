@@ -8,12 +8,12 @@
 #include <cstdint>
 #include <span>
 
-#include "tls/aead.h"
 #include "tls/context.h"
 #include "tls/digests.h"
-#include "tls/gather.h"
-#include "tls/record_protection.h"
-#include "tls/traffic_key.h"
+#include "tls/record/aead.h"
+#include "tls/record/gather.h"
+#include "tls/record/protection.h"
+#include "tls/record/traffic_key.h"
 
 namespace kferry::tls {
 namespace {

@@ -1,4 +1,5 @@
-#include "tls/records.h"
+// tls/record/records.h behind real handshakes: what an Engine and its Records do together.
+#include "tls/record/records.h"
 
 #include <doctest/doctest.h>
 

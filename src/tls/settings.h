@@ -9,11 +9,11 @@
 #include <vector>
 
 #include "base/secret.h"
+#include "tls/record/version.h"
 #include "x509/identity.h"
 
 namespace kferry::tls {
 
-enum class Version : std::uint8_t { tls_1_2, tls_1_3 };
 enum class ClientAuth : std::uint8_t { none, optional, require };
 
 using x509::Identity;

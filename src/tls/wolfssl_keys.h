@@ -1,4 +1,4 @@
-// What wolfSSL knows of an open connection's keys, read out of its state for tls/records.h and the kernel.
+// What wolfSSL knows of an open connection's keys, read out of its state for tls/record/records.h and the kernel.
 #pragma once
 
 #include <array>
@@ -6,8 +6,8 @@
 #include <optional>
 #include <span>
 
-#include "tls/traffic_key.h"
-#include "tls/traffic_secret.h"
+#include "tls/record/traffic_key.h"
+#include "tls/record/traffic_secret.h"
 
 struct WOLFSSL;
 

@@ -12,7 +12,7 @@
 #include <span>
 #include <vector>
 
-#include "tls/records.h"
+#include "tls/record/records.h"
 
 using namespace kferry;
 using namespace kferry::tls;
@@ -61,7 +61,7 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* octets, std::size_t size) {
   auto sealing = std::make_unique<RecordProtection>(keys.receive);
   std::vector<std::byte> room(1 + (kind & 64 ? 20'000 : 100)), record;
   Octets say;
-  while (!input.empty() && !records.failure() && !records.ended()) {
+  while (!input.empty() && !records.failed() && !records.ended()) {
     const auto type = static_cast<RecordType>(20 + input.octet() % 5);
     const std::size_t content_size = (input.octet() << 8 | input.octet()) % (record_plain_max + 1);
     const std::size_t cut = 1 + input.octet() * 67;
@@ -88,10 +88,10 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* octets, std::size_t size) {
       const std::size_t made = records.feed(given, room, say);
       const std::size_t taken = part.size() - given.size();
       if (given.size() > part.size() || made > room.size()) std::abort();
-      if (taken == 0 && made == 0 && !records.failure()) std::abort();
+      if (taken == 0 && made == 0 && !records.failed()) std::abort();
       if (records.held_size() > held_max || records.record_rest() > held_max) std::abort();
       rest = rest.subspan(taken);
-      if (records.failure()) break;
+      if (records.failed()) break;
     }
     if (say.size() > 4096) std::abort();
     say.clear();

@@ -7,7 +7,7 @@
 #include <cstdint>
 #include <span>
 
-#include "tls/record_protection.h"
+#include "tls/record/protection.h"
 
 namespace kferry::tls {
 

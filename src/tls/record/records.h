@@ -19,10 +19,10 @@
 
 #include "base/failure.h"
 #include "base/secret.h"
-#include "tls/alert.h"
-#include "tls/failures.h"
-#include "tls/record_protection.h"
-#include "tls/traffic_secret.h"
+#include "tls/record/alert.h"
+#include "tls/record/failures.h"
+#include "tls/record/protection.h"
+#include "tls/record/traffic_secret.h"
 
 namespace kferry::tls {
 
@@ -60,7 +60,11 @@ class Records {
 
   // The other side said close_notify.
   bool ended() const { return ended_; }
+  // Why this side ended the connection. The alert for the other side is in `say`.
   const std::optional<Failure>& failure() const { return failure_; }
+  // The fatal alert with which the other side ended the connection, never close_notify.
+  std::optional<Alert> fatal_alert() const { return fatal_alert_; }
+  bool failed() const { return failure_ || fatal_alert_; }
   // How many octets complete the record that has begun, at least; 0 between records.
   std::size_t record_rest() const;
   // Another key is due for what is sent, and there is none to be had: the connection is to end in order.
@@ -115,6 +119,7 @@ class Records {
   std::unique_ptr<RecordProtection> receive_;  // likewise
   TrafficSecrets secrets_;
   std::optional<Failure> failure_;
+  std::optional<Alert> fatal_alert_;
   Octets held_;  // a record that is not whole, or one whose content waits for room
   std::size_t waiting_at_ = 0;
   std::size_t waiting_size_ = 0;

@@ -1,7 +1,8 @@
-// The descriptions of TLS alerts that are told apart here: RFC 8446 §6, and RFC 5246 §7.2 for no_renegotiation.
+// TLS alerts that kferry sends or describes in a message: RFC 8446 §6, and RFC 5246 §7.2 for no_renegotiation.
 #pragma once
 
 #include <cstdint>
+#include <string_view>
 
 namespace kferry::tls {
 
@@ -37,5 +38,8 @@ enum class Alert : std::uint8_t {
   certificate_required = 116,
   no_application_protocol = 120,
 };
+
+// "unknown_ca", as RFC 8446 §6 calls it; "(unnamed)" for a number that is not in the list above.
+std::string_view alert_name(Alert alert);
 
 }  // namespace kferry::tls

@@ -8,8 +8,8 @@
 #include <cstdint>
 #include <span>
 
-#include "tls/digests.h"
-#include "tls/settings.h"
+#include "base/secret.h"
+#include "tls/record/version.h"
 
 namespace kferry::tls {
 

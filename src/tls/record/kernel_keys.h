@@ -6,7 +6,7 @@
 #include <cstddef>
 #include <span>
 
-#include "tls/traffic_key.h"
+#include "tls/record/traffic_key.h"
 
 namespace kferry::tls {
 

@@ -1,4 +1,4 @@
-#include "tls/record_protection.h"
+#include "tls/record/protection.h"
 
 #include <algorithm>
 #include <array>

@@ -1,4 +1,4 @@
-#include "tls/aead.h"
+#include "tls/record/aead.h"
 
 #include <wolfssl/options.h>
 // The options come first: they decide the layout of what the others declare.

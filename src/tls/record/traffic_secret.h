@@ -7,8 +7,8 @@
 #include <cstdint>
 #include <span>
 
-#include "tls/digests.h"
-#include "tls/traffic_key.h"
+#include "base/secret.h"
+#include "tls/record/traffic_key.h"
 
 namespace kferry::tls {
 

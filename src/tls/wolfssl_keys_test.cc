@@ -1,4 +1,4 @@
-#include "tls/traffic_key.h"
+#include "tls/wolfssl_keys.h"
 
 #include <doctest/doctest.h>
 #include <wolfssl/options.h>
@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "tls/engine_pair_test.h"
+#include "tls/record/traffic_key.h"
 
 namespace kferry::tls {
 namespace {

@@ -1,4 +1,4 @@
-#include "tls/kernel_keys.h"
+#include "tls/record/kernel_keys.h"
 
 #include <linux/tls.h>
 

@@ -1,4 +1,4 @@
-#include "tls/traffic_secret.h"
+#include "tls/record/traffic_secret.h"
 
 #include <wolfssl/options.h>
 // The options come first: they decide the layout of what the others declare.

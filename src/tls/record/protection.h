@@ -7,9 +7,9 @@
 #include <optional>
 #include <span>
 
-#include "tls/aead.h"
-#include "tls/gather.h"
-#include "tls/traffic_key.h"
+#include "tls/record/aead.h"
+#include "tls/record/gather.h"
+#include "tls/record/traffic_key.h"
 
 namespace kferry::tls {
 

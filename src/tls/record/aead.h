@@ -7,8 +7,8 @@
 #include <memory>
 #include <span>
 
-#include "tls/gather.h"
-#include "tls/traffic_key.h"
+#include "tls/record/gather.h"
+#include "tls/record/traffic_key.h"
 
 namespace kferry::tls {
 

@@ -1,11 +1,11 @@
-#include "tls/records.h"
+#include "tls/record/records.h"
 
 #include <algorithm>
 #include <string>
 #include <utility>
 
 #include "base/assert.h"
-#include "tls/handshake.h"
+#include "tls/record/handshake.h"
 
 namespace kferry::tls {
 namespace {
@@ -35,7 +35,7 @@ Records::Records(const TrafficKeys& keys, const TrafficSecrets& secrets, Remote 
 // --- failures and what is said
 
 void Records::fail(Failure failure, Alert alert, Octets& say) {
-  if (failure_) return;
+  if (failed()) return;
   failure_ = std::move(failure);
   say_alert(AlertLevel::fatal, alert, say);
 }
@@ -67,11 +67,11 @@ void Records::close(Octets& say) {
 
 std::size_t Records::feed(Gather& cipher, std::span<std::byte> plain, Octets& say) {
   std::size_t made = 0;
-  while (!failure_ && !ended_) {
+  while (!failed() && !ended_) {
     made += hand_out(plain.subspan(made));
     if (has_plain()) break;
     const std::size_t size = next_size(cipher, say);
-    if (failure_) break;
+    if (failed()) break;
     if (size == 0 || held_.size() + cipher.size() < size) {
       held_.reserve(size);
       hold(cipher, cipher.size());
@@ -155,7 +155,7 @@ std::size_t Records::open(Gather& cipher, std::size_t size, std::span<std::byte>
 }
 
 std::size_t Records::record_rest() const {
-  if (held_.empty() || has_plain() || receive_ == nullptr || failure_) return 0;
+  if (held_.empty() || has_plain() || receive_ == nullptr || failed()) return 0;
   if (held_.size() < record_header_size) return record_header_size - held_.size();
   return receive_->record_size(std::span(held_).first<record_header_size>()) - held_.size();
 }
@@ -170,12 +170,12 @@ bool Records::goes_on_with(RecordType type, bool data, Octets& say) {
   } else if (++dataless_ > dataless_max) {
     refuse("is one too many without data", Alert::unexpected_message, say);
   }
-  return !failure_;
+  return !failed();
 }
 
 void Records::take(RecordType type, std::span<const std::byte> content, Octets& say) {
   receive_waits_ = false;
-  if (failure_ || ended_ || !goes_on_with(type, false, say)) return;
+  if (failed() || ended_ || !goes_on_with(type, false, say)) return;
   switch (type) {
     case RecordType::alert:
       return take_alert(content, say);
@@ -206,15 +206,11 @@ void Records::take_alert(std::span<const std::byte> content, Octets& say) {
   }
   // TLS 1.3 knows no other warning.
   if (description == Alert::user_canceled || (level == AlertLevel::warning && !newest())) return;
-  Breakdown breakdown;
-  breakdown.remote = remote_;
-  breakdown.handshaking = false;
-  breakdown.alert = static_cast<int>(description);
-  failure_ = broken_down(breakdown);  // answered by nothing: the other side is gone
+  fatal_alert_ = description;  // answered by nothing: the other side is gone
 }
 
 void Records::take_handshake(std::span<const std::byte> content, Octets& say) {
-  while (!content.empty() && !failure_) {
+  while (!content.empty() && !failed()) {
     if (message_rest_ > 0) {
       const std::size_t part = std::min<std::size_t>(message_rest_, content.size());
       // The one octet of a KeyUpdate; whatever else comes here is passed over.
@@ -257,7 +253,7 @@ bool Records::begin_message(Octets& say) {
                ", which has no place here",
            Alert::unexpected_message, say);
   }
-  return !failure_;
+  return !failed();
 }
 
 void Records::update_keys(bool requested, Octets& say) {
