@@ -9,6 +9,7 @@
 
 #include "base/assert.h"
 #include "frames.h"
+#include "kafka/api_keys.h"
 #include "kafka/conversation.h"
 #include "kafka/request_walker.h"
 #include "kafka/response_walker.h"
@@ -68,7 +69,7 @@ class FixedCluster final : public kafka::ClusterView {
 // How one frame is named, and its bytes.
 struct Row {
   const char* name;
-  std::int16_t key;
+  ApiKey key;
   std::int16_t version;
   Frame frame;
 };
@@ -106,7 +107,7 @@ void walk_response(benchmark::State& state, const Row& row) {
   CountingOutput output;
   kafka::ResponseWalker walker(conversation, cluster, output);
   for (auto _ : state) {
-    conversation.push({.key = ApiKey{row.key}, .version = row.version, .correlation_id = CorrelationId{0}});
+    conversation.push({.key = row.key, .version = row.version, .correlation_id = CorrelationId{0}});
     feed_whole(walker, row.frame);
   }
   KFERRY_ASSERT(walker.at_boundary() && output.left() > 0 && conversation.empty());
@@ -114,22 +115,22 @@ void walk_response(benchmark::State& state, const Row& row) {
 
 void register_rows() {
   static const Row requests[] = {
-      {"request/offset_fetch_v7", api::offset_fetch, 7, offset_fetch_request()},
-      {"request/fetch_v17_10_partitions", api::fetch, 17, fetch_request(17, 256 * KiB, 10)},
-      {"request/produce_v9_16KiB", api::produce, 9, produce_request(9, 16 * KiB)},
-      {"request/produce_v10_256KiB", api::produce, 10, produce_request(10, 256 * KiB)},
-      {"request/api_versions_v4", api::api_versions, 4, api_versions_request(4)},
+      {"request/offset_fetch_v7", kafka::offset_fetch_key, 7, offset_fetch_request()},
+      {"request/fetch_v17_10_partitions", kafka::fetch_key, 17, fetch_request(17, 256 * KiB, 10)},
+      {"request/produce_v9_16KiB", kafka::produce_key, 9, produce_request(9, 16 * KiB)},
+      {"request/produce_v10_256KiB", kafka::produce_key, 10, produce_request(10, 256 * KiB)},
+      {"request/api_versions_v4", kafka::api_versions_key, 4, api_versions_request(4)},
   };
   static const Row responses[] = {
-      {"response/opaque_offset_fetch_v7", api::offset_fetch, 7, offset_fetch_response()},
-      {"response/opaque_fetch_v15_256KiB", api::fetch, 15, fetch_response(15, 256 * KiB, 1)},
-      {"response/metadata_v12_3_brokers", api::metadata, 12, metadata_response(3)},
-      {"response/metadata_v12_100_brokers", api::metadata, 12, metadata_response(100)},
-      {"response/fetch_v17_16KiB_1_partition", api::fetch, 17, fetch_response(17, 16 * KiB, 1)},
-      {"response/fetch_v17_256KiB_10_partitions", api::fetch, 17, fetch_response(17, 256 * KiB, 10)},
-      {"response/produce_v10", api::produce, 10, produce_response(10)},
-      {"response/api_versions_v4", api::api_versions, 4, api_versions_response(4)},
-      {"response/find_coordinator_v4", api::find_coordinator, 4, find_coordinator_response()},
+      {"response/opaque_offset_fetch_v7", kafka::offset_fetch_key, 7, offset_fetch_response()},
+      {"response/opaque_fetch_v15_256KiB", kafka::fetch_key, 15, fetch_response(15, 256 * KiB, 1)},
+      {"response/metadata_v12_3_brokers", kafka::metadata_key, 12, metadata_response(3)},
+      {"response/metadata_v12_100_brokers", kafka::metadata_key, 12, metadata_response(100)},
+      {"response/fetch_v17_16KiB_1_partition", kafka::fetch_key, 17, fetch_response(17, 16 * KiB, 1)},
+      {"response/fetch_v17_256KiB_10_partitions", kafka::fetch_key, 17, fetch_response(17, 256 * KiB, 10)},
+      {"response/produce_v10", kafka::produce_key, 10, produce_response(10)},
+      {"response/api_versions_v4", kafka::api_versions_key, 4, api_versions_response(4)},
+      {"response/find_coordinator_v4", kafka::find_coordinator_key, 4, find_coordinator_response()},
   };
   for (const Row& row : requests)
     benchmark::RegisterBenchmark(row.name, [&row](benchmark::State& state) { walk_request(state, row); });

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "base/assert.h"
+#include "kafka/api_keys.h"
 
 namespace kferry::bench {
 namespace {
@@ -31,9 +32,9 @@ constexpr auto api_ranges = std::to_array<ApiRange>({
     {71, 0, 0}, {72, 0, 0}, {74, 0, 0}, {75, 0, 0},
 });
 
-WireWriter request(std::int16_t key, std::int16_t version, bool flexible) {
+WireWriter request(ApiKey key, ApiVersion version, bool flexible) {
   WireWriter out(flexible);
-  out.i16(key).i16(version).i32(0).classic_str(client_id).tags();
+  out.i16(number(key)).i16(version).i32(0).classic_str(client_id).tags();
   return out;
 }
 
@@ -91,19 +92,19 @@ std::int32_t read_i32(std::span<const std::byte> bytes, std::size_t offset) {
 }
 
 Frame api_versions_request(std::int16_t version) {
-  auto out = request(api::api_versions, version, version >= 3);
+  auto out = request(kafka::api_versions_key, version, version >= 3);
   if (version >= 3) out.str("kferry-bench").str(KFERRY_VERSION).tags();
   return out.take_frame();
 }
 
 Frame metadata_request() {
-  auto out = request(api::metadata, 12, true);
+  auto out = request(kafka::metadata_key, 12, true);
   return out.null_array().i8(0).i8(0).tags().take_frame();
 }
 
 Frame fetch_request(std::int16_t version, std::size_t response_size, std::size_t partitions) {
   KFERRY_ASSERT(partitions >= 1 && partitions <= 100);
-  auto out = request(api::fetch, version, true);
+  auto out = request(kafka::fetch_key, version, true);
   out.i32(500).i32(1).i32(static_cast<std::int32_t>(response_size)).i8(0).i32(0).i32(-1);
   out.array(1).uuid(0x42).array(partitions);
   for (std::size_t i = 0; i < partitions; ++i)
@@ -144,7 +145,7 @@ Frame produce_request(std::int16_t version, std::size_t size) {
   KFERRY_ASSERT(version >= 9 && version <= 12);
   const Frame bytes = pseudo_random(size);
   return build_to_size(size, [&](std::size_t records) {
-    auto out = request(api::produce, version, true);
+    auto out = request(kafka::produce_key, version, true);
     out.null_str().i16(1).i32(30000).array(1).str(topic).array(1);
     out.i32(0).blob(std::span(bytes).first(records)).tags().tags().tags();
     return out.take_frame();
@@ -160,7 +161,7 @@ Frame produce_response(std::int16_t version) {
 }
 
 Frame offset_fetch_request() {
-  auto out = request(api::offset_fetch, 7, true);
+  auto out = request(kafka::offset_fetch_key, 7, true);
   out.str("billing-service").array(1).str(topic).array(10);
   for (std::int32_t partition = 0; partition < 10; ++partition) out.i32(partition);
   return out.tags().i8(1).tags().take_frame();

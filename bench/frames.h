@@ -12,15 +12,6 @@
 
 namespace kferry::bench {
 
-namespace api {
-inline constexpr std::int16_t produce = 0;
-inline constexpr std::int16_t fetch = 1;
-inline constexpr std::int16_t metadata = 3;
-inline constexpr std::int16_t offset_fetch = 9;
-inline constexpr std::int16_t find_coordinator = 10;
-inline constexpr std::int16_t api_versions = 18;
-}  // namespace api
-
 inline constexpr std::string_view client_id = "kferry-bench";
 inline constexpr std::size_t request_correlation_offset = 8;   // length, key, version
 inline constexpr std::size_t response_correlation_offset = 4;  // length

@@ -12,8 +12,10 @@
 #include <tuple>
 #include <vector>
 
+#include "base/ids.h"
 #include "channel.h"
 #include "frames.h"
+#include "kafka/api_keys.h"
 #include "sockets.h"
 
 namespace kferry::bench {
@@ -25,7 +27,7 @@ constexpr std::size_t receive_size = 256 * 1024;
 constexpr std::size_t head_size = 4096;
 constexpr std::size_t request_header_size = 4 + 2 + 2 + 4 + 2;  // as far as the client id
 
-using FrameOf = std::tuple<std::int16_t, std::int16_t, std::size_t, std::size_t>;
+using FrameOf = std::tuple<ApiKey, ApiVersion, std::size_t, std::size_t>;
 
 // The frames of every answer (and of the Produce requests to compare with), built once each.
 class Frames {
@@ -33,20 +35,22 @@ class Frames {
   explicit Frames(std::uint16_t port) : port_(port) {}
 
   const Frame& fetch(std::int16_t version, const FetchAsked& asked) {
-    return once({api::fetch, version, asked.response_size, asked.partitions},
+    return once({kafka::fetch_key, version, asked.response_size, asked.partitions},
                 [&] { return fetch_response(version, asked.response_size, asked.partitions); });
   }
   const Frame& produce_asked(std::int16_t version, std::size_t size) {
-    return once({api::produce, version, size, 0}, [&] { return produce_request(version, size); });
+    return once({kafka::produce_key, version, size, 0}, [&] { return produce_request(version, size); });
   }
-  const Frame& answer(std::int16_t key, std::int16_t version) {
+  const Frame& answer(ApiKey key, ApiVersion version) {
     return once({key, version, 0, 0}, [&]() -> Frame {
-      if (key == api::produce && version >= 9 && version <= 12) return produce_response(version);
-      if (key == api::offset_fetch && version == 7) return offset_fetch_response();
-      if (key == api::api_versions && version >= 0 && version <= 4) return api_versions_response(version);
-      if (key == api::metadata && version >= 0 && version <= 13)
+      if (key == kafka::produce_key && version >= 9 && version <= 12) return produce_response(version);
+      if (key == kafka::offset_fetch_key && version == 7) return offset_fetch_response();
+      if (key == kafka::api_versions_key && version >= 0 && version <= 4)
+        return api_versions_response(version);
+      if (key == kafka::metadata_key && version >= 0 && version <= 13)
         return metadata_response(version, node_id, "127.0.0.1", port_);
-      fail("the fake broker knows no API " + std::to_string(key) + " version " + std::to_string(version));
+      fail("the fake broker knows no API " + std::to_string(number(key)) + " version " +
+           std::to_string(version));
     });
   }
 
@@ -143,15 +147,16 @@ class Served {
     const std::int32_t length = read_i32(head_, 0);
     if (length < 10 || length > 100 << 20) fail("a request of length " + std::to_string(length));
     request_size_ = static_cast<std::size_t>(length) + 4;
-    key_ = read_i16(head_, 4);
+    key_ = ApiKey{read_i16(head_, 4)};
     version_ = read_i16(head_, 6);
     correlation_id_ = read_i32(head_, request_correlation_offset);
-    if (key_ == api::produce) {
+    if (key_ == kafka::produce_key) {
       comparing_ = &frames.produce_asked(version_, request_size_);
       if (comparing_->size() != request_size_) fail("a produce request of another size than asked for");
       position_ = head_.size();
     } else if (request_size_ > head_size) {
-      fail("a request of API " + std::to_string(key_) + " with " + std::to_string(request_size_) + " octets");
+      fail("a request of API " + std::to_string(number(key_)) + " with " + std::to_string(request_size_) +
+           " octets");
     } else if (request_size_ == head_.size()) {
       end_of_request(frames);
     }
@@ -159,7 +164,7 @@ class Served {
 
   void end_of_request(Frames& frames) {
     const Frame* frame = nullptr;
-    if (key_ == api::fetch) {
+    if (key_ == kafka::fetch_key) {
       if (version_ < 15 || version_ > 17) fail("Fetch version " + std::to_string(version_));
       const auto client_id_size = static_cast<std::size_t>(std::max<std::int16_t>(0, read_i16(head_, 12)));
       const std::size_t body = request_header_size + client_id_size + 1;
@@ -182,7 +187,7 @@ class Served {
   std::size_t request_size_ = 0;      // 0 until its header is here
   const Frame* comparing_ = nullptr;  // a produce request: what it must be …
   std::size_t position_ = 0;          // … and how far it has come
-  std::int16_t key_ = 0;
+  ApiKey key_{};
   std::int16_t version_ = 0;
   std::int32_t correlation_id_ = 0;
   std::deque<Answer> answers_;

@@ -10,7 +10,7 @@ namespace kferry {
 enum class NodeId : std::int32_t {};
 // Echoed by a broker in its response. Not unique on a connection: it is an assertion, not a key.
 enum class CorrelationId : std::int32_t {};
-// An API key; names are in kafka/api_names.h.
+// An API key. kafka/api_keys.h names the known ones.
 enum class ApiKey : std::int16_t {};
 // The version of one API.
 using ApiVersion = std::int16_t;

@@ -282,37 +282,40 @@ constexpr Field plain = request(client_id_alone);
 
 constexpr std::array<Api, 11> table{{
     // key, versions, flexible, carries addresses, where, request, response
-    {ApiKey{0}, between(0, 13), clamped, since(9), since(10), Shape::tail, request(produce_request),
+    {produce_key, between(0, 13), clamped, since(9), since(10), Shape::tail, request(produce_request),
      response(produce_response)},
-    {ApiKey{1}, between(0, 18), clamped, since(12), since(16), Shape::tail, plain, response(fetch_response)},
-    {ApiKey{3}, between(0, 13), clamped, since(9), always, Shape::head, plain, response(metadata_response)},
-    {ApiKey{7}, always, any_version, since(3), never, Shape::head, request(controlled_shutdown_request),
-     response({})},
-    {ApiKey{10}, between(0, 6), clamped, since(3), always, Shape::head, plain,
+    {fetch_key, between(0, 18), clamped, since(12), since(16), Shape::tail, plain, response(fetch_response)},
+    {metadata_key, between(0, 13), clamped, since(9), always, Shape::head, plain,
+     response(metadata_response)},
+    {controlled_shutdown_key, always, any_version, since(3), never, Shape::head,
+     request(controlled_shutdown_request), response({})},
+    {find_coordinator_key, between(0, 6), clamped, since(3), always, Shape::head, plain,
      response(find_coordinator_response)},
-    {ApiKey{17}, always, any_version, never, between(0, 0), Shape::head, request(sasl_handshake_request),
-     response(sasl_handshake_response)},
-    {ApiKey{18}, between(0, 5), clamped, since(3), always, Shape::head, request(api_versions_request),
+    {sasl_handshake_key, always, any_version, never, between(0, 0), Shape::head,
+     request(sasl_handshake_request), response(sasl_handshake_response)},
+    {api_versions_key, between(0, 5), clamped, since(3), always, Shape::head, request(api_versions_request),
      response(api_versions_response)},
-    {ApiKey{55}, between(0, 2), clamped, always, since(2), Shape::head, plain,
+    {describe_quorum_key, between(0, 2), clamped, always, since(2), Shape::head, plain,
      response(describe_quorum_response)},
-    {ApiKey{60}, between(0, 2), clamped, always, always, Shape::head, plain,
+    {describe_cluster_key, between(0, 2), clamped, always, always, Shape::head, plain,
      response(describe_cluster_response)},
-    {ApiKey{78}, between(1, 2), clamped, always, always, Shape::tail, plain, response(share_fetch_response)},
-    {ApiKey{79}, between(1, 2), clamped, always, always, Shape::tail, plain,
+    {share_fetch_key, between(1, 2), clamped, always, always, Shape::tail, plain,
+     response(share_fetch_response)},
+    {share_acknowledge_key, between(1, 2), clamped, always, always, Shape::tail, plain,
      response(share_acknowledge_response)},
 }};
 
 constexpr std::uint8_t no_row = 255;
 constexpr std::uint8_t controllers_row = 254;
-constexpr std::array<std::size_t, 6> controllers_keys{52, 53, 54, 58, 59, 82};
+constexpr std::array controllers_keys{vote_key,     begin_quorum_epoch_key, end_quorum_epoch_key,
+                                      envelope_key, fetch_snapshot_key,     update_raft_voter_key};
 
 constexpr auto rows_by_key = [] {
   std::array<std::uint8_t, newest_api_key + 1> rows{};
   rows.fill(no_row);
   for (std::size_t i = 0; i < table.size(); ++i)
     rows[static_cast<std::size_t>(number(table[i].key))] = static_cast<std::uint8_t>(i);
-  for (const std::size_t key : controllers_keys) rows[key] = controllers_row;
+  for (const ApiKey key : controllers_keys) rows[static_cast<std::size_t>(number(key))] = controllers_row;
   return rows;
 }();
 

@@ -5,19 +5,10 @@
 #include <cstdint>
 #include <span>
 
-#include "kafka/api_names.h"
+#include "kafka/api_keys.h"
 #include "kafka/schema.h"
 
 namespace kferry::kafka {
-
-inline constexpr ApiKey produce_key{0};
-inline constexpr ApiKey fetch_key{1};
-inline constexpr ApiKey metadata_key{3};
-inline constexpr ApiKey find_coordinator_key{10};
-inline constexpr ApiKey sasl_handshake_key{17};
-inline constexpr ApiKey api_versions_key{18};
-inline constexpr ApiKey describe_quorum_key{55};
-inline constexpr ApiKey describe_cluster_key{60};
 
 inline constexpr std::int16_t error_unsupported_version = 35;
 inline constexpr std::int16_t error_coordinator_not_available = 15;

@@ -4,6 +4,7 @@
 
 #include <string>
 
+#include "kafka/api_keys.h"
 #include "kafka/response_walker.h"
 
 namespace kferry::kafka {
@@ -41,7 +42,7 @@ Bytes octets(std::string_view hex) {
 
 struct Asked {
   explicit Asked(ApiVersion version) {
-    conversation.push({.key = ApiKey{18}, .version = version, .correlation_id = CorrelationId{7}});
+    conversation.push({.key = api_versions_key, .version = version, .correlation_id = CorrelationId{7}});
   }
   ResponseWalker::Stop feed(const Bytes& bytes, std::size_t at_a_time) {
     auto stop = ResponseWalker::Stop::input;

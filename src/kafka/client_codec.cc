@@ -7,14 +7,10 @@
 
 #include "base/assert.h"
 #include "base/counted.h"
+#include "kafka/api_keys.h"
 
 namespace kferry::kafka {
 namespace {
-
-constexpr ApiKey metadata_key{3};
-constexpr ApiKey sasl_handshake_key{17};
-constexpr ApiKey api_versions_key{18};
-constexpr ApiKey sasl_authenticate_key{36};
 
 class Writer {
  public:

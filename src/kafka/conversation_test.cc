@@ -2,11 +2,13 @@
 
 #include <doctest/doctest.h>
 
+#include "kafka/api_keys.h"
+
 namespace kferry::kafka {
 namespace {
 
 Unanswered numbered(std::int32_t id) {
-  return {.key = ApiKey{3}, .version = 1, .correlation_id = CorrelationId{id}};
+  return {.key = metadata_key, .version = 1, .correlation_id = CorrelationId{id}};
 }
 
 TEST_CASE("requests are answered first in, first out, however long the queue has been in use") {

@@ -4,7 +4,7 @@
 #include <array>
 #include <utility>
 
-#include "kafka/api_names.h"
+#include "kafka/api_keys.h"
 #include "kafka/api_table.h"
 #include "kafka/wire.h"
 

@@ -153,7 +153,7 @@ bool RequestWalker::plausible(const std::byte* octets) const {
   const auto version = load<ApiVersion>(octets + 6);
   if (version < 0 || version > version_max) return false;
   if (hidden(key, conversation_.policy().pass_api_keys) && !only_controllers_speak(key)) return false;
-  if (number(key) == 7 && version == 0) return true;  // no client id
+  if (key == controlled_shutdown_key && version == 0) return true;  // no client id
   const auto client_id_size = load<std::int16_t>(octets + fields_at);
   return client_id_size >= -1 && client_id_size <= static_cast<std::int64_t>(frame_size_ - header_size);
 }

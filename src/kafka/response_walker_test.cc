@@ -305,8 +305,8 @@ TEST_CASE("an answer of kferry's own comes at its turn") {
   const Bytes own_answer = response(42).i16(35).i32(1).i16(18).i16(0).i16(5).frame();
   Walked c;
   c.expect(9, 7, 1);
-  c.conversation.push({ApiKey{18}, 6, CorrelationId{42}, true});
-  c.conversation.push({ApiKey{18}, 7, CorrelationId{42}, true});
+  c.conversation.push({api_versions_key, 6, CorrelationId{42}, true});
+  c.conversation.push({api_versions_key, 7, CorrelationId{42}, true});
   c.expect(9, 7, 2);
   c.responses.answer_own();
   CHECK(c.to_client.left.empty());
@@ -314,7 +314,7 @@ TEST_CASE("an answer of kferry's own comes at its turn") {
   const Bytes last = response(2).zeros(9).frame();
   REQUIRE(c.answer(first + last) == Stop::input);
   CHECK(c.to_client.left == first + own_answer + own_answer + last);
-  c.conversation.push({ApiKey{18}, 6, CorrelationId{42}, true});
+  c.conversation.push({api_versions_key, 6, CorrelationId{42}, true});
   c.responses.answer_own();
   CHECK(c.to_client.left == first + own_answer + own_answer + last + own_answer);
   CHECK(c.conversation.empty());

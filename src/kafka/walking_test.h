@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/assert.h"
+#include "kafka/api_keys.h"
 #include "kafka/cluster_view.h"
 #include "kafka/conversation.h"
 #include "kafka/request_walker.h"

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 
+#include "kafka/api_keys.h"
+
 namespace kferry::proxy {
 
 std::vector<DialTarget> dial_plan(const Snapshot& snapshot, std::optional<NodeId> owner,
@@ -35,10 +37,15 @@ std::vector<DialTarget> dial_plan(const Snapshot& snapshot, std::optional<NodeId
 }
 
 bool stand_in_serves(ApiKey key) {
-  // Metadata, FindCoordinator, SaslHandshake, ApiVersions, InitProducerId, SaslAuthenticate, DescribeCluster,
-  // GetTelemetrySubscriptions, PushTelemetry: what a client asks of whichever broker it bootstraps at.
-  static constexpr std::array<std::int16_t, 9> keys = {3, 10, 17, 18, 22, 36, 60, 71, 72};
-  return std::find(keys.begin(), keys.end(), number(key)) != keys.end();
+  // What a client asks of whichever broker it bootstraps at.
+  static constexpr std::array keys{
+      kafka::metadata_key,         kafka::find_coordinator_key,
+      kafka::sasl_handshake_key,   kafka::api_versions_key,
+      kafka::init_producer_id_key, kafka::sasl_authenticate_key,
+      kafka::describe_cluster_key, kafka::get_telemetry_subscriptions_key,
+      kafka::push_telemetry_key,
+  };
+  return std::find(keys.begin(), keys.end(), key) != keys.end();
 }
 
 }  // namespace kferry::proxy

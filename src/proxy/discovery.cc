@@ -8,6 +8,7 @@
 
 #include "base/assert.h"
 #include "base/counted.h"
+#include "kafka/api_keys.h"
 #include "kafka/client_codec.h"
 #include "proxy/worker.h"
 #include "tls/digests.h"
@@ -23,7 +24,6 @@ constexpr Duration backoff_min = milliseconds(500);
 constexpr Duration backoff_max = seconds(30);
 constexpr ApiVersion authenticate_version = 0;
 constexpr std::size_t receive_size_max = 64 * KiB;
-constexpr ApiKey metadata_key{3};
 
 bool uses_sasl(const config::Upstream& upstream) {
   return upstream.security_protocol == config::SecurityProtocol::sasl_plaintext ||
@@ -364,7 +364,7 @@ void Discovery::on_metadata(std::span<const std::byte> frame) {
     return;
   }
   kafka::BrokerList list;
-  list.source = metadata_key;
+  list.source = kafka::metadata_key;
   list.full = true;
   if (answer->cluster_id) list.cluster_id = *answer->cluster_id;
   list.brokers = brokers;

@@ -8,7 +8,7 @@
 
 #include "base/assert.h"
 #include "base/limits.h"
-#include "kafka/api_names.h"
+#include "kafka/api_keys.h"
 #include "proxy/worker.h"
 
 namespace kferry::proxy {

@@ -3,7 +3,7 @@
 
 #include "base/assert.h"
 #include "base/counted.h"
-#include "kafka/api_names.h"
+#include "kafka/api_keys.h"
 #include "proxy/session.h"
 #include "proxy/worker.h"
 

@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "kafka/api_keys.h"
+
 namespace kferry::proxy {
 namespace {
 
@@ -27,7 +29,7 @@ struct Fixture {
   bool learn(bool full, std::optional<std::string_view> cluster_id, std::vector<BrokerEntry> brokers,
              Origin origin = {}) {
     BrokerList list;
-    list.source = ApiKey{3};
+    list.source = kafka::metadata_key;
     list.full = full;
     list.cluster_id = cluster_id;
     list.brokers = brokers;

@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "base/assert.h"
-#include "kafka/api_names.h"
+#include "kafka/api_keys.h"
 
 namespace kferry::proxy {
 namespace {

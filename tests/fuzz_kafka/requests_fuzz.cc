@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 
+#include "kafka/api_keys.h"
 #include "kafka/request_walker.h"
 #include "walk.h"
 
@@ -60,7 +61,8 @@ struct Outcome {
 void answer_oldest(kafka::Conversation& conversation, std::string& queued) {
   const kafka::Unanswered& oldest = conversation.front();
   queued += std::to_string(number(oldest.key)) + (oldest.own ? "o" : "") + " ";
-  if (conversation.sasl == Sasl::awaiting_handshake && number(oldest.key) == 17 && oldest.version == 0) {
+  if (conversation.sasl == Sasl::awaiting_handshake && oldest.key == kafka::sasl_handshake_key &&
+      oldest.version == 0) {
     conversation.sasl = number(oldest.correlation_id) % 2 == 0 ? Sasl::raw : Sasl::framed;
     conversation.raw_answers = conversation.sasl == Sasl::raw;
   }

@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "base/limits.h"
+#include "kafka/api_keys.h"
 #include "replay.h"
 #include "vector_file.h"
 
@@ -81,7 +82,9 @@ std::uint64_t seed_of(const std::string& name) {
 // The controllers' keys are let through, so that their frames are seen to pass untouched too.
 kafka::Policy everything() {
   kafka::Policy policy;
-  policy.pass_api_keys = {52, 53, 54, 58, 59, 82};
+  for (const ApiKey key : {kafka::vote_key, kafka::begin_quorum_epoch_key, kafka::end_quorum_epoch_key,
+                           kafka::envelope_key, kafka::fetch_snapshot_key, kafka::update_raft_voter_key})
+    policy.pass_api_keys.push_back(number(key));
   return policy;
 }
 const kafka::Policy open_policy = everything();
@@ -363,7 +366,8 @@ int run(const std::string& path, const std::string& neutralised_path, std::strin
         }
         if (v.streams) replay_neutralised(v, neutralised);
         // A SaslHandshake would turn the connection to raw tokens; a large frame has no single right answer.
-        if (v.api == 17 || too_large_for_exact(v) || only_controllers_speak(v)) return;
+        if (v.api == number(kafka::sasl_handshake_key) || too_large_for_exact(v) || only_controllers_speak(v))
+          return;
         batch.push_back(v);
         if (batch.size() == connection_size) {
           replay_connection(batch, connections.passed + connections.failed);
