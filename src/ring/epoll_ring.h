@@ -23,7 +23,7 @@
 #include "ring/lent_buffers.h"
 #include "ring/letter_box.h"
 #include "ring/op_slab.h"
-#include "ring/places.h"
+#include "ring/slot_pool.h"
 #include "ring/splice_transfer.h"
 #include "ring/timer_heap.h"
 
@@ -115,8 +115,8 @@ class EpollRing final : public KernelSockets {
   SplicePipes pipes_;
   OpSlab ops_;
   TimerHeap timers_{ops_};
-  Places<Parcel> parcels_;
-  Places<SpliceTransfer> transfers_;
+  SlotPool<Parcel> parcels_;
+  SlotPool<SpliceTransfer> transfers_;
   std::vector<Interest> interests_;  // by descriptor
   std::vector<int> due_;             // descriptors to be read from before wait() waits
   std::vector<int> taken_due_;

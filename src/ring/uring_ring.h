@@ -20,7 +20,7 @@
 #include "ring/kernel_sockets.h"
 #include "ring/letter_box.h"
 #include "ring/op_slab.h"
-#include "ring/places.h"
+#include "ring/slot_pool.h"
 #include "ring/receive_buffers.h"
 #include "ring/splice_transfer.h"
 #include "ring/timer_heap.h"
@@ -121,10 +121,10 @@ class UringRing final : public KernelSockets {
   SplicePipes pipes_;
   OpSlab ops_;
   TimerHeap timers_{ops_};
-  Places<Parcel> parcels_;
-  Places<SpliceTransfer> transfers_;
+  SlotPool<Parcel> parcels_;
+  SlotPool<SpliceTransfer> transfers_;
   std::vector<std::uint32_t> transfers_due_;  // splices that have not been tried yet
-  Places<std::shared_ptr<UringMailbox>> addressees_;
+  SlotPool<std::shared_ptr<UringMailbox>> addressees_;
   std::vector<std::uint32_t> quiet_sends_;  // submitted or about to be; only failures show as completions
   std::deque<io_uring_sqe> backlog_;  // when the submission queue is full and the kernel takes no more now
   std::shared_ptr<UringMailbox> mailbox_;

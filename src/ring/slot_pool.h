@@ -1,5 +1,5 @@
-// Records that are taken and given back by number. They stay where they are while others are made, and are used again:
-// whoever takes one makes it new, whoever gives it back lets go of what it owns.
+// Records that are taken and given back by slot number. A record keeps its address while others are taken, and its slot
+// is reused: the taker initializes it, and frees what it owns before giving it back.
 #pragma once
 
 #include <cstdint>
@@ -9,19 +9,19 @@
 namespace kferry::ring {
 
 template <class T>
-class Places {
+class SlotPool {
  public:
   std::uint32_t take() {
     if (free_.empty()) {
       records_.emplace_back();
       return static_cast<std::uint32_t>(records_.size() - 1);
     }
-    const std::uint32_t place = free_.back();
+    const std::uint32_t slot = free_.back();
     free_.pop_back();
-    return place;
+    return slot;
   }
-  void give_back(std::uint32_t place) { free_.push_back(place); }
-  T& at(std::uint32_t place) { return records_[place]; }
+  void give_back(std::uint32_t slot) { free_.push_back(slot); }
+  T& at(std::uint32_t slot) { return records_[slot]; }
 
   // Every record, free ones too.
   auto begin() { return records_.begin(); }
