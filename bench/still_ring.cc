@@ -86,8 +86,12 @@ ring::Ring::Opened StillRing::connect(Token token, const SocketAddress&) {
   return {socket, 0};
 }
 
-void StillRing::receive(Token token, Socket socket, std::size_t size_max, std::size_t standing_size) {
-  ask({.token = token, .kind = Kind::receive, .socket = socket, .size = size_max, .standing = standing_size});
+void StillRing::receive(Token token, Socket socket, std::size_t size_max, std::size_t multishot_size) {
+  ask({.token = token,
+       .kind = Kind::receive,
+       .socket = socket,
+       .size = size_max,
+       .multishot = multishot_size});
 }
 
 void StillRing::send(Token token, Socket socket, std::span<const iovec> pieces, ring::Notice notice,
@@ -208,11 +212,10 @@ std::span<const ring::Completion> StillRing::wait() {
     done_.push_back(complete(op));
     ring::Completion& completion = done_.back().completion;
     if (op.kind == Kind::receive && completion.result > 0) {
-      Op standing = op;
-      standing.standing -=
-          std::min<std::uint64_t>(op.standing, static_cast<std::uint64_t>(completion.result));
-      completion.more = standing.standing > 0;
-      if (completion.more) left_.push_back(standing);
+      Op next = op;
+      next.multishot -= std::min<std::uint64_t>(op.multishot, static_cast<std::uint64_t>(completion.result));
+      completion.more = next.multishot > 0;
+      if (completion.more) left_.push_back(next);
     }
     if (op.kind == Kind::accept && !op.cancelled) left_.push_back(op);
   }

@@ -52,7 +52,7 @@ class StillRing final : public ring::Ring {
   void accept(ring::Token token, ring::Socket listener) override;
   Opened connect(ring::Token token, const SocketAddress& address) override;
   void receive(ring::Token token, ring::Socket socket, std::size_t size_max,
-               std::size_t standing_size) override;
+               std::size_t multishot_size) override;
   void send(ring::Token token, ring::Socket socket, std::span<const iovec> pieces, ring::Notice notice,
             bool more) override;
   void splice(ring::Token token, ring::Socket from, ring::Socket to, std::uint64_t size) override;
@@ -84,7 +84,7 @@ class StillRing final : public ring::Ring {
     ring::Socket socket = ring::Socket::none;
     ring::Socket to = ring::Socket::none;  // splice
     std::uint64_t size = 0;
-    std::uint64_t standing = 0;  // receive: goes on until so much more has come
+    std::uint64_t multishot = 0;  // receive: the bytes after which it ends; 0 for a single one
     bool quiet = false;
     bool cancelled = false;
   };

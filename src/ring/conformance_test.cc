@@ -402,7 +402,7 @@ std::vector<std::pair<std::string, std::unique_ptr<Stage>>> every_stage() {
   UringOptions old;
   old.entries = 8;  // the queue fills all the time
   old.buffer_count = 8;
-  old.defer_taskrun = old.bundles = old.message_ring = old.multishot_accept = old.standing_receives = false;
+  old.defer_taskrun = old.bundles = old.message_ring = old.multishot_accept = old.multishot_receives = false;
   stages.emplace_back("io_uring, everything newer off",
                       std::make_unique<KernelStage>(UringRing::create(old)));
   stages.emplace_back("epoll", std::make_unique<KernelStage>(EpollRing::create({})));

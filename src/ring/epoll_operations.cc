@@ -178,7 +178,7 @@ Ring::Opened EpollRing::connect(Token token, const SocketAddress& address) {
 }
 
 void EpollRing::receive(Token token, Socket socket, std::size_t size_max,
-                        std::size_t /*standing_size: each receive is one of its own*/) {
+                        std::size_t /*multishot_size: every receive is a single one*/) {
   KFERRY_ASSERT(size_max > 0);
   const int fd = fd_of(socket);
   const std::uint32_t slot = ops_.take(OpKind::receive, token, fd);

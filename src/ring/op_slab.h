@@ -23,7 +23,7 @@ struct Op {
   std::uint64_t size = 0;  // receive: size_max; poll: events; message: value
   Instant deadline{};      // timer
   int fd = -1;
-  std::uint32_t standing_size = 0;  // receive: it goes on until so much has come; 0: once
+  std::uint32_t multishot_size = 0;  // receive: the bytes after which it ends; 0 for a single one
   std::uint32_t extra =
       none;  // send, connect: parcel; splice: transfer; message: addressee; timer: place in the heap
   std::uint32_t next = none;  // in its bucket, or in the free list

@@ -42,7 +42,7 @@ struct Completion {
   Token token;
   // ≥ 0: octets, accepted Socket, or message value; < 0: -errno.
   std::int32_t result = 0;
-  // True: the operation goes on and will complete again (accept, a standing receive).
+  // True: the operation continues and will complete again (accept, a multishot receive).
   bool more = false;
   // receive: what arrived, in stream order; the sum of sizes is `result`. Valid until the next wait(); the buffers
   // themselves until recycled.
@@ -111,12 +111,13 @@ class Ring {
   // Creates a socket and connects it. The socket is returned at once for cancel/close; Socket::none with `error`
   // when none could be made (then no completion follows).
   virtual Opened connect(Token token, const SocketAddress& address) = 0;
-  // Receives up to `size_max` octets into the ring's own buffers. result 0: end of stream. -ENOBUFS: all buffers are
-  // out; receive again after a recycle. At most one per socket at a time. With `standing_size` it may go on by itself
-  // (`more`), each time up to `size_max`, until about so many octets have come in all; the backend may end it earlier,
-  // and any but data ends it. A receive that only cancel() can end would have no quota: where the kernel cannot count
-  // (Linux before 6.17), each is received once.
-  virtual void receive(Token token, Socket socket, std::size_t size_max, std::size_t standing_size = 0) = 0;
+  // Receives up to `size_max` bytes into the ring's own buffers. result 0: end of stream. -ENOBUFS: all buffers are
+  // out; receive again after a recycle. At most one per socket at a time.
+  // With `multishot_size` the receive may be multishot: it completes several times (`more`), each time with up to
+  // `size_max` bytes, until about `multishot_size` bytes have arrived in total. The backend may end it earlier, and
+  // anything but data ends it. Only a kernel that counts the bytes (Linux 6.17) is asked for one, because a multishot
+  // receive that only cancel() can end would have no quota. Elsewhere every receive is a single one.
+  virtual void receive(Token token, Socket socket, std::size_t size_max, std::size_t multishot_size = 0) = 0;
   // Sends the pieces in order; they stay valid until the completion, the iovec array itself is copied. May be short.
   // At most iov_max pieces are taken. At most one per socket at a time. `more`: a splice to this socket follows at once,
   // and the kernel may keep what fills no segment for it (MSG_MORE; 200 ms at most).

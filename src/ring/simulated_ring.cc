@@ -87,7 +87,7 @@ Ring::Opened SimulatedRing::connect(Token token, const SocketAddress& address) {
   return {Socket{id}, 0};
 }
 
-void SimulatedRing::receive(Token token, Socket socket, std::size_t size_max, std::size_t standing_size) {
+void SimulatedRing::receive(Token token, Socket socket, std::size_t size_max, std::size_t multishot_size) {
   KFERRY_ASSERT(size_max > 0);
   expect_unread(socket);
   world_.add_op({.ring = this,
@@ -95,7 +95,7 @@ void SimulatedRing::receive(Token token, Socket socket, std::size_t size_max, st
                  .kind = Simulation::Kind::receive,
                  .socket = id_of(socket),
                  .size = size_max,
-                 .standing = standing_size});
+                 .multishot = multishot_size});
 }
 
 void SimulatedRing::send(Token token, Socket socket, std::span<const iovec> pieces, Notice notice,

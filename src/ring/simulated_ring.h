@@ -36,7 +36,7 @@ class SimulatedRing final : public Ring {
 
   void accept(Token token, Socket listener) override;
   Opened connect(Token token, const SocketAddress& address) override;
-  void receive(Token token, Socket socket, std::size_t size_max, std::size_t standing_size) override;
+  void receive(Token token, Socket socket, std::size_t size_max, std::size_t multishot_size) override;
   void send(Token token, Socket socket, std::span<const iovec> pieces, Notice notice, bool more) override;
   void splice(Token token, Socket from, Socket to, std::uint64_t size) override;
   void poll(Token token, Socket socket, std::uint32_t events) override;

@@ -26,7 +26,7 @@ class Simulation;
 struct SimulationOptions {
   std::uint64_t seed = 1;
   std::uint32_t short_read = 500'000;
-  std::uint32_t standing_end = 200'000;  // a standing receive ends with these octets
+  std::uint32_t multishot_end = 200'000;  // a multishot receive ends with these bytes
   std::uint32_t short_write = 500'000;
   bool peeks = true;  // Linux 6.9
   std::uint32_t no_buffers =
@@ -144,7 +144,7 @@ class Simulation {
     int to = -1;
     std::uint64_t size = 0;
     std::uint64_t left = 0;
-    std::uint64_t standing = 0;  // receive: goes on until so much more has come
+    std::uint64_t multishot = 0;  // receive: the bytes after which it ends; 0 for a single one
     std::string held{};
     std::vector<iovec> pieces{};
     SocketAddress address{};

@@ -124,8 +124,8 @@ void Simulation::try_receive(std::uint64_t id, Op& op) {
       {static_cast<std::size_t>(op.size), self.inbox.size(), ring.buffers_free() * ring.buffer_size()});
   if (chance(options_.short_read)) size = 1 + random(size);
   std::vector<Piece> pieces = ring.fill(take(op.socket, size));
-  op.standing -= std::min<std::uint64_t>(op.standing, size);
-  if (op.standing == 0 || chance(options_.standing_end)) {
+  op.multishot -= std::min<std::uint64_t>(op.multishot, size);
+  if (op.multishot == 0 || chance(options_.multishot_end)) {
     finish(id, static_cast<std::int32_t>(size));
     ring.due_.back().pieces = std::move(pieces);
     return;

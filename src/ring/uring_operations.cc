@@ -28,11 +28,11 @@ Ring::Opened UringRing::connect(Token token, const SocketAddress& address) {
   return opened;
 }
 
-void UringRing::receive(Token token, Socket socket, std::size_t size_max, std::size_t standing_size) {
+void UringRing::receive(Token token, Socket socket, std::size_t size_max, std::size_t multishot_size) {
   KFERRY_ASSERT(size_max > 0);
   const std::uint32_t slot = ops_.take(OpKind::receive, token, fd_of(socket));
   ops_.at(slot).size = std::min<std::size_t>(size_max, std::numeric_limits<std::int32_t>::max());
-  if (standing_receives_) ops_.at(slot).standing_size = static_cast<std::uint32_t>(standing_size);
+  if (multishot_receives_) ops_.at(slot).multishot_size = static_cast<std::uint32_t>(multishot_size);
   submit(slot);
 }
 
@@ -102,9 +102,9 @@ void UringRing::submit(std::uint32_t slot) {
       sqe.flags |= IOSQE_BUFFER_SELECT;
       sqe.buf_group = abi::buffer_group;
       if (bundle) sqe.ioprio |= abi::recvsend_bundle;
-      if (op.standing_size > 0) {
+      if (op.multishot_size > 0) {
         sqe.ioprio |= IORING_RECV_MULTISHOT;
-        abi::set_multishot_total(sqe, op.standing_size);
+        abi::set_multishot_total(sqe, op.multishot_size);
       }
       break;
     }

@@ -47,7 +47,7 @@ std::expected<void, std::string> UringRing::open(const UringOptions& options) {
   io_uring_register_ring_fd(&ring_);  // best effort: saves an fd lookup per turn
   bundles_ = options.bundles && (params.features & abi::feature_recvsend_bundle) != 0;
   multishot_accept_ = options.multishot_accept;
-  standing_receives_ = options.standing_receives && kernel_counts_receives();
+  multishot_receives_ = options.multishot_receives && kernel_counts_receives();
 
   if (const int refused = buffers_.open(ring_, options.buffer_count, options.buffer_size); refused != 0)
     return std::unexpected(

@@ -20,8 +20,8 @@
 #include "ring/kernel_sockets.h"
 #include "ring/letter_box.h"
 #include "ring/op_slab.h"
-#include "ring/slot_pool.h"
 #include "ring/receive_buffers.h"
+#include "ring/slot_pool.h"
 #include "ring/splice_transfer.h"
 #include "ring/timer_heap.h"
 
@@ -36,7 +36,7 @@ struct UringOptions {
   bool bundles = true;
   bool message_ring = true;
   bool multishot_accept = true;
-  bool standing_receives = true;
+  bool multishot_receives = true;
 };
 
 // With MSG_RING the letters go by the ring itself.
@@ -59,7 +59,7 @@ class UringRing final : public KernelSockets {
 
   void accept(Token token, Socket listener) override;
   Opened connect(Token token, const SocketAddress& address) override;
-  void receive(Token token, Socket socket, std::size_t size_max, std::size_t standing_size) override;
+  void receive(Token token, Socket socket, std::size_t size_max, std::size_t multishot_size) override;
   void send(Token token, Socket socket, std::span<const iovec> pieces, Notice notice, bool more) override;
   void splice(Token token, Socket from, Socket to, std::uint64_t size) override;
   void poll(Token token, Socket socket, std::uint32_t events) override;
@@ -78,7 +78,7 @@ class UringRing final : public KernelSockets {
   Instant now() const override { return now_; }
 
   bool bundles() const { return bundles_; }
-  bool standing_receives() const { return standing_receives_; }
+  bool multishot_receives() const { return multishot_receives_; }
   bool message_ring() const { return mailbox_->by_ring_; }
 
  private:
@@ -113,7 +113,7 @@ class UringRing final : public KernelSockets {
   bool ring_open_ = false;
   bool bundles_ = false;
   bool multishot_accept_ = true;
-  bool standing_receives_ = false;
+  bool multishot_receives_ = false;
   bool woken_ = false;  // the next wait(), or the one under way, does not block
   bool closing_ = false;
   Instant now_{};

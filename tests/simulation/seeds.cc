@@ -102,12 +102,12 @@ WorldOptions some_options(Run& run) {
   options.buffer_size = std::size_t{1024} << dice.below(5);
   options.splice_threshold = dice.one_in(4) ? 0 : std::uint64_t{64} << dice.below(12);
   options.receive_size = std::uint32_t{4096} << dice.below(6);
-  options.standing_receive = dice.one_in(4) ? 0 : std::uint32_t{16} << dice.below(14);
+  options.multishot_receive = dice.one_in(4) ? 0 : std::uint32_t{16} << dice.below(14);
   options.look_ahead = dice.one_in(4) ? 0 : std::uint32_t{1} << dice.below(14);
   options.discovery = dice.one_in(2);
   options.credentials = options.discovery && dice.one_in(3);
   options.bootstrap_by_alias = dice.one_in(2);
-  options.simulation.standing_end = static_cast<std::uint32_t>(dice.below(900'000));
+  options.simulation.multishot_end = static_cast<std::uint32_t>(dice.below(900'000));
   options.simulation.short_read = static_cast<std::uint32_t>(dice.below(900'000));
   options.simulation.peeks = !dice.one_in(8);
   options.simulation.short_write = static_cast<std::uint32_t>(dice.below(900'000));

@@ -85,7 +85,7 @@ World::World(std::uint64_t seed, WorldOptions world_options, bool trace)
   config_ = make_config();
   config_.engine.splice_threshold_bytes = options.splice_threshold;
   config_.engine.receive_size_bytes = options.receive_size;
-  config_.engine.standing_receive_bytes = options.standing_receive;
+  config_.engine.standing_receive_bytes = options.multishot_receive;
   config_.engine.look_ahead_bytes = options.look_ahead;
   engine_ = std::make_unique<proxy::Engine>(config_, log_);
   if (options.client_tls || options.broker_tls) {

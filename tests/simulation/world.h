@@ -35,7 +35,7 @@ struct WorldOptions {
   std::size_t buffer_size = 16 * 1024;
   std::uint64_t splice_threshold = 4096;
   std::uint32_t receive_size = 64 * 1024;
-  std::uint32_t standing_receive = 4096;
+  std::uint32_t multishot_receive = 4096;
   std::uint32_t look_ahead = 1024;
   bool client_tls = false;
   bool broker_tls = false;

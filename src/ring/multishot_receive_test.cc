@@ -9,7 +9,7 @@
 
 namespace kferry::ring {
 
-TEST_CASE("a standing receive brings what comes, in order, and ends by itself") {
+TEST_CASE("a multishot receive brings what comes, in order, and ends by itself") {
   on_every_stage([](Stage& stage) {
     Watch watch(stage);
     Pair pair(stage, watch);
@@ -17,11 +17,11 @@ TEST_CASE("a standing receive brings what comes, in order, and ends by itself") 
     std::string got;
     std::size_t gone = 0;
     std::size_t receives = 0;
-    bool standing = false;
+    bool under_way = false;
     while (got.size() < text.size()) {
-      if (!standing) {
+      if (!under_way) {
         pair.ring.receive(Watch::token(receiving), pair.b, 65'536, 3'000);
-        standing = true;
+        under_way = true;
         ++receives;
       }
       if (gone < text.size())
@@ -33,12 +33,12 @@ TEST_CASE("a standing receive brings what comes, in order, and ends by itself") 
         REQUIRE(seen.result > 0);
         REQUIRE(static_cast<std::size_t>(seen.result) == seen.octets.size());
         got += seen.octets;
-        standing = seen.more;
+        under_way = seen.more;
       }
     }
     CHECK(got == text);
     CHECK(receives >= 20'000 / 3'000);  // each ended by itself
-    if (standing) {
+    if (under_way) {
       pair.ring.cancel(Watch::token(receiving));
       CHECK(watch.next(receiving).result == -ECANCELED);
     }
@@ -46,7 +46,7 @@ TEST_CASE("a standing receive brings what comes, in order, and ends by itself") 
 }
 
 // What one that nobody cancels may bring although nobody wants it.
-TEST_CASE("a standing receive has a quota") {
+TEST_CASE("a multishot receive has a quota") {
   on_every_stage([](Stage& stage) {
     Watch watch(stage);
     Pair pair(stage, watch);
@@ -69,7 +69,7 @@ TEST_CASE("a standing receive has a quota") {
 }
 
 TEST_CASE(
-    "a standing receive is ended by the stream's end, by a reset, by cancel() and for want of buffers") {
+    "a multishot receive is ended by the stream's end, by a reset, by cancel() and for want of buffers") {
   on_every_stage([](Stage& stage) {
     Watch watch(stage);
     const auto last = [&] {
@@ -77,27 +77,27 @@ TEST_CASE(
       while (seen.more) seen = watch.next(receiving);
       return seen;
     };
-    const auto stand = [&](Pair& pair) {
+    const auto receive = [&](Pair& pair) {
       pair.ring.receive(Watch::token(receiving), pair.b, 65'536, 1 << 20);
     };
     {
       Pair pair(stage, watch);
       pair.send(pair.a, "x");
-      stand(pair);
+      receive(pair);
       pair.ring.shut_write(pair.a);
       auto seen = last();
-      if (seen.result > 0) seen = pair.receive(pair.b);  // this backend's stand for one
+      if (seen.result > 0) seen = pair.receive(pair.b);  // a backend without multishot
       CHECK(seen.result == 0);
     }
     {
       Pair pair(stage, watch);
-      stand(pair);
+      receive(pair);
       pair.ring.cancel(Watch::token(receiving));
       CHECK(last().result == -ECANCELED);
     }
     {
       Pair pair(stage, watch);
-      stand(pair);
+      receive(pair);
       pair.ring.close(pair.a, true);
       pair.a = Socket::none;
       CHECK(last().result == -ECONNRESET);
@@ -107,12 +107,12 @@ TEST_CASE(
       watch.hold = true;
       Watch::Seen seen;
       seen.result = 1;
-      bool standing = false;
+      bool under_way = false;
       while (seen.result > 0) {
-        if (!standing) stand(pair);
+        if (!under_way) receive(pair);
         pair.send(pair.a, "y");
         seen = watch.next(receiving);
-        standing = seen.more;
+        under_way = seen.more;
       }
       CHECK(seen.result == -ENOBUFS);
       CHECK(!seen.more);
