@@ -60,13 +60,13 @@ int StillRing::peek(Socket socket, std::uint64_t offset, std::span<std::byte> ro
   return size > 0 ? static_cast<int>(size) : -EAGAIN;
 }
 
-int StillRing::start_records(Socket, bool, std::span<const std::byte>) {
+int StillRing::set_tls_key(Socket, bool, std::span<const std::byte>) {
   return -ENOENT;
 }
-int StillRing::receive_record(Socket, std::span<std::byte>, std::uint8_t&) {
+int StillRing::receive_tls_record(Socket, std::span<std::byte>, std::uint8_t&) {
   return -ENOENT;
 }
-int StillRing::send_record(Socket, std::uint8_t, std::span<const std::byte>) {
+int StillRing::send_tls_record(Socket, std::uint8_t, std::span<const std::byte>) {
   return -ENOENT;
 }
 

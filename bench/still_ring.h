@@ -42,11 +42,11 @@ class StillRing final : public ring::Ring {
   SocketAddress remote_address(ring::Socket) override { return {}; }
   void set_options(ring::Socket, Duration, Duration, int) override {}
   void shut_write(ring::Socket) override {}
-  int start_records(ring::Socket, bool, std::span<const std::byte>) override;
+  int set_tls_key(ring::Socket, bool, std::span<const std::byte>) override;
   int peek(ring::Socket socket, std::uint64_t offset, std::span<std::byte> room) override;
-  int go_on_with_key(ring::Socket) override { return 0; }
-  int receive_record(ring::Socket, std::span<std::byte>, std::uint8_t&) override;
-  int send_record(ring::Socket, std::uint8_t, std::span<const std::byte>) override;
+  int reinstall_tls_key(ring::Socket) override { return 0; }
+  int receive_tls_record(ring::Socket, std::span<std::byte>, std::uint8_t&) override;
+  int send_tls_record(ring::Socket, std::uint8_t, std::span<const std::byte>) override;
   void close(ring::Socket, bool) override {}
 
   void accept(ring::Token token, ring::Socket listener) override;

@@ -58,7 +58,7 @@ class Connection {
   tls::Engine& server() { return *pair_.server; }
   tls::Engine& client() { return *pair_.client; }
   int give_key(bool sending, const tls::TrafficKey& key) {
-    return ring_->start_records(socket(), sending, tls::KernelKeys(key).octets());
+    return ring_->set_tls_key(socket(), sending, tls::KernelKeys(key).octets());
   }
 
   // Kernel to engine; what came out at the client.
@@ -73,7 +73,8 @@ class Connection {
   int send_own_records() {
     int updates = 0;
     while (const auto record = server().own_record()) {
-      REQUIRE(ring_->send_record(socket(), static_cast<std::uint8_t>(record->type), record->content()) == 0);
+      REQUIRE(ring_->send_tls_record(socket(), static_cast<std::uint8_t>(record->type), record->content()) ==
+              0);
       if (const auto key = server().own_record_sent()) {
         REQUIRE(give_key(true, *key) == 0);
         ++updates;
@@ -146,7 +147,7 @@ class Connection {
   bool take_record() {
     std::array<std::byte, tls::record_plain_max> room;
     std::uint8_t type = 0;
-    const int size = ring_->receive_record(socket(), room, type);
+    const int size = ring_->receive_tls_record(socket(), room, type);
     REQUIRE(size >= 0);
     server().take(static_cast<RecordType>(type), std::span(room).first(static_cast<std::size_t>(size)));
     const auto key = server().changed_receive_key();

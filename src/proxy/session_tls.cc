@@ -184,7 +184,7 @@ bool Session::hand_over(Leg& leg, bool sending) {
 
 int Session::give_key(const Leg& leg, bool sending, const tls::TrafficKey& key) {
   const tls::KernelKeys octets(key);
-  return worker_.ring().start_records(leg.socket, sending, octets.octets());
+  return worker_.ring().set_tls_key(leg.socket, sending, octets.octets());
 }
 
 // Sends what the engine itself has to say where the kernel sends: alerts, a KeyUpdate. False while there is no room.
@@ -192,7 +192,7 @@ bool Session::send_own_records(Leg& to, Operation operation) {
   while (const auto record = to.tls->engine().own_record()) {
     if ((&to == &client_ ? broker_ : client_).splicing) return false;
     const int result =
-        worker_.ring().send_record(to.socket, static_cast<std::uint8_t>(record->type), record->content());
+        worker_.ring().send_tls_record(to.socket, static_cast<std::uint8_t>(record->type), record->content());
     if (result == -EAGAIN) {
       to.sending = to.polling = true;
       to.quiet = false;
@@ -236,7 +236,7 @@ void Session::on_forged(Leg& from) {
 void Session::take_record(Leg& from) {
   std::array<std::byte, tls::record_plain_max> room;
   std::uint8_t type = 0;
-  const int size = worker_.ring().receive_record(from.socket, room, type);
+  const int size = worker_.ring().receive_tls_record(from.socket, room, type);
   if (size == -EAGAIN) return pump();
   if (size == -EBADMSG) return on_forged(from);
   if (size < 0) return on_broken(&from == &broker_, -size);
@@ -259,7 +259,7 @@ void Session::take_record(Leg& from) {
   if (const auto key = engine.changed_receive_key()) {
     error = give_key(from, false, *key);
   } else if (engine.receive_waits()) {
-    error = worker_.ring().go_on_with_key(from.socket);
+    error = worker_.ring().reinstall_tls_key(from.socket);
   }
   if (error != 0) return on_broken(&from == &broker_, -error);
   check_keys(from);

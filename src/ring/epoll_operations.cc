@@ -1,4 +1,5 @@
-// The operations of the epoll backend: each is tried where it may succeed, and waits in its socket's Interest where not.
+// The operations of the epoll backend: each is tried where it may succeed, and waits in its socket's Interest where
+// not.
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -125,11 +126,11 @@ void EpollRing::look(int fd) {
 
 // --- sockets, at once
 
-int EpollRing::start_records(Socket socket, bool sending, std::span<const std::byte> keys) {
+int EpollRing::set_tls_key(Socket socket, bool sending, std::span<const std::byte> key) {
   Interest& at = interest(fd_of(socket));
   at.short_tells = false;
   at.readable = at.writable = true;
-  return KernelSockets::start_records(socket, sending, keys);
+  return KernelSockets::set_tls_key(socket, sending, key);
 }
 
 void EpollRing::close(Socket socket, bool reset) {

@@ -41,7 +41,7 @@ class EpollRing final : public KernelSockets {
   // Sockets stay the caller's.
   ~EpollRing() override;
 
-  int start_records(Socket socket, bool sending, std::span<const std::byte> keys) override;
+  int set_tls_key(Socket socket, bool sending, std::span<const std::byte> key) override;
   void close(Socket socket, bool reset) override;
 
   void accept(Token token, Socket listener) override;

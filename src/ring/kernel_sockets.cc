@@ -94,16 +94,16 @@ int KernelSockets::peek(Socket socket, std::uint64_t offset, std::span<std::byte
   return size >= 0 ? static_cast<int>(size) : -errno;
 }
 
-int KernelSockets::start_records(Socket socket, bool sending, std::span<const std::byte> keys) {
+int KernelSockets::set_tls_key(Socket socket, bool sending, std::span<const std::byte> key) {
   constexpr char name[] = "tls";
   const int fd = fd_of(socket);
   if (::setsockopt(fd, IPPROTO_TCP, TCP_ULP, name, sizeof name) != 0 && errno != EEXIST) return -errno;
   const int direction = sending ? TLS_TX : TLS_RX;
-  return ::setsockopt(fd, SOL_TLS, direction, keys.data(), static_cast<socklen_t>(keys.size())) == 0 ? 0
-                                                                                                     : -errno;
+  return ::setsockopt(fd, SOL_TLS, direction, key.data(), static_cast<socklen_t>(key.size())) == 0 ? 0
+                                                                                                   : -errno;
 }
 
-int KernelSockets::go_on_with_key(Socket socket) {
+int KernelSockets::reinstall_tls_key(Socket socket) {
   union {
     tls_crypto_info info;
     tls12_crypto_info_aes_gcm_128 aes_gcm_128;
@@ -115,14 +115,14 @@ int KernelSockets::go_on_with_key(Socket socket) {
   if (::getsockopt(fd, SOL_TLS, TLS_RX, &keys, &size) != 0) return -errno;
   size = keys.info.cipher_type == TLS_CIPHER_AES_GCM_128 ? sizeof keys.aes_gcm_128 : sizeof keys.aes_gcm_256;
   static_assert(sizeof keys.aes_gcm_256 == sizeof keys.chacha20_poly1305);
-  // With the number of the next record.
+  // The kernel returns the key together with the number of the next record.
   int result = ::getsockopt(fd, SOL_TLS, TLS_RX, &keys, &size) == 0 ? 0 : -errno;
-  if (result == 0) result = start_records(socket, false, std::as_bytes(std::span(&keys, 1)).first(size));
+  if (result == 0) result = set_tls_key(socket, false, std::as_bytes(std::span(&keys, 1)).first(size));
   ::explicit_bzero(&keys, sizeof keys);
   return result;
 }
 
-int KernelSockets::receive_record(Socket socket, std::span<std::byte> room, std::uint8_t& type) {
+int KernelSockets::receive_tls_record(Socket socket, std::span<std::byte> room, std::uint8_t& type) {
   alignas(cmsghdr) char control[CMSG_SPACE(sizeof type)];
   iovec piece{room.data(), room.size()};
   msghdr message{};
@@ -139,9 +139,9 @@ int KernelSockets::receive_record(Socket socket, std::span<std::byte> room, std:
   return static_cast<int>(size);
 }
 
-int KernelSockets::send_record(Socket socket, std::uint8_t type, std::span<const std::byte> octets) {
+int KernelSockets::send_tls_record(Socket socket, std::uint8_t type, std::span<const std::byte> content) {
   alignas(cmsghdr) char control[CMSG_SPACE(sizeof type)] = {};
-  iovec piece{const_cast<std::byte*>(octets.data()), octets.size()};
+  iovec piece{const_cast<std::byte*>(content.data()), content.size()};
   msghdr message{};
   message.msg_iov = &piece;
   message.msg_iovlen = 1;
@@ -156,7 +156,7 @@ int KernelSockets::send_record(Socket socket, std::uint8_t type, std::span<const
   const auto send = [&] { return ::sendmsg(fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0 ? 0 : -errno; };
   const int result = send();
   if (result != -EBADMSG) return result;
-  // What came did not decrypt, and the socket bears that as its error: in the way of the alert that tells of it.
+  // A received record did not decrypt, which is the socket's pending error. It must not stop the alert that reports it.
   int error = 0;
   socklen_t size = sizeof error;
   ::getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size);

@@ -14,10 +14,10 @@ class KernelSockets : public Ring {
   void set_options(Socket socket, Duration keepalive_idle, Duration keepalive_interval, int probes) override;
   void shut_write(Socket socket) override;
   int peek(Socket socket, std::uint64_t offset, std::span<std::byte> room) override;
-  int start_records(Socket socket, bool sending, std::span<const std::byte> keys) override;
-  int go_on_with_key(Socket socket) override;
-  int receive_record(Socket socket, std::span<std::byte> room, std::uint8_t& type) override;
-  int send_record(Socket socket, std::uint8_t type, std::span<const std::byte> octets) override;
+  int set_tls_key(Socket socket, bool sending, std::span<const std::byte> key) override;
+  int reinstall_tls_key(Socket socket) override;
+  int receive_tls_record(Socket socket, std::span<std::byte> room, std::uint8_t& type) override;
+  int send_tls_record(Socket socket, std::uint8_t type, std::span<const std::byte> content) override;
   void close(Socket socket, bool reset) override;
 
  protected:

@@ -1,4 +1,4 @@
-// What this host's kernel does of TLS, asked of the kernel itself and of no version number.
+// What this host's kernel can do of TLS (Ring::set_tls_key), found by trying it, never by version number.
 #pragma once
 
 #include <string>
@@ -6,15 +6,15 @@
 namespace kferry::ring {
 
 struct KernelTls {
-  // Empty: connections can be given to it; else why not.
+  // Why connections cannot be handed to the kernel; empty if they can.
   std::string refusal;
-  // Whether a connection's keys can be changed (TLS 1.3; Linux 6.14).
+  // Whether a connection's key can be replaced (TLS 1.3, Linux 6.14).
   bool changes_keys = false;
 };
 
-// Tries it on a connection over loopback, which may load the module. Takes a millisecond or so.
+// Tries it on a connection over loopback, which may load the kernel's tls module. Takes about a millisecond.
 KernelTls probe_kernel_tls();
-// Its changes_keys, found out once in a process. Any thread.
+// KernelTls::changes_keys, probed once per process. Any thread.
 bool kernel_tls_changes_keys();
 
 }  // namespace kferry::ring

@@ -83,24 +83,32 @@ class Ring {
                            int keepalive_probes) = 0;
   // Sends FIN after what was sent; receiving goes on.
   virtual void shut_write(Socket socket) = 0;
-  // Copies what stands in a socket `offset` octets behind what is received next, and takes nothing. How many octets;
-  // 0 or -EAGAIN: nothing stands there; -EOPNOTSUPP: the kernel cannot (Linux before 6.9). No receive may be
-  // outstanding on the socket, nor may its records be the kernel's.
+  // Copies received bytes into `room`, from `offset` bytes behind the next unread one, and leaves them in the socket.
+  // Returns how many. 0 or -EAGAIN: none there; -EOPNOTSUPP: the kernel cannot (Linux before 6.9). The socket must have
+  // no outstanding receive and no TLS receive key.
   virtual int peek(Socket socket, std::uint64_t offset, std::span<std::byte> room) = 0;
-  // --- records of a socket whose protocol is the kernel's own (TLS: linux/tls.h), at once
-  // Gives a direction of the socket to the kernel's protocol `name`, with `keys` as setsockopt(2) takes them. 0 or
-  // -errno: -ENOENT and -ENOPROTOOPT where the kernel has none. What was received before stays as it is.
-  virtual int start_records(Socket socket, bool sending, std::span<const std::byte> keys) = 0;
-  // A kernel that changes keys (Linux 6.14) decrypts nothing after a record that begins as TLS 1.3's KeyUpdate does
-  // until it is given a key: gives it the one it has, for what follows is still under that. 0 or -errno.
-  virtual int go_on_with_key(Socket socket) = 0;
-  // A record that is not data makes receive() fail with -EIO and splice() with -EINVAL: this takes it. Returns its
-  // octets in `room`, its type in `type`; -errno.
-  virtual int receive_record(Socket socket, std::span<std::byte> room, std::uint8_t& type) = 0;
-  // Sends one record of a type. 0 or -errno; -EAGAIN: there is no room now.
-  virtual int send_record(Socket socket, std::uint8_t type, std::span<const std::byte> octets) = 0;
 
-  // --- and the end
+  // --- kernel TLS, at once (linux/tls.h)
+  // Part of the contract because it changes what the operations below mean, and a backend has to know. On a socket with
+  // a receive key, receive() and splice() deliver plaintext, one record at a time, and fail on a non-data record:
+  // receive() with -EIO, splice() with -EINVAL. A poll or a short receive then says nothing about the records behind.
+  // The ring knows neither handshakes nor what a record says: tls/record does.
+
+  // Gives the kernel the key for one direction of a connected socket: `key` is one of linux/tls.h's
+  // tls12_crypto_info_*. 0 or -errno: -ENOENT and -ENOPROTOOPT without kernel TLS, in which case the socket is
+  // unchanged. A further call replaces the key (TLS 1.3, Linux 6.14). What was received before the first call stays as
+  // it is.
+  virtual int set_tls_key(Socket socket, bool sending, std::span<const std::byte> key) = 0;
+  // Since Linux 6.14 the kernel decrypts nothing behind a record that begins like a KeyUpdate until it is given a key.
+  // If that record was not a KeyUpdate, this gives it the receive key that it already has. 0 or -errno.
+  virtual int reinstall_tls_key(Socket socket) = 0;
+  // Takes the non-data record that receive() or splice() failed on. Returns the size of its content, which is in
+  // `room`, with its type in `type`; -errno.
+  virtual int receive_tls_record(Socket socket, std::span<std::byte> room, std::uint8_t& type) = 0;
+  // Sends one record of this type. 0 or -errno; -EAGAIN: the socket has no room now.
+  virtual int send_tls_record(Socket socket, std::uint8_t type, std::span<const std::byte> content) = 0;
+
+  // --- close, at once
   // Closes. No operation may be outstanding on it. `reset` sends RST and discards what was not sent.
   virtual void close(Socket socket, bool reset) = 0;
 
@@ -119,8 +127,8 @@ class Ring {
   // receive that only cancel() can end would have no quota. Elsewhere every receive is a single one.
   virtual void receive(Token token, Socket socket, std::size_t size_max, std::size_t multishot_size = 0) = 0;
   // Sends the pieces in order; they stay valid until the completion, the iovec array itself is copied. May be short.
-  // At most iov_max pieces are taken. At most one per socket at a time. `more`: a splice to this socket follows at once,
-  // and the kernel may keep what fills no segment for it (MSG_MORE; 200 ms at most).
+  // At most iov_max pieces are taken. At most one per socket at a time. `more`: a splice to this socket follows at
+  // once, and the kernel may keep what fills no segment for it (MSG_MORE; 200 ms at most).
   virtual void send(Token token, Socket socket, std::span<const iovec> pieces, Notice notice = Notice::now,
                     bool more = false) = 0;
   // Moves up to `size` octets from one socket to another inside the kernel. result: octets that have LEFT on `to`;

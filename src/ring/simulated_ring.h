@@ -26,12 +26,12 @@ class SimulatedRing final : public Ring {
   SocketAddress remote_address(Socket socket) override;
   void set_options(Socket, Duration, Duration, int) override {}
   void shut_write(Socket socket) override;
-  // There is no protocol of the kernel's own in the simulated world.
-  int start_records(Socket, bool, std::span<const std::byte>) override { return -ENOENT; }
   int peek(Socket socket, std::uint64_t offset, std::span<std::byte> room) override;
-  int go_on_with_key(Socket) override { return -ENOENT; }
-  int receive_record(Socket, std::span<std::byte>, std::uint8_t&) override { return -ENOENT; }
-  int send_record(Socket, std::uint8_t, std::span<const std::byte>) override { return -ENOENT; }
+  // The simulated kernel has no TLS.
+  int set_tls_key(Socket, bool, std::span<const std::byte>) override { return -ENOENT; }
+  int reinstall_tls_key(Socket) override { return -ENOENT; }
+  int receive_tls_record(Socket, std::span<std::byte>, std::uint8_t&) override { return -ENOENT; }
+  int send_tls_record(Socket, std::uint8_t, std::span<const std::byte>) override { return -ENOENT; }
   void close(Socket socket, bool reset) override;
 
   void accept(Token token, Socket listener) override;
