@@ -1,9 +1,12 @@
-// The completion interface the engine is written against: submit an operation, get its completion. Backends: io_uring
-// (ring/uring_ring.h), epoll where that is forbidden (ring/epoll_ring.h; ring/backend.h chooses), simulated
-// (ring/simulated_ring.h). One ring, one thread; only message() and wake() cross.
+// The completion interface that the engine is written against: submit an operation, get its completion later.
 //
-// The kernel is an owner: what an operation uses (socket, buffers, token) stays until its last completion
-// (`more == false`). Submissions go to the kernel in wait() at the latest.
+// Backends: io_uring (ring/uring_ring.h), epoll for hosts that forbid io_uring (ring/epoll_ring.h), and a simulated one
+// for tests (ring/simulated_ring.h). ring/backend.h chooses between the first two.
+//
+// One ring belongs to one thread. Only wake() may be called from others; they send messages through a Mailbox.
+//
+// The kernel is an owner: whatever an operation uses (socket, buffers, token) must stay valid until its last
+// completion, the one with `more == false`. Submissions reach the kernel in wait() at the latest.
 #pragma once
 
 #include <sys/uio.h>
@@ -20,10 +23,10 @@
 
 namespace kferry::ring {
 
-// A socket of the ring's backend: a file descriptor, or an invented number of the simulation's.
+// A socket of the ring's backend: a file descriptor, or a number made up by the simulation.
 enum class Socket : int { none = -1 };
 
-// Names an operation to its submitter. Never a pointer: a late completion finds a slot whose generation has moved on.
+// Identifies an operation to its submitter. Never a pointer: a late completion finds a slot with a newer generation.
 struct Token {
   std::uint32_t slot = 0;
   std::uint16_t generation = 0;
@@ -32,7 +35,7 @@ struct Token {
   friend bool operator==(const Token&, const Token&) = default;
 };
 
-// A received piece in one of the ring's own buffers. The receiver owns it until Ring::recycle(id).
+// Received bytes in one of the ring's own buffers. The receiver owns the buffer until it calls Ring::recycle(id).
 struct Piece {
   std::uint16_t id = 0;
   std::span<std::byte> bytes;
@@ -40,26 +43,27 @@ struct Piece {
 
 struct Completion {
   Token token;
-  // ≥ 0: octets, accepted Socket, or message value; < 0: -errno.
+  // At least 0: a number of bytes, an accepted Socket, or a message's value. Negative: -errno.
   std::int32_t result = 0;
   // True: the operation continues and will complete again (accept, a multishot receive).
   bool more = false;
-  // receive: what arrived, in stream order; the sum of sizes is `result`. Valid until the next wait(); the buffers
-  // themselves until recycled.
+  // Of a receive: what arrived, in stream order; the sizes add up to `result`. The span is valid until the next wait(),
+  // the buffers until they are recycled.
   std::span<const Piece> pieces;
 };
 
-// What another thread may hold of a ring: enough to send it a message.
+// What another thread may hold of a ring: enough to send it a message (Ring::message).
 class Mailbox {
  public:
   virtual ~Mailbox() = default;
 };
 
-// When a send's completion is wanted.
+// When a send reports its completion.
 enum class Notice : std::uint8_t {
   now,
-  // With whatever completes next: a send that goes whole does not end a wait() by itself, which saves an entry
-  // into the kernel. Only for what the socket takes at once: more ends as a short send, -EAGAIN for nothing.
+  // Together with whatever completes next. A send that succeeds whole does not end a wait() by itself, which saves an
+  // entry into the kernel. Such a send never waits for room: it sends what the socket takes at once and completes
+  // short, or with -EAGAIN if that is nothing.
   with_next,
 };
 
@@ -68,20 +72,20 @@ class Ring {
   virtual ~Ring() = default;
 
   // --- sockets, at once
-  // A listening socket on `address`; SO_REUSEADDR, and for IPv6 V6ONLY. -errno in `result` on failure.
   struct Opened {
     Socket socket = Socket::none;
-    int error = 0;  // errno, 0 when well
+    int error = 0;  // errno; 0 on success
   };
+  // A listening socket on `address`, with SO_REUSEADDR and, for IPv6, IPV6_V6ONLY.
   virtual Opened listen(const SocketAddress& address, int backlog) = 0;
-  // The address a socket is bound to, or its other end; empty when unknown.
+  // The address that a socket is bound to, and that of its other end; empty if unknown.
   virtual SocketAddress local_address(Socket socket) = 0;
   virtual SocketAddress remote_address(Socket socket) = 0;
-  // TCP_NODELAY and keep-alive; on a listening socket, of all that it accepts from now on. Errors are ignored (the
-  // socket may be dead already, which its next operation says).
+  // TCP_NODELAY and keep-alive. On a listening socket they apply to all sockets accepted later. Errors are ignored: if
+  // the socket is dead, its next operation fails.
   virtual void set_options(Socket socket, Duration keepalive_idle, Duration keepalive_interval,
                            int keepalive_probes) = 0;
-  // Sends FIN after what was sent; receiving goes on.
+  // Sends FIN after everything sent so far. Receiving continues.
   virtual void shut_write(Socket socket) = 0;
   // Copies received bytes into `room`, from `offset` bytes behind the next unread one, and leaves them in the socket.
   // Returns how many. 0 or -EAGAIN: none there; -EOPNOTSUPP: the kernel cannot (Linux before 6.9). The socket must have
@@ -109,15 +113,15 @@ class Ring {
   virtual int send_tls_record(Socket socket, std::uint8_t type, std::span<const std::byte> content) = 0;
 
   // --- close, at once
-  // Closes. No operation may be outstanding on it. `reset` sends RST and discards what was not sent.
+  // Closes. No operation may be outstanding on the socket. `reset` sends RST and discards unsent bytes.
   virtual void close(Socket socket, bool reset) = 0;
 
   // --- operations
-  // Accepts until cancelled; each completion carries an accepted, non-blocking socket in `result`, `more` while it
-  // goes on. Errors such as EMFILE end it; the submitter re-arms.
+  // Accepts until cancelled. Each completion with `more` carries an accepted, non-blocking socket in `result`. Errors
+  // such as EMFILE end the operation, and the submitter accepts again.
   virtual void accept(Token token, Socket listener) = 0;
-  // Creates a socket and connects it. The socket is returned at once for cancel/close; Socket::none with `error`
-  // when none could be made (then no completion follows).
+  // Creates a socket and connects it. The socket is returned at once, so that it can be closed after cancel(). If none
+  // could be created, `error` says why and no completion follows.
   virtual Opened connect(Token token, const SocketAddress& address) = 0;
   // Receives up to `size_max` bytes into the ring's own buffers. result 0: end of stream. -ENOBUFS: all buffers are
   // out; receive again after a recycle. At most one per socket at a time.
@@ -126,40 +130,41 @@ class Ring {
   // anything but data ends it. Only a kernel that counts the bytes (Linux 6.17) is asked for one, because a multishot
   // receive that only cancel() can end would have no quota. Elsewhere every receive is a single one.
   virtual void receive(Token token, Socket socket, std::size_t size_max, std::size_t multishot_size = 0) = 0;
-  // Sends the pieces in order; they stay valid until the completion, the iovec array itself is copied. May be short.
-  // At most iov_max pieces are taken. At most one per socket at a time. `more`: a splice to this socket follows at
-  // once, and the kernel may keep what fills no segment for it (MSG_MORE; 200 ms at most).
+  // Sends the pieces in order. Their bytes stay valid until the completion; the iovec array itself is copied. May be
+  // short. At most iov_max pieces are taken, and at most one send per socket may be outstanding. `more`: a splice to
+  // this socket follows at once, so the kernel may hold back bytes that do not fill a segment (MSG_MORE; 200 ms at
+  // most).
   virtual void send(Token token, Socket socket, std::span<const iovec> pieces, Notice notice = Notice::now,
                     bool more = false) = 0;
-  // Moves up to `size` octets from one socket to another inside the kernel. result: octets that have LEFT on `to`;
-  // 0: end of stream. What was read and cannot be written yet stays with the backend until it has left. -EPIPE: `to`
-  // takes no more; -ENOBUFS: all pipes are out and nothing was moved, receive instead; other errors are of `from`.
-  // After an error octets may be lost. No receive on `from` nor send on `to` may be outstanding.
+  // Moves up to `size` bytes from one socket to another inside the kernel. result: bytes that have LEFT on `to`; 0: end
+  // of stream. Bytes that were read and cannot be written yet stay with the backend. -EPIPE: `to` takes no more;
+  // -ENOBUFS: no pipe is available and nothing was moved, so receive instead; other errors are those of `from`. After
+  // an error bytes may be lost. No receive on `from` and no send on `to` may be outstanding.
   virtual void splice(Token token, Socket from, Socket to, std::uint64_t size) = 0;
-  // Completes once when any of `events` (POLLIN, POLLOUT, POLLRDHUP) is there; result: the events. At most one per
+  // Completes once when any of `events` (POLLIN, POLLOUT, POLLRDHUP) has occurred. result: the events. At most one per
   // socket at a time.
   virtual void poll(Token token, Socket socket, std::uint32_t events) = 0;
   // Completes at `deadline` with 0, or -ECANCELED after cancel().
   virtual void timer(Token token, Instant deadline) = 0;
-  // Asks for the end of every operation with this token; each still completes (-ECANCELED or with its result).
+  // Ends every operation with this token. Each still completes, with -ECANCELED or with its result.
   virtual void cancel(Token token) = 0;
-  // Delivers {token, value} as a completion on the ring behind `to` (any backend of the same kind). Completes here
-  // as {receipt} with 0 when delivered, -errno when not (then nothing arrived there).
+  // Delivers {token, value} as a completion on the ring behind `to`, which has the same kind of backend. Completes here
+  // with `receipt` and 0 once delivered, or with -errno, in which case nothing was delivered.
   virtual void message(Token receipt, Mailbox& to, Token token, std::int32_t value) = 0;
   virtual std::shared_ptr<Mailbox> mailbox() = 0;
-  // Wakes a wait() of this ring from any thread; no completion.
+  // Ends a wait() of this ring, from any thread, without a completion.
   virtual void wake() = 0;
 
   // --- buffers
-  // Gives a piece's buffer back.
+  // Returns a piece's buffer to the ring.
   virtual void recycle(std::uint16_t buffer_id) = 0;
   virtual std::size_t buffer_size() const = 0;
   virtual std::size_t buffer_count() const = 0;
   virtual std::size_t buffers_free() const = 0;
 
   // --- the turn
-  // Submits what was queued and waits for at least one completion or wake(). The result is valid until the next
-  // call; may be empty after wake(). now() moves forward only here.
+  // Submits what was queued and waits for at least one completion or a wake(). The completions are valid until the next
+  // call; after a wake() there may be none. now() advances only here.
   virtual std::span<const Completion> wait() = 0;
   virtual Instant now() const = 0;
 
