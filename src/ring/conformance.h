@@ -1,4 +1,4 @@
-// What a ring must do, whatever its backend: the tests that include this are run against each Stage.
+// The conformance tests of Ring: the tests that include this run against every backend.
 #pragma once
 
 #include <netinet/in.h>
@@ -16,12 +16,12 @@
 
 namespace kferry::ring {
 
-// A ring under test with the means to let time pass.
+// A ring under test, and a way to let its time pass.
 class Stage {
  public:
   virtual ~Stage() = default;
   virtual Ring& ring() = 0;
-  // Called when a wait() brought nothing; the simulation takes a step here.
+  // Called when wait() returned nothing. The simulation takes a step here.
   virtual void idle() {}
 };
 
@@ -33,13 +33,12 @@ class Watch {
   struct Seen {
     std::int32_t result = 0;
     bool more = false;
-    std::string octets;
+    std::string bytes;
     std::size_t pieces = 0;
   };
 
   static Token token(std::uint16_t kind) { return Token{kind, 1, kind}; }
-  // The next completion of this kind; runs the ring until it is there. Buffers are recycled at once unless
-  // held.
+  // Runs the ring until there is a completion of this kind, and returns it. Buffers are recycled at once unless `hold`.
   Seen next(std::uint16_t kind) {
     while (seen_[kind].empty()) turn();
     Seen first = seen_[kind].front();
@@ -52,7 +51,7 @@ class Watch {
     for (const Completion& completion : completions) {
       Seen seen{completion.result, completion.more, {}, completion.pieces.size()};
       for (const Piece& piece : completion.pieces) {
-        seen.octets.append(reinterpret_cast<const char*>(piece.bytes.data()), piece.bytes.size());
+        seen.bytes.append(reinterpret_cast<const char*>(piece.bytes.data()), piece.bytes.size());
         if (hold) {
           held.push_back(piece.id);
         } else {
@@ -88,9 +87,10 @@ enum Kind : std::uint16_t {
   other
 };
 
+// One stage per backend and configuration, with its name (conformance_stages.cc).
 std::vector<std::pair<std::string, std::unique_ptr<Stage>>> every_stage();
 
-// A connection between two sockets of the ring, through a listener.
+// A connection between two sockets of one ring.
 struct Pair {
   Pair(Stage& stage, Watch& all, Kind accept_kind = accepting)
       : ring(stage.ring()), watch(all), accepted(accept_kind) {
@@ -116,8 +116,8 @@ struct Pair {
     const auto opened = ring.connect(Watch::token(connecting), ring.local_address(listener));
     REQUIRE(opened.error == 0);
     REQUIRE(watch.next(connecting).result == 0);
-    // Nothing is sent that the last ACK could go with: without this each accept would wait 200 ms for it. A simulated
-    // socket is no descriptor, and nothing happens.
+    // No data follows that the last ACK could travel with, so without this each accept would wait 200 ms for it. A
+    // simulated socket is not a descriptor, and the call has no effect.
     const int at_once = 1;
     ::setsockopt(static_cast<int>(opened.socket), IPPROTO_TCP, TCP_QUICKACK, &at_once, sizeof at_once);
     return opened.socket;
@@ -145,8 +145,8 @@ struct Pair {
     while (all.size() < size) {
       const auto seen = receive(socket, size - all.size());
       REQUIRE(seen.result > 0);
-      REQUIRE(static_cast<std::size_t>(seen.result) == seen.octets.size());
-      all += seen.octets;
+      REQUIRE(static_cast<std::size_t>(seen.result) == seen.bytes.size());
+      all += seen.bytes;
     }
     return all;
   }

@@ -1,38 +1,18 @@
-#include "ring/conformance.h"
-
+// What every backend does with streams: connecting, sending, receiving, splicing, peeking, and how they end.
 #include <poll.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
+#include <string>
+#include <string_view>
 
 #include "doctest/doctest.h"
-#include "ring/epoll_ring.h"
-#include "ring/simulated_ring.h"
-#include "ring/uring_ring.h"
+#include "ring/conformance.h"
 
 namespace kferry::ring {
-namespace {
 
-struct KernelStage final : Stage {
-  explicit KernelStage(std::expected<std::unique_ptr<Ring>, std::string> made) {
-    REQUIRE_MESSAGE(made.has_value(), (made ? "" : made.error()));
-    ring_ = std::move(*made);
-  }
-  Ring& ring() override { return *ring_; }
-  std::unique_ptr<Ring> ring_;
-};
-
-struct SimulatedStage final : Stage {
-  explicit SimulatedStage(std::uint64_t seed) : world({.seed = seed}), ring_(world) {}
-  Ring& ring() override { return ring_; }
-  void idle() override { REQUIRE(world.step()); }
-  Simulation world;
-  SimulatedRing ring_;
-};
-
-}  // namespace
-
-TEST_CASE("octets go through listener, accept, send and receive") {
+TEST_CASE("bytes pass through listen, accept, connect, send and receive") {
   on_every_stage([](Stage& stage) {
     Watch watch(stage);
     Pair pair(stage, watch);
@@ -44,7 +24,7 @@ TEST_CASE("octets go through listener, accept, send and receive") {
   });
 }
 
-TEST_CASE("a gather send arrives in order, a receive never passes its size, every buffer comes back") {
+TEST_CASE("a gather send arrives in order, no receive exceeds its size, and every buffer returns") {
   on_every_stage([](Stage& stage) {
     Watch watch(stage);
     Pair pair(stage, watch);
@@ -69,7 +49,7 @@ TEST_CASE("a gather send arrives in order, a receive never passes its size, ever
       const auto seen = pair.receive(pair.b, size_max);
       REQUIRE(seen.result > 0);
       REQUIRE(static_cast<std::size_t>(seen.result) <= size_max);
-      got += seen.octets;
+      got += seen.bytes;
       if (pair.watch.has(sending)) {
         const auto sent = pair.watch.next(sending);
         REQUIRE(sent.result > 0);
@@ -88,90 +68,7 @@ TEST_CASE("a gather send arrives in order, a receive never passes its size, ever
   });
 }
 
-TEST_CASE("a quiet send tells of itself with the next completion, and by itself when it is not whole") {
-  on_every_stage([](Stage& stage) {
-    Watch watch(stage);
-    Pair pair(stage, watch);
-    const std::string text = pattern(16'000);
-    const auto send_quietly = [&] {
-      const iovec one{const_cast<char*>(text.data()), text.size()};
-      pair.ring.send(Watch::token(sending), pair.a, {&one, 1}, Notice::with_next);
-    };
-    // Whole: nothing of its own, and no later than what completes next. Short (a simulation may): at once.
-    send_quietly();
-    const std::string got = pair.receive_all(pair.b, 1);
-    pair.ring.timer(Watch::token(timing), pair.ring.now());
-    watch.next(timing);
-    REQUIRE(watch.has(sending));
-    std::size_t sent = static_cast<std::size_t>(watch.next(sending).result);
-    CHECK(sent >= got.size());
-    // A socket that takes no more.
-    std::size_t read = got.size();
-    std::int32_t result = 0;
-    for (;;) {
-      send_quietly();
-      pair.ring.timer(Watch::token(timing), pair.ring.now());
-      watch.next(timing);
-      while (!watch.has(sending)) watch.turn();
-      result = watch.next(sending).result;
-      if (result < 0) break;
-      sent += static_cast<std::size_t>(result);
-    }
-    CHECK(result == -EAGAIN);
-    while (read < sent) read += pair.receive(pair.b).octets.size();
-    CHECK(pair.ring.buffers_free() == pair.ring.buffer_count());
-  });
-}
-
-TEST_CASE("a quiet send to a socket that was reset fails, and waits for nothing") {
-  on_every_stage([](Stage& stage) {
-    Watch watch(stage);
-    Pair pair(stage, watch);
-    pair.ring.close(pair.b, true);
-    pair.b = Socket::none;
-    CHECK(pair.receive(pair.a).result == -ECONNRESET);
-    char octet = 'x';
-    const iovec one{&octet, 1};
-    pair.ring.send(Watch::token(sending), pair.a, {&one, 1}, Notice::with_next);
-    CHECK(watch.next(sending).result == -EPIPE);
-  });
-}
-
-TEST_CASE("wake() and cancel() bring what quiet sends have to tell") {
-  on_every_stage([](Stage& stage) {
-    Watch watch(stage);
-    Pair pair(stage, watch);
-    char octet = 'x';
-    const iovec one{&octet, 1};
-    pair.ring.send(Watch::token(sending), pair.a, {&one, 1}, Notice::with_next);
-    pair.receive_all(pair.b, 1);
-    if (!watch.has(sending)) pair.ring.wake();
-    CHECK(watch.next(sending).result == 1);
-    pair.ring.send(Watch::token(sending), pair.a, {&one, 1}, Notice::with_next);
-    pair.receive_all(pair.b, 1);
-    if (!watch.has(sending)) pair.ring.cancel(Watch::token(sending));
-    CHECK(watch.next(sending).result == 1);
-  });
-}
-
-TEST_CASE("a quiet send that is cancelled while a wake() is under way is told of") {
-  on_every_stage([](Stage& stage) {
-    Watch watch(stage);
-    Pair pair(stage, watch);
-    char octet = 'x';
-    const iovec one{&octet, 1};
-    for (int i = 0; i < 20; ++i) {
-      pair.ring.send(Watch::token(sending), pair.a, {&one, 1}, Notice::with_next);
-      pair.ring.wake();
-      pair.ring.cancel(Watch::token(sending));
-      const std::int32_t result = watch.next(sending).result;
-      CHECK((result == 1 || result == -ECANCELED));
-      if (result == 1) CHECK(pair.receive_all(pair.b, 1) == "x");
-    }
-  });
-}
-
-TEST_CASE("the end of the stream is a receive of nothing, and the other half goes on") {
+TEST_CASE("end of stream is a receive of 0, and the other direction stays open") {
   on_every_stage([](Stage& stage) {
     Watch watch(stage);
     Pair pair(stage, watch);
@@ -183,7 +80,7 @@ TEST_CASE("the end of the stream is a receive of nothing, and the other half goe
   });
 }
 
-TEST_CASE("the end that came with the last octets is told by the next receive") {
+TEST_CASE("an end of stream that arrives with the last bytes is reported by the next receive") {
   on_every_stage([](Stage& stage) {
     Watch watch(stage);
     Pair pair(stage, watch);
@@ -191,7 +88,7 @@ TEST_CASE("the end that came with the last octets is told by the next receive") 
     REQUIRE(pair.send(pair.a, "x") == 1);
     pair.ring.shut_write(pair.a);
     REQUIRE((pair.watch.next(polling).result & POLLRDHUP) != 0);
-    CHECK(pair.receive(pair.b).octets == "x");
+    CHECK(pair.receive(pair.b).bytes == "x");
     CHECK(pair.receive(pair.b).result == 0);
   });
 }
@@ -206,7 +103,7 @@ TEST_CASE("a reset on one side is a reset on the other") {
   });
 }
 
-TEST_CASE("without buffers a receive says ENOBUFS, and goes well after a recycle") {
+TEST_CASE("a receive without buffers fails with ENOBUFS, and succeeds after a recycle") {
   on_every_stage([](Stage& stage) {
     Watch watch(stage);
     Pair pair(stage, watch);
@@ -217,7 +114,7 @@ TEST_CASE("without buffers a receive says ENOBUFS, and goes well after a recycle
       result = pair.receive(pair.b).result;
     }
     CHECK(result == -ENOBUFS);
-    // A simulation may say so early; the buffers that are out are exactly those we hold.
+    // The simulation may report this early. Either way the missing buffers are exactly those held here.
     CHECK(pair.ring.buffers_free() + pair.watch.held.size() == pair.ring.buffer_count());
     for (const std::uint16_t id : pair.watch.held) pair.ring.recycle(id);
     pair.watch.hold = false;
@@ -228,52 +125,7 @@ TEST_CASE("without buffers a receive says ENOBUFS, and goes well after a recycle
   });
 }
 
-TEST_CASE("what is cancelled completes once") {
-  on_every_stage([](Stage& stage) {
-    Watch watch(stage);
-    Pair pair(stage, watch);
-    pair.ring.receive(Watch::token(receiving), pair.a, 100);
-    pair.ring.poll(Watch::token(polling), pair.b, POLLIN);
-    pair.ring.timer(Watch::token(timing), pair.ring.now() + std::chrono::hours{1});
-    pair.ring.cancel(Watch::token(receiving));
-    pair.ring.cancel(Watch::token(polling));
-    pair.ring.cancel(Watch::token(timing));
-    CHECK(pair.watch.next(receiving).result == -ECANCELED);
-    CHECK(pair.watch.next(polling).result == -ECANCELED);
-    CHECK(pair.watch.next(timing).result == -ECANCELED);
-    pair.ring.timer(Watch::token(later), pair.ring.now() + std::chrono::milliseconds{2});
-    CHECK(pair.watch.next(later).result == 0);
-    CHECK(!pair.watch.has(receiving));
-    CHECK(!pair.watch.has(polling));
-    CHECK(!pair.watch.has(timing));
-  });
-}
-
-TEST_CASE("timers fire in the order of their deadlines, not before them") {
-  on_every_stage([](Stage& stage) {
-    Watch watch(stage);
-    Ring& ring = stage.ring();
-    const Instant start = ring.now();
-    for (const int n : {5, 1, 4, 2, 3})
-      ring.timer(Watch::token(static_cast<std::uint16_t>(100 + n)), start + std::chrono::milliseconds{n});
-    watch.next(105);
-    CHECK(watch.order == std::vector<std::uint16_t>{101, 102, 103, 104, 105});
-    CHECK(ring.now() - start >= std::chrono::milliseconds{5});
-  });
-}
-
-TEST_CASE("a poll tells that octets are there") {
-  on_every_stage([](Stage& stage) {
-    Watch watch(stage);
-    Pair pair(stage, watch);
-    pair.ring.poll(Watch::token(polling), pair.b, POLLIN);
-    REQUIRE(pair.send(pair.a, "x") == 1);
-    CHECK((pair.watch.next(polling).result & POLLIN) != 0);
-    CHECK(pair.receive(pair.b).octets == "x");
-  });
-}
-
-TEST_CASE("nobody listening is a refusal") {
+TEST_CASE("connecting without a listener is refused") {
   on_every_stage([](Stage& stage) {
     Ring& ring = stage.ring();
     Watch watch(stage);
@@ -287,7 +139,7 @@ TEST_CASE("nobody listening is a refusal") {
   });
 }
 
-TEST_CASE("splice moves 10 MB in order past a slow reader, and ends at the end") {
+TEST_CASE("splice moves 10 MB in order past a slow reader, and stops at the end of stream") {
   on_every_stage([](Stage& stage) {
     Watch watch(stage);
     Pair in(stage, watch);
@@ -318,7 +170,7 @@ TEST_CASE("splice moves 10 MB in order past a slow reader, and ends at the end")
       }
       if (in.watch.has(splicing)) {
         const auto seen = in.watch.next(splicing);
-        REQUIRE((seen.result >= 0 || seen.result == -ENOBUFS));  // the simulation's pipes run out, too
+        REQUIRE((seen.result >= 0 || seen.result == -ENOBUFS));  // the simulation may run out of pipes
         spliced += static_cast<std::size_t>(std::max(seen.result, 0));
         ended = seen.result == 0;
         if (!ended) in.ring.splice(Watch::token(splicing), in.b, out.a, text.size() + 1 - spliced);
@@ -326,7 +178,7 @@ TEST_CASE("splice moves 10 MB in order past a slow reader, and ends at the end")
       if (in.watch.has(receiving)) {
         const auto seen = in.watch.next(receiving);
         REQUIRE((seen.result > 0 || seen.result == -ENOBUFS));
-        got += seen.octets;
+        got += seen.bytes;
         if (got.size() < text.size()) out.ring.receive(Watch::token(receiving), out.b, 65'536);
       }
     }
@@ -335,7 +187,7 @@ TEST_CASE("splice moves 10 MB in order past a slow reader, and ends at the end")
   });
 }
 
-TEST_CASE("a splice that waits can be cancelled") {
+TEST_CASE("a waiting splice can be cancelled") {
   on_every_stage([](Stage& stage) {
     Watch watch(stage);
     Pair in(stage, watch);
@@ -343,12 +195,12 @@ TEST_CASE("a splice that waits can be cancelled") {
     in.ring.splice(Watch::token(splicing), in.b, out.a, 1000);
     in.ring.cancel(Watch::token(splicing));
     CHECK(in.watch.next(splicing).result == -ECANCELED);
-    REQUIRE(in.send(in.a, "x") == 1);  // nothing was taken
-    CHECK(in.receive(in.b).octets == "x");
+    REQUIRE(in.send(in.a, "x") == 1);  // the splice took nothing
+    CHECK(in.receive(in.b).bytes == "x");
   });
 }
 
-TEST_CASE("peek() tells what stands further on, and takes nothing") {
+TEST_CASE("peek() copies bytes at an offset and leaves them in the socket") {
   on_every_stage([](Stage& stage) {
     Watch watch(stage);
     Pair pair(stage, watch);
@@ -356,7 +208,7 @@ TEST_CASE("peek() tells what stands further on, and takes nothing") {
     for (std::string_view left = "0123456789"; !left.empty();)
       left.remove_prefix(static_cast<std::size_t>(pair.send(pair.a, left)));
     const auto peeked = [&](std::uint64_t offset) -> std::string {
-      // The simulated world gives less than there is at times, as a network does.
+      // The simulation sometimes returns less than there is, as a network does.
       for (int i = 0; i < 100; ++i) {
         const int size = pair.ring.peek(pair.b, offset, room);
         if (size == -EAGAIN) continue;
@@ -374,44 +226,9 @@ TEST_CASE("peek() tells what stands further on, and takes nothing") {
     CHECK(pair.ring.peek(pair.b, 10, room) == -EAGAIN);
     CHECK(pair.ring.peek(pair.b, std::uint64_t{1} << 40, room) == -EAGAIN);
     std::string all;
-    while (all.size() < 10) all += pair.receive(pair.b).octets;
+    while (all.size() < 10) all += pair.receive(pair.b).bytes;
     CHECK(all == "0123456789");
   });
-}
-
-TEST_CASE("wake ends a wait without a completion") {
-  on_every_stage([](Stage& stage) {
-    stage.ring().wake();
-    CHECK(stage.ring().wait().empty());
-  });
-}
-
-TEST_CASE("a message reaches its own ring, after which its receipt tells so") {
-  on_every_stage([](Stage& stage) {
-    Watch watch(stage);
-    const auto mailbox = stage.ring().mailbox();
-    stage.ring().message(Watch::token(receipt), *mailbox, Token{letter, 9, letter}, -77);
-    CHECK(watch.next(receipt).result == 0);
-    CHECK(watch.next(letter).result == -77);
-  });
-}
-
-std::vector<std::pair<std::string, std::unique_ptr<Stage>>> every_stage() {
-  std::vector<std::pair<std::string, std::unique_ptr<Stage>>> stages;
-  stages.emplace_back("io_uring", std::make_unique<KernelStage>(UringRing::create({})));
-  UringOptions old;
-  old.entries = 8;  // the queue fills all the time
-  old.buffer_count = 8;
-  old.defer_taskrun = old.bundles = old.message_ring = old.multishot_accept = old.multishot_receives = false;
-  stages.emplace_back("io_uring, everything newer off",
-                      std::make_unique<KernelStage>(UringRing::create(old)));
-  stages.emplace_back("epoll", std::make_unique<KernelStage>(EpollRing::create({})));
-  EpollOptions few;
-  few.buffer_count = 8;
-  stages.emplace_back("epoll, few buffers", std::make_unique<KernelStage>(EpollRing::create(few)));
-  for (std::uint64_t seed = 1; seed <= 5; ++seed)
-    stages.emplace_back("simulated, seed " + std::to_string(seed), std::make_unique<SimulatedStage>(seed));
-  return stages;
 }
 
 }  // namespace kferry::ring

@@ -1,5 +1,5 @@
-// What the real backends must do beside other threads and in the kernel's own time: a wake-up that is lost is a test
-// that does not end.
+// The real backends beside other threads, and in the kernel's own time. A lost wake-up shows as a test that does not
+// end.
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
@@ -17,6 +17,7 @@
 
 #include "doctest/doctest.h"
 #include "ring/backend.h"
+#include "ring/conformance.h"
 
 namespace kferry::ring {
 namespace {
@@ -32,7 +33,7 @@ std::unique_ptr<Ring> ring_of(Backend backend) {
   return std::move(*made);
 }
 
-// A TCP connection: one end is a ring's, the other one a blocking socket of another thread's.
+// A TCP connection. One end belongs to the ring, the other is a blocking socket for another thread.
 struct Wire {
   explicit Wire(Ring& ring) {
     const auto listener = ring.listen(*SocketAddress::parse("127.0.0.1", 0), 1);
@@ -56,7 +57,7 @@ struct Wire {
   int outside = -1;
 };
 
-// The result of the one operation that is outstanding; what was received is appended.
+// Waits for the one outstanding operation and returns its result. Appends what was received.
 std::int32_t result_of(Ring& ring, std::string* received = nullptr) {
   for (;;) {
     const auto completions = ring.wait();
@@ -79,15 +80,9 @@ void on_both(Body&& body) {
   }
 }
 
-std::string pattern(std::size_t size) {
-  std::string text(size, '\0');
-  for (std::size_t i = 0; i < size; ++i) text[i] = static_cast<char>((i * 2654435761U) >> 13);
-  return text;
-}
-
 }  // namespace
 
-TEST_CASE("what another thread writes in bits and pieces is all received, and then the end") {
+TEST_CASE("everything that another thread writes in small pieces is received, then the end") {
   on_both([](Backend backend) {
     const auto ring = ring_of(backend);
     Wire wire(*ring);
@@ -114,7 +109,7 @@ TEST_CASE("what another thread writes in bits and pieces is all received, and th
   });
 }
 
-TEST_CASE("what another thread reads in bits and pieces is all sent") {
+TEST_CASE("everything is sent to another thread that reads in small pieces") {
   on_both([](Backend backend) {
     const auto ring = ring_of(backend);
     Wire wire(*ring);
@@ -146,7 +141,7 @@ TEST_CASE("what another thread reads in bits and pieces is all sent") {
   });
 }
 
-TEST_CASE("what is accepted inherits its listener's options") {
+TEST_CASE("accepted sockets inherit the options of their listener") {
   on_both([](Backend backend) {
     const auto ring = ring_of(backend);
     const auto listener = ring->listen(*SocketAddress::parse("127.0.0.1", 0), 1);
@@ -178,7 +173,7 @@ TEST_CASE("what is accepted inherits its listener's options") {
   });
 }
 
-TEST_CASE("urgent octets hide nothing of what follows them") {
+TEST_CASE("bytes that follow urgent data are received") {
   on_both([](Backend backend) {
     const auto ring = ring_of(backend);
     Wire wire(*ring);
@@ -197,13 +192,13 @@ TEST_CASE("urgent octets hide nothing of what follows them") {
   });
 }
 
-TEST_CASE("messages between the rings of two threads arrive, one answering the other") {
+TEST_CASE("the rings of two threads exchange messages") {
   on_both([](Backend backend) {
     constexpr std::int32_t rounds = 2'000;
     const auto ring = ring_of(backend);
     std::promise<std::shared_ptr<Mailbox>> ready;
     std::promise<void> over;
-    // Takes what comes until `rounds` have come, and its receipts; answers each by its number.
+    // Answers each message with its number, until `rounds` messages and all receipts have arrived.
     const auto converse = [](Ring& own, Mailbox& other, bool begins) {
       int under_way = 0;
       const auto post = [&](std::int32_t number) {
@@ -228,7 +223,7 @@ TEST_CASE("messages between the rings of two threads arrive, one answering the o
       const auto own = ring_of(backend);
       ready.set_value(own->mailbox());
       converse(*own, *mailbox, false);
-      over.get_future().wait();  // the ring stays while the other may write to it
+      over.get_future().wait();  // keeps the ring while the other may write to it
     });
     const auto other = ready.get_future().get();
     CHECK_NOTHROW(converse(*ring, *other, true));
@@ -237,12 +232,12 @@ TEST_CASE("messages between the rings of two threads arrive, one answering the o
   });
 }
 
-TEST_CASE("a wake() of another thread's ends a wait(), however often") {
+TEST_CASE("every wake() from another thread ends a wait()") {
   on_both([](Backend backend) {
     const auto ring = ring_of(backend);
     for (int i = 0; i < 1'000; ++i) {
       std::promise<void> begun;
-      if (i % 2 == 0) ring->wake();  // one of its own before it
+      if (i % 2 == 0) ring->wake();  // one from its own thread first
       auto waking = std::async(std::launch::async, [&] {
         begun.get_future().wait();
         ring->wake();
@@ -255,7 +250,7 @@ TEST_CASE("a wake() of another thread's ends a wait(), however often") {
   });
 }
 
-TEST_CASE("the backend is chosen by trying it") {
+TEST_CASE("the backend is chosen by creating a ring") {
   const Choice choice = choose_backend();
   CHECK((choice.backend == Backend::io_uring) == choice.refusal.empty());
   CHECK(refusal(choice.backend).empty());

@@ -1,5 +1,5 @@
-// A receive that goes on by itself: nothing is lost or out of order, it never brings much more than it was asked for in
-// all, and it ends once, whoever ends it.
+// Multishot receives, on every backend: nothing is lost or out of order, the total stays near what was asked for, and
+// the receive ends exactly once.
 #include <algorithm>
 #include <cerrno>
 
@@ -9,7 +9,7 @@
 
 namespace kferry::ring {
 
-TEST_CASE("a multishot receive brings what comes, in order, and ends by itself") {
+TEST_CASE("a multishot receive delivers everything in order and ends on its own") {
   on_every_stage([](Stage& stage) {
     Watch watch(stage);
     Pair pair(stage, watch);
@@ -31,13 +31,13 @@ TEST_CASE("a multishot receive brings what comes, in order, and ends by itself")
       while (watch.has(receiving)) {
         const auto seen = watch.next(receiving);
         REQUIRE(seen.result > 0);
-        REQUIRE(static_cast<std::size_t>(seen.result) == seen.octets.size());
-        got += seen.octets;
+        REQUIRE(static_cast<std::size_t>(seen.result) == seen.bytes.size());
+        got += seen.bytes;
         under_way = seen.more;
       }
     }
     CHECK(got == text);
-    CHECK(receives >= 20'000 / 3'000);  // each ended by itself
+    CHECK(receives >= 20'000 / 3'000);  // each ended on its own
     if (under_way) {
       pair.ring.cancel(Watch::token(receiving));
       CHECK(watch.next(receiving).result == -ECANCELED);
@@ -45,8 +45,7 @@ TEST_CASE("a multishot receive brings what comes, in order, and ends by itself")
   });
 }
 
-// What one that nobody cancels may bring although nobody wants it.
-TEST_CASE("a multishot receive has a quota") {
+TEST_CASE("a multishot receive that is not cancelled stays near its quota") {
   on_every_stage([](Stage& stage) {
     Watch watch(stage);
     Pair pair(stage, watch);
@@ -63,13 +62,12 @@ TEST_CASE("a multishot receive has a quota") {
       got += static_cast<std::size_t>(seen.result);
       more = seen.more;
     }
-    CHECK(got <= 1'500);  // the last of them may pass the mark
+    CHECK(got <= 1'500);  // the last completion may exceed the quota
     pair.receive_all(pair.b, sent - got);
   });
 }
 
-TEST_CASE(
-    "a multishot receive is ended by the stream's end, by a reset, by cancel() and for want of buffers") {
+TEST_CASE("the end of stream, a reset, cancel() and a lack of buffers end a multishot receive") {
   on_every_stage([](Stage& stage) {
     Watch watch(stage);
     const auto last = [&] {
@@ -123,9 +121,9 @@ TEST_CASE(
   });
 }
 
-TEST_CASE("where the kernel counts, one submission is enough for many receives") {
+TEST_CASE("one submission serves many receives if the kernel counts their bytes") {
   if (!kernel_counts_receives()) {
-    MESSAGE("this kernel does not count the octets of multishot receives");
+    MESSAGE("this kernel does not count the bytes of multishot receives");
     return;
   }
   for (auto& [name, stage] : every_stage()) {

@@ -456,7 +456,7 @@ def nothing_broken():
 
 # Beside the others: nothing there counts kernel TLS. On the floor, for newer kernels are the host's.
 BESIDE = {
-    "ring_test": doctest("ring_test", "-tce=splice moves 10 MB*,what another thread reads*"),
+    "ring_test": doctest("ring_test", "-tce=splice moves 10 MB*,everything is sent to another thread*"),
     "sockets_test": doctest("sockets_test", "-tce=eight stalled readers*"),
 }
 CHECKS = {"doctor": doctor, "plain": plain_to_plain}
