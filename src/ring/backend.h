@@ -1,4 +1,4 @@
-// Which backend serves on this host: io_uring, or epoll where that is forbidden. Found by making a ring, never by
+// Chooses the backend for this host: io_uring, or epoll if io_uring is forbidden. Decided by creating a ring, never by
 // version number.
 #pragma once
 
@@ -15,21 +15,21 @@ enum class Backend : std::uint8_t { io_uring, epoll };
 
 std::string_view to_string(Backend backend);
 
-// What it receives into.
+// The buffers that a ring receives into.
 struct Room {
   std::size_t buffer_count = 256;  // a power of two
   std::size_t buffer_size = 16 * 1024;
 };
 
-// A ring for the calling thread. The error names the reason and the remedy.
+// Creates a ring for the calling thread. The error names the reason and the remedy.
 std::expected<std::unique_ptr<Ring>, std::string> make_ring(Backend backend, const Room& room = {});
 
-// Why no ring of this backend can be made here, and what to do about it; empty where one can.
+// Why this host cannot create a ring of this backend, and what to do about it; empty if it can.
 std::string refusal(Backend backend);
 
 struct Choice {
   Backend backend = Backend::io_uring;
-  std::string refusal;  // io_uring's, where it is not the one
+  std::string refusal;  // why io_uring was not chosen; empty if it was
 };
 Choice choose_backend();
 

@@ -1,4 +1,4 @@
-// The pieces of a turn's receives, in one array for all of its completions.
+// The pieces of all receives of one turn, kept in one array.
 #pragma once
 
 #include <cstddef>
@@ -9,15 +9,15 @@
 
 namespace kferry::ring {
 
-// Points the completions at their pieces, which stand in `pieces` in the same order and may have moved while more were
-// appended.
+// Points each completion at its pieces. `pieces` holds them in the order of the completions; the array may have moved
+// since they were appended.
 inline void point_at_pieces(std::span<Completion> completions, const std::vector<Piece>& pieces) {
-  std::size_t place = 0;
+  std::size_t next = 0;
   for (Completion& completion : completions) {
     const std::size_t count = completion.pieces.size();
     if (count == 0) continue;
-    completion.pieces = std::span(pieces).subspan(place, count);
-    place += count;
+    completion.pieces = std::span(pieces).subspan(next, count);
+    next += count;
   }
 }
 

@@ -1,5 +1,4 @@
-// The operations of the epoll backend: each is tried where it may succeed, and waits in its socket's Interest where
-// not.
+// The operations of the epoll backend. Each is tried if it may succeed, and otherwise waits in its socket's Interest.
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -14,23 +13,23 @@
 namespace kferry::ring {
 namespace {
 
-// One receive fills at most so many buffers.
+// One receive fills at most this many buffers.
 constexpr std::size_t receive_pieces_max = 16;
-// Connections taken at a time, then the others' turn.
+// Connections accepted before other operations get their turn.
 constexpr int accept_turn_max = 64;
 
 }  // namespace
 
-// --- what waits
+// --- waiting
 
 EpollRing::Interest& EpollRing::interest(int fd) {
-  const auto place = static_cast<std::size_t>(fd);
-  if (place >= interests_.size()) interests_.resize(std::max(place + 1, interests_.size() * 2));
-  return interests_[place];
+  const auto index = static_cast<std::size_t>(fd);
+  if (index >= interests_.size()) interests_.resize(std::max(index + 1, interests_.size() * 2));
+  return interests_[index];
 }
 
-// 0 or -errno. The kernel tells at once what is there already.
-int EpollRing::enroll(int fd) {
+// 0 or -errno. Registering makes the kernel report what has already arrived.
+int EpollRing::register_once(int fd) {
   Interest& at = interest(fd);
   if (at.registered) return 0;
   epoll_event event{};
@@ -41,7 +40,7 @@ int EpollRing::enroll(int fd) {
   return 0;
 }
 
-// The slot's operation reads from the descriptor, as soon as there may be something.
+// Makes the slot's operation read from the descriptor as soon as there may be input.
 void EpollRing::await_input(std::uint32_t slot, int fd) {
   Interest& at = interest(fd);
   KFERRY_ASSERT(at.reader == Op::none);
@@ -49,24 +48,24 @@ void EpollRing::await_input(std::uint32_t slot, int fd) {
   at.reader = slot;
   if (at.readable) {
     due_.push_back(fd);
-  } else if (const int error = enroll(fd); error != 0) {
-    give_up(slot, error);
+  } else if (const int error = register_once(fd); error != 0) {
+    fail_unwatched(slot, error);
   }
 }
 
-// The slot's operation found no room in the descriptor.
+// Makes the slot's operation, which found no room in the descriptor, wait until it is writable.
 void EpollRing::await_room(std::uint32_t slot, int fd) {
   Interest& at = interest(fd);
   KFERRY_ASSERT(at.writer == Op::none);
   ops_.at(slot).fd = fd;
   at.writer = slot;
   at.writable = false;
-  if (const int error = enroll(fd); error != 0) give_up(slot, error);
+  if (const int error = register_once(fd); error != 0) fail_unwatched(slot, error);
 }
 
-// The kernel will not watch its socket.
-void EpollRing::give_up(std::uint32_t slot, int error) {
-  leave(slot);
+// Fails an operation because the kernel refuses to watch its socket.
+void EpollRing::fail_unwatched(std::uint32_t slot, int error) {
+  stop_waiting(slot);
   if (ops_.at(slot).kind == OpKind::splice) {
     transfers_.at(ops_.at(slot).extra).end(pipes_, true);
     transfers_.give_back(ops_.at(slot).extra);
@@ -74,22 +73,22 @@ void EpollRing::give_up(std::uint32_t slot, int error) {
   complete(slot, error);
 }
 
-void EpollRing::leave(std::uint32_t slot) {
+void EpollRing::stop_waiting(std::uint32_t slot) {
   Interest& at = interest(ops_.at(slot).fd);
-  for (std::uint32_t* place : {&at.reader, &at.writer, &at.poller})
-    if (*place == slot) *place = Op::none;
+  for (std::uint32_t* waiting : {&at.reader, &at.writer, &at.poller})
+    if (*waiting == slot) *waiting = Op::none;
 }
 
 void EpollRing::read(int fd) {
   const Interest& at = interest(fd);
   if (!at.readable || at.reader == Op::none) return;
   const std::uint32_t slot = at.reader;
-  leave(slot);
+  stop_waiting(slot);
   switch (ops_.at(slot).kind) {
     case OpKind::receive:
-      return go_on_receiving(slot);
+      return continue_receive(slot);
     case OpKind::accept:
-      return go_on_accepting(slot);
+      return continue_accept(slot);
     default:
       return transfer(slot);
   }
@@ -99,10 +98,10 @@ void EpollRing::write(int fd) {
   const Interest& at = interest(fd);
   if (!at.writable || at.writer == Op::none) return;
   const std::uint32_t slot = at.writer;
-  leave(slot);
+  stop_waiting(slot);
   switch (ops_.at(slot).kind) {
     case OpKind::send:
-      return go_on_sending(slot);
+      return continue_send(slot);
     case OpKind::connect: {
       int error = 0;
       socklen_t size = sizeof error;
@@ -114,13 +113,13 @@ void EpollRing::write(int fd) {
   }
 }
 
-// poll(2) is asked, not what is remembered: a record may have been taken from the socket, or sent, beside us.
-void EpollRing::look(int fd) {
+// Asks poll(2) instead of trusting `readable` and `writable`, which the calls for single TLS records do not update.
+void EpollRing::check_poll(int fd) {
   const std::uint32_t slot = interest(fd).poller;
   if (slot == Op::none) return;
   pollfd one{fd, static_cast<short>(ops_.at(slot).size), 0};
   if (::poll(&one, 1, 0) <= 0) return;
-  leave(slot);
+  stop_waiting(slot);
   complete(slot, one.revents);
 }
 
@@ -128,7 +127,7 @@ void EpollRing::look(int fd) {
 
 int EpollRing::set_tls_key(Socket socket, bool sending, std::span<const std::byte> key) {
   Interest& at = interest(fd_of(socket));
-  at.short_tells = false;
+  at.short_is_dry = false;
   at.readable = at.writable = true;
   return KernelSockets::set_tls_key(socket, sending, key);
 }
@@ -136,7 +135,7 @@ int EpollRing::set_tls_key(Socket socket, bool sending, std::span<const std::byt
 void EpollRing::close(Socket socket, bool reset) {
   Interest& at = interest(fd_of(socket));
   KFERRY_ASSERT(at.reader == Op::none && at.writer == Op::none && at.poller == Op::none);
-  at = Interest{};  // the kernel forgets its registration with the descriptor
+  at = Interest{};  // closing the descriptor also ends its registration
   KernelSockets::close(socket, reset);
 }
 
@@ -147,7 +146,7 @@ void EpollRing::accept(Token token, Socket listener) {
   await_input(ops_.take(OpKind::accept, token, fd), fd);
 }
 
-void EpollRing::go_on_accepting(std::uint32_t slot) {
+void EpollRing::continue_accept(std::uint32_t slot) {
   const int fd = ops_.at(slot).fd;
   for (int taken = 0; taken < accept_turn_max;) {
     const int accepted = ::accept4(fd, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
@@ -173,7 +172,7 @@ Ring::Opened EpollRing::connect(Token token, const SocketAddress& address) {
     finish(token, -error);
     return opened;
   }
-  interest(fd).readable = false;  // registered before anything can come
+  interest(fd).readable = false;  // the socket is registered before anything can arrive
   await_room(ops_.take(OpKind::connect, token, fd), fd);
   return opened;
 }
@@ -187,7 +186,7 @@ void EpollRing::receive(Token token, Socket socket, std::size_t size_max,
   await_input(slot, fd);
 }
 
-void EpollRing::go_on_receiving(std::uint32_t slot) {
+void EpollRing::continue_receive(std::uint32_t slot) {
   const Op& op = ops_.at(slot);
   const int fd = op.fd;
   std::array<iovec, receive_pieces_max> room;
@@ -204,17 +203,17 @@ void EpollRing::go_on_receiving(std::uint32_t slot) {
     return await_input(slot, fd);
   }
   if (got <= 0) return complete(slot, got == 0 ? 0 : -errno);
-  const auto octets = static_cast<std::size_t>(got);
+  const auto bytes = static_cast<std::size_t>(got);
   std::size_t asked = 0;
   for (std::size_t i = 0; i < count; ++i) asked += room[i].iov_len;
-  if (octets < asked && at.short_tells) at.readable = false;
+  if (bytes < asked && at.short_is_dry) at.readable = false;
   const std::size_t before = pieces_.size();
-  buffers_.collect(octets, pieces_);
+  buffers_.collect(bytes, pieces_);
   complete(slot, got);
   pending_.back().pieces = std::span<const Piece>(pieces_).subspan(before);
 }
 
-// Octets that left, or -errno.
+// The number of bytes sent, or -errno.
 std::int64_t EpollRing::send_now(int fd, std::span<const iovec> pieces, std::size_t size, bool more) {
   const int flags = MSG_DONTWAIT | MSG_NOSIGNAL | (more ? MSG_MORE : 0);
   ssize_t sent = 0;
@@ -230,7 +229,7 @@ std::int64_t EpollRing::send_now(int fd, std::span<const iovec> pieces, std::siz
   }
   if (sent < 0) return -errno;
   Interest& at = interest(fd);
-  if (static_cast<std::size_t>(sent) < size && at.short_tells) at.writable = false;
+  if (static_cast<std::size_t>(sent) < size && at.short_is_dry) at.writable = false;
   return sent;
 }
 
@@ -254,16 +253,16 @@ void EpollRing::send(Token token, Socket socket, std::span<const iovec> pieces, 
   }
   if (sent != -EAGAIN) return finish(token, sent);
   const std::uint32_t slot = ops_.take(OpKind::send, token, fd);
-  const std::uint32_t place = parcels_.take();
-  ops_.at(slot).extra = place;
+  const std::uint32_t parcel = parcels_.take();
+  ops_.at(slot).extra = parcel;
   ops_.at(slot).size = size;
   ops_.at(slot).more = more;
-  std::copy(pieces.begin(), pieces.end(), parcels_.at(place).pieces.begin());
-  parcels_.at(place).count = pieces.size();
+  std::copy(pieces.begin(), pieces.end(), parcels_.at(parcel).pieces.begin());
+  parcels_.at(parcel).count = pieces.size();
   await_room(slot, fd);
 }
 
-void EpollRing::go_on_sending(std::uint32_t slot) {
+void EpollRing::continue_send(std::uint32_t slot) {
   const Op& op = ops_.at(slot);
   const Parcel& parcel = parcels_.at(op.extra);
   const std::int64_t sent = send_now(op.fd, std::span(parcel.pieces).first(parcel.count), op.size, op.more);
@@ -274,13 +273,13 @@ void EpollRing::go_on_sending(std::uint32_t slot) {
 void EpollRing::splice(Token token, Socket from, Socket to, std::uint64_t size) {
   KFERRY_ASSERT(size > 0);
   const std::uint32_t slot = ops_.take(OpKind::splice, token, fd_of(from));
-  const std::uint32_t place = transfers_.take();
-  ops_.at(slot).extra = place;
-  transfers_.at(place) = SpliceTransfer(fd_of(from), fd_of(to), size);
+  const std::uint32_t transfer = transfers_.take();
+  ops_.at(slot).extra = transfer;
+  transfers_.at(transfer) = SpliceTransfer(fd_of(from), fd_of(to), size);
   await_input(slot, fd_of(from));
 }
 
-// Goes as far as it can, and waits for what it needs then.
+// Moves what it can, then waits for what it needs next.
 void EpollRing::transfer(std::uint32_t slot) {
   SpliceTransfer& move = transfers_.at(ops_.at(slot).extra);
   const SpliceTransfer::Need need = move.step(pipes_);
@@ -296,9 +295,9 @@ void EpollRing::transfer(std::uint32_t slot) {
 }
 
 void EpollRing::end_transfer(std::uint32_t slot, bool cancelled) {
-  const std::uint32_t place = ops_.at(slot).extra;
-  const std::int32_t result = transfers_.at(place).end(pipes_, cancelled);
-  transfers_.give_back(place);
+  const std::uint32_t transfer = ops_.at(slot).extra;
+  const std::int32_t result = transfers_.at(transfer).end(pipes_, cancelled);
+  transfers_.give_back(transfer);
   complete(slot, result);
 }
 
@@ -309,9 +308,9 @@ void EpollRing::poll(Token token, Socket socket, std::uint32_t events) {
   Interest& at = interest(fd);
   KFERRY_ASSERT(at.poller == Op::none);
   at.poller = slot;
-  // Registered first: what comes between the look and wait() is an edge.
-  if (const int error = enroll(fd); error != 0) return give_up(slot, error);
-  look(fd);
+  // Registered first, so that anything arriving between the check and wait() raises an edge.
+  if (const int error = register_once(fd); error != 0) return fail_unwatched(slot, error);
+  check_poll(fd);
 }
 
 void EpollRing::timer(Token token, Instant deadline) {
@@ -329,7 +328,7 @@ void EpollRing::cancel(Token token) {
     if (ops_.at(slot).kind == OpKind::timer) {
       timers_.remove(slot);
     } else {
-      leave(slot);
+      stop_waiting(slot);
     }
     if (ops_.at(slot).kind == OpKind::splice) return end_transfer(slot, true);
     complete(slot, -ECANCELED);

@@ -1,4 +1,4 @@
-// Setting a ring up, the turn, and taking it down. The operations are in epoll_operations.cc.
+// Sets a ring up, runs its turns and takes it down. The operations are in epoll_operations.cc.
 #include "ring/epoll_ring.h"
 
 #include <unistd.h>
@@ -13,12 +13,12 @@
 namespace kferry::ring {
 namespace {
 
-constexpr Duration nap_max = std::chrono::hours{1};
+constexpr Duration wait_max = std::chrono::hours{1};
 
-// epoll_wait(2) counts in milliseconds: rounded up, so that no timer fires before its time.
+// epoll_wait(2) counts in milliseconds. Rounded up, so that no timer fires early.
 int milliseconds_until(Instant deadline) {
   constexpr Duration one = std::chrono::milliseconds{1};
-  const Duration left = std::clamp(deadline - monotonic_now(), Duration::zero(), nap_max);
+  const Duration left = std::clamp(deadline - monotonic_now(), Duration::zero(), wait_max);
   return static_cast<int>((left + one - Duration{1}) / one);
 }
 
@@ -106,12 +106,12 @@ void EpollRing::on_event(const epoll_event& event) {
   if (fd == mailbox_->event_fd()) return on_wake();
   constexpr std::uint32_t unusual = EPOLLRDHUP | EPOLLHUP | EPOLLERR | EPOLLPRI;
   Interest& at = interest(fd);
-  if ((event.events & unusual) != 0) at.short_tells = false;
+  if ((event.events & unusual) != 0) at.short_is_dry = false;
   if ((event.events & (EPOLLIN | unusual)) != 0) at.readable = true;
   if ((event.events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) != 0) at.writable = true;
   read(fd);
   write(fd);
-  look(fd);
+  check_poll(fd);
 }
 
 void EpollRing::finish(Token token, std::int64_t result, bool more) {

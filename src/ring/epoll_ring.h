@@ -1,13 +1,15 @@
 // The epoll backend, for hosts that forbid io_uring. Created on the thread that runs it.
 //
-// Techniques: what may succeed is tried at once, a send even before wait(); a socket is registered once, edge-triggered
-// and for everything, when something first has to wait for it, and what the kernel has told of it is remembered. A
-// receive fills several buffers by one call. A wake-up of another thread's is an edge of an eventfd that nobody reads.
+// Techniques: an operation that may succeed is tried at once, a send even before wait(). A socket is registered when an
+// operation first has to wait for it, once, edge-triggered and for all events, and the ring remembers what the kernel
+// reported. A receive fills several buffers with one call. A wake() from another thread is an edge of an eventfd, which
+// is never read.
 //
-// No wake-up is lost: `readable` and `writable` are true until a call has shown the contrary, by EAGAIN or, where that
-// says the same, by less than was asked for. Whatever comes after that call is an edge; whatever came before a
-// registration is told by it. An end, an error or urgent octets may stand behind a short receive without an edge of
-// their own, and records (kernel TLS) come one at a time: on such a socket EAGAIN alone counts.
+// No wake-up is lost. `readable` and `writable` stay true until a call proves otherwise: by EAGAIN or, if
+// `short_is_dry`, by transferring less than it was asked to. Anything that arrives after that call raises an edge, and
+// registering a socket reports what arrived before. An end of stream, an error or urgent data may follow a short
+// receive without an edge of its own, and kernel TLS delivers one record at a time. On such a socket only EAGAIN
+// counts.
 #pragma once
 
 #include <sys/epoll.h>
@@ -38,7 +40,7 @@ class EpollRing final : public KernelSockets {
  public:
   // The error names the reason and the remedy.
   static std::expected<std::unique_ptr<Ring>, std::string> create(const EpollOptions& options);
-  // Sockets stay the caller's.
+  // The caller still owns the sockets.
   ~EpollRing() override;
 
   int set_tls_key(Socket socket, bool sending, std::span<const std::byte> key) override;
@@ -65,7 +67,7 @@ class EpollRing final : public KernelSockets {
   Instant now() const override { return now_; }
 
  private:
-  // What waits on a descriptor, and what is known of it.
+  // The operations that wait on a descriptor, and what is known about it.
   struct Interest {
     std::uint32_t reader = Op::none;  // a receive, an accept, or a splice from here
     std::uint32_t writer = Op::none;  // a send, a connect, or a splice to here
@@ -73,9 +75,9 @@ class EpollRing final : public KernelSockets {
     bool registered = false;
     bool readable = true;
     bool writable = true;
-    bool short_tells = true;  // less than was asked for: nothing more is there
+    bool short_is_dry = true;  // a short transfer means that there is nothing more
   };
-  // What a send that waits still needs.
+  // What a waiting send still needs.
   struct Parcel {
     std::array<iovec, iov_max> pieces;
     std::size_t count = 0;
@@ -89,17 +91,17 @@ class EpollRing final : public KernelSockets {
   void on_wake();
 
   Interest& interest(int fd);
-  int enroll(int fd);
+  int register_once(int fd);
   void await_input(std::uint32_t slot, int fd);
   void await_room(std::uint32_t slot, int fd);
-  void give_up(std::uint32_t slot, int error);
-  void leave(std::uint32_t slot);
+  void fail_unwatched(std::uint32_t slot, int error);
+  void stop_waiting(std::uint32_t slot);
   void read(int fd);
   void write(int fd);
-  void look(int fd);
-  void go_on_receiving(std::uint32_t slot);
-  void go_on_accepting(std::uint32_t slot);
-  void go_on_sending(std::uint32_t slot);
+  void check_poll(int fd);
+  void continue_receive(std::uint32_t slot);
+  void continue_accept(std::uint32_t slot);
+  void continue_send(std::uint32_t slot);
   void transfer(std::uint32_t slot);
   void end_transfer(std::uint32_t slot, bool cancelled);
   std::int64_t send_now(int fd, std::span<const iovec> pieces, std::size_t size, bool more);
@@ -118,13 +120,14 @@ class EpollRing final : public KernelSockets {
   SlotPool<Parcel> parcels_;
   SlotPool<SpliceTransfer> transfers_;
   std::vector<Interest> interests_;  // by descriptor
-  std::vector<int> due_;             // descriptors to be read from before wait() waits
+  std::vector<int> due_;             // descriptors to read from before wait() blocks
   std::vector<int> taken_due_;
   std::shared_ptr<LetterBox> mailbox_;
   std::vector<LetterBox::Letter> letters_;
 
-  std::vector<Completion> pending_;  // to be told by wait()
-  std::vector<Completion> quiet_;    // whole sends, told with what is pending next
+  std::vector<Completion> pending_;  // reported by the next wait()
+  std::vector<Completion>
+      quiet_;  // successful sends with Notice::with_next, reported with the next pending one
   std::vector<Completion> completions_;
   std::vector<Piece> pieces_;
 };

@@ -27,7 +27,7 @@ SocketAddress address_by(int fd, int (*ask)(int, sockaddr*, socklen_t*)) {
 
 }  // namespace
 
-// splice(2) has no MSG_NOSIGNAL: a client that went away must not end the process.
+// splice(2) has no MSG_NOSIGNAL, and a client that closes its connection must not kill the process.
 KernelSockets::KernelSockets() {
   struct sigaction now{};
   if (::sigaction(SIGPIPE, nullptr, &now) == 0 && now.sa_handler == SIG_DFL) ::signal(SIGPIPE, SIG_IGN);
@@ -41,8 +41,8 @@ Ring::Opened KernelSockets::make_socket(const SocketAddress& address) {
 
 Ring::Opened KernelSockets::make_connecting(const SocketAddress& address) {
   const Opened opened = make_socket(address);
-  // The ACK of the other side's SYN waits for the first octets, which are ready, and goes with them: a segment less,
-  // and whoever listens wakes once. Cleared by the kernel as data comes and goes (tcp(7)).
+  // Delays the ACK of the peer's SYN so that it travels with our first bytes, which are ready: one segment less, and
+  // the peer wakes once. The kernel resets the option as data flows (tcp(7)).
   if (opened.error == 0) set(fd_of(opened.socket), IPPROTO_TCP, TCP_QUICKACK, 0);
   return opened;
 }

@@ -1,5 +1,5 @@
-// What the real backends share: a Socket is a file descriptor of this process, non-blocking and closed on exec, and
-// what a ring does with it at once is a system call on it.
+// What the real backends share: a Socket is a file descriptor of this process, non-blocking and close-on-exec, and the
+// calls that take effect at once are system calls on it.
 #pragma once
 
 #include "ring/ring.h"
@@ -24,9 +24,9 @@ class KernelSockets : public Ring {
   KernelSockets();
 
   static int fd_of(Socket socket) { return static_cast<int>(socket); }
-  // One to connect with.
+  // A stream socket of the address's family.
   static Opened make_socket(const SocketAddress& address);
-  // One that is to connect, with octets to send at once.
+  // The same for a connection on which this side sends first.
   static Opened make_connecting(const SocketAddress& address);
 };
 

@@ -33,11 +33,11 @@ KernelTls failed(const char* what) {
 }
 
 // Any key will do: nothing is sent.
-bool set_key(int fd, unsigned char octet) {
+bool set_key(int fd, unsigned char byte) {
   tls12_crypto_info_aes_gcm_128 info{};
   info.info.version = TLS_1_3_VERSION;
   info.info.cipher_type = TLS_CIPHER_AES_GCM_128;
-  std::memset(info.key, octet, sizeof info.key);
+  std::memset(info.key, byte, sizeof info.key);
   return setsockopt(fd, SOL_TLS, TLS_TX, &info, sizeof info) == 0;
 }
 

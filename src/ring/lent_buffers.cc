@@ -26,25 +26,25 @@ int LentBuffers::open(std::size_t count, std::size_t size) {
   return 0;
 }
 
-std::size_t LentBuffers::offer(std::size_t octets, std::span<iovec> room) const {
+std::size_t LentBuffers::offer(std::size_t bytes, std::span<iovec> room) const {
   std::size_t count = 0;
-  for (; octets > 0 && count < room.size() && count < free_.size(); ++count) {
-    const std::size_t size = std::min(octets, size_);
+  for (; bytes > 0 && count < room.size() && count < free_.size(); ++count) {
+    const std::size_t size = std::min(bytes, size_);
     room[count] = iovec{memory_ + free_[free_.size() - 1 - count] * size_, size};
-    octets -= size;
+    bytes -= size;
   }
   return count;
 }
 
-void LentBuffers::collect(std::size_t octets, std::vector<Piece>& pieces) {
-  while (octets > 0) {
+void LentBuffers::collect(std::size_t bytes, std::vector<Piece>& pieces) {
+  while (bytes > 0) {
     KFERRY_ASSERT(!free_.empty());
     const std::uint16_t id = free_.back();
     free_.pop_back();
     out_[id] = true;
-    const std::size_t size = std::min(octets, size_);
+    const std::size_t size = std::min(bytes, size_);
     pieces.push_back(Piece{id, {memory_ + id * size_, size}});
-    octets -= size;
+    bytes -= size;
   }
 }
 

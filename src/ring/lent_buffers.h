@@ -1,5 +1,5 @@
-// The receive buffers of a ring that fills them itself: one block of memory, and which parts of it are free. The last
-// one that came back goes out first: a quiet process touches few.
+// The receive buffers of a ring that fills them itself: one block of memory, and which of its buffers are free. The
+// most recently returned buffer is used first, so that a quiet process touches few.
 #pragma once
 
 #include <sys/uio.h>
@@ -23,10 +23,10 @@ class LentBuffers {
   // 0 or -errno. `count` is at most 65536.
   int open(std::size_t count, std::size_t size);
 
-  // Room for up to `octets` in free buffers, which stay free; how many pieces of `room` were set.
-  std::size_t offer(std::size_t octets, std::span<iovec> room) const;
-  // So many octets were written to what was last offered: those buffers are out.
-  void collect(std::size_t octets, std::vector<Piece>& pieces);
+  // Points `room` at free buffers for up to `bytes`, and returns how many entries it set. The buffers stay free.
+  std::size_t offer(std::size_t bytes, std::span<iovec> room) const;
+  // Takes out the buffers that `bytes` were written to, in the order of the last offer(), and appends them to `pieces`.
+  void collect(std::size_t bytes, std::vector<Piece>& pieces);
   void recycle(std::uint16_t id);
 
   std::size_t size() const { return size_; }
@@ -36,7 +36,7 @@ class LentBuffers {
  private:
   std::byte* memory_ = nullptr;
   std::size_t size_ = 0;
-  std::vector<bool> out_;  // by id
+  std::vector<bool> out_;  // by id: with the receiver
   std::vector<std::uint16_t> free_;
 };
 

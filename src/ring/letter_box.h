@@ -1,5 +1,5 @@
-// The mailbox of a real ring: a queue of letters that other threads fill, and an eventfd by which they wake the ring.
-// Outlives its ring while someone holds it; what is posted then fails with -EOWNERDEAD.
+// The mailbox of a real ring: a queue that other threads fill, and an eventfd that they wake the ring with. It may
+// outlive its ring; post() then fails with -EOWNERDEAD.
 #pragma once
 
 #include <mutex>
@@ -23,19 +23,19 @@ class LetterBox : public Mailbox {
 
   // 0 or -errno.
   int open();
-  // Readable once there is a letter or a wake(). Non-blocking.
+  // Readable after a post() or a wake(). Non-blocking.
   int event_fd() const { return event_fd_; }
 
   // --- any thread
-  // 0, or -errno and nothing was posted.
+  // 0, or -errno if nothing was posted.
   int post(Token token, std::int32_t value);
   void wake();
   bool ended();
 
   // --- the ring's thread
-  // What has been posted, in order, into `letters`, which is empty.
+  // Moves what was posted, in order, into `letters`, which must be empty.
   void take(std::vector<Letter>& letters);
-  // Nothing can be posted any more.
+  // Makes every later post() fail.
   void end();
 
  private:

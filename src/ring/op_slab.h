@@ -1,6 +1,6 @@
 // The outstanding operations of a ring: a slab of small records found by slot, and by token for cancel().
-// Slots are reused, generations tell a late completion of the former user; nothing is allocated once the slab
-// has grown to the most operations ever outstanding at once.
+// Slots are reused; a generation identifies a late completion of a slot's former user. Nothing is allocated once the
+// slab has grown to the largest number of operations outstanding at once.
 #pragma once
 
 #include <algorithm>
@@ -25,7 +25,7 @@ struct Op {
   int fd = -1;
   std::uint32_t multishot_size = 0;  // receive: the bytes after which it ends; 0 for a single one
   std::uint32_t extra =
-      none;  // send, connect: parcel; splice: transfer; message: addressee; timer: place in the heap
+      none;  // send, connect: parcel; splice: transfer; message: addressee; timer: index in the heap
   std::uint32_t next = none;  // in its bucket, or in the free list
   std::uint16_t generation = 0;
   OpKind kind = OpKind::free;
@@ -90,12 +90,12 @@ class OpSlab {
 
   void grow() {
     const auto old = static_cast<std::uint32_t>(ops_.size());
-    // By a quarter: thousands of idle connections are to cost no room for as many again.
+    // By a quarter, so that thousands of idle connections do not reserve memory for as many again.
     const std::uint32_t wanted = old + std::max(64U, old / 4);
     ops_.reserve(wanted);
     ops_.resize(wanted);
     buckets_.assign(std::bit_ceil(wanted), Op::none);
-    for (std::uint32_t slot = 0; slot < old; ++slot) {  // all are taken, or we would not grow
+    for (std::uint32_t slot = 0; slot < old; ++slot) {  // all are taken: the slab grows only when full
       std::uint32_t& head = buckets_[bucket(ops_[slot].token)];
       ops_[slot].next = head;
       head = slot;

@@ -18,7 +18,7 @@
 namespace kferry::ring {
 namespace {
 
-// A small ring that is taken down again.
+// A small ring for one experiment.
 struct Trial {
   explicit Trial(unsigned flags) {
     params.flags = flags;
@@ -30,7 +30,7 @@ struct Trial {
   Trial(const Trial&) = delete;
   Trial& operator=(const Trial&) = delete;
 
-  // Submits what is queued; the first completion's result, or -ETIME after 200 ms.
+  // Submits what is queued. Returns the first completion's result, or -ETIME after 200 ms.
   int result(std::uint32_t* flags = nullptr, std::uint64_t* user_data = nullptr) {
     io_uring_cqe* cqe = nullptr;
     __kernel_timespec patience{0, 200'000'000};
@@ -49,7 +49,7 @@ struct Trial {
   int error = 0;
 };
 
-// A provided-buffer ring of eight on a trial's ring.
+// A provided-buffer ring of eight buffers on a trial's ring.
 struct TrialBuffers {
   static constexpr std::size_t count = 8;
 
@@ -86,18 +86,18 @@ bool try_buffer_ring() {
   return TrialBuffers(trial).well;
 }
 
-// A multishot receive is asked for 600 of 1,000 octets, in buffers of 256: a kernel that counts ends it there.
+// Asks a multishot receive for 600 of 1,000 bytes, in buffers of 256. A kernel that counts ends it there.
 bool try_counted_receive() {
   constexpr std::size_t buffer_size = 256;
   constexpr std::size_t wanted = 600;
-  std::array<std::byte, 1'000> octets{};
+  std::array<std::byte, 1'000> bytes{};
   std::array<std::byte, buffer_size * TrialBuffers::count> room{};
   Trial trial(0);
   const TrialBuffers buffers(trial);
   int ends[2] = {-1, -1};
-  bool well =
-      buffers.well && ::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends) == 0 &&
-      ::send(ends[0], octets.data(), octets.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(octets.size());
+  bool well = buffers.well &&
+              ::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends) == 0 &&
+              ::send(ends[0], bytes.data(), bytes.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(bytes.size());
   if (well) {
     for (std::uint16_t id = 0; id < TrialBuffers::count; ++id)
       io_uring_buf_ring_add(buffers.ring(), room.data() + id * buffer_size, buffer_size, id,
@@ -116,7 +116,7 @@ bool try_counted_receive() {
       well = result > 0;
       if (well) received += static_cast<std::size_t>(result);
     }
-    well = well && received >= wanted && received < octets.size();
+    well = well && received >= wanted && received < bytes.size();
   }
   for (const int end : ends)
     if (end >= 0) ::close(end);
@@ -145,7 +145,7 @@ bool try_multishot_accept() {
   bool well = false;
   if (trial.error == 0 && listener >= 0 && client >= 0 && ::bind(listener, where, size) == 0 &&
       ::listen(listener, 1) == 0 && ::getsockname(listener, where, &size) == 0) {
-    static_cast<void>(::connect(client, where, size));  // in progress or done: loopback either way
+    static_cast<void>(::connect(client, where, size));  // done or in progress; over loopback both will do
     io_uring_prep_multishot_accept(io_uring_get_sqe(&trial.ring), listener, nullptr, nullptr, SOCK_CLOEXEC);
     std::uint32_t flags = 0;
     const int accepted = trial.result(&flags);

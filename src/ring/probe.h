@@ -1,5 +1,5 @@
-// What this host's kernel offers beyond a ring itself, found by trying it; for start-up and `kferry doctor`. Never by
-// version number.
+// What this host's kernel offers beyond a basic ring, found by trying it, never by version number. For start-up and
+// `kferry doctor`.
 #pragma once
 
 #include <string>
@@ -11,13 +11,13 @@ struct Feature {
   std::string name;
   bool available = false;
   std::string used_for;
-  std::string remedy;  // what is used instead, or what to do; empty when available
+  std::string remedy;  // what is used instead, or what to do; empty if available
 };
 
-// io_uring's own features are left out where it cannot be set up.
+// Leaves out io_uring's own features if no ring can be set up.
 std::vector<Feature> probe_host();
 
-// Whether a multishot receive ends by itself when it has brought what it was asked for; tried once per process.
+// Whether a multishot receive can be told to end after a number of bytes (Linux 6.17). Tried once per process.
 bool kernel_counts_receives();
 
 // The reason and the remedy behind io_uring_setup's errno.

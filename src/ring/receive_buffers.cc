@@ -11,9 +11,9 @@
 namespace kferry::ring {
 namespace {
 
-void* map(std::size_t octets) {
+void* map(std::size_t bytes) {
   void* memory =
-      ::mmap(nullptr, octets, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+      ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   return memory == MAP_FAILED ? nullptr : memory;
 }
 
@@ -21,16 +21,16 @@ void* map(std::size_t octets) {
 
 ReceiveBuffers::~ReceiveBuffers() {
   if (memory_ != nullptr) ::munmap(memory_, count_ * size_);
-  if (entries_ != nullptr) ::munmap(entries_, entries_octets_);
+  if (entries_ != nullptr) ::munmap(entries_, entries_size_);
 }
 
 int ReceiveBuffers::open(io_uring& ring, std::size_t count, std::size_t size) {
   KFERRY_ASSERT(count > 0 && count <= 32768 && (count & (count - 1)) == 0);
   count_ = count;
   size_ = size;
-  entries_octets_ = count * sizeof(io_uring_buf);
+  entries_size_ = count * sizeof(io_uring_buf);
   memory_ = static_cast<std::byte*>(map(count * size));
-  entries_ = static_cast<io_uring_buf_ring*>(map(entries_octets_));
+  entries_ = static_cast<io_uring_buf_ring*>(map(entries_size_));
   if (memory_ == nullptr || entries_ == nullptr) return -ENOMEM;
 
   io_uring_buf_reg registration{};
@@ -70,19 +70,19 @@ bool ReceiveBuffers::top_up() {
   return any;
 }
 
-void ReceiveBuffers::collect(std::uint16_t first, std::size_t octets, std::vector<Piece>& pieces) {
+void ReceiveBuffers::collect(std::uint16_t first, std::size_t bytes, std::vector<Piece>& pieces) {
   std::uint16_t position = position_[first];
   do {
     const io_uring_buf& entry = entries_->bufs[position & (count_ - 1)];
     const std::uint16_t id = entry.bid;
     KFERRY_ASSERT(id < count_ && position_[id] == position && !out_[id] && posted_ > 0);
-    const std::size_t taken = std::min<std::size_t>(octets, entry.len);
+    const std::size_t taken = std::min<std::size_t>(bytes, entry.len);
     out_[id] = true;
     --posted_;
     pieces.push_back(Piece{id, {memory_ + id * size_, taken}});
-    octets -= taken;
+    bytes -= taken;
     ++position;
-  } while (octets > 0);
+  } while (bytes > 0);
   if (posted_ < posted_target / 2 && !reserve_.empty()) top_up();
 }
 

@@ -48,7 +48,7 @@ void SimulatedRing::shut_write(Socket socket) {
   world_.shut_end(id_of(socket));
 }
 
-// Only one operation reads from a socket at a time.
+// Asserts that no operation reads from the socket.
 void SimulatedRing::expect_unread(Socket socket) const {
   for (const auto& [id, op] : world_.ops_)
     KFERRY_ASSERT(op.socket != id_of(socket) ||
@@ -62,7 +62,8 @@ int SimulatedRing::peek(Socket socket, std::uint64_t offset, std::span<std::byte
   if (offset >= end.inbox.size()) return end.fin_received ? 0 : -EAGAIN;
   const auto there = std::string_view(end.inbox).substr(offset);
   std::size_t size = std::min(there.size(), room.size());
-  if (world_.chance(world_.options_.short_read)) size = world_.random(size + 1);  // the rest has not come yet
+  if (world_.chance(world_.options_.short_read))
+    size = world_.random(size + 1);  // the rest has not arrived yet
   if (size == 0) return -EAGAIN;
   std::memcpy(room.data(), there.data(), size);
   return static_cast<int>(size);
@@ -113,7 +114,7 @@ void SimulatedRing::send(Token token, Socket socket, std::span<const iovec> piec
                   pieces.begin() + static_cast<std::ptrdiff_t>(std::min(pieces.size(), iov_max))},
        .quiet = notice == Notice::with_next,
        .more = more});
-  if (notice == Notice::with_next) world_.attempt(id);  // done, short or failed with the submission
+  if (notice == Notice::with_next) world_.attempt(id);  // completes at submission, even if short or failed
 }
 
 void SimulatedRing::splice(Token token, Socket from, Socket to, std::uint64_t size) {
@@ -170,16 +171,16 @@ void SimulatedRing::recycle(std::uint16_t buffer_id) {
   free_.push_back(buffer_id);
 }
 
-std::vector<Piece> SimulatedRing::fill(std::string_view octets) {
+std::vector<Piece> SimulatedRing::fill(std::string_view bytes) {
   std::vector<Piece> pieces;
-  while (!octets.empty()) {
+  while (!bytes.empty()) {
     const std::uint16_t id = free_.front();
     free_.pop_front();
     out_[id] = true;
-    const std::size_t size = std::min(octets.size(), buffer_size_);
-    std::memcpy(buffers_[id].data(), octets.data(), size);
+    const std::size_t size = std::min(bytes.size(), buffer_size_);
+    std::memcpy(buffers_[id].data(), bytes.data(), size);
     pieces.push_back({id, {buffers_[id].data(), size}});
-    octets.remove_prefix(size);
+    bytes.remove_prefix(size);
   }
   return pieces;
 }

@@ -1,6 +1,6 @@
-// The simulated backend: a ring whose sockets live in a Simulation. wait() never blocks: it takes what is
-// due, and the caller lets time pass by Simulation::step(). A recycled buffer is filled with garbage, so that
-// use after recycle shows; a double recycle is an assertion.
+// The simulated backend: a ring whose sockets live in a Simulation. wait() never blocks: it returns what is due, and
+// the caller advances time with Simulation::step(). A recycled buffer is filled with garbage, so that a use after
+// recycle shows up; recycling a buffer twice is an assertion failure.
 #pragma once
 
 #include <cerrno>
@@ -53,13 +53,13 @@ class SimulatedRing final : public Ring {
 
   std::span<const Completion> wait() override;
   Instant now() const override { return now_; }
-  // Something is due, a completion or a wake(): a wait() of another backend would return now.
+  // Whether a completion or a wake() is due, so that wait() of another backend would return now.
   bool due() const { return woken_ || !due_.empty(); }
 
  private:
   friend class Simulation;
   struct Box final : Mailbox {
-    SimulatedRing* ring = nullptr;  // null once it has ended
+    SimulatedRing* ring = nullptr;  // null after the ring's destruction
   };
   struct Due {
     Token token;
@@ -69,7 +69,7 @@ class SimulatedRing final : public Ring {
   };
 
   void expect_unread(Socket socket) const;
-  std::vector<Piece> fill(std::string_view octets);
+  std::vector<Piece> fill(std::string_view bytes);
 
   Simulation& world_;
   Instant now_;
@@ -78,7 +78,7 @@ class SimulatedRing final : public Ring {
   std::vector<bool> out_;
   std::deque<std::uint16_t> free_;
   std::vector<Due> due_;
-  std::vector<Due> quiet_;  // whole sends with Notice::with_next: told with what is due next
+  std::vector<Due> quiet_;  // successful sends with Notice::with_next, reported with what is due next
   bool woken_ = false;
   std::vector<Due> taken_;
   std::vector<Completion> completions_;

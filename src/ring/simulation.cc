@@ -1,4 +1,4 @@
-// The world: sockets, time and chance. What operations do in it is in simulation_operations.cc.
+// The simulated world: sockets, time and chance. Its operations are in simulation_operations.cc.
 #include "ring/simulation.h"
 
 #include <algorithm>
@@ -97,7 +97,7 @@ void Simulation::close_end(int id, bool reset) {
     return;
   }
   if (find(closing.other) == nullptr) return;
-  if (reset || !closing.inbox.empty()) {  // TCP resets as well when octets were left unread
+  if (reset || !closing.inbox.empty()) {  // TCP also resets if bytes were left unread
     break_end(closing.other);
   } else {
     end(closing.other).fin_received = true;
@@ -125,28 +125,28 @@ void Simulation::break_end(int id) {
 
 std::size_t Simulation::room(const End& from) {
   const End* other = find(from.other);
-  if (other == nullptr) return SIZE_MAX;  // the answer will be RST
+  if (other == nullptr) return SIZE_MAX;  // answered by RST
   return other->inbox_max - std::min(other->inbox_max, other->inbox.size());
 }
 
-std::size_t Simulation::put(int from, std::string_view octets) {
+std::size_t Simulation::put(int from, std::string_view bytes) {
   End& sender = end(from);
-  const std::size_t size = std::min(octets.size(), room(sender));
+  const std::size_t size = std::min(bytes.size(), room(sender));
   if (End* other = find(sender.other)) {
-    other->inbox.append(octets.substr(0, size));
+    other->inbox.append(bytes.substr(0, size));
     touch(sender.other);
   } else if (size > 0) {
-    break_end(from);  // nobody is there any more: the octets are gone and RST comes back
+    break_end(from);  // the other side is gone: the bytes are lost and RST comes back
   }
   return size;
 }
 
 std::string Simulation::take(int id, std::size_t size) {
   End& from = end(id);
-  std::string octets = from.inbox.substr(0, size);
-  from.inbox.erase(0, octets.size());
+  std::string bytes = from.inbox.substr(0, size);
+  from.inbox.erase(0, bytes.size());
   touch(from.other);
-  return octets;
+  return bytes;
 }
 
 Simulation::Leaks Simulation::leaks() const {
@@ -194,9 +194,9 @@ void SimListener::close() {
   world_->close_end(id_, false);
 }
 
-std::size_t SimSocket::write(std::string_view octets) {
+std::size_t SimSocket::write(std::string_view bytes) {
   const auto& self = world_->end(id_);
-  return self.broken || self.fin_sent ? 0 : world_->put(id_, octets);
+  return self.broken || self.fin_sent ? 0 : world_->put(id_, bytes);
 }
 
 std::string SimSocket::read(std::size_t size_max) {

@@ -1,7 +1,6 @@
-// A world of simulated TCP in virtual time: every socket of every SimulatedRing, and the endpoints a test
-// plays itself. Everything that may happen in one order or another, whole or in parts, is decided by the
-// seed, so a failure is repeated by its seed alone. One thread. The caller alternates between running its
-// rings and step().
+// A world of simulated TCP in virtual time: every socket of every SimulatedRing, and the endpoints that a test plays
+// itself. The seed decides the order of events and whether they happen whole or in parts, so the seed alone reproduces
+// a failure. One thread. The caller alternates between running its rings and step().
 #pragma once
 
 #include <cstdint>
@@ -29,29 +28,30 @@ struct SimulationOptions {
   std::uint32_t multishot_end = 200'000;  // a multishot receive ends with these bytes
   std::uint32_t short_write = 500'000;
   bool peeks = true;  // Linux 6.9
-  std::uint32_t no_buffers =
-      20'000;               // ENOBUFS though there are some; only while some are out, so that a recycle comes
-  std::uint32_t reset = 0;  // a connection breaks by itself
+  // ENOBUFS although buffers are free. Only while others are out, so that a recycle follows.
+  std::uint32_t no_buffers = 20'000;
+  std::uint32_t reset = 0;  // a connection breaks on its own
   std::size_t socket_buffer_min = 2'000;
   std::size_t socket_buffer_max = 100'000;
   Duration latency_max = std::chrono::microseconds{200};
-  std::function<void(const std::string&)> trace{};  // one line for each thing that happens
-  // What each send took of its octets, and whether it said that more follows.
-  std::function<void(int socket, std::string_view octets, bool more)> sent{};
+  std::function<void(const std::string&)> trace{};  // called with one line per event
+  // Called with the bytes that each send took, and its `more`.
+  std::function<void(int socket, std::string_view bytes, bool more)> sent{};
 };
 
-// What dialling an address comes to, other than what its listener says.
+// What happens to a dial instead of what the address's listener would do.
 enum class DialFault : std::uint8_t { none, refused, unreachable, hang };
 
-// An endpoint outside, played by the test: at once, no completions. Copies name the same endpoint.
+// An endpoint outside kferry, played by the test. Its calls take effect at once, without completions. Copies refer to
+// the same endpoint.
 class SimSocket {
  public:
-  // Octets taken; fewer than given when the other side does not read. Nothing after a reset or shutdown().
-  std::size_t write(std::string_view octets);
+  // Returns how many bytes it took: fewer than given if the other side does not read, 0 after a reset or shutdown().
+  std::size_t write(std::string_view bytes);
   // Everything that has arrived, up to `size_max`.
   std::string read(std::size_t size_max = SIZE_MAX);
   std::size_t readable() const;
-  // The other side sent FIN and everything before it was read.
+  // The other side sent FIN, and everything before it has been read.
   bool ended() const;
   bool was_reset() const;
   // Ended, reset, or closed here.
@@ -75,7 +75,7 @@ class SimListener {
  public:
   std::optional<SimSocket> accept();
   SocketAddress address() const;
-  // Refuses from now on; those not yet accepted are reset.
+  // Refuses later connections and resets those not yet accepted.
   void close();
 
  private:
@@ -91,26 +91,26 @@ class Simulation {
 
   Instant now() const { return now_; }
   std::uint64_t seed() const { return options_.seed; }
-  // Lets the next thing happen, if one is due by `until`; else moves the time there and says false.
+  // Runs the next event, if one is due by `until`. Otherwise advances the time to `until` and returns false.
   bool step(Instant until);
-  // As above without a limit: false when nothing is left at all.
+  // The same without a limit. False if there are no events left.
   bool step();
 
-  // Connects at once to whoever listens there; nullopt when nobody does.
+  // Connects at once; nullopt if there is no listener at the address.
   std::optional<SimSocket> connect_from_outside(const SocketAddress& address,
                                                 const std::optional<SocketAddress>& from = {});
   std::optional<SimListener> listen_outside(const SocketAddress& address);
   void set_dial_fault(const SocketAddress& address, DialFault fault);
 
   struct Leaks {
-    std::size_t sockets = 0;  // of the rings; those outside are the test's
+    std::size_t sockets = 0;  // of the rings, not of the test
     std::size_t operations = 0;
     std::size_t buffers = 0;  // not recycled
     bool any() const { return sockets + operations + buffers > 0; }
   };
   Leaks leaks() const;
 
-  // For tests that have chances of their own to take from the same seed.
+  // For tests that make random choices of their own from the same seed.
   std::uint64_t random(std::uint64_t below) { return below == 0 ? 0 : random_() % below; }
   // Calls `what` after `delay`.
   void after(Duration delay, std::function<void()> what);
@@ -122,10 +122,10 @@ class Simulation {
 
   enum class Kind : std::uint8_t { accept, connect, receive, send, splice, poll, timer };
   struct End {
-    SimulatedRing* owner = nullptr;  // null: outside
+    SimulatedRing* owner = nullptr;  // null: the test's
     bool listening = false;
     bool connected = false;
-    int other = -1;  // gone when closed
+    int other = -1;  // may have been closed
     SocketAddress local;
     SocketAddress remote;
     std::string inbox;
@@ -133,7 +133,7 @@ class Simulation {
     bool fin_received = false;
     bool fin_sent = false;
     bool broken = false;          // by RST
-    bool reset_reported = false;  // the error is told once, as the kernel does
+    bool reset_reported = false;  // the error is reported once, as the kernel does
     std::deque<int> backlog;
   };
   struct Op {
@@ -172,7 +172,7 @@ class Simulation {
   void shut_end(int id);
   void break_end(int id);
   std::size_t room(const End& from);
-  std::size_t put(int from, std::string_view octets);
+  std::size_t put(int from, std::string_view bytes);
   std::string take(int id, std::size_t size);
   void touch(int id);
 

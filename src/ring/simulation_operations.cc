@@ -1,5 +1,5 @@
-// What becomes of a ring's operations in the simulated world: each is attempted after a while, again whenever
-// something about its sockets has changed, and done when it can be.
+// A ring's operations in the simulated world. Each is attempted after a random delay, and again whenever its sockets
+// change, until it completes.
 #include <poll.h>
 
 #include <algorithm>
@@ -71,7 +71,7 @@ void Simulation::finish(std::uint64_t id, std::int32_t result) {
 void Simulation::cancel(SimulatedRing& ring, Token token) {
   for (const auto& [id, op] : ops_) {
     if (op.ring != &ring || op.token != token) continue;
-    after(latency(), [this, number = id] {  // it may well be done by then
+    after(latency(), [this, number = id] {  // it may be done by then
       const auto found = ops_.find(number);
       if (found == ops_.end()) return;
       const Op& late = found->second;
@@ -141,17 +141,17 @@ void Simulation::try_send(std::uint64_t id, Op& op) {
     const bool told = self.fin_sent || std::exchange(self.reset_reported, true);
     return finish(id, told ? -EPIPE : -ECONNRESET);
   }
-  std::string octets;
-  for (const iovec& piece : op.pieces) octets.append(static_cast<const char*>(piece.iov_base), piece.iov_len);
-  std::size_t size = std::min(octets.size(), room(self));
+  std::string bytes;
+  for (const iovec& piece : op.pieces) bytes.append(static_cast<const char*>(piece.iov_base), piece.iov_len);
+  std::size_t size = std::min(bytes.size(), room(self));
   if (size == 0) {
     if (op.quiet) finish(id, -EAGAIN);
     return;
   }
   if (chance(options_.short_write)) size = 1 + random(size);
-  put(op.socket, std::string_view(octets).substr(0, size));
-  if (options_.sent) options_.sent(op.socket, std::string_view(octets).substr(0, size), op.more);
-  const bool whole = size == octets.size();
+  put(op.socket, std::string_view(bytes).substr(0, size));
+  if (options_.sent) options_.sent(op.socket, std::string_view(bytes).substr(0, size), op.more);
+  const bool whole = size == bytes.size();
   SimulatedRing& ring = *op.ring;
   const bool quiet = op.quiet && whole;
   finish(id, static_cast<std::int32_t>(size));

@@ -29,8 +29,8 @@ Pipe SplicePipes::take() {
   }
   int ends[2];
   if (::pipe2(ends, O_NONBLOCK | O_CLOEXEC) != 0) return {};
-  // Past pipe-user-pages-soft (64 MiB) an unprivileged process is refused: smaller ones do, at more system
-  // calls.
+  // Beyond pipe-user-pages-soft (64 MiB) the kernel refuses unprivileged processes. Smaller pipes work, with more
+  // system calls.
   for (std::size_t size = pipe_size; size > 65536; size /= 2)
     if (::fcntl(ends[1], F_SETPIPE_SZ, static_cast<int>(size)) >= 0) break;
   ++out_;

@@ -1,5 +1,5 @@
-// Pipes for splice(2), 1 MiB each where the kernel's limits allow, pooled. Only an empty pipe comes back to
-// the pool: another connection's octets must never be found in it.
+// A pool of pipes for splice(2), 1 MiB each if the kernel's limits allow. Only an empty pipe returns to the pool,
+// because one connection must never find another's bytes in it.
 #pragma once
 
 #include <cstddef>
@@ -19,14 +19,14 @@ class SplicePipes {
   SplicePipes(const SplicePipes&) = delete;
   SplicePipes& operator=(const SplicePipes&) = delete;
 
-  // read_end < 0 when no pipe can be had: out_max are out, or the kernel gives none.
+  // read_end < 0 if no pipe is available: out_max are in use, or the kernel refuses.
   Pipe take();
   void give_back_empty(Pipe pipe);
   // One that is not empty.
   void destroy(Pipe pipe);
 
   static constexpr std::size_t pipe_size = 1024 * 1024;
-  // A pipe is out while it holds octets, so this bounds what slow readers keep in the kernel.
+  // A pipe is in use while it holds bytes, so this bounds what slow readers keep in the kernel.
   static constexpr std::size_t out_max = 64;
 
  private:

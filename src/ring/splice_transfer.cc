@@ -9,12 +9,12 @@
 namespace kferry::ring {
 namespace {
 
-// A spliced chunk at a time, then the others' turn.
+// Bytes moved before other operations get their turn.
 constexpr std::uint64_t turn_max = 4 * SplicePipes::pipe_size;
 
 }  // namespace
 
-SpliceTransfer::Need SpliceTransfer::over(std::int64_t result) {
+SpliceTransfer::Need SpliceTransfer::done(std::int64_t result) {
   result_ = result;
   return Need::nothing;
 }
@@ -32,29 +32,28 @@ SpliceTransfer::Need SpliceTransfer::step(SplicePipes& pipes) {
         continue;
       }
       if (sent < 0 && errno == EINTR) continue;
-      if (sent == 0 || errno != EAGAIN) return over(-EPIPE);
+      if (sent == 0 || errno != EAGAIN) return done(-EPIPE);
       return Need::room;
     }
-    if (left_ == wanted_ || left_ >= turn_max) return over(left);
+    if (left_ == wanted_ || left_ >= turn_max) return done(left);
     if (pipe_.read_end < 0) {
       pipe_ = pipes.take();
-      if (pipe_.read_end < 0) return over(left > 0 ? left : -ENOBUFS);
+      if (pipe_.read_end < 0) return done(left > 0 ? left : -ENOBUFS);
     }
     const ssize_t got = ::splice(from_, nullptr, pipe_.write_end, nullptr, wanted_ - left_, flags);
     if (got > 0) {
       held_ = static_cast<std::uint64_t>(got);
     } else if (got == 0) {
-      return over(left);  // the next one finds the end again
+      return done(left);  // the next splice finds the end again
     } else if (errno == EAGAIN) {
       dry_ = true;
-      if (left > 0) return over(left);
+      if (left > 0) return done(left);
       pipes.give_back_empty(std::exchange(pipe_, Pipe{}));
       return Need::input;
     } else if (errno == EINVAL) {
-      return over(left > 0 ? left
-                           : -EINVAL);  // a record that is no data stands there; the next one finds it again
+      return done(left > 0 ? left : -EINVAL);  // a non-data TLS record; the next splice finds it again
     } else if (errno != EINTR) {
-      return over(-errno);  // a reset, even after octets: a cut stream must not look complete
+      return done(-errno);  // a reset, even after bytes: a truncated stream must not look complete
     }
   }
 }
@@ -62,7 +61,7 @@ SpliceTransfer::Need SpliceTransfer::step(SplicePipes& pipes) {
 std::int32_t SpliceTransfer::end(SplicePipes& pipes, bool cancelled) {
   if (cancelled) {
     if (held_ > 0) {
-      result_ = -ECONNABORTED;  // octets are lost with the pipe: this direction cannot go on
+      result_ = -ECONNABORTED;  // bytes are lost with the pipe: this direction cannot continue
     } else {
       result_ = left_ > 0 ? static_cast<std::int64_t>(left_) : -ECANCELED;
     }

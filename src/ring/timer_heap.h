@@ -1,4 +1,4 @@
-// Timers by deadline; each knows its place, so that cancelling one costs O(log n) and leaves nothing behind.
+// Timers by deadline. Each knows its index in the heap, so cancelling one costs O(log n) and leaves nothing behind.
 #pragma once
 
 #include <cstdint>
@@ -15,7 +15,7 @@ class TimerHeap {
 
   bool empty() const { return heap_.empty(); }
   std::uint32_t first() const { return heap_.front(); }
-  // Takes out those whose deadline has come, the earliest first, and calls `fire(slot)` for each.
+  // Removes the timers whose deadline has passed, earliest first, and calls `fire(slot)` for each.
   template <class Fire>
   void take_due(Instant now, Fire&& fire) {
     while (!empty() && ops_.at(first()).deadline <= now) {
@@ -32,13 +32,13 @@ class TimerHeap {
   }
 
   void remove(std::uint32_t slot) {
-    const std::size_t place = ops_.at(slot).extra;
-    KFERRY_ASSERT(place < heap_.size() && heap_[place] == slot);
-    swap(place, heap_.size() - 1);
+    const std::size_t index = ops_.at(slot).extra;
+    KFERRY_ASSERT(index < heap_.size() && heap_[index] == slot);
+    swap(index, heap_.size() - 1);
     heap_.pop_back();
-    if (place < heap_.size()) {
-      rise(place);
-      sink(place);
+    if (index < heap_.size()) {
+      rise(index);
+      sink(index);
     }
   }
 
@@ -53,18 +53,18 @@ class TimerHeap {
     ops_.at(heap_[b]).extra = static_cast<std::uint32_t>(b);
   }
 
-  void rise(std::size_t place) {
-    for (; place > 0 && before(place, (place - 1) / 2); place = (place - 1) / 2) swap(place, (place - 1) / 2);
+  void rise(std::size_t index) {
+    for (; index > 0 && before(index, (index - 1) / 2); index = (index - 1) / 2) swap(index, (index - 1) / 2);
   }
 
-  void sink(std::size_t place) {
+  void sink(std::size_t index) {
     while (true) {
-      std::size_t least = place;
-      for (const std::size_t child : {2 * place + 1, 2 * place + 2})
+      std::size_t least = index;
+      for (const std::size_t child : {2 * index + 1, 2 * index + 2})
         if (child < heap_.size() && before(child, least)) least = child;
-      if (least == place) return;
-      swap(place, least);
-      place = least;
+      if (least == index) return;
+      swap(index, least);
+      index = least;
     }
   }
 

@@ -70,13 +70,13 @@ void UringRing::timer(Token token, Instant deadline) {
 void UringRing::splice(Token token, Socket from, Socket to, std::uint64_t size) {
   KFERRY_ASSERT(size > 0);
   const std::uint32_t slot = ops_.take(OpKind::splice, token, fd_of(from));
-  const std::uint32_t place = transfers_.take();
-  ops_.at(slot).extra = place;
-  transfers_.at(place) = SpliceTransfer(fd_of(from), fd_of(to), size);
-  transfers_due_.push_back(slot);  // tried at once, in wait(): often the octets are there
+  const std::uint32_t transfer = transfers_.take();
+  ops_.at(slot).extra = transfer;
+  transfers_.at(transfer) = SpliceTransfer(fd_of(from), fd_of(to), size);
+  transfers_due_.push_back(slot);  // tried first thing in wait(): often the bytes are already there
 }
 
-// Queues the operation as its record says; also to go on with one that is to be tried again.
+// Queues the operation that the slot describes. Also repeats one.
 void UringRing::submit(std::uint32_t slot) {
   io_uring_sqe& sqe = next_sqe();
   const Op& op = ops_.at(slot);
@@ -94,8 +94,8 @@ void UringRing::submit(std::uint32_t slot) {
       break;
     }
     case OpKind::receive: {
-      // A bundle of a single buffer gains nothing, and some kernels go past a bundle's length by appending a
-      // second receive to the first: at a frame's boundary the length must hold.
+      // A bundle of a single buffer gains nothing, and some kernels exceed a bundle's length by appending a second
+      // receive to the first. At a frame's boundary the length must be exact.
       const bool bundle = bundles_ && op.size > buffers_.size();
       const std::size_t size = bundle ? op.size : std::min<std::size_t>(op.size, buffers_.size());
       io_uring_prep_recv(&sqe, op.fd, nullptr, size, 0);
@@ -110,8 +110,8 @@ void UringRing::submit(std::uint32_t slot) {
     }
     case OpKind::send: {
       const Parcel& parcel = parcels_.at(op.extra);
-      // MSG_DONTWAIT: done or failed before the submission returns. MSG_WAITALL: a short one counts as failed, and
-      // shows in spite of CQE_SKIP_SUCCESS.
+      // MSG_DONTWAIT: the send is done or failed before the submission returns. MSG_WAITALL: a short send counts as
+      // failed, so that it is reported in spite of CQE_SKIP_SUCCESS.
       const int flags = MSG_NOSIGNAL | (op.more ? MSG_MORE : 0) | (op.quiet ? MSG_DONTWAIT | MSG_WAITALL : 0);
       if (parcel.header.msg_iovlen == 1) {
         io_uring_prep_send(&sqe, op.fd, parcel.pieces[0].iov_base, parcel.pieces[0].iov_len, flags);
@@ -158,15 +158,15 @@ void UringRing::message(Token receipt, Mailbox& to, Token token, std::int32_t va
     return;
   }
   const std::uint32_t slot = ops_.take(OpKind::message, receipt, -1);
-  const std::uint32_t place = addressees_.take();
-  addressees_.at(place) = mailbox.shared_from_this();
-  ops_.at(slot).extra = place;
+  const std::uint32_t addressee = addressees_.take();
+  addressees_.at(addressee) = mailbox.shared_from_this();
+  ops_.at(slot).extra = addressee;
   io_uring_sqe& sqe = next_sqe();
   io_uring_prep_msg_ring(&sqe, mailbox.ring_fd_, static_cast<std::uint32_t>(value), message_data(token), 0);
   sqe.user_data = user_data(Tag::operation, slot, ops_.at(slot).generation);
 }
 
-// Goes as far as it can, and polls for what it needs then.
+// Moves what it can, then polls for what it needs next.
 void UringRing::transfer(std::uint32_t slot) {
   Op& op = ops_.at(slot);
   SpliceTransfer& move = transfers_.at(op.extra);
@@ -180,9 +180,9 @@ void UringRing::transfer(std::uint32_t slot) {
 }
 
 void UringRing::end_transfer(std::uint32_t slot, bool cancelled) {
-  const std::uint32_t place = ops_.at(slot).extra;
-  const std::int32_t result = transfers_.at(place).end(pipes_, cancelled);
-  transfers_.give_back(place);
+  const std::uint32_t transfer = ops_.at(slot).extra;
+  const std::int32_t result = transfers_.at(transfer).end(pipes_, cancelled);
+  transfers_.give_back(transfer);
   complete(slot, result);
 }
 

@@ -1,4 +1,4 @@
-// Setting a ring up, the turn, and taking it down. The operations are in uring_operations.cc.
+// Sets a ring up, runs its turns and takes it down. The operations are in uring_operations.cc.
 #include "ring/uring_ring.h"
 
 #include <fcntl.h>
@@ -44,7 +44,7 @@ std::expected<void, std::string> UringRing::open(const UringOptions& options) {
   ring_open_ = true;
   if ((params.features & IORING_FEAT_NODROP) == 0 || (params.features & IORING_FEAT_EXT_ARG) == 0)
     return std::unexpected(std::string("this kernel's io_uring is too old: run Linux 6.1 or newer"));
-  io_uring_register_ring_fd(&ring_);  // best effort: saves an fd lookup per turn
+  io_uring_register_ring_fd(&ring_);  // best effort: saves a descriptor lookup per turn
   bundles_ = options.bundles && (params.features & abi::feature_recvsend_bundle) != 0;
   multishot_accept_ = options.multishot_accept;
   multishot_receives_ = options.multishot_receives && kernel_counts_receives();
@@ -65,7 +65,7 @@ std::expected<void, std::string> UringRing::open(const UringOptions& options) {
   return {};
 }
 
-// Tells the truth about this very ring: it sends itself a message.
+// Sends a message from this ring to itself.
 bool UringRing::try_message_ring() {
   io_uring_sqe& sqe = next_sqe();
   io_uring_prep_msg_ring(&sqe, mailbox_->ring_fd_, 0, user_data(Tag::probe), 0);
@@ -86,7 +86,7 @@ bool UringRing::try_message_ring() {
       io_uring_cqe_seen(&ring_, cqe);
     }
   }
-  if (!arrived) {  // the message may be a moment behind its receipt
+  if (!arrived) {  // the message may arrive a moment after its receipt
     io_uring_cqe* cqe = nullptr;
     __kernel_timespec brief{0, 50'000'000};
     if (io_uring_wait_cqe_timeout(&ring_, &cqe, &brief) == 0) {
@@ -106,7 +106,8 @@ UringRing::~UringRing() {
     timers_.remove(slot);
     ops_.release(slot);
   }
-  // Accepts go on by themselves and the mailbox may keep the ring alive: end everything here, and see it end.
+  // Multishot accepts continue on their own, and the mailbox may keep the kernel's ring alive. So everything is
+  // cancelled here, and waited for.
   for (std::uint32_t slot = 0; slot < ops_.size(); ++slot)
     if (ops_.at(slot).kind != OpKind::free) cancel(ops_.at(slot).token);
   for (const std::uint32_t slot : transfers_due_) end_transfer(slot, true);
@@ -120,7 +121,7 @@ UringRing::~UringRing() {
     pieces_.clear();
     reap();
     for (const Completion& completion : completions_)
-      // Accepted while we were leaving: nobody will take it.
+      // Accepted during the shutdown, with no one to take it.
       if (completion.more && completion.pieces.empty()) ::close(completion.result);
   }
   for (SpliceTransfer& transfer : transfers_) transfer.end(pipes_, true);
@@ -130,7 +131,7 @@ UringRing::~UringRing() {
 io_uring_sqe& UringRing::next_sqe() {
   io_uring_sqe* sqe = backlog_.empty() ? io_uring_get_sqe(&ring_) : nullptr;
   if (sqe == nullptr && backlog_.empty()) {
-    io_uring_submit(&ring_);  // an error leaves the queue full, and the backlog takes over until wait()
+    io_uring_submit(&ring_);  // on error the queue stays full, and the backlog is used until wait()
     sqe = io_uring_get_sqe(&ring_);
   }
   if (sqe == nullptr) sqe = &backlog_.emplace_back();
@@ -142,7 +143,7 @@ void UringRing::flush_backlog() {
   while (!backlog_.empty()) {
     io_uring_sqe* sqe = io_uring_get_sqe(&ring_);
     if (sqe == nullptr) {
-      if (io_uring_submit(&ring_) <= 0) return;  // completions must be taken first
+      if (io_uring_submit(&ring_) <= 0) return;  // completions must be reaped first
       continue;
     }
     *sqe = backlog_.front();
@@ -166,7 +167,7 @@ void UringRing::wake() {
 
 void UringRing::on_wake() {
   std::uint64_t count = 0;
-  [[maybe_unused]] const ssize_t octets = ::read(mailbox_->event_fd(), &count, sizeof count);
+  [[maybe_unused]] const ssize_t size = ::read(mailbox_->event_fd(), &count, sizeof count);
   woken_ = true;
   mailbox_->take(letters_);
   for (const LetterBox::Letter& letter : letters_) finish(letter.token, letter.value);
@@ -185,10 +186,10 @@ std::span<const Completion> UringRing::wait() {
     enter();
     now_ = monotonic_now();
     const std::size_t before = completions_.size();
-    // Asked now: what reap() queues of its own accord, the poll behind wake() for one, is no quiet send.
+    // Checked before reap(), which may queue submissions of its own, such as the poll behind wake().
     const bool all_submitted = backlog_.empty() && io_uring_sq_ready(&ring_) == 0;
     reap();
-    if (all_submitted) take_quiet_sends(before);
+    if (all_submitted) complete_quiet_sends(before);
     timers_.take_due(now_, [this](std::uint32_t slot) { complete(slot, 0); });
   } while (completions_.empty() && ready_.empty() && !woken_);
   woken_ = false;
@@ -213,13 +214,14 @@ void UringRing::enter() {
     io_uring_cqe* cqe = nullptr;
     result = io_uring_submit_and_wait_timeout(&ring_, &cqe, 1, &until, nullptr);
   }
-  // EBUSY, EAGAIN: completions must be taken or memory is short for a moment; what was queued stays queued.
+  // EBUSY, EAGAIN: completions must be reaped first, or memory is short. What was queued stays queued.
   KFERRY_ASSERT(result >= 0 || result == -ETIME || result == -EINTR || result == -EBUSY ||
                 result == -EAGAIN || result == -ENOMEM);
 }
 
 void UringRing::reap() {
-  // One sweep: what it queues (polls, receives again) goes with the next entry, so no socket holds the turn.
+  // One sweep. What it queues (polls, repeated receives) is submitted with the next entry into the kernel, so that no
+  // socket monopolizes the turn.
   unsigned head = 0;
   unsigned count = 0;
   io_uring_cqe* cqe = nullptr;
@@ -259,7 +261,7 @@ void UringRing::on_cqe(const io_uring_cqe& cqe) {
         return submit(slot);
       }
       if (!op.cancelled && (cqe.res >= 0 || cqe.res == -ECONNABORTED || cqe.res == -EINTR)) {
-        // The queue overflowed, or there is no multishot: to the submitter it goes on.
+        // The completion queue overflowed, or the kernel has no multishot accept. For the submitter it continues.
         if (cqe.res >= 0) finish(op.token, cqe.res, true);
         return submit(slot);
       }
@@ -276,7 +278,7 @@ void UringRing::on_receive(std::uint32_t slot, std::int32_t result, std::uint32_
   Op& op = ops_.at(slot);
   if (result <= 0 || (flags & IORING_CQE_F_BUFFER) == 0) {
     KFERRY_ASSERT(result <= 0);
-    if ((flags & IORING_CQE_F_BUFFER) != 0) {  // taken, and nothing in it: hand it straight back
+    if ((flags & IORING_CQE_F_BUFFER) != 0) {  // a buffer with nothing in it: return it at once
       std::vector<Piece> nothing;
       buffers_.collect(static_cast<std::uint16_t>(flags >> IORING_CQE_BUFFER_SHIFT), 0, nothing);
       buffers_.recycle(nothing.front().id);
@@ -300,16 +302,16 @@ void UringRing::on_receive(std::uint32_t slot, std::int32_t result, std::uint32_
   completions_.back().pieces = {pieces_.data() + before, count};
 }
 
-// Those that were submitted and of which the kernel has said nothing have gone whole. What it says of the others
-// stands in the queue when the submission returns; unless that was full, and the rest waits its turn. They are told
-// before what came after them.
-void UringRing::take_quiet_sends(std::size_t place) {
+// Completes the quiet sends that succeeded: the kernel reports only the others, and has done so when the submission
+// returns, unless the completion queue overflowed. Puts them before the completions from index `before` on, which came
+// later.
+void UringRing::complete_quiet_sends(std::size_t before) {
   if (quiet_sends_.empty() || io_uring_cq_has_overflow(&ring_)) return;
   const std::size_t reaped = completions_.size();
   for (const std::uint32_t slot : quiet_sends_) complete(slot, static_cast<std::int32_t>(ops_.at(slot).size));
   quiet_sends_.clear();
   const auto at = [this](std::size_t n) { return completions_.begin() + static_cast<std::ptrdiff_t>(n); };
-  std::rotate(at(place), at(reaped), completions_.end());
+  std::rotate(at(before), at(reaped), completions_.end());
 }
 
 void UringRing::finish(Token token, std::int32_t result, bool more) {

@@ -1,11 +1,10 @@
-// The io_uring backend. Created on the thread that runs it (the kernel holds us to that: SINGLE_ISSUER).
+// The io_uring backend. Created on the thread that runs it, as SINGLE_ISSUER requires.
 //
-// Techniques: DEFER_TASKRUN (else COOP_TASKRUN), a registered ring descriptor, receives from one shared
-// provided-buffer ring, in bundles where the kernel has them, multishot where it counts their octets, gather sends,
-// multishot accept, MSG_RING
-// between rings (else a queue and an eventfd), one timer heap served by the wait's time-out. splice() is a
-// poll, then splice(2) inline: IORING_OP_SPLICE punts to worker threads on sockets. Floor: Linux 6.1;
-// everything newer is probed by trying it.
+// Techniques: DEFER_TASKRUN (otherwise COOP_TASKRUN); a registered ring descriptor; receives from one shared
+// provided-buffer ring, in bundles if the kernel has them, multishot if it counts their bytes; gather sends; multishot
+// accept; MSG_RING between rings (otherwise a queue and an eventfd); one timer heap, served by the time-out of the
+// wait. splice() is a poll followed by an inline splice(2), because IORING_OP_SPLICE on sockets punts to worker
+// threads. Requires Linux 6.1; everything newer is probed by trying it.
 #pragma once
 
 #include <liburing.h>
@@ -31,7 +30,7 @@ struct UringOptions {
   unsigned entries = 256;
   std::size_t buffer_count = 256;  // a power of two
   std::size_t buffer_size = 16 * 1024;
-  // Switched off by tests to walk the fall-backs of older kernels.
+  // Tests switch these off to exercise the fallbacks for older kernels.
   bool defer_taskrun = true;
   bool bundles = true;
   bool message_ring = true;
@@ -39,22 +38,22 @@ struct UringOptions {
   bool multishot_receives = true;
 };
 
-// With MSG_RING the letters go by the ring itself.
+// With MSG_RING, messages bypass the letter box and go from ring to ring.
 class UringMailbox final : public LetterBox, public std::enable_shared_from_this<UringMailbox> {
  public:
   ~UringMailbox() override;
 
  private:
   friend class UringRing;
-  int ring_fd_ = -1;      // a duplicate, so that the number is never another file's
-  bool by_ring_ = false;  // as decided before anyone had the mailbox
+  int ring_fd_ = -1;      // a duplicate, so that the number never names another file
+  bool by_ring_ = false;  // set before another thread can hold the mailbox
 };
 
 class UringRing final : public KernelSockets {
  public:
   // The error names the reason and the remedy.
   static std::expected<std::unique_ptr<Ring>, std::string> create(const UringOptions& options);
-  // Ends every operation and waits until the kernel has let go. Sockets stay the caller's.
+  // Ends every operation and waits until the kernel has released it. The caller still owns the sockets.
   ~UringRing() override;
 
   void accept(Token token, Socket listener) override;
@@ -82,7 +81,7 @@ class UringRing final : public KernelSockets {
   bool message_ring() const { return mailbox_->by_ring_; }
 
  private:
-  // What a send or connect points the kernel at; stays put until the completion.
+  // The memory that a send or connect points the kernel at. Its address stays fixed until the completion.
   struct Parcel {
     msghdr header{};
     iovec pieces[iov_max];
@@ -102,7 +101,7 @@ class UringRing final : public KernelSockets {
   void on_cqe(const io_uring_cqe& cqe);
   void on_receive(std::uint32_t slot, std::int32_t result, std::uint32_t flags);
   void on_wake();
-  void take_quiet_sends(std::size_t place);
+  void complete_quiet_sends(std::size_t before);
   void complete(std::uint32_t slot, std::int32_t result);
   void finish(Token token, std::int32_t result, bool more = false);
   void transfer(std::uint32_t slot);
@@ -114,7 +113,7 @@ class UringRing final : public KernelSockets {
   bool bundles_ = false;
   bool multishot_accept_ = true;
   bool multishot_receives_ = false;
-  bool woken_ = false;  // the next wait(), or the one under way, does not block
+  bool woken_ = false;  // the current or the next wait() does not block
   bool closing_ = false;
   Instant now_{};
   ReceiveBuffers buffers_;
@@ -123,13 +122,13 @@ class UringRing final : public KernelSockets {
   TimerHeap timers_{ops_};
   SlotPool<Parcel> parcels_;
   SlotPool<SpliceTransfer> transfers_;
-  std::vector<std::uint32_t> transfers_due_;  // splices that have not been tried yet
+  std::vector<std::uint32_t> transfers_due_;  // splices not tried yet
   SlotPool<std::shared_ptr<UringMailbox>> addressees_;
-  std::vector<std::uint32_t> quiet_sends_;  // submitted or about to be; only failures show as completions
-  std::deque<io_uring_sqe> backlog_;  // when the submission queue is full and the kernel takes no more now
+  std::vector<std::uint32_t> quiet_sends_;  // Notice::with_next; the kernel reports only those that fail
+  std::deque<io_uring_sqe> backlog_;  // used while the submission queue is full and the kernel takes no more
   std::shared_ptr<UringMailbox> mailbox_;
 
-  // Completions that came about by themselves (cancelled timers, queued messages) until the next wait().
+  // Completions that the ring produced itself (cancelled timers, queued messages), for the next wait().
   std::vector<Completion> ready_;
   std::vector<Completion> completions_;
   std::vector<Piece> pieces_;

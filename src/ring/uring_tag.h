@@ -1,6 +1,6 @@
-// What user_data says: a slot with its generation, one of the ring's own purposes, or, with the top bit set,
-// the token of a message from another ring (which is why a Token's kind stays below 0x8000). Never a pointer
-// or an fd.
+// The encoding of user_data: a slot with its generation, one of the ring's own purposes, or, with the top bit set, the
+// token of a message from another ring (which is why a Token's kind stays below 0x8000). Never a pointer or a
+// descriptor.
 #pragma once
 
 #include <cstdint>
