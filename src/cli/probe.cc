@@ -13,6 +13,7 @@
 #include "cli/commands.h"
 #include "cli/line.h"
 #include "config/load.h"
+#include "kafka/error_codes.h"
 #include "net/cares_resolver.h"
 
 namespace kferry::cli {

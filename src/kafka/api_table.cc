@@ -4,6 +4,8 @@
 #include <array>
 #include <cstddef>
 
+#include "kafka/treatments.h"
+
 namespace kferry::kafka {
 namespace {
 
@@ -144,7 +146,7 @@ constexpr std::array api_range_fields{
     Field{"max_version", i16, always, Role::max_version},
 };
 constexpr std::array api_versions_response{
-    Field{"error_code", i16, always, Role::error_code},
+    Field{"error_code", i16, always, Role::version_error},
     Field{"api_keys", array, always, Role::api_ranges, api_range_fields},
 };
 
@@ -280,30 +282,31 @@ constexpr Field response(std::span<const Field> fields) {
 }
 constexpr Field plain = request(client_id_alone);
 
-constexpr std::array<Api, 11> table{{
-    // key, versions, flexible, carries addresses, where, request, response
-    {produce_key, between(0, 13), clamped, since(9), since(10), Shape::tail, request(produce_request),
-     response(produce_response)},
-    {fetch_key, between(0, 18), clamped, since(12), since(16), Shape::tail, plain, response(fetch_response)},
-    {metadata_key, between(0, 13), clamped, since(9), always, Shape::head, plain,
-     response(metadata_response)},
-    {controlled_shutdown_key, always, any_version, since(3), never, Shape::head,
-     request(controlled_shutdown_request), response({})},
-    {find_coordinator_key, between(0, 6), clamped, since(3), always, Shape::head, plain,
-     response(find_coordinator_response)},
-    {sasl_handshake_key, always, any_version, never, between(0, 0), Shape::head,
-     request(sasl_handshake_request), response(sasl_handshake_response)},
-    {api_versions_key, between(0, 5), clamped, since(3), always, Shape::head, request(api_versions_request),
-     response(api_versions_response)},
-    {describe_quorum_key, between(0, 2), clamped, always, since(2), Shape::head, plain,
-     response(describe_quorum_response)},
-    {describe_cluster_key, between(0, 2), clamped, always, always, Shape::head, plain,
-     response(describe_cluster_response)},
-    {share_fetch_key, between(1, 2), clamped, always, always, Shape::tail, plain,
-     response(share_fetch_response)},
-    {share_acknowledge_key, between(1, 2), clamped, always, always, Shape::tail, plain,
-     response(share_acknowledge_response)},
-}};
+constexpr std::array table{
+    // key, versions, flexible, walked responses, shape, treatment, request, response
+    Api{produce_key, between(0, 13), clamped, since(9), since(10), Shape::tail_without_records,
+        map_node_endpoints, request(produce_request), response(produce_response)},
+    Api{fetch_key, between(0, 18), clamped, since(12), since(16), Shape::tail, map_node_endpoints, plain,
+        response(fetch_response)},
+    Api{metadata_key, between(0, 13), clamped, since(9), always, Shape::head, map_brokers, plain,
+        response(metadata_response)},
+    Api{controlled_shutdown_key, always, any_version, since(3), never, Shape::head, nullptr,
+        request(controlled_shutdown_request), response({})},
+    Api{find_coordinator_key, between(0, 6), clamped, since(3), always, Shape::head, map_coordinators, plain,
+        response(find_coordinator_response)},
+    Api{sasl_handshake_key, always, any_version, never, between(0, 0), Shape::head, note_sasl_handshake,
+        request(sasl_handshake_request), response(sasl_handshake_response)},
+    Api{api_versions_key, between(0, 5), clamped, since(3), always, Shape::head, limit_api_ranges,
+        request(api_versions_request), response(api_versions_response)},
+    Api{describe_quorum_key, between(0, 2), clamped, always, since(2), Shape::head, blank_listeners, plain,
+        response(describe_quorum_response)},
+    Api{describe_cluster_key, between(0, 2), clamped, always, always, Shape::head, map_described_cluster,
+        plain, response(describe_cluster_response)},
+    Api{share_fetch_key, between(1, 2), clamped, always, always, Shape::tail, map_node_endpoints, plain,
+        response(share_fetch_response)},
+    Api{share_acknowledge_key, between(1, 2), clamped, always, always, Shape::tail, map_node_endpoints, plain,
+        response(share_acknowledge_response)},
+};
 
 constexpr std::uint8_t no_row = 255;
 constexpr std::uint8_t controllers_row = 254;

@@ -10,10 +10,6 @@
 
 namespace kferry::kafka {
 
-inline constexpr std::int16_t error_unsupported_version = 35;
-inline constexpr std::int16_t error_coordinator_not_available = 15;
-inline constexpr std::int64_t endpoint_type_brokers = 1;
-
 // nullptr: nothing of it is decoded, any version passes.
 const Api* find_api(ApiKey key);
 // Carriers of addresses that only controllers speak: never offered to a client.

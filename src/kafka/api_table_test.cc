@@ -38,8 +38,11 @@ TEST_CASE("the rows are as the walker needs them") {
     CHECK(depth(api->response.fields) <= 4);
     check_rows(api->request, true);
     check_rows(api->response, true);
+    const bool walked = api->walked.from != never.from;
+    CHECK((api->treatment != nullptr) == walked);
+    CHECK(api->response.fields.empty() == !walked);
     // What ends in a tag section must be flexible wherever it is walked to its end.
-    if (api->shape == Shape::tail) CHECK(api->flexible.has(api->carries.from));
+    if (api->shape != Shape::head) CHECK(api->flexible.has(api->walked.from));
   }
   CHECK(decoded == 11);
 }

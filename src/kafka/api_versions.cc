@@ -1,6 +1,7 @@
 #include "kafka/api_versions.h"
 
 #include "kafka/api_table.h"
+#include "kafka/error_codes.h"
 
 namespace kferry::kafka {
 namespace {

@@ -81,7 +81,4 @@ std::expected<SaslHandshakeAnswer, Failure> decode_sasl_handshake(std::span<cons
 std::expected<SaslAuthenticateAnswer, Failure> decode_sasl_authenticate(std::span<const std::byte> frame,
                                                                         CorrelationId id, ApiVersion version);
 
-// "SASL_AUTHENTICATION_FAILED"; "error 1234" for one that is not known.
-std::string error_name(std::int16_t code);
-
 }  // namespace kferry::kafka

@@ -143,11 +143,5 @@ TEST_CASE("counts and lengths that promise more than the frame holds are refused
       decode_sasl_authenticate(bytes(raw("\0\0\0\x07\0\0\xff\xff\x7f\xff\xff\xff")), id, 0).has_value());
 }
 
-TEST_CASE("errors by name") {
-  CHECK(error_name(58) == "SASL_AUTHENTICATION_FAILED");
-  CHECK(error_name(0) == "NONE");
-  CHECK(error_name(1234) == "error 1234");
-}
-
 }  // namespace
 }  // namespace kferry::kafka

@@ -1,6 +1,7 @@
 #include "kafka/conversation.h"
 
 #include "base/assert.h"
+#include "kafka/error_codes.h"
 
 namespace kferry::kafka {
 namespace {
@@ -25,6 +26,13 @@ void Conversation::pop() {
   first_ = 0;
   unanswered_.clear();
   if (unanswered_.capacity() > kept_unanswered) std::vector<Unanswered>().swap(unanswered_);
+}
+
+void Conversation::on_handshake_answered(std::int64_t error_code) {
+  if (sasl != Sasl::awaiting_handshake) return;
+  const bool accepted = error_code == error_none;
+  sasl = accepted ? Sasl::raw : Sasl::framed;
+  raw_answers = accepted;
 }
 
 }  // namespace kferry::kafka

@@ -55,6 +55,8 @@ class Conversation {
   // Ends raw mode on the broker's side: a client sends a request only after its last token.
   void push(const Unanswered& request);
   void pop();
+  // The broker has answered SaslHandshake 0 with this error code.
+  void on_handshake_answered(std::int64_t error_code);
 
   Sasl sasl = Sasl::framed;
   // Mechanism of the last SaslHandshake request, upper case as sent; at most 64 octets are kept.

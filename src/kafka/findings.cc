@@ -1,5 +1,7 @@
 #include "kafka/findings.h"
 
+#include "kafka/error_codes.h"
+
 namespace kferry::kafka {
 
 using Step = StructureWalker::Step;
@@ -61,6 +63,10 @@ void Findings::note_integer(const StructureWalker& walker) {
       error_code = value;
       if (!brokers.empty()) brokers.back().error_at = at;
       error_at_ = at;
+      break;
+    case Role::version_error:
+      error_code = value;
+      version_refused = value == error_unsupported_version;
       break;
     case Role::endpoint_type:
       endpoint_type = value;

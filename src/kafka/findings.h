@@ -67,6 +67,7 @@ class Findings {
   FoundList list;  // of brokers, coordinators, nodes or ranges
   std::optional<FoundTag> tag;
   std::int64_t error_code = 0;
+  bool version_refused = false;    // a version_error says so: what follows it is of version 0
   std::int64_t endpoint_type = 1;  // brokers
 
  private:

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <string>
+#include <utility>
 
 #include "base/assert.h"
 #include "base/counted.h"
@@ -10,7 +11,7 @@
 #include "kafka/api_versions.h"
 #include "kafka/failures.h"
 #include "kafka/findings.h"
-#include "kafka/rewriting.h"
+#include "kafka/treatments.h"
 #include "kafka/wire.h"
 
 namespace kferry::kafka {
@@ -184,7 +185,7 @@ void ResponseWalker::begin_frame(Chunk& chunk) {
     }
     answered_ = true;
     const Api* api = find_api(request.key);
-    if (api != nullptr && api->carries.has(request.version)) return begin_structure(chunk, *api);
+    if (api != nullptr && api->walked.has(request.version)) return begin_structure(chunk, *api);
   }
   left_ = frame_size_ - prelude_size_;
   stage_ = Stage::opaque;
@@ -194,13 +195,13 @@ void ResponseWalker::begin_frame(Chunk& chunk) {
 
 void ResponseWalker::begin_structure(Chunk& chunk, const Api& api) {
   const ApiVersion version = conversation_.front().version;
-  const bool whole = api.shape == Shape::tail;
+  const bool whole = api.shape != Shape::head;
   walker_ = take_walker();
   walker_->begin(api.response, version, api.flexible.has(version), whole, prelude_size_full, frame_size_);
   if (whole) {
     const Policy& policy = conversation_.policy();
     const std::size_t exact_max =
-        api.key == produce_key ? policy.held_size_max : policy.exact_rewrite_size_max;
+        api.shape == Shape::tail ? policy.exact_rewrite_size_max : policy.held_size_max;
     exact_ = frame_size_ <= exact_max;
     stage_ = Stage::body;
     if (!exact_) release(chunk);
@@ -262,8 +263,7 @@ bool ResponseWalker::collect(Chunk& chunk) {
     if (step == Step::tail) continue;
     findings_->note(step, *walker_);
     // A broker that lacks the asked version answers in version 0 (protocol.md 3).
-    if (step == Step::integer && walker_->field().role == Role::error_code &&
-        conversation_.front().key == api_versions_key && walker_->value() == error_unsupported_version)
+    if (step == Step::integer && walker_->field().role == Role::version_error && findings_->version_refused)
       walker_->continue_as(0, false);
   }
   append(findings_->bytes, chunk.bytes().subspan(begin, chunk.at - begin));
@@ -286,8 +286,7 @@ bool ResponseWalker::collect(Chunk& chunk) {
 // Error 35 says all that a client needs to ask again with version 0. Some brokers write what follows it in
 // the asked version's form, or in none (librdkafka's mock cluster): it is replaced by an empty list.
 bool ResponseWalker::replace_unreadable_answer(Chunk& chunk) {
-  if (conversation_.front().key != api_versions_key || findings_->error_code != error_unsupported_version)
-    return false;
+  if (!findings_->version_refused) return false;
   output_.insert(unsupported_without_ranges(conversation_.front().correlation_id));
   left_ = frame_size_ - static_cast<std::uint32_t>(findings_->bytes.size());
   findings_.reset();
@@ -313,42 +312,31 @@ void ResponseWalker::walk_head(Chunk& chunk) {
 }
 
 void ResponseWalker::finish_head() {
-  const Unanswered request = conversation_.front();
-  Findings& found = *findings_;
-  const bool compact = walker_->flexible();
-  Bytes replaced;
-  if (request.key == metadata_key) {
-    if (!teach(found, request.key, true, cluster_)) return refuse_cluster();
-    replaced = with_mapped_brokers(found, request.key, compact, cluster_);
-  } else if (request.key == describe_cluster_key) {
-    const bool of_brokers = found.endpoint_type == endpoint_type_brokers;
-    if (of_brokers && !teach(found, request.key, found.error_code == 0, cluster_)) return refuse_cluster();
-    replaced = of_brokers ? with_mapped_brokers(found, request.key, compact, cluster_)
-                          : without_brokers(found, compact);
-  } else if (request.key == find_coordinator_key) {
-    if (!teach(found, request.key, false, cluster_)) return refuse_cluster();
-    replaced = with_mapped_coordinators(found, compact, cluster_);
-  } else if (request.key == describe_quorum_key) {
-    replaced = with_blanked_lists(found, compact);
-  } else if (request.key == api_versions_key) {
-    replaced = with_known_ranges(found, compact, conversation_.policy().pass_api_keys, cluster_);
-  } else {
-    KFERRY_ASSERT(request.key == sasl_handshake_key);
-    note_handshake(found.error_code);
-    replaced = std::move(found.bytes);
-  }
+  if (!treat(false)) return;
+  Bytes& leaving = findings_->bytes;
   left_ = frame_size_ - walker_->position();
-  frame_size_ = static_cast<std::uint32_t>(replaced.size()) + left_;
-  store<std::int32_t>(replaced.data(), static_cast<std::int32_t>(frame_size_ - length_size));
-  output_.insert(replaced);
+  frame_size_ = static_cast<std::uint32_t>(leaving.size()) + left_;
+  store<std::int32_t>(leaving.data(), static_cast<std::int32_t>(frame_size_ - length_size));
+  output_.insert(leaving);
   findings_.reset();
   stage_ = Stage::opaque;
 }
 
-void ResponseWalker::note_handshake(std::int64_t error) {
-  if (conversation_.sasl != Conversation::Sasl::awaiting_handshake) return;
-  conversation_.sasl = error == 0 ? Conversation::Sasl::raw : Conversation::Sasl::framed;
-  conversation_.raw_answers = error == 0;
+// Does with the kept bytes what the row says. False: nothing of them may leave, and failure_ says why.
+bool ResponseWalker::treat(bool same_size) {
+  const Unanswered& request = conversation_.front();
+  WalkedResponse response{request, *findings_, walker_->flexible(), same_size, conversation_, cluster_};
+  switch (find_api(request.key)->treatment(response)) {
+    case Treated::unchanged:
+      return true;
+    case Treated::rewritten:
+      findings_->bytes = std::move(response.replacement);
+      return true;
+    case Treated::other_cluster:
+      refuse_cluster();
+      return false;
+  }
+  return false;
 }
 
 void ResponseWalker::refuse_cluster() {
@@ -407,20 +395,17 @@ void ResponseWalker::walk_tail(Chunk& chunk) {
 }
 
 void ResponseWalker::finish_tail() {
-  const ApiKey key = conversation_.front().key;
-  const Findings& found = *findings_;
-  if (!teach(found, key, false, cluster_)) return refuse_cluster();
-  const bool present = found.tag || found.list.size > 0;
+  if (!treat(!exact_)) return;
+  const Bytes& leaving = findings_->bytes;
   if (exact_) {
-    const Bytes replaced = present ? with_mapped_nodes(found, key, cluster_) : found.bytes;
     std::array<std::byte, length_size> length;
-    store(length.data(), static_cast<std::int32_t>(held_ + replaced.size() - length_size));
+    store(length.data(), static_cast<std::int32_t>(held_ + leaving.size() - length_size));
     output_.overwrite_held(0, length);
-    output_.insert(replaced);
+    output_.insert(leaving);
     output_.release();
     held_ = 0;
   } else {
-    output_.insert(present ? neutralised(found) : found.bytes);
+    output_.insert(leaving);
   }
   findings_.reset();
 }

@@ -96,7 +96,7 @@ class ResponseWalker {
   bool collect(Chunk& chunk);
   void hold(Chunk& chunk);
   void release(Chunk& chunk);
-  void note_handshake(std::int64_t error);
+  bool treat(bool same_size);
   void refuse_cluster();
   void answer_own_in(Chunk& chunk);
 

@@ -6,6 +6,7 @@
 
 #include "base/assert.h"
 #include "kafka/api_table.h"
+#include "kafka/error_codes.h"
 
 namespace kferry::kafka {
 namespace {

@@ -38,6 +38,7 @@ constexpr std::uint8_t fixed_size(Wire wire) {
 enum class Role : std::uint8_t {
   none,
   error_code,
+  version_error,  // an error code; 35 says that what follows it is of version 0 (KIP-511)
   cluster_id,
   endpoint_type,
   brokers,       // array; an element that cannot be mapped is left out
@@ -90,19 +91,26 @@ struct Field {
   std::uint8_t skipped = role == Role::none ? fixed_size(wire) : std::uint8_t{0};
 };
 
-// What becomes of a response that carries addresses.
+// Where the described fields of a response are, which decides how much of it is kept until it can be rewritten.
 enum class Shape : std::uint8_t {
-  head,  // its addresses are near the front: kept up to the last described field, the rest flows
-  tail,  // its addresses are at the very end: described whole
+  head,  // near the front: kept up to the last described field, the rest flows
+  tail,  // at the very end: held whole up to Policy::exact_rewrite_size_max; a larger one flows, up to its end
+  tail_without_records,  // the same, but held whole up to Policy::held_size_max
 };
+
+struct WalkedResponse;
+enum class Treated : std::uint8_t;
+// What becomes of a response once its described fields have been walked: treatments.h.
+using Treatment = Treated (*)(WalkedResponse&);
 
 struct Api {
   ApiKey key;
   Versions versions;  // what kferry forwards; what is beyond is clamped away and refused
   bool clamped;       // `versions` binds; false: any version passes
   Versions flexible;
-  Versions carries;  // responses of these versions are walked, others are opaque
+  Versions walked;  // responses of these versions are walked, others are opaque
   Shape shape;
+  Treatment treatment;  // of the responses that are walked; nullptr: there are none
   // Structures: what follows the correlation id, as far as kferry reads.
   Field request;
   Field response;

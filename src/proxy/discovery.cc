@@ -10,6 +10,7 @@
 #include "base/counted.h"
 #include "kafka/api_keys.h"
 #include "kafka/client_codec.h"
+#include "kafka/error_codes.h"
 #include "proxy/worker.h"
 #include "tls/digests.h"
 

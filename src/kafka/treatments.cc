@@ -1,0 +1,65 @@
+#include "kafka/treatments.h"
+
+#include <utility>
+
+#include "kafka/api_versions.h"
+#include "kafka/error_codes.h"
+#include "kafka/rewriting.h"
+
+namespace kferry::kafka {
+namespace {
+
+constexpr std::int64_t endpoint_type_brokers = 1;  // KIP-919
+
+Treated replaced(WalkedResponse& response, Bytes bytes) {
+  response.replacement = std::move(bytes);
+  return Treated::rewritten;
+}
+
+}  // namespace
+
+Treated map_brokers(WalkedResponse& response) {
+  const ApiKey source = response.request.key;
+  if (!teach(response.found, source, true, response.cluster)) return Treated::other_cluster;
+  return replaced(response, with_mapped_brokers(response.found, source, response.compact, response.cluster));
+}
+
+Treated map_described_cluster(WalkedResponse& response) {
+  const Findings& found = response.found;
+  const ApiKey source = response.request.key;
+  if (found.endpoint_type != endpoint_type_brokers)
+    return replaced(response, without_brokers(found, response.compact));
+  if (!teach(found, source, found.error_code == error_none, response.cluster)) return Treated::other_cluster;
+  return replaced(response, with_mapped_brokers(found, source, response.compact, response.cluster));
+}
+
+Treated map_coordinators(WalkedResponse& response) {
+  if (!teach(response.found, response.request.key, false, response.cluster)) return Treated::other_cluster;
+  return replaced(response, with_mapped_coordinators(response.found, response.compact, response.cluster));
+}
+
+Treated map_node_endpoints(WalkedResponse& response) {
+  const Findings& found = response.found;
+  const ApiKey source = response.request.key;
+  if (!teach(found, source, false, response.cluster)) return Treated::other_cluster;
+  if (!found.tag && found.list.size == 0) return Treated::unchanged;
+  return replaced(
+      response, response.same_size ? neutralised(found) : with_mapped_nodes(found, source, response.cluster));
+}
+
+Treated blank_listeners(WalkedResponse& response) {
+  return replaced(response, with_blanked_lists(response.found, response.compact));
+}
+
+Treated limit_api_ranges(WalkedResponse& response) {
+  return replaced(response,
+                  with_known_ranges(response.found, response.compact,
+                                    response.conversation.policy().pass_api_keys, response.cluster));
+}
+
+Treated note_sasl_handshake(WalkedResponse& response) {
+  response.conversation.on_handshake_answered(response.found.error_code);
+  return Treated::unchanged;
+}
+
+}  // namespace kferry::kafka
