@@ -6,12 +6,14 @@
 
 #include "base/assert.h"
 #include "kafka/api_keys.h"
+#include "kafka/writer.h"
 
 namespace kferry::bench {
 namespace {
 
 constexpr std::int16_t none = 0;  // error code
 constexpr std::string_view topic = "orders";
+const Frame topic_id(16, std::byte{0x42});
 constexpr std::string_view cluster_id = "kferryBenchCluster0001";
 
 struct ApiRange {
@@ -32,14 +34,12 @@ constexpr auto api_ranges = std::to_array<ApiRange>({
     {71, 0, 0}, {72, 0, 0}, {74, 0, 0}, {75, 0, 0},
 });
 
-WireWriter request(ApiKey key, ApiVersion version, bool flexible) {
-  WireWriter out(flexible);
-  out.i16(number(key)).i16(version).i32(0).classic_str(client_id).tags();
-  return out;
+kafka::Writer request(ApiKey key, ApiVersion version, bool flexible) {
+  return kafka::begin_request(key, version, CorrelationId{0}, client_id, flexible);
 }
 
-WireWriter response(bool flexible, bool flexible_head) {
-  WireWriter out(flexible);
+kafka::Writer response(bool flexible, bool flexible_head) {
+  kafka::Writer out(flexible);
   out.i32(0);
   if (flexible_head) out.tags();
   return out;
@@ -94,23 +94,23 @@ std::int32_t read_i32(std::span<const std::byte> bytes, std::size_t offset) {
 Frame api_versions_request(std::int16_t version) {
   auto out = request(kafka::api_versions_key, version, version >= 3);
   if (version >= 3) out.str("kferry-bench").str(KFERRY_VERSION).tags();
-  return out.take_frame();
+  return out.frame();
 }
 
 Frame metadata_request() {
   auto out = request(kafka::metadata_key, 12, true);
-  return out.null_array().i8(0).i8(0).tags().take_frame();
+  return out.null_array().i8(0).i8(0).tags().frame();
 }
 
 Frame fetch_request(std::int16_t version, std::size_t response_size, std::size_t partitions) {
   KFERRY_ASSERT(partitions >= 1 && partitions <= 100);
   auto out = request(kafka::fetch_key, version, true);
   out.i32(500).i32(1).i32(static_cast<std::int32_t>(response_size)).i8(0).i32(0).i32(-1);
-  out.array(1).uuid(0x42).array(partitions);
+  out.array(1).raw(topic_id).array(partitions);
   for (std::size_t i = 0; i < partitions; ++i)
     out.i32(static_cast<std::int32_t>(i)).i32(5).i64(123456789).i32(-1).i64(-1).i32(1 << 20).tags();
   out.tags().array(0).str("").tags();  // forgotten topics, rack
-  return out.take_frame();
+  return out.frame();
 }
 
 FetchAsked fetch_asked(std::span<const std::byte> body) {
@@ -123,7 +123,7 @@ Frame fetch_response(std::int16_t version, std::size_t size, std::size_t partiti
   const Frame bytes = pseudo_random(size);
   return build_to_size(size, [&](std::size_t records) {
     auto out = response(true, true);
-    out.i32(0).i16(none).i32(0).array(1).uuid(0x42).array(partitions);
+    out.i32(0).i16(none).i32(0).array(1).raw(topic_id).array(partitions);
     std::size_t from = 0;
     for (std::size_t i = 0; i < partitions; ++i) {
       const std::size_t to = records * (i + 1) / partitions;
@@ -134,10 +134,10 @@ Frame fetch_response(std::int16_t version, std::size_t size, std::size_t partiti
           .i64(0)
           .null_array()
           .i32(-1);
-      out.blob(std::span(bytes).subspan(from, to - from)).tags();
+      out.bytes(std::span(bytes).subspan(from, to - from)).tags();
       from = to;
     }
-    return out.tags().tags().take_frame();
+    return out.tags().tags().frame();
   });
 }
 
@@ -147,8 +147,8 @@ Frame produce_request(std::int16_t version, std::size_t size) {
   return build_to_size(size, [&](std::size_t records) {
     auto out = request(kafka::produce_key, version, true);
     out.null_str().i16(1).i32(30000).array(1).str(topic).array(1);
-    out.i32(0).blob(std::span(bytes).first(records)).tags().tags().tags();
-    return out.take_frame();
+    out.i32(0).bytes(std::span(bytes).first(records)).tags().tags().tags();
+    return out.frame();
   });
 }
 
@@ -157,14 +157,14 @@ Frame produce_response(std::int16_t version) {
   auto out = response(true, true);
   out.array(1).str(topic).array(1);
   out.i32(0).i16(none).i64(987654321).i64(-1).i64(0).array(0).null_str().tags().tags().i32(0).tags();
-  return out.take_frame();
+  return out.frame();
 }
 
 Frame offset_fetch_request() {
   auto out = request(kafka::offset_fetch_key, 7, true);
   out.str("billing-service").array(1).str(topic).array(10);
   for (std::int32_t partition = 0; partition < 10; ++partition) out.i32(partition);
-  return out.tags().i8(1).tags().take_frame();
+  return out.tags().i8(1).tags().frame();
 }
 
 Frame offset_fetch_response() {
@@ -172,7 +172,7 @@ Frame offset_fetch_response() {
   out.i32(0).array(1).str(topic).array(3);
   for (std::int32_t partition = 0; partition < 3; ++partition)
     out.i32(partition).i64(123456789 + partition).i32(5).str("worker-07").i16(none).tags();
-  return out.tags().i16(none).tags().take_frame();
+  return out.tags().i16(none).tags().frame();
 }
 
 Frame api_versions_response(std::int16_t version) {
@@ -181,7 +181,7 @@ Frame api_versions_response(std::int16_t version) {
   out.i16(none).array(api_ranges.size());
   for (const auto& range : api_ranges) out.i16(range.key).i16(range.min).i16(range.max).tags();
   if (version >= 1) out.i32(0);
-  return out.tags().take_frame();
+  return out.tags().frame();
 }
 
 Frame metadata_response(std::size_t brokers) {
@@ -194,13 +194,13 @@ Frame metadata_response(std::size_t brokers) {
     out.i32(id).str(host).i32(9092).str("rack-a").tags();
   }
   out.str(cluster_id).i32(1).array(1);
-  out.i16(none).str(topic).uuid(0x42).i8(0).array(brokers);
+  out.i16(none).str(topic).raw(topic_id).i8(0).array(brokers);
   for (std::int32_t partition = 0; partition < count; ++partition) {
     out.i16(none).i32(partition).i32(1 + partition).i32(5);
     out.array(2).i32(1 + partition).i32(1 + (partition + 1) % count);
     out.array(2).i32(1 + partition).i32(1 + (partition + 1) % count).array(0).tags();
   }
-  return out.i32(-2147483647 - 1).tags().tags().take_frame();
+  return out.i32(-2147483647 - 1).tags().tags().frame();
 }
 
 Frame metadata_response(std::int16_t version, std::int32_t node_id, std::string_view host,
@@ -216,13 +216,13 @@ Frame metadata_response(std::int16_t version, std::int32_t node_id, std::string_
   out.array(0);
   if (version >= 8 && version <= 10) out.i32(-2147483647 - 1);
   if (version >= 13) out.i16(none);
-  return out.tags().take_frame();
+  return out.tags().frame();
 }
 
 Frame find_coordinator_response() {
   auto out = response(true, true);
   out.i32(0).array(1).str("billing-service").i32(2).str("broker-2.kafka.internal.example").i32(9092);
-  return out.i16(none).null_str().tags().tags().take_frame();
+  return out.i16(none).null_str().tags().tags().frame();
 }
 
 }  // namespace kferry::bench

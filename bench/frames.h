@@ -8,9 +8,11 @@
 #include <span>
 #include <string_view>
 
-#include "wire_writer.h"
+#include "kafka/wire.h"
 
 namespace kferry::bench {
+
+using Frame = kafka::Bytes;  // whole, with its length in front
 
 inline constexpr std::string_view client_id = "kferry-bench";
 inline constexpr std::size_t request_correlation_offset = 8;   // length, key, version

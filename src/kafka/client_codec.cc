@@ -8,48 +8,10 @@
 #include "base/assert.h"
 #include "base/counted.h"
 #include "kafka/api_keys.h"
+#include "kafka/writer.h"
 
 namespace kferry::kafka {
 namespace {
-
-class Writer {
- public:
-  // Request header v1; the length in front is filled in by finish().
-  Writer(ApiKey key, ApiVersion version, CorrelationId id, std::string_view client_id) {
-    i32(0);
-    i16(number(key));
-    i16(version);
-    i32(number(id));
-    str(client_id);
-  }
-
-  void i16(std::int16_t value) { big_endian(static_cast<std::uint16_t>(value), 2); }
-  void i32(std::int32_t value) { big_endian(static_cast<std::uint32_t>(value), 4); }
-  void str(std::string_view text) {
-    KFERRY_ASSERT(text.size() <= static_cast<std::size_t>(std::numeric_limits<std::int16_t>::max()));
-    i16(static_cast<std::int16_t>(text.size()));
-    for (const char c : text) bytes_.push_back(static_cast<std::byte>(c));
-  }
-  void blob(std::span<const std::byte> bytes) {
-    KFERRY_ASSERT(bytes.size() <= request_size_max);
-    i32(static_cast<std::int32_t>(bytes.size()));
-    bytes_.insert(bytes_.end(), bytes.begin(), bytes.end());
-  }
-
-  std::vector<std::byte> finish() {
-    const auto size = static_cast<std::uint32_t>(bytes_.size() - 4);
-    for (std::size_t i = 0; i < 4; ++i) bytes_[i] = static_cast<std::byte>(size >> (24 - 8 * i));
-    return std::move(bytes_);
-  }
-
- private:
-  void big_endian(std::uint32_t value, int octets) {
-    for (int shift = 8 * (octets - 1); shift >= 0; shift -= 8)
-      bytes_.push_back(static_cast<std::byte>(value >> shift));
-  }
-
-  std::vector<std::byte> bytes_;
-};
 
 // Sticky: after the first failure every read gives nothing, and the caller asks once, at the end.
 class Reader {
@@ -72,10 +34,10 @@ class Reader {
     if (!text) fail(field);
     return std::move(text).value_or(std::string());
   }
-  std::vector<std::byte> nullable_blob(std::string_view field) {
+  Bytes nullable_blob(std::string_view field) {
     const std::int32_t size = i32(field);
     if (!ok() || size == -1) return {};
-    if (size < 0) return fail(field), std::vector<std::byte>{};
+    if (size < 0) return fail(field), Bytes{};
     const auto bytes = take(static_cast<std::size_t>(size), field);
     return {bytes.begin(), bytes.end()};
   }
@@ -149,29 +111,26 @@ std::expected<Answer, Failure> finished(Reader& in, Answer answer) {
 
 }  // namespace
 
-std::vector<std::byte> encode_api_versions(CorrelationId id, std::string_view client_id) {
-  return Writer(api_versions_key, 0, id, client_id).finish();
+Bytes encode_api_versions(CorrelationId id, std::string_view client_id) {
+  return begin_request(api_versions_key, 0, id, client_id).frame();
 }
 
-std::vector<std::byte> encode_metadata(CorrelationId id, std::string_view client_id) {
-  Writer out(metadata_key, 2, id, client_id);
-  out.i32(0);  // from version 1 on an empty list is no topic; null would be all of them
-  return out.finish();
+Bytes encode_metadata(CorrelationId id, std::string_view client_id) {
+  // From version 1 on an empty list means no topics; null would mean all of them.
+  return begin_request(metadata_key, 2, id, client_id).array(0).frame();
 }
 
-std::vector<std::byte> encode_sasl_handshake(CorrelationId id, std::string_view client_id,
-                                             std::string_view mechanism) {
-  Writer out(sasl_handshake_key, 1, id, client_id);
-  out.str(mechanism);
-  return out.finish();
+Bytes encode_sasl_handshake(CorrelationId id, std::string_view client_id, std::string_view mechanism) {
+  return begin_request(sasl_handshake_key, 1, id, client_id).str(mechanism).frame();
 }
 
-std::vector<std::byte> encode_sasl_authenticate(CorrelationId id, std::string_view client_id,
-                                                ApiVersion version, std::span<const std::byte> token) {
+Bytes encode_sasl_authenticate(CorrelationId id, std::string_view client_id, ApiVersion version,
+                               std::span<const std::byte> token) {
   KFERRY_ASSERT(version == 0 || version == 1);
-  Writer out(sasl_authenticate_key, version, id, client_id);
-  out.blob(token);
-  return out.finish();
+  KFERRY_ASSERT(token.size() <= request_size_max);
+  Writer out = begin_request(sasl_authenticate_key, version, id, client_id);
+  out.reserve(out.size() + sizeof(std::int32_t) + token.size());
+  return out.bytes(token).frame();
 }
 
 std::expected<std::size_t, Failure> frame_size(std::span<const std::byte, 4> first) {

@@ -20,6 +20,7 @@
 #include "base/host_port.h"
 #include "base/ids.h"
 #include "base/limits.h"
+#include "kafka/wire.h"
 
 namespace kferry::kafka {
 
@@ -28,14 +29,14 @@ inline constexpr std::size_t answer_size_max = 4 * MiB;
 static_assert(answer_size_max <= response_size_max);
 
 // --- requests: complete frames, their length in front
-std::vector<std::byte> encode_api_versions(CorrelationId id, std::string_view client_id);
+Bytes encode_api_versions(CorrelationId id, std::string_view client_id);
 // Brokers and cluster id, no topic.
-std::vector<std::byte> encode_metadata(CorrelationId id, std::string_view client_id);
-std::vector<std::byte> encode_sasl_handshake(CorrelationId id, std::string_view client_id,
-                                             std::string_view mechanism);
-// `version` is 0 or 1; 1's answer tells the session's lifetime.
-std::vector<std::byte> encode_sasl_authenticate(CorrelationId id, std::string_view client_id,
-                                                ApiVersion version, std::span<const std::byte> token);
+Bytes encode_metadata(CorrelationId id, std::string_view client_id);
+Bytes encode_sasl_handshake(CorrelationId id, std::string_view client_id, std::string_view mechanism);
+// `version` is 0 or 1; the answer to 1 has the session's lifetime. The frame holds the only copy of `token`: wipe it
+// once it has been sent.
+Bytes encode_sasl_authenticate(CorrelationId id, std::string_view client_id, ApiVersion version,
+                               std::span<const std::byte> token);
 
 // --- responses
 // size that the first four octets of an answer announce. A failure names what speaks there when it is not
@@ -67,7 +68,7 @@ struct SaslHandshakeAnswer {
 struct SaslAuthenticateAnswer {
   std::int16_t error = 0;
   std::string message;  // the broker's own words; from outside: escape before printing
-  std::vector<std::byte> token;
+  Bytes token;
   std::int64_t session_lifetime_ms = 0;  // 0: none, or version 0
 };
 

@@ -2,6 +2,8 @@
 
 #include <doctest/doctest.h>
 
+#include <initializer_list>
+
 #include "kafka/walking_test.h"
 
 namespace kferry::kafka::test {
@@ -23,9 +25,9 @@ std::string_view cause_of(const Bytes& bytes, std::size_t step = SIZE_MAX) {
   return c.requests.failure().cause;
 }
 
-Bytes produce(int version, int acks) {
-  Writer out = request(0, version);
-  if (version >= 9) out.one_tag(5, "unknown").compact("transaction");
+Bytes produce(int version, std::int16_t acks) {
+  Writer out = request(produce_key, version);
+  if (version >= 9) out.one_tag(5, "unknown").compact_str("transaction");
   if (version >= 3 && version < 9) out.str("transaction");
   return out.i16(acks).zeros(40).frame();
 }
@@ -51,10 +53,10 @@ TEST_CASE("a length that no request has ends the connection at once") {
 
 TEST_CASE("an implausible header ends the connection before the judge is asked") {
   const auto cause = [](Writer out) { return cause_of(out.zeros(20).frame()); };
-  CHECK(cause(request(95, 0)) == "implausible_request_header");
-  CHECK(cause(request(-1, 0)) == "implausible_request_header");
-  CHECK(cause(request(3, 128)) == "implausible_request_header");
-  CHECK(cause(request(3, -1)) == "implausible_request_header");
+  CHECK(cause(request(ApiKey{95}, 0)) == "implausible_request_header");
+  CHECK(cause(request(ApiKey{-1}, 0)) == "implausible_request_header");
+  CHECK(cause(request(metadata_key, 128)) == "implausible_request_header");
+  CHECK(cause(request(metadata_key, -1)) == "implausible_request_header");
   CHECK(cause(Writer().i16(3).i16(1).i32(7).i16(-2)) == "implausible_request_header");
   CHECK(cause(Writer().i16(3).i16(1).i32(7).i16(21)) == "implausible_request_header");
   CHECK(cause(Writer().i16(0x6082).i16(0x025b).i32(7).i16(0)) == "gssapi_token_first");
@@ -62,7 +64,7 @@ TEST_CASE("an implausible header ends the connection before the judge is asked")
 }
 
 TEST_CASE("a header cut short waits for more and lets nothing pass") {
-  const Bytes whole = request(3, 1).zeros(4).frame();
+  const Bytes whole = request(metadata_key, 1).zeros(4).frame();
   for (std::size_t size = 0; size < 15; ++size) {
     Walked c;
     CHECK(c.ask(Bytes(whole.begin(), whole.begin() + static_cast<std::ptrdiff_t>(size))) == Stop::input);
@@ -75,21 +77,27 @@ TEST_CASE("a header cut short waits for more and lets nothing pass") {
 
 TEST_CASE("hidden keys and versions outside the table are refused, naming the client's software") {
   Walked c;
-  const Bytes hello =
-      request(18, 3).no_tags().compact("apache-kafka-java").compact("9.9.9").no_tags().frame();
+  const Bytes hello = request(api_versions_key, 3)
+                          .no_tags()
+                          .compact_str("apache-kafka-java")
+                          .compact_str("9.9.9")
+                          .no_tags()
+                          .frame();
   REQUIRE(c.ask(hello) == Stop::input);
   CHECK(c.conversation.client_software == "apache-kafka-java 9.9.9");
-  REQUIRE(c.ask(request(1, 19).zeros(4).frame()) == Stop::failed);
+  REQUIRE(c.ask(request(fetch_key, 19).zeros(4).frame()) == Stop::failed);
   CHECK(c.requests.failure().cause == "version_above_table");
   for (const char* word : {"Fetch v19", "0 to 18", "apache-kafka-java 9.9.9"})
     CHECK(c.requests.failure().text.find(word) != std::string::npos);
   CHECK(c.to_broker.left == hello);
 
-  CHECK(cause_of(request(78, 0).zeros(4).frame()) == "version_below_table");
-  for (const int key : {52, 53, 54, 58, 59, 82}) CHECK(cause_of(request(key, 0).frame()) == "hidden_api_key");
+  CHECK(cause_of(request(share_fetch_key, 0).zeros(4).frame()) == "version_below_table");
+  for (const ApiKey key : {vote_key, begin_quorum_epoch_key, end_quorum_epoch_key, envelope_key,
+                           fetch_snapshot_key, update_raft_voter_key})
+    CHECK(cause_of(request(key, 0).frame()) == "hidden_api_key");
   Walked later;
-  REQUIRE(later.ask(request(3, 1).frame()) == Stop::input);
-  REQUIRE(later.ask(request(95, 0).frame()) == Stop::failed);
+  REQUIRE(later.ask(request(metadata_key, 1).frame()) == Stop::input);
+  REQUIRE(later.ask(request(ApiKey{95}, 0).frame()) == Stop::failed);
   CHECK(later.requests.failure().cause == "hidden_api_key");
   CHECK(later.requests.failure().text.find("pass_api_keys = [95]") != std::string::npos);
 }
@@ -97,9 +105,9 @@ TEST_CASE("hidden keys and versions outside the table are refused, naming the cl
 TEST_CASE("pass_api_keys and vendors' keys pass") {
   Policy policy;
   policy.pass_api_keys = {95, 52};
-  for (const int key : {95, 52, 10'000, 32'767}) {
+  for (const std::int16_t key : std::initializer_list<std::int16_t>{95, 52, 10'000, 32'767}) {
     Walked c(policy);
-    const Bytes frame = request(key, 3).zeros(9).frame();
+    const Bytes frame = request(ApiKey{key}, 3).zeros(9).frame();
     CHECK(c.ask(frame, 3) == Stop::input);
     CHECK(c.to_broker.left == frame);
   }
@@ -107,7 +115,7 @@ TEST_CASE("pass_api_keys and vendors' keys pass") {
 
 TEST_CASE("Produce with acks 0 is not queued, wherever it is cut") {
   for (const int version : {0, 2, 3, 8, 9, 13}) {
-    for (const int acks : {0, 1, -1}) {
+    for (const std::int16_t acks : std::initializer_list<std::int16_t>{0, 1, -1}) {
       const Bytes frame = produce(version, acks);
       for (std::size_t step = 1; step <= frame.size(); ++step) {
         Walked c;
@@ -120,8 +128,8 @@ TEST_CASE("Produce with acks 0 is not queued, wherever it is cut") {
 }
 
 TEST_CASE("a judge that waits is asked again, and nothing has left meanwhile") {
-  const Bytes first = request(3, 1, 1).zeros(4).frame();
-  const Bytes second = request(9, 7, 2, "client").zeros(9).frame();
+  const Bytes first = request(metadata_key, 1, 1).zeros(4).frame();
+  const Bytes second = request(offset_fetch_key, 7, 2, "client").zeros(9).frame();
   SUBCASE("whole in one chunk: its frame is not consumed") {
     Walked c;
     c.judge.answer = Judgement::wait;
@@ -153,10 +161,10 @@ TEST_CASE("a judge that waits is asked again, and nothing has left meanwhile") {
 
 TEST_CASE("a judge that closes lets nothing of the frame pass") {
   Walked c;
-  const Bytes first = request(3, 1).frame();
+  const Bytes first = request(metadata_key, 1).frame();
   REQUIRE(c.ask(first) == Stop::input);
   c.judge.answer = Judgement::close;
-  CHECK(c.ask(request(9, 1).zeros(30).frame()) == Stop::refused);
+  CHECK(c.ask(request(offset_fetch_key, 1).zeros(30).frame()) == Stop::refused);
   CHECK(c.to_broker.left == first);
   CHECK(c.conversation.size() == 1);
 }
@@ -165,7 +173,7 @@ TEST_CASE("at the limit of unanswered requests walking stops, and goes on when t
   Policy policy;
   policy.unanswered_max = 2;
   Walked c(policy);
-  const Bytes one = request(9, 1).zeros(5).frame();
+  const Bytes one = request(offset_fetch_key, 1).zeros(5).frame();
   CHECK(c.ask(one + one + one) == Stop::full);
   CHECK(c.rest == one);
   CHECK(c.requests.at_boundary());
@@ -176,8 +184,8 @@ TEST_CASE("at the limit of unanswered requests walking stops, and goes on when t
 }
 
 TEST_CASE("ApiVersions above the table is queued as kferry's own and goes nowhere") {
-  const Bytes own = request(18, 6, 42).one_tag(1, "x").zeros(20).frame();
-  const Bytes next = request(3, 1).frame();
+  const Bytes own = request(api_versions_key, 6, 42).one_tag(1, "x").zeros(20).frame();
+  const Bytes next = request(metadata_key, 1).frame();
   for (std::size_t step = 1; step <= own.size() + 1; ++step) {
     Walked c;
     REQUIRE(c.ask(own + next, step) == Stop::input);
@@ -192,11 +200,11 @@ TEST_CASE("ApiVersions above the table is queued as kferry's own and goes nowher
 TEST_CASE("the node that ApiVersions 5 asks for is told") {
   for (const int node : {-1, 0, 5}) {
     Walked c;
-    const Bytes frame = request(18, 5)
+    const Bytes frame = request(api_versions_key, 5)
                             .no_tags()
-                            .compact("librdkafka")
-                            .compact("2.15")
-                            .compact("cluster")
+                            .compact_str("librdkafka")
+                            .compact_str("2.15")
+                            .compact_str("cluster")
                             .i32(node)
                             .no_tags()
                             .frame();
@@ -215,7 +223,7 @@ TEST_CASE("ControlledShutdown 0 has no client id") {
 
 TEST_CASE("the rest of a frame is an opaque run that may be moved unseen") {
   Walked c;
-  const Bytes frame = request(9, 1).zeros(1000).frame();
+  const Bytes frame = request(offset_fetch_key, 1).zeros(1000).frame();
   REQUIRE(c.ask(Bytes(frame.begin(), frame.begin() + 30)) == Stop::input);
   CHECK(c.requests.opaque_run() == frame.size() - 30);
   c.requests.skip(100);
@@ -228,7 +236,8 @@ TEST_CASE("the rest of a frame is an opaque run that may be moved unseen") {
 TEST_CASE("a head that never ends is not kept for ever") {
   const auto feed = [](std::size_t size) {
     Walked c;
-    const Bytes frame = request(0, 9, 7, std::string(32'767, 'c')).one_tag(1, std::string(size, 't')).frame();
+    const Bytes frame =
+        request(produce_key, 9, 7, std::string(32'767, 'c')).one_tag(1, std::string(size, 't')).frame();
     return c.ask(frame, 1000) == Stop::failed ? c.requests.failure().cause : "";
   };
   CHECK(feed(50'000) == "malformed_frame");  // all of it was kept: there are no acks
@@ -237,13 +246,13 @@ TEST_CASE("a head that never ends is not kept for ever") {
 
 TEST_CASE("a request whose fields lie about their length is malformed") {
   // The mechanism claims more than the frame holds.
-  CHECK(cause_of(request(17, 1).i16(500).frame()) == "malformed_frame");
+  CHECK(cause_of(request(sasl_handshake_key, 1).i16(500).frame()) == "malformed_frame");
   // Its fields are over with the client id; in pieces this once walked for ever.
   for (const std::size_t step : {std::size_t{1}, std::size_t{14}, SIZE_MAX})
     for (const int version : {0, 9})
-      CHECK(cause_of(request(0, version, 7, "").frame(), step) == "malformed_frame");
-  CHECK(cause_of(request(18, 3).no_tags().uvarint(200).zeros(10).frame()) == "malformed_frame");
-  CHECK(cause_of(request(0, 9).uvarint(1).uvarint(1).uvarint(0xFFFF'FFFF).zeros(10).frame()) ==
+      CHECK(cause_of(request(produce_key, version, 7, "").frame(), step) == "malformed_frame");
+  CHECK(cause_of(request(api_versions_key, 3).no_tags().uvarint(200).zeros(10).frame()) == "malformed_frame");
+  CHECK(cause_of(request(produce_key, 9).uvarint(1).uvarint(1).uvarint(0xFFFF'FFFF).zeros(10).frame()) ==
         "malformed_frame");
 }
 

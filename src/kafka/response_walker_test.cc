@@ -10,31 +10,28 @@ namespace {
 using Stop = ResponseWalker::Stop;
 
 Writer& broker(Writer& out, int id, std::string_view host, int port, bool rack_tag = false) {
-  out.i32(id).compact(host).i32(port).compact("rack");
+  out.i32(id).compact_str(host).i32(port).compact_str("rack");
   return rack_tag ? out.one_tag(9, "kept") : out.no_tags();
 }
 Writer metadata_head(std::uint32_t brokers) {
   Writer out = response();
-  out.one_tag(3, "h").i32(0).count(brokers);
+  out.one_tag(3, "h").i32(0).compact_array(brokers);
   return out;
 }
 Bytes metadata_end(Writer out) {
-  return out.compact("cluster-1").i32(1).zeros(300).frame();
+  return out.compact_str("cluster-1").i32(1).zeros(300).frame();
 }
 
 Bytes fetch(std::size_t records, int nodes, std::uint32_t other_tags = 0) {
   Writer out = response();
-  out.no_tags().i32(0).i16(0).i32(0).count(1).zeros(16).count(1);
-  out.i32(0).i16(6).i64(1).i64(1).i64(1).count(0).i32(-1);
+  out.no_tags().i32(0).i16(0).i32(0).compact_array(1).zeros(16).compact_array(1);
+  out.i32(0).i16(6).i64(1).i64(1).i64(1).compact_array(0).i32(-1);
   out.uvarint(static_cast<std::uint32_t>(records + 1)).raw(std::string(records, 'r')).no_tags().no_tags();
   Writer list;
-  list.count(static_cast<std::uint32_t>(nodes));
+  list.compact_array(static_cast<std::uint32_t>(nodes));
   for (int i = 0; i < nodes; ++i) broker(list, i == 1 ? 13 : i, "upstream.example", 9092);
   out.uvarint(other_tags + (nodes > 0 ? 1 : 0));
-  if (nodes > 0)
-    out.uvarint(0)
-        .uvarint(static_cast<std::uint32_t>(list.body().size()))
-        .raw(std::string_view(reinterpret_cast<const char*>(list.body().data()), list.body().size()));
+  if (nodes > 0) out.uvarint(0).uvarint(static_cast<std::uint32_t>(list.body().size())).raw(list.body());
   for (std::uint32_t i = 0; i < other_tags; ++i) out.uvarint(20 + i).uvarint(3).raw("tag");
   return out.frame();
 }
@@ -45,12 +42,12 @@ TEST_CASE("a rewritten Metadata keeps unknown tags and the tail, and teaches bef
   broker(before, 13, "upstream-13", 9092);
   broker(before, -1, "", -1);
   Writer after = metadata_head(2);
-  after.i32(1).compact("gateway").i32(6970).compact("rack").one_tag(9, "kept");
+  after.i32(1).compact_str("gateway").i32(6970).compact_str("rack").one_tag(9, "kept");
   broker(after, -1, "", -1);
   const Bytes sent = metadata_end(before);
   for (std::size_t step = 1; step <= sent.size(); step += step < 40 ? 1 : 37) {
     Walked c;
-    c.expect(3, 12);
+    c.expect(metadata_key, 12);
     REQUIRE(c.answer(sent, step) == Stop::input);
     CHECK(c.to_client.left == metadata_end(after));
     CHECK(c.view.lessons == 1);
@@ -67,7 +64,7 @@ TEST_CASE("another cluster's Metadata ends the connection and nothing of it leav
   broker(before, 1, "upstream-1", 9092);
   Walked c;
   c.view.ours = false;
-  c.expect(3, 12);
+  c.expect(metadata_key, 12);
   CHECK(c.answer(metadata_end(before), 11) == Stop::failed);
   CHECK(c.responses.failure().cause == "cluster_id_changed");
   CHECK(c.to_client.left.empty());
@@ -75,35 +72,35 @@ TEST_CASE("another cluster's Metadata ends the connection and nothing of it leav
 
 TEST_CASE("a coordinator that cannot be mapped becomes an error, one without an id stays") {
   Writer before = response();
-  before.no_tags().i32(0).count(3);
-  before.compact("g1").i32(13).compact("upstream").i32(9092).i16(0).uvarint(0).no_tags();
-  before.compact("g2").i32(-1).compact("").i32(-1).i16(15).compact("none").no_tags();
-  before.compact("g3").i32(2).compact("upstream").i32(9092).i16(0).uvarint(0).no_tags();
+  before.no_tags().i32(0).compact_array(3);
+  before.compact_str("g1").i32(13).compact_str("upstream").i32(9092).i16(0).uvarint(0).no_tags();
+  before.compact_str("g2").i32(-1).compact_str("").i32(-1).i16(15).compact_str("none").no_tags();
+  before.compact_str("g3").i32(2).compact_str("upstream").i32(9092).i16(0).uvarint(0).no_tags();
   Writer after = response();
-  after.no_tags().i32(0).count(3);
-  after.compact("g1").i32(-1).compact("").i32(-1).i16(15).uvarint(0).no_tags();
-  after.compact("g2").i32(-1).compact("").i32(-1).i16(15).compact("none").no_tags();
-  after.compact("g3").i32(2).compact("gateway").i32(6971).i16(0).uvarint(0).no_tags();
+  after.no_tags().i32(0).compact_array(3);
+  after.compact_str("g1").i32(-1).compact_str("").i32(-1).i16(15).uvarint(0).no_tags();
+  after.compact_str("g2").i32(-1).compact_str("").i32(-1).i16(15).compact_str("none").no_tags();
+  after.compact_str("g3").i32(2).compact_str("gateway").i32(6971).i16(0).uvarint(0).no_tags();
   Walked c;
-  c.expect(10, 4);
+  c.expect(find_coordinator_key, 4);
   CHECK(c.answer(before.no_tags().frame(), 1) == Stop::input);
   CHECK(c.to_client.left == after.no_tags().frame());
   CHECK_FALSE(c.view.full);
 
   Walked old;
-  old.expect(10, 0);
+  old.expect(find_coordinator_key, 0);
   CHECK(old.answer(response().i16(0).i32(13).str("upstream").i32(9092).frame()) == Stop::input);
   CHECK(old.to_client.left == response().i16(15).i32(-1).str("").i32(-1).frame());
 }
 
 TEST_CASE("DescribeCluster of controllers teaches nothing and lists nothing") {
   Writer before = response();
-  before.no_tags().i32(0).i16(0).uvarint(0).i8(2).compact("cluster-1").i32(1).count(1);
+  before.no_tags().i32(0).i16(0).uvarint(0).i8(2).compact_str("cluster-1").i32(1).compact_array(1);
   broker(before, 3000, "controller", 9093);
   Writer after = response();
-  after.no_tags().i32(0).i16(0).uvarint(0).i8(2).compact("cluster-1").i32(1).count(0);
+  after.no_tags().i32(0).i16(0).uvarint(0).i8(2).compact_str("cluster-1").i32(1).compact_array(0);
   Walked c;
-  c.expect(60, 1);
+  c.expect(describe_cluster_key, 1);
   CHECK(c.answer(before.i32(-1).no_tags().frame(), 2) == Stop::input);
   CHECK(c.to_client.left == after.i32(-1).no_tags().frame());
   CHECK(c.view.lessons == 0);
@@ -114,7 +111,7 @@ TEST_CASE("a small Fetch is rewritten exactly, its other tags kept") {
     const Bytes before = fetch(100, 2, tags);
     for (std::size_t step = 1; step <= before.size(); ++step) {
       Walked c;
-      c.expect(1, 17);
+      c.expect(fetch_key, 17);
       REQUIRE(c.answer(before, step) == Stop::input);
       CHECK(c.view.learnt.size() == 2);
       CHECK(c.view.missing == std::vector<std::int32_t>{13});
@@ -129,15 +126,15 @@ TEST_CASE("a small Fetch is rewritten exactly, its other tags kept") {
 
 TEST_CASE("what follows records may be walked before it is fed, up to the tail") {
   Writer out = response();
-  out.no_tags().i32(0).i16(0).i32(0).count(1).zeros(16).count(3);
+  out.no_tags().i32(0).i16(0).i32(0).compact_array(1).zeros(16).compact_array(3);
   for (const std::size_t records : {90'000U, 70'000U, 80'000U}) {
-    out.i32(0).i16(6).i64(1).i64(1).i64(1).count(0).i32(-1);
+    out.i32(0).i16(6).i64(1).i64(1).i64(1).compact_array(0).i32(-1);
     out.uvarint(static_cast<std::uint32_t>(records + 1)).raw(std::string(records, 'r')).no_tags();
   }
   const Bytes frame = out.no_tags().no_tags().frame();
   for (const std::size_t step : {1U, 7U, 100'000U}) {
     Walked c;
-    c.expect(1, 17);
+    c.expect(fetch_key, 17);
     REQUIRE(c.answer(Bytes(frame.begin(), frame.begin() + 1000)) == Stop::input);
     std::size_t at = 1000;
     std::size_t walked = 0;
@@ -167,7 +164,7 @@ TEST_CASE("what follows records may be walked before it is fed, up to the tail")
 TEST_CASE("malformed octets behind records are left to feed()") {
   const Bytes frame = fetch(200'000, 0, 2);
   Walked c;
-  c.expect(1, 17);
+  c.expect(fetch_key, 17);
   REQUIRE(c.answer(Bytes(frame.begin(), frame.begin() + 1000)) == Stop::input);
   const std::uint64_t run = c.responses.opaque_run();
   const Bytes broken(6, std::byte{0xFF});  // a tag section that counts more than there is
@@ -181,7 +178,7 @@ TEST_CASE("a large Fetch streams its records and keeps its size without node end
   for (const int nodes : {0, 2}) {
     const Bytes before = fetch(200'000, nodes, 2);
     Walked c;
-    c.expect(1, 17);
+    c.expect(fetch_key, 17);
     REQUIRE(c.answer(Bytes(before.begin(), before.begin() + 1000)) == Stop::input);
     CHECK(c.to_client.held.empty());
     CHECK(c.to_client.left.size() == 1000);
@@ -204,13 +201,13 @@ TEST_CASE("what nobody asked for, or asked otherwise, ends the connection") {
   CHECK(unsolicited.responses.failure().cause == "unsolicited_response");
 
   Walked other;
-  other.expect(9, 7);
+  other.expect(offset_fetch_key, 7);
   const Bytes good = response().zeros(10).frame();
   CHECK(other.answer(good + response(8).zeros(10).frame()) == Stop::failed);  // the second one
   CHECK(other.to_client.left == good);
 
   Walked wrong;
-  wrong.expect(9, 7);
+  wrong.expect(offset_fetch_key, 7);
   CHECK(wrong.answer(response(8).zeros(10).frame(), 1) == Stop::failed);
   CHECK(wrong.responses.failure().cause == "wrong_correlation_id");
   CHECK(wrong.responses.failure().text.find("OffsetFetch v7") != std::string::npos);
@@ -220,7 +217,7 @@ TEST_CASE("what nobody asked for, or asked otherwise, ends the connection") {
 TEST_CASE("a broker's impossible length is named") {
   const auto cause = [](std::string_view octets) {
     Walked c;
-    c.expect(3, 1);
+    c.expect(metadata_key, 1);
     const auto bytes = std::as_bytes(std::span(octets));
     REQUIRE(c.answer(Bytes(bytes.begin(), bytes.end()), 1) == Stop::failed);
     return c.responses.failure().cause;
@@ -234,7 +231,7 @@ TEST_CASE("a broker's impossible length is named") {
 TEST_CASE("garbage in a Metadata frame ends the connection and names field and offset") {
   const auto text = [](Writer out, int version) {
     Walked c;
-    c.expect(3, version);
+    c.expect(metadata_key, version);
     REQUIRE(c.answer(out.frame(), 1) == Stop::failed);
     CHECK(c.to_client.left.empty());
     CHECK(c.responses.failure().cause == "malformed_frame");
@@ -258,26 +255,33 @@ TEST_CASE("garbage in a Metadata frame ends the connection and names field and o
 
 TEST_CASE("what does not end where its frame ends is malformed") {
   Walked longer;
-  longer.expect(79, 1);
-  CHECK(longer.answer(
-            response().no_tags().i32(0).i16(0).uvarint(0).count(0).count(0).no_tags().i8(0).frame()) ==
-        Stop::failed);
+  longer.expect(share_acknowledge_key, 1);
+  CHECK(longer.answer(response()
+                          .no_tags()
+                          .i32(0)
+                          .i16(0)
+                          .uvarint(0)
+                          .compact_array(0)
+                          .compact_array(0)
+                          .no_tags()
+                          .i8(0)
+                          .frame()) == Stop::failed);
   CHECK(longer.responses.failure().text.find("end before the frame") != std::string::npos);
   CHECK(longer.to_client.left.empty());
 
   Walked shorter;
-  shorter.expect(79, 1);
-  CHECK(shorter.answer(response().no_tags().i32(0).i16(0).uvarint(0).count(0).frame(), 1) == Stop::failed);
+  shorter.expect(share_acknowledge_key, 1);
+  CHECK(shorter.answer(response().no_tags().i32(0).i16(0).uvarint(0).compact_array(0).frame(), 1) ==
+        Stop::failed);
   CHECK(shorter.to_client.left.empty());
 }
 
 TEST_CASE("a known tag must be as long as it says and stand there once") {
   const auto answer = [](Writer tail) {
     Walked c;
-    c.expect(0, 10);
+    c.expect(produce_key, 10);
     Writer out = response();
-    out.no_tags().count(0).i32(0).raw(
-        std::string_view(reinterpret_cast<const char*>(tail.body().data()), tail.body().size()));
+    out.no_tags().compact_array(0).i32(0).raw(tail.body());
     const Stop stop = c.answer(out.frame(), 1);
     CHECK(c.to_client.left.empty() == (stop == Stop::failed));
     return stop == Stop::failed ? c.responses.failure().text : std::string();
@@ -285,7 +289,8 @@ TEST_CASE("a known tag must be as long as it says and stand there once") {
   CHECK(answer(Writer().one_tag(0, "\1")).empty());
   CHECK(answer(Writer().one_tag(0, "\1\1")).find("shorter than its tag") != std::string::npos);
   CHECK(answer(Writer().one_tag(0, "\2")).find("counts more") != std::string::npos);
-  CHECK(answer(Writer().uvarint(2).uvarint(0).uvarint(1).count(0).uvarint(0).uvarint(1).count(0))
+  CHECK(answer(
+            Writer().uvarint(2).uvarint(0).uvarint(1).compact_array(0).uvarint(0).uvarint(1).compact_array(0))
             .find("twice") != std::string::npos);
 }
 
@@ -293,7 +298,7 @@ TEST_CASE("a part to be held has a limit") {
   Policy policy;
   policy.held_size_max = 1000;
   Walked c(policy);
-  c.expect(3, 12);
+  c.expect(metadata_key, 12);
   Writer before = metadata_head(50);
   for (int i = 0; i < 50; ++i) broker(before, i, "upstream.example.com", 9092);
   CHECK(c.answer(metadata_end(before), 100) == Stop::failed);
@@ -304,10 +309,10 @@ TEST_CASE("a part to be held has a limit") {
 TEST_CASE("an answer of kferry's own comes at its turn") {
   const Bytes own_answer = response(42).i16(35).i32(1).i16(18).i16(0).i16(5).frame();
   Walked c;
-  c.expect(9, 7, 1);
+  c.expect(offset_fetch_key, 7, 1);
   c.conversation.push({api_versions_key, 6, CorrelationId{42}, true});
   c.conversation.push({api_versions_key, 7, CorrelationId{42}, true});
-  c.expect(9, 7, 2);
+  c.expect(offset_fetch_key, 7, 2);
   c.responses.answer_own();
   CHECK(c.to_client.left.empty());
   const Bytes first = response(1).zeros(9).frame();
@@ -322,8 +327,8 @@ TEST_CASE("an answer of kferry's own comes at its turn") {
 
 TEST_CASE("opaque responses are one run from their first octets on") {
   Walked c;
-  c.expect(9, 7);
-  c.expect(9, 7);
+  c.expect(offset_fetch_key, 7);
+  c.expect(offset_fetch_key, 7);
   const Bytes frame = response().zeros(1000).frame();
   REQUIRE(c.answer(Bytes(frame.begin(), frame.begin() + 8)) == Stop::input);
   CHECK(c.responses.opaque_run() == frame.size() - 8);

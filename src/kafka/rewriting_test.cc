@@ -13,8 +13,8 @@ Findings found_tail(std::size_t host_size, std::uint32_t tags, std::size_t count
   Writer tail;
   Bytes count;
   append_uvarint(count, 2, count_width);
-  tail.raw(std::string_view(reinterpret_cast<const char*>(count.data()), count.size()));
-  tail.i32(1).compact(std::string(host_size, 'h')).i32(9092).uvarint(0).no_tags();
+  tail.raw(count);
+  tail.i32(1).compact_str(std::string(host_size, 'h')).i32(9092).uvarint(0).no_tags();
   tail.uvarint(tags);
   for (std::uint32_t i = 0; i < tags; ++i) tail.uvarint(i).uvarint(0);
   static constexpr std::array node{

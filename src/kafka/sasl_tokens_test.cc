@@ -9,15 +9,15 @@ namespace {
 using Stop = RequestWalker::Stop;
 
 Bytes handshake(std::string_view mechanism) {
-  return request(17, 0).str(mechanism).frame();
+  return request(sasl_handshake_key, 0).str(mechanism).frame();
 }
 Bytes token(std::string_view text) {
   return Writer().raw(text).frame();
 }
-Bytes handshake_answer(int error) {
+Bytes handshake_answer(std::int16_t error) {
   return response().i16(error).i32(1).str("PLAIN").frame();
 }
-const Bytes ordinary = request(3, 1, 8).i32(0).frame();
+const Bytes ordinary = request(metadata_key, 1, 8).i32(0).frame();
 const Bytes gssapi_token =
     token(std::string_view("\x60\x82\x02\x5b\x06\x09\x2a\x86\x48\x86\xf7\x12\x01\x02\x02", 15));
 
@@ -83,7 +83,7 @@ TEST_CASE("a refused SaslHandshake 0 leaves requests as they were") {
 
 TEST_CASE("SaslHandshake 1 is an ordinary request") {
   Walked c;
-  const Bytes frame = request(17, 1).str("SCRAM-SHA-256").frame();
+  const Bytes frame = request(sasl_handshake_key, 1).str("SCRAM-SHA-256").frame();
   CHECK(c.ask(frame + ordinary, 4) == Stop::input);
   CHECK(c.conversation.sasl_mechanism == "SCRAM-SHA-256");
   CHECK(c.conversation.sasl == Conversation::Sasl::framed);

@@ -37,14 +37,14 @@ constexpr Field message{"message", Wire::structure, always, Role::none, rows};
 
 Bytes flexible_message() {
   Writer tag;
-  tag.count(1).str("in a tag").no_tags();
+  tag.compact_array(1).str("in a tag").no_tags();
   Writer out;
   out.str("client").one_tag(4, "unknown").i8(1).zeros(16).i16(-35);
-  out.uvarint(201).raw(std::string(200, 'o')).count(2);
-  out.i32(1).compact("one").i16(-1).compact("rack").count(0).no_tags();
-  out.i32(-1).compact("").i16(2).uvarint(0).uvarint(0).one_tag(300, std::string(300, 't'));
+  out.uvarint(201).raw(std::string(200, 'o')).compact_array(2);
+  out.i32(1).compact_str("one").i16(-1).compact_str("rack").compact_array(0).no_tags();
+  out.i32(-1).compact_str("").i16(2).uvarint(0).uvarint(0).one_tag(300, std::string(300, 't'));
   out.uvarint(0).uvarint(3).uvarint(0).uvarint(static_cast<std::uint32_t>(tag.body().size()));
-  out.raw({reinterpret_cast<const char*>(tag.body().data()), tag.body().size()});
+  out.raw(tag.body());
   return out.uvarint(1).uvarint(0).uvarint(7).uvarint(2).raw("ab").body();
 }
 

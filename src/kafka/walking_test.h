@@ -17,68 +17,14 @@
 #include "kafka/request_walker.h"
 #include "kafka/response_walker.h"
 #include "kafka/wire.h"
+#include "kafka/writer.h"
 
 namespace kferry::kafka::test {
 
-class Writer {
- public:
-  Writer& i8(int value) { return integer(static_cast<std::int8_t>(value)); }
-  Writer& i16(int value) { return integer(static_cast<std::int16_t>(value)); }
-  Writer& i32(std::int64_t value) { return integer(static_cast<std::int32_t>(value)); }
-  Writer& i64(std::int64_t value) { return integer(value); }
-  Writer& uvarint(std::uint32_t value) {
-    append_uvarint(bytes_, value);
-    return *this;
-  }
-  Writer& str(std::string_view text) {  // classic
-    append_string(bytes_, text, false);
-    return *this;
-  }
-  Writer& compact(std::string_view text) {
-    append_string(bytes_, text, true);
-    return *this;
-  }
-  Writer& count(std::uint32_t size) {  // compact
-    append_count(bytes_, size, true);
-    return *this;
-  }
-  Writer& raw(std::string_view text) {
-    // One by one: g++ 12 sees an overflow in an insert that it unrolls.
-    for (const char c : text) bytes_.push_back(static_cast<std::byte>(c));
-    return *this;
-  }
-  Writer& zeros(std::size_t size) { return raw(std::string(size, '\0')); }
-  Writer& no_tags() { return uvarint(0); }
-  // An unknown tag section of one field.
-  Writer& one_tag(std::uint32_t tag, std::string_view content) {
-    return uvarint(1).uvarint(tag).uvarint(static_cast<std::uint32_t>(content.size())).raw(content);
-  }
-
-  const Bytes& body() const { return bytes_; }
-  Bytes frame() const {
-    Bytes whole(4 + bytes_.size());
-    store(whole.data(), static_cast<std::int32_t>(bytes_.size()));
-    std::copy(bytes_.begin(), bytes_.end(), whole.begin() + 4);
-    return whole;
-  }
-
- private:
-  template <typename Integer>
-  Writer& integer(Integer value) {
-    std::array<std::byte, sizeof value> octets;
-    store(octets.data(), value);
-    for (const std::byte octet : octets) bytes_.push_back(octet);  // as above
-    return *this;
-  }
-  Bytes bytes_;
-};
-
-// Starts a request of header version 1; flexible versions add their tag section.
-inline Writer request(int key, int version, std::int32_t correlation_id = 7,
+// Begins a request of header version 1; flexible versions add their tag section.
+inline Writer request(ApiKey key, int version, std::int32_t correlation_id = 7,
                       std::string_view client_id = "c") {
-  Writer out;
-  out.i16(key).i16(version).i32(correlation_id).str(client_id);
-  return out;
+  return begin_request(key, static_cast<ApiVersion>(version), CorrelationId{correlation_id}, client_id);
 }
 inline Writer response(std::int32_t correlation_id = 7) {
   Writer out;
@@ -180,8 +126,8 @@ struct Walked {
   ResponseWalker::Stop answer(const Bytes& bytes, std::size_t step = SIZE_MAX) {
     return feed(responses, to_client, bytes, step);
   }
-  void expect(int key, int version, std::int32_t correlation_id = 7) {
-    conversation.push({.key = ApiKey{static_cast<std::int16_t>(key)},
+  void expect(ApiKey key, int version, std::int32_t correlation_id = 7) {
+    conversation.push({.key = key,
                        .version = static_cast<ApiVersion>(version),
                        .correlation_id = CorrelationId{correlation_id}});
   }
