@@ -85,10 +85,6 @@ RequestWalker::Stop RequestWalker::advance(Chunk& chunk) {
   }
 }
 
-std::uint64_t RequestWalker::opaque_run() const {
-  return stage_ == Stage::body ? left_ : 0;
-}
-
 void RequestWalker::skip(std::uint64_t size) {
   KFERRY_ASSERT(size <= opaque_run());
   left_ -= static_cast<std::uint32_t>(size);

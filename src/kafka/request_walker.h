@@ -70,7 +70,7 @@ class RequestWalker {
 
   // The next octets of input that pass whatever they are (rest of a frame's opaque body); 0 when a header or
   // a held part is next. They may be moved without being seen, then told to skip().
-  std::uint64_t opaque_run() const;
+  std::uint64_t opaque_run() const { return stage_ == Stage::body ? left_ : 0; }
   void skip(std::uint64_t size);  // ≤ opaque_run()
   // Inside an opaque run: the octets of its frame that have passed before it.
   std::uint64_t passed() const { return frame_size_ - left_; }

@@ -63,11 +63,6 @@ void ResponseWalker::advance(Chunk& chunk) {
   }
 }
 
-std::uint64_t ResponseWalker::opaque_run() const {
-  if (stage_ == Stage::opaque) return left_;
-  return stage_ == Stage::body && !exact_ ? walker_->opaque_run() : 0;
-}
-
 std::uint64_t ResponseWalker::passed() const {
   return stage_ == Stage::body ? walker_->position() : frame_size_ - left_;
 }

@@ -51,7 +51,10 @@ class ResponseWalker {
   void answer_own();
 
   // As RequestWalker's.
-  std::uint64_t opaque_run() const;
+  std::uint64_t opaque_run() const {
+    if (stage_ == Stage::opaque) return left_;
+    return stage_ == Stage::body && !exact_ ? walker_->opaque_run() : 0;
+  }
   void skip(std::uint64_t size);
   std::uint64_t passed() const;
 

@@ -7,14 +7,14 @@
 
 namespace kferry::proxy {
 
-std::vector<DialTarget> dial_plan(const Snapshot& snapshot, std::optional<NodeId> owner,
-                                  bool owner_may_be_dialled, std::size_t port_index,
-                                  std::span<const HostPort> bootstrap_servers) {
-  std::vector<DialTarget> plan;
+std::vector<connection::Candidate> dial_plan(const Snapshot& snapshot, std::optional<NodeId> owner,
+                                             bool owner_may_be_dialled, std::size_t port_index,
+                                             std::span<const HostPort> bootstrap_servers) {
+  std::vector<connection::Candidate> plan;
   const auto add = [&](const HostPort& address, std::optional<NodeId> node) {
     const bool known =
         std::any_of(plan.begin(), plan.end(), [&](const auto& t) { return t.address == address; });
-    if (!known) plan.push_back(DialTarget{address, node});
+    if (!known) plan.push_back(connection::Candidate{address, node});
   };
   const Node* own = owner ? snapshot.find(*owner) : nullptr;
   if (own != nullptr && owner_may_be_dialled) {

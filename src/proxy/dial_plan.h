@@ -10,23 +10,16 @@
 
 #include "base/host_port.h"
 #include "base/ids.h"
+#include "connection/dialler.h"
 #include "proxy/topology.h"
 
 namespace kferry::proxy {
 
-struct DialTarget {
-  HostPort address;
-  // The node learnt to be at this address; nullopt: a bootstrap server, of which only the address is known.
-  std::optional<NodeId> node;
-
-  friend bool operator==(const DialTarget&, const DialTarget&) = default;
-};
-
 // In order of preference, each address once. `owner`: the node of the port, if known; `owner_may_be_dialled`:
 // no dial to it failed within the backoff. `port_index` spreads ports over the bootstrap servers.
-std::vector<DialTarget> dial_plan(const Snapshot& snapshot, std::optional<NodeId> owner,
-                                  bool owner_may_be_dialled, std::size_t port_index,
-                                  std::span<const HostPort> bootstrap_servers);
+std::vector<connection::Candidate> dial_plan(const Snapshot& snapshot, std::optional<NodeId> owner,
+                                             bool owner_may_be_dialled, std::size_t port_index,
+                                             std::span<const HostPort> bootstrap_servers);
 
 // True when `key` may go to a broker that merely stands in.
 bool stand_in_serves(ApiKey key);

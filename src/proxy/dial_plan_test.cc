@@ -19,19 +19,19 @@ Snapshot three_brokers() {
 
 TEST_CASE("an unknown cluster is dialled at its bootstrap servers, each port at another one first") {
   CHECK(dial_plan({}, std::nullopt, false, 0, servers) ==
-        std::vector<DialTarget>{{{"k1", 9092}, std::nullopt}, {{"k2", 9092}, std::nullopt}});
+        std::vector<connection::Candidate>{{{"k1", 9092}, std::nullopt}, {{"k2", 9092}, std::nullopt}});
   CHECK(dial_plan({}, std::nullopt, false, 1, servers).front().address == HostPort{"k2", 9092});
 }
 
 TEST_CASE("the port's own broker comes first, stand-ins after it, each address once") {
   const auto plan = dial_plan(three_brokers(), NodeId{3}, true, 2, servers);
-  CHECK(plan == std::vector<DialTarget>{
+  CHECK(plan == std::vector<connection::Candidate>{
                     {{"k3", 9092}, NodeId{3}}, {{"k1", 9092}, NodeId{1}}, {{"k2", 9092}, NodeId{2}}});
 }
 
 TEST_CASE("a broker within its backoff is not dialled, nor at a bootstrap server's address") {
   const auto plan = dial_plan(three_brokers(), NodeId{1}, false, 0, servers);
-  CHECK(plan == std::vector<DialTarget>{{{"k2", 9092}, NodeId{2}}, {{"k3", 9092}, NodeId{3}}});
+  CHECK(plan == std::vector<connection::Candidate>{{{"k2", 9092}, NodeId{2}}, {{"k3", 9092}, NodeId{3}}});
 }
 
 TEST_CASE("a moved broker's last address is second choice unless another broker is there by now") {
@@ -40,17 +40,17 @@ TEST_CASE("a moved broker's last address is second choice unless another broker 
   snapshot.nodes[0].previous = HostPort{"k1", 9092};
   auto plan = dial_plan(snapshot, NodeId{1}, true, 0, servers);
   REQUIRE(plan.size() >= 2);
-  CHECK(plan[0] == DialTarget{{"new", 9092}, NodeId{1}});
-  CHECK(plan[1] == DialTarget{{"k1", 9092}, NodeId{1}});
+  CHECK(plan[0] == connection::Candidate{{"new", 9092}, NodeId{1}});
+  CHECK(plan[1] == connection::Candidate{{"k1", 9092}, NodeId{1}});
   snapshot.nodes[1].address = {"k1", 9092};
   plan = dial_plan(snapshot, NodeId{1}, true, 0, servers);
-  CHECK(plan[1] == DialTarget{{"k1", 9092}, NodeId{2}});
+  CHECK(plan[1] == connection::Candidate{{"k1", 9092}, NodeId{2}});
 }
 
 TEST_CASE("unlisted brokers do not stand in") {
   Snapshot snapshot = three_brokers();
   snapshot.nodes[1].listed = false;
-  for (const DialTarget& target : dial_plan(snapshot, NodeId{1}, true, 0, servers))
+  for (const connection::Candidate& target : dial_plan(snapshot, NodeId{1}, true, 0, servers))
     CHECK(target.node != NodeId{2});
 }
 

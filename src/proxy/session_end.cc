@@ -1,4 +1,5 @@
-// How a session ends: its one timer, the lines it logs, and the close table of proxy/session.h.
+// How a session ends: its one deadline, what breaks, the lines it logs, and the close table of proxy/session.h.
+#include <cstring>
 #include <utility>
 
 #include "base/assert.h"
@@ -10,71 +11,181 @@
 namespace kferry::proxy {
 namespace {
 
-using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-// A client that leaves after its broker has said nothing for this long tells of a broker that hangs.
+// A client that leaves after its broker has said nothing for this long indicates a broker that hangs.
 constexpr Duration silence_worth_a_line = seconds(10);
+// A broker that closes leaves the client this long to close too.
+constexpr Duration half_close_timeout = seconds(30);
+// What is queued when a session is ended is delivered within this time, or dropped.
+constexpr Duration drain_timeout = seconds(5);
+
+constexpr std::string_view keys_changed =
+    " changes its TLS keys, which the kernel cannot follow: the connection ends in order; "
+    "tls.kernel_send = off and tls.kernel_receive = off keep such connections";
 
 }  // namespace
 
 // --- time
 
-void Session::set_deadline(Deadline purpose, Duration in) {
-  deadline_ = purpose;
-  deadline_at_ = worker_.now() + in;
-  if (!timer_armed_) {
-    timer_armed_ = true;
-    timer_at_ = deadline_at_;
-    ++outstanding_;
-    worker_.ring().timer(token(Operation::deadline), timer_at_);
-  } else if (deadline_at_ < timer_at_) {
-    worker_.ring().cancel(token(Operation::deadline));  // completes, and is armed anew there
-  }
+void Session::set_deadline(Wait wait, Duration in) {
+  wait_ = wait;
+  deadline_.set(worker_.now() + in);
 }
 
 void Session::on_deadline() {
-  if (state_ == State::closing || deadline_ == Deadline::none) return;
-  if (worker_.now() < deadline_at_) {
-    set_deadline(deadline_, deadline_at_ - worker_.now());
-    return;
-  }
-  switch (std::exchange(deadline_, Deadline::none)) {
-    case Deadline::none:
+  if (!deadline_.on_timer(state_ != State::closing && wait_ != Wait::none)) return;
+  switch (std::exchange(wait_, Wait::none)) {
+    case Wait::none:
       return;
-    case Deadline::first_byte:
-      if (!received_anything_) {
-        close(false, false);
-      } else {
-        fail(Severity::warning, "first_request_too_slow",
-             "the first request header was not complete in time: not a Kafka client, or a very slow one");
-      }
-      return;
-    case Deadline::handshake:
-      on_handshake_deadline();
-      return;
-    case Deadline::connect:
-      if (!connecting_) return;
-      dial_->timed_out = true;
-      worker_.ring().cancel(token(Operation::connect));
-      return;
-    case Deadline::retire:
-      stopping_ = true;
-      hear_of_sends();
-      set_deadline(Deadline::drain, drain_timeout);
-      pump();
-      return;
-    case Deadline::deliver:
-    case Deadline::drain:
-      close(true, true);
-      return;
-    case Deadline::half_close:
-      close(false, false);
-      return;
+    case Wait::first_byte:
+      if (!received_anything_) return close(false, false);
+      return fail(
+          Severity::warning, "first_request_too_slow",
+          "the first request header was not complete in time: not a Kafka client, or a very slow one");
+    case Wait::handshake:
+      return fail(Severity::warning, "tls_handshake_timeout",
+                  "the TLS handshake was not complete in " +
+                      std::to_string(worker_.limits().tls_handshake_timeout_ms / 1000) +
+                      " s: " + client_.tls()->handshake_state());
+    case Wait::dial:
+      return dial_->on_deadline();
+    case Wait::retire:
+      phase_ = Phase::stopping;
+      client_.expedite();
+      broker_.expedite();
+      set_deadline(Wait::drain, drain_timeout);
+      return pump();
+    case Wait::deliver:
+    case Wait::drain:
+      return close(true, true);
+    case Wait::half_close:
+      return close(false, false);
   }
 }
 
-// --- ends
+// --- breaks
+
+void Session::on_break(Leg& leg, const Leg::Break& what) {
+  KFERRY_ASSERT(state_ != State::closing);
+  using How = Leg::Break::How;
+  const bool by_broker = leg.remote() == Remote::broker;
+  switch (what.how) {
+    case How::receiving:
+      by_broker ? report_cut(std::strerror(what.error)) : report_silence();
+      // An error after the end is how a peer that is gone for good answers.
+      return close(!by_broker || !leg.ended(), by_broker || !leg.ended());
+    case How::sending:
+    case How::splicing_from:
+    case How::splicing_to: {
+      // A broker that has closed in order takes no more requests; its client has been told of the end already.
+      const bool after_end = by_broker && broker_.ended() && client_.shut();
+      if (!by_broker) report_silence();
+      if (by_broker && !after_end) report_cut(std::strerror(what.error));
+      return close(!after_end, !after_end);
+    }
+    case How::truncated:
+      by_broker ? report_cut("it ended without close_notify") : report_silence();
+      return close(true, true);
+    case How::tls:
+      return on_tls_break(leg);
+    case How::keys_lost:
+      return on_keys_lost(leg);
+  }
+}
+
+void Session::on_tls_break(Leg& leg) {
+  const Failure& failure = leg.transport().failure();
+  if (leg.remote() == Remote::broker) {
+    // What is missing of a response is not passed off as complete.
+    response_cut_ = response_cut_ || !response_walker_.at_boundary();
+    return fail(Severity::error, failure.cause, failure.text + " (broker " + to_string(dialled_) + ")");
+  }
+  std::string text = failure.text;
+  if (failure.cause == "server_name_unknown" && listener().sni) {
+    text += ": this port serves " + worker_.engine().names_text(*port_) +
+            ": let clients come by these names, or correct the host patterns";
+  }
+  fail(Severity::warning, failure.cause, std::move(text));
+}
+
+void Session::on_keys_lost(Leg& leg) {
+  const bool by_broker = leg.remote() == Remote::broker;
+  response_cut_ = response_cut_ || (by_broker && !response_walker_.at_boundary());
+  fail(Severity::warning, "tls_key_update",
+       (by_broker ? "broker " + to_string(dialled_) : "the client") + std::string(keys_changed));
+}
+
+// The key is exhausted by our own count, or the other side asks for another one.
+void Session::on_key_exhausted(Leg& /*leg*/) {
+  if (phase_ == Phase::stopping || wait_ == Wait::retire) return;
+  log(Severity::info, "tls_key_used_up",
+      "the TLS key of this connection is exhausted and cannot be renewed: the connection ends in order, and "
+      "its "
+      "client reconnects");
+  set_deadline(Wait::retire, Duration::zero());
+}
+
+// --- the close table
+
+void Session::pass_on_ends() {
+  if (state_ == State::closing || phase_ == Phase::delivering) return;
+  const bool requests_gone = requests_.input_size() == 0 && requests_.ready_size() == 0 && !broker_.sending();
+  if (client_.ended() && state_ == State::accepted) {
+    if (responses_.ready_size() > 0 || client_.sending()) return;  // answers of our own
+    if (received_anything_ && !request_walker_.started()) {
+      return fail(
+          Severity::warning, "header_cut_short",
+          "the client closed inside its first request header: not a Kafka client, or its connection was cut");
+    }
+    return close(false, false);
+  }
+  if (client_.ended() && !broker_.shut() && requests_gone) {
+    if (!request_walker_.at_boundary() && requests_.held_size() > 0) {
+      return fail(Severity::warning, "header_cut_short",
+                  "the client closed inside a request header: its connection was cut");
+    }
+    if (!broker_.shut_write(false)) return;
+  }
+  const bool responses_gone =
+      responses_.input_size() == 0 && responses_.ready_size() == 0 && !client_.sending();
+  if (broker_.ended() && !client_.shut() && responses_gone) {
+    if (!response_walker_.at_boundary()) {
+      response_cut_ = true;  // though nothing of it may have left yet
+      return fail(Severity::warning, "response_cut_short",
+                  "broker " + to_string(dialled_) +
+                      " closed inside a response: the client is reset, so that it cannot take "
+                      "the response for complete");
+    }
+    if (!shut_client()) return;
+    if (!client_.ended()) set_deadline(Wait::half_close, half_close_timeout);
+  }
+  if (client_.shut() && client_.ended()) close(false, false);
+}
+
+// The session's close follows at once where the client has ended too.
+bool Session::shut_client() {
+  return client_.shut_write(client_.ended() && phase_ != Phase::stopping);
+}
+
+// A session that takes no more requests ends when everything is answered and delivered.
+void Session::end_if_done() {
+  if (state_ == State::closing) return;
+  if (phase_ == Phase::delivering && client_.delivered()) {
+    const bool cut = response_cut_ || response_walker_.cut();
+    if (client_.tls() != nullptr && !cut && !shut_client()) return;
+    const bool request_cut =
+        !request_walker_.at_boundary() || requests_.ready_size() > 0 || broker_.sending();
+    return close(cut, request_cut);
+  }
+  if (!requests_stopped() || requests_.ready_size() > 0 || broker_.sending()) return;
+  if (!conversation_.empty() || !client_.delivered() || !responses_.empty()) return;
+  if (client_.tls() != nullptr && !shut_client()) return;
+  if (broker_.tls() != nullptr && state_ == State::open && !broker_.shut_write(false)) return;
+  close(false, false);
+}
+
+// --- what is said
 
 void Session::log(Severity severity, std::string_view cause, std::string text) {
   const config::Listener& listener = worker_.cluster(port_->cluster).config.listeners[port_->listener];
@@ -92,7 +203,7 @@ std::string Session::unanswered_text() const {
 
 // The broker's side broke with requests unanswered; without any, a broker that restarts is no news.
 void Session::report_cut(const char* how) {
-  if (state_ != State::open || conversation_.empty() || delivering_) return;
+  if (state_ != State::open || conversation_.empty() || phase_ == Phase::delivering) return;
   log(Severity::warning, "broker_cut",
       "the connection to broker " + to_string(dialled_) + " broke (" + how + ") with " + unanswered_text() +
           ": the client is reset; see the broker's log and the network between");
@@ -100,7 +211,7 @@ void Session::report_cut(const char* how) {
 
 // The client leaves a broker that has long said nothing.
 void Session::report_silence() {
-  if (state_ != State::open || conversation_.empty() || delivering_) return;
+  if (state_ != State::open || conversation_.empty() || phase_ == Phase::delivering) return;
   const Duration silence = worker_.now() - heard_at_;
   if (silence < silence_worth_a_line) return;
   log(Severity::warning, "broker_silent",
@@ -110,18 +221,15 @@ void Session::report_silence() {
 }
 
 void Session::fail(Severity severity, std::string_view cause, std::string text) {
-  if (state_ == State::closing || delivering_) return;
+  if (state_ == State::closing || phase_ == Phase::delivering) return;
   log(severity, cause, std::move(text));
-  delivering_ = true;
-  hear_of_sends();
-  set_deadline(Deadline::deliver, drain_timeout);
-  send(client_, responses_, Operation::client_send);
-  check_stopped();
-}
-
-// The session is about to wait for its sends alone: a quiet one would keep it waiting.
-void Session::hear_of_sends() {
-  if ((client_.sending && client_.quiet) || (broker_.sending && broker_.quiet)) worker_.ring().wake();
+  phase_ = Phase::delivering;
+  // From here on the session waits for its sends alone.
+  client_.expedite();
+  broker_.expedite();
+  set_deadline(Wait::deliver, drain_timeout);
+  send(client_);
+  end_if_done();
 }
 
 void Session::abort() {
@@ -129,19 +237,11 @@ void Session::abort() {
 }
 
 void Session::close(bool reset_client, bool reset_broker) {
-  if (state_ == State::closing) return;
+  KFERRY_ASSERT(state_ != State::closing);
   state_ = State::closing;
-  client_.reset = reset_client;
-  broker_.reset = reset_broker;
-  ring::Ring& ring = worker_.ring();
-  if (client_.receiving) ring.cancel(token(Operation::client_receive));
-  if (client_.sending) ring.cancel(token(Operation::client_send));
-  if (broker_.receiving) ring.cancel(token(Operation::broker_receive));
-  if (broker_.sending) ring.cancel(token(Operation::broker_send));
-  if (client_.splicing) ring.cancel(token(Operation::client_splice));
-  if (broker_.splicing) ring.cancel(token(Operation::broker_splice));
-  if (connecting_) ring.cancel(token(Operation::connect));
-  if (timer_armed_) ring.cancel(token(Operation::deadline));
+  client_.close(reset_client);
+  broker_.close(reset_broker);
+  deadline_.cancel();
 }
 
 }  // namespace kferry::proxy

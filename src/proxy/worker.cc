@@ -52,7 +52,10 @@ Worker::Worker(Engine& engine, std::size_t index, ring::Ring& ring, net::Resolve
       resolver_(resolver),
       answers_(std::make_shared<net::AnswerQueue>([&ring] { ring.wake(); })),
       random_(seed),
-      kernel_tls_(engine.config.tls.kernel_send || engine.config.tls.kernel_receive) {
+      legs_{ring, pool_, engine.config.engine.receive_size_bytes, engine.config.engine.standing_receive_bytes,
+            engine.config.engine.splice_threshold_bytes == 0 ? UINT64_MAX
+                                                             : engine.config.engine.splice_threshold_bytes},
+      kernel_tls_{engine.config.tls.kernel_send, engine.config.tls.kernel_receive} {
   for (const auto& cluster : engine_.clusters) {
     View view;
     view.snapshot = cluster->topology.snapshot();
@@ -163,10 +166,10 @@ void Worker::turn() {
 
 void Worker::dispatch(const ring::Completion& completion) {
   const ring::Token token = completion.token;
-  if (token.kind < static_cast<std::uint16_t>(Session::Operation::end_)) {
+  if (token.kind < Session::kinds) {
     Session* session = find(token.slot, token.generation);
     KFERRY_ASSERT(session != nullptr);  // a session outlives its operations
-    session->on_completion(static_cast<Session::Operation>(token.kind), completion);
+    session->on_completion(token.kind, completion);
     free_if_finished(token.slot);
     return;
   }
@@ -293,8 +296,8 @@ void Worker::free_if_finished(std::uint32_t slot) {
 
 // --- buffers
 
-void Worker::starve(std::uint32_t slot, std::uint16_t generation, bool from_client) {
-  starved_.push_back({slot, generation, from_client});
+void Worker::starve(std::uint32_t slot, std::uint16_t generation, tls::Remote from) {
+  starved_.push_back({slot, generation, from});
   if (std::exchange(pressure_armed_, true)) return;
   ring_.timer({0, 0, static_cast<std::uint16_t>(Operation::pressure)}, now() + stalled_after);
 }
@@ -306,7 +309,7 @@ void Worker::feed_starved() {
     starved_.pop_front();
     Session* session = find(next.slot, next.generation);
     if (session == nullptr) continue;
-    session->receive_again(next.from_client);
+    session->receive_again(next.from);
     free_if_finished(next.slot);
   }
 }

@@ -18,6 +18,8 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "connection/kernel_transport.h"
+#include "connection/leg.h"
 #include "net/buffer_pool.h"
 #include "net/resolver.h"
 #include "proxy/discovery.h"
@@ -33,7 +35,7 @@ std::string_view remedy_for_lack(int error);
 
 class Worker {
  public:
-  // Kinds of operations beside Session::Operation, in Token::kind.
+  // Kinds of operations beside those of sessions, in Token::kind.
   enum class Operation : std::uint16_t {
     accept = 16,
     accept_again,
@@ -71,9 +73,9 @@ class Worker {
   certificates::Usable<tls::ServerContext> server_context(std::uint32_t cluster,
                                                           std::uint32_t listener) const;
   certificates::Usable<tls::ClientContext> client_context(std::uint32_t cluster) const;
-  // False once the kernel has shown that it has no TLS, and where the configuration wants none of it.
-  bool kernel_tls() const { return kernel_tls_; }
-  void note_no_kernel_tls() { kernel_tls_ = false; }
+  connection::Leg::Shared& legs() { return legs_; }
+  // What the configuration wants, until the kernel has shown that it has no TLS.
+  connection::KernelTls& kernel_tls() { return kernel_tls_; }
   // False once the kernel has shown that it cannot.
   bool can_peek() const { return can_peek_; }
   void note_no_peeking() { can_peek_ = false; }
@@ -90,7 +92,7 @@ class Worker {
   // Asks on the discovery's behalf; Discovery::on_resolved answers.
   void resolve_for_discovery(std::uint32_t cluster, const HostPort& where);
   // Calls Session::receive_again when buffers are back, first come first served.
-  void starve(std::uint32_t slot, std::uint16_t generation, bool from_client);
+  void starve(std::uint32_t slot, std::uint16_t generation, tls::Remote from);
   void note_bootstrap_addresses(std::uint32_t cluster, const std::vector<SocketAddress>& addresses);
   // A dial to a learnt broker has failed: its cluster is to be asked anew, soon.
   void want_discovery(std::uint32_t cluster);
@@ -114,7 +116,7 @@ class Worker {
   struct Starved {
     std::uint32_t slot;
     std::uint16_t generation;
-    bool from_client;
+    tls::Remote from;
   };
   // An accepted socket on its way to another worker: ours until the receipt says it arrived.
   struct HandOver {
@@ -144,7 +146,8 @@ class Worker {
   std::mt19937_64 random_;
   std::shared_ptr<const certificates::TlsSnapshot> tls_;
   std::uint64_t tls_version_ = 0;
-  bool kernel_tls_ = false;
+  connection::Leg::Shared legs_;
+  connection::KernelTls kernel_tls_;
   bool can_peek_ = true;
   std::vector<View> views_;     // by cluster
   std::vector<Routes> routes_;  // by listener, counted over all clusters

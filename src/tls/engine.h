@@ -145,6 +145,8 @@ class Engine {
   // Whether a failure may be due to the session that was offered: the same broker may take a full handshake, on a new
   // connection. Of a failed client engine.
   bool failed_on_resumption() const { return offered_session_ && !opened_ && !verdict_; }
+  // Whether any bytes have come.
+  bool heard() const { return heard_; }
   // NewSessionTicket records that came.
   std::uint32_t tickets_received() const { return tickets_received_; }
   // Octets this engine keeps outside wolfSSL.

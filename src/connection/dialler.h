@@ -1,0 +1,148 @@
+// Dials one of several candidates: resolves each in turn, connects to its addresses one after another, and with TLS
+// shakes hands. The outcome is a leg through which bytes flow, or a list of what was tried and why it failed.
+//
+//   start() ─▶ resolve ─▶ guard ─▶ connect ─▶ [TLS] ─▶ on_dialled
+//                 ▲         └─────────┴────────┴─ next address, next candidate ─▶ on_not_dialled
+//                 └──────────────────────────────────────────────────────────┘
+//
+// Decides nothing about whom to dial: the host names the candidates and refuses addresses. Sessions, kferry's own
+// discovery, `check --dial` and `probe` use it alike. One dialler serves one dial, on its leg's thread.
+#pragma once
+
+#include <cstdint>
+#include <expected>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/host_port.h"
+#include "base/ids.h"
+#include "base/socket_address.h"
+#include "connection/kernel_transport.h"
+#include "connection/leg.h"
+#include "tls/context.h"
+
+namespace kferry::connection {
+
+struct Candidate {
+  HostPort address;
+  // The node learnt to be at this address; nullopt: named by the configuration, which tells only the address.
+  std::optional<NodeId> node;
+
+  friend bool operator==(const Candidate&, const Candidate&) = default;
+};
+
+// Why one address, or one name, was not dialled.
+struct Attempt {
+  enum class Step : std::uint8_t {
+    resolve,  // `why` is the resolver's
+    refuse,   // the host refuses the address
+    connect,
+    handshake,  // TLS
+  };
+  Step step = Step::resolve;
+  int error = 0;  // errno where the network or this host failed, ETIMEDOUT for a time-out; else 0
+  std::string_view tls_cause{};  // Failure::cause where TLS failed
+  std::string where{};           // the address, or the name that could not be resolved
+  std::string why{};
+};
+
+class Dialler final : private Leg::Owner {
+ public:
+  class Host {
+   public:
+    // Asks for the addresses of `where`; Dialler::on_resolved answers, from within or later.
+    virtual void resolve(const HostPort& where) = 0;
+    // Why the candidate is not dialled at `address`; empty: it may be. Once connected, asked again with the address
+    // `from` that the kernel chose for this end.
+    virtual std::string_view why_not_dialled(const Candidate& candidate, const SocketAddress& address,
+                                             const SocketAddress& from) = 0;
+    // With which context TLS is spoken; null: with none; the error says why the upstream's TLS cannot be used.
+    virtual std::expected<std::shared_ptr<const tls::ClientContext>, std::string> client_context() = 0;
+    // Dialler::on_deadline is called at `at`, unless a later call replaces it or clears it.
+    virtual void set_dial_deadline(Duration in) = 0;
+    virtual void clear_dial_deadline() = 0;
+    // No receive buffer was free in the TLS handshake: Dialler::resume is to be called when one is.
+    virtual void on_dial_starved() = 0;
+    // Every address of the candidate has failed; `tried` lists what was tried so far.
+    virtual void on_candidate_failed(const Candidate& candidate, const std::string& tried) = 0;
+    // Bytes flow. The leg has no owner yet: the host sets one at once.
+    virtual void on_dialled(const Candidate& candidate) = 0;
+    // Nothing was dialled. `local_error`: what this host lacks, as errno, in which case no broker is to blame; else 0.
+    virtual void on_not_dialled(int local_error) = 0;
+
+   protected:
+    ~Host() = default;
+  };
+
+  struct Timeouts {
+    Duration connect;
+    Duration handshake;
+  };
+
+  // `leg` is in stage none. Everything outlives the dialler.
+  Dialler(Host& host, Leg& leg, Leg::Shared& shared, KernelTls& kernel_tls, const Timeouts& timeouts)
+      : host_(host), leg_(leg), shared_(shared), kernel_tls_(kernel_tls), timeouts_(timeouts) {}
+
+  void start(std::vector<Candidate> candidates);
+  void on_resolved(std::vector<SocketAddress> addresses, const std::string& error);
+  void on_deadline();
+  // Buffers are free again after on_dial_starved().
+  void resume();
+  // The connection that was dialled turned out to be useless: the dial continues with the next address.
+  void reject(std::string why);
+
+  const Candidate& candidate() const { return candidates_[candidate_]; }
+  const SocketAddress& address() const { return addresses_[address_]; }
+  // " ADDRESS (why) ADDRESS (why)": everything tried so far; empty: nothing.
+  const std::string& tried() const { return tried_; }
+  // The last failure. Valid once anything was tried.
+  const Attempt& last() const { return last_; }
+  // Some name was not resolved, or some address not connected to: neither TLS nor configuration explains that.
+  bool network_failed() const { return network_failed_; }
+
+ private:
+  enum class State : std::uint8_t { resolving, connecting, handshaking, dialled, leaving, done };
+
+  // Leg::Owner
+  void on_connected(Leg& leg, int error) override;
+  void on_input(Leg& leg) override;
+  void on_output(Leg& leg) override;
+  void on_spliced(Leg& leg, std::uint64_t size) override;
+  void on_break(Leg& leg, const Leg::Break& what) override;
+  void on_key_exhausted(Leg& leg) override;
+  void on_starved(Leg& leg) override;
+  void on_left(Leg& leg) override;
+  bool at_boundary(const Leg& leg) const override;
+
+  void next_candidate();
+  void next_address();
+  void note(Attempt attempt);
+  void give_up(Attempt attempt);
+  void start_tls(std::shared_ptr<const tls::ClientContext> context);
+  void shake_hands();
+  void dialled();
+  void finish(int local_error);
+
+  Host& host_;
+  Leg& leg_;
+  Leg::Shared& shared_;
+  KernelTls& kernel_tls_;
+  const Timeouts timeouts_;
+  State state_ = State::resolving;
+  bool timed_out_ = false;       // the connect was cancelled because it took too long
+  bool same_address_ = false;    // the same address is dialled once more, with a full handshake
+  bool full_handshake_ = false;  // no TLS session is offered any more
+  bool network_failed_ = false;
+  std::vector<Candidate> candidates_;
+  std::size_t candidate_ = 0;
+  std::vector<SocketAddress> addresses_;
+  std::size_t address_ = 0;
+  std::string tried_;
+  Attempt last_;
+};
+
+}  // namespace kferry::connection

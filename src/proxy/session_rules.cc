@@ -1,0 +1,285 @@
+// A session's rules: which certificate its client is shown, which broker its port leads to, and which requests may go
+// to the broker that answers there. Documented in proxy/session.h.
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "base/assert.h"
+#include "proxy/dial_plan.h"
+#include "proxy/session.h"
+#include "proxy/worker.h"
+
+namespace kferry::proxy {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+// Stand-ins are replaced over this long, so that clients do not reconnect all at once.
+constexpr milliseconds retire_spread(5'000);
+
+}  // namespace
+
+// --- the client's TLS
+
+std::unique_ptr<connection::Transport> Session::client_transport() {
+  if (!listener().tls) return nullptr;
+  // The context is chosen when the ClientHello has arrived: a certificate renewed meanwhile is the one to show.
+  auto engine = tls::Engine::server([this](std::string_view name) { return choose_context(name); });
+  connection::KernelTls& kernel_tls = worker_.kernel_tls();
+  if (kernel_tls.wanted()) {
+    return std::make_unique<connection::KernelTransport>(worker_.ring(), Remote::client, std::move(engine),
+                                                         client_.socket(), kernel_tls);
+  }
+  return std::make_unique<connection::RecordTransport>(worker_.ring(), Remote::client, std::move(engine));
+}
+
+// Null: no listener here has the name.
+tls::Engine::Chosen Session::choose_context(std::string_view server_name) {
+  const Engine& engine = worker_.engine();
+  const PortEntry* named = port_;
+  if (listener().sni) {
+    const auto target = engine.find(*port_, server_name);
+    if (!target) return std::shared_ptr<const tls::ServerContext>();
+    named = target->port;
+    named_ = target->node;
+  }
+  if (named->cluster != port_->cluster) conversation_.obey(worker_.cluster(named->cluster).policy);
+  port_ = named;
+  certificates::Usable<tls::ServerContext> usable = worker_.server_context(port_->cluster, port_->listener);
+  if (usable.context != nullptr) return std::move(usable.context);
+  return Failure{
+      "no_usable_certificate",
+      "listener " + listener().name + " has no certificate that it can serve: " + usable.why_not};
+}
+
+// --- whom the port leads to
+
+const config::Listener& Session::listener() const {
+  return worker_.cluster(port_->cluster).config.listeners[port_->listener];
+}
+
+// The node that the port belongs to, or that the client asked for by name; the bootstrap name belongs to no node.
+std::optional<NodeId> Session::owner() const {
+  if (listener().sni) {
+    const bool known = named_ && worker_.snapshot(port_->cluster).find(*named_) != nullptr;
+    return known ? named_ : std::nullopt;
+  }
+  return worker_.routes(port_->listener_index).owner(port_->port_index);
+}
+
+std::optional<NodeId> Session::proven() const {
+  if (node_) return node_;
+  const Node* listed = worker_.snapshot(port_->cluster).at(dialled_);
+  return listed != nullptr ? std::optional(listed->id) : std::nullopt;
+}
+
+// Whether the broker of this connection may be asked for anything: it is the owner, or any broker was asked for and it
+// is known which one this is.
+bool Session::in_place() const {
+  const std::optional<NodeId> here = proven();
+  if (listener().sni && !named_) return here.has_value();
+  return here && here == owner();
+}
+
+// What the client came to, for messages.
+std::string Session::place_text() const {
+  const std::optional<config::SniNames>& sni = listener().sni;
+  if (sni) return named_ ? sni->host_of(*named_) : sni->bootstrap;
+  return "port " + std::to_string(port_->address.port());
+}
+
+// --- dialling
+
+void Session::dial() {
+  KFERRY_ASSERT(state_ == State::accepted && dial_ == nullptr);
+  state_ = State::dialling;
+  wait_ = Wait::none;
+  const ClusterState& cluster = worker_.cluster(port_->cluster);
+  if (const auto context = client_context(); !context) {
+    return fail(Severity::error, "upstream_tls_unusable",
+                "no broker can be dialled, since the upstream's TLS cannot be used: " + context.error());
+  }
+  const std::optional<NodeId> node = owner();
+  // Ports are spread over the bootstrap servers; where all brokers share one port, its connections are.
+  const std::size_t first =
+      listener().sni ? static_cast<std::size_t>(worker_.random(1'000'000)) : port_->port_index;
+  const auto& servers = cluster.config.upstream.bootstrap_servers;
+  // In doubt, another cluster may have taken every learnt address, and none of them counts as a bootstrap server.
+  const bool in_doubt = cluster.topology.in_doubt(worker_.now());
+  const bool may_dial = node && cluster.topology.may_dial(*node, worker_.now());
+  connection::Dialler::Host& host = *this;
+  dial_ = std::make_unique<connection::Dialler>(
+      host, broker_, worker_.legs(), worker_.kernel_tls(),
+      connection::Dialler::Timeouts{milliseconds(worker_.limits().upstream_connect_timeout_ms),
+                                    milliseconds(worker_.limits().tls_handshake_timeout_ms)});
+  dial_->start(in_doubt ? dial_plan({}, {}, false, first, servers)
+                        : dial_plan(worker_.snapshot(port_->cluster), node, may_dial, first, servers));
+}
+
+void Session::resolve(const HostPort& where) {
+  worker_.resolve(slot_, generation_, where);
+}
+
+void Session::on_resolved(std::vector<SocketAddress> addresses, const std::string& error) {
+  if (state_ != State::dialling) return;
+  if (!dial_->candidate().node) worker_.note_bootstrap_addresses(port_->cluster, addresses);
+  dial_->on_resolved(std::move(addresses), error);
+}
+
+std::string_view Session::why_not_dialled(const connection::Candidate& candidate,
+                                          const SocketAddress& address, const SocketAddress& from) {
+  const Engine& engine = worker_.engine();
+  if (!from.empty())
+    return engine.is_own(address, from) ? std::string_view(own_listener) : std::string_view();
+  return engine.why_not_dialled(worker_.cluster(port_->cluster), address, candidate.node.has_value());
+}
+
+std::expected<std::shared_ptr<const tls::ClientContext>, std::string> Session::client_context() {
+  if (!worker_.cluster(port_->cluster).config.upstream.tls) return nullptr;
+  certificates::Usable<tls::ClientContext> usable = worker_.client_context(port_->cluster);
+  if (usable.context == nullptr) return std::unexpected(std::move(usable.why_not));
+  return std::move(usable.context);
+}
+
+void Session::set_dial_deadline(Duration in) {
+  set_deadline(Wait::dial, in);
+}
+
+void Session::clear_dial_deadline() {
+  if (wait_ == Wait::dial) wait_ = Wait::none;
+}
+
+void Session::on_dial_starved() {
+  worker_.starve(slot_, generation_, Remote::broker);
+}
+
+void Session::on_candidate_failed(const connection::Candidate& candidate, const std::string& tried) {
+  if (!candidate.node) return;
+  worker_.note_unreachable(*port_, *candidate.node, tried);
+  worker_.cluster(port_->cluster).topology.dial_failed(*candidate.node, worker_.now());
+  worker_.want_discovery(port_->cluster);
+}
+
+void Session::on_not_dialled(int local_error) {
+  KFERRY_ASSERT(state_ == State::dialling);
+  if (local_error != 0) {
+    // What this host lacks says nothing about the broker: no stand-in, no backoff.
+    return fail(Severity::error, "dial_failed",
+                std::string("cannot dial a broker: ") + std::strerror(local_error) + ": " +
+                    std::string(remedy_for_lack(local_error)));
+  }
+  std::string tried = dial_->tried();
+  if (tried.empty()) {
+    tried = " nothing: the only broker could not be reached a moment ago, and is dialled again within " +
+            std::to_string(std::chrono::duration_cast<seconds>(Topology::backoff_max).count()) + " s";
+  }
+  // Failures of TLS and of configuration have brought their own remedies.
+  const std::string_view remedy =
+      dial_->network_failed() ? ": check the bootstrap servers, DNS and the network from this host" : "";
+  fail(Severity::error, "upstream_unreachable",
+       "no broker of cluster " + worker_.cluster(port_->cluster).config.name + " could be reached: tried" +
+           tried + std::string(remedy));
+}
+
+void Session::on_dialled(const connection::Candidate& candidate) {
+  KFERRY_ASSERT(state_ == State::dialling);
+  state_ = State::open;
+  deadline_.cancel();  // an idle session costs no timer
+  dialled_ = candidate.address;
+  node_ = candidate.node;
+  origin_.bootstrap = !candidate.node;
+  broker_.set_owner(*this);
+  dial_.reset();  // and with it `candidate`
+  worker_.set_options(broker_.socket());
+  if (node_) worker_.cluster(port_->cluster).topology.dial_succeeded(*node_, dialled_);
+  worker_.refresh();
+  stand_in_ = !in_place();
+  pump();
+}
+
+// The dialler owns the broker's leg until it is dialled.
+void Session::on_connected(Leg& /*leg*/, int /*error*/) {
+  KFERRY_ASSERT(false);
+}
+
+void Session::on_left(Leg& /*leg*/) {
+  KFERRY_ASSERT(false);
+}
+
+// --- rules
+
+kafka::Judgement Session::refuse(std::string text) {
+  refusal_ = std::make_unique<std::string>(std::move(text));
+  return kafka::Judgement::close;
+}
+
+kafka::Judgement Session::judge(const kafka::Request& request) {
+  if (phase_ != Phase::serving) return kafka::Judgement::wait;
+  if (request.own_answer) return kafka::Judgement::forward;
+  if (state_ == State::accepted) dial();
+  if (state_ != State::open) return kafka::Judgement::wait;
+  if (conversation_.empty()) heard_at_ = worker_.now();
+  const std::optional<NodeId> here = proven();
+  const std::optional<NodeId> own = owner();
+  if (stand_in_ && in_place()) stand_in_ = false;
+  if (request.asked_node && here != request.asked_node) {
+    return refuse("the client asks for broker " + std::to_string(number(*request.asked_node)) + " on " +
+                  place_text() + ", where " +
+                  (here ? "broker " + std::to_string(number(*here)) : "a bootstrap server") +
+                  " answers now: closed, as a dead broker would");
+  }
+  if (stand_in_ && !request.raw_token && !stand_in_serves(request.key)) {
+    const bool bootstrap = listener().sni && !named_;
+    return refuse(
+        (own         ? "broker " + std::to_string(number(*own)) + " of " + place_text() + " cannot be reached"
+         : bootstrap ? "which broker answers for " + place_text() + " is not known yet"
+                     : "no broker is known for " + place_text()) +
+        ": a stand-in serves bootstrap only, so a request with API key " +
+        std::to_string(number(request.key)) + " is refused, as a dead broker would");
+  }
+  return kafka::Judgement::forward;
+}
+
+bool Session::learn(const kafka::BrokerList& list) {
+  const bool ours = worker_.cluster(port_->cluster).topology.learn(list, origin_, worker_.now());
+  worker_.refresh();
+  if (!ours) worker_.want_discovery(port_->cluster);
+  return ours;
+}
+
+std::optional<HostPort> Session::advertised(NodeId id) {
+  return worker_.routes(port_->listener_index).advertised(id);
+}
+
+void Session::left_out(ApiKey source, NodeId id) {
+  worker_.note_left_out(*port_, source, id);
+}
+
+void Session::hidden_api(ApiKey key) {
+  worker_.note_hidden_api(*port_, key);
+}
+
+void Session::reconsider() {
+  if (state_ != State::open || phase_ != Phase::serving || wait_ == Wait::retire) return;
+  const std::optional<NodeId> own = owner();
+  if (!own) return;
+  const bool right = proven() == own;
+  if (stand_in_) {
+    if (right) {
+      stand_in_ = false;
+    } else if (worker_.cluster(port_->cluster).topology.reached(*own)) {
+      retire();
+    }
+  } else if (!right) {
+    retire();
+  }
+}
+
+// After a random delay, so that clients do not reconnect all at once.
+void Session::retire() {
+  if (client_.shut() || phase_ == Phase::delivering) return;
+  set_deadline(Wait::retire, retire_spread * worker_.random(1000) / 1000);
+}
+
+}  // namespace kferry::proxy
