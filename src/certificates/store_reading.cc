@@ -10,7 +10,7 @@
 #include <span>
 
 #include "base/limits.h"
-#include "config/words.h"
+#include "config/text.h"
 #include "tls/digests.h"
 
 namespace kferry::certificates {

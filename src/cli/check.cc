@@ -17,9 +17,9 @@
 #include "cli/probe.h"
 #include "cli/problems.h"
 #include "cli/style.h"
-#include "config/grammar.h"
 #include "config/load.h"
 #include "config/ports.h"
+#include "config/security_protocol.h"
 #include "net/cares_resolver.h"
 
 namespace kferry::cli {

@@ -7,8 +7,8 @@
 #include "base/socket_address.h"
 #include "cli/certificates.h"
 #include "cli/table.h"
-#include "config/grammar.h"
 #include "config/ports.h"
+#include "config/security_protocol.h"
 
 namespace kferry::cli {
 namespace {

@@ -5,9 +5,9 @@
 
 #include "base/counted.h"
 #include "base/socket_address.h"
-#include "config/grammar.h"
+#include "config/security_protocol.h"
+#include "config/text.h"
 #include "config/validate.h"
-#include "config/words.h"
 
 namespace kferry::config {
 namespace {

@@ -5,7 +5,8 @@
 #include <set>
 
 #include "config/legacy.h"
-#include "config/words.h"
+#include "config/suggestion.h"
+#include "config/text.h"
 
 namespace kferry::config {
 namespace {

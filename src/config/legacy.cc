@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <array>
 
-#include "config/words.h"
+#include "config/text.h"
 
 namespace kferry::config {
 namespace {

@@ -11,9 +11,9 @@
 
 #include "config/draft.h"
 #include "config/environment.h"
+#include "config/text.h"
 #include "config/toml_file.h"
 #include "config/validate.h"
-#include "config/words.h"
 
 namespace kferry::config {
 namespace {

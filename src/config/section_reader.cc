@@ -2,6 +2,9 @@
 
 #include <algorithm>
 
+#include "config/suggestion.h"
+#include "config/text.h"
+
 namespace kferry::config {
 
 std::string SectionReader::choice(const Section& section, std::string_view key,

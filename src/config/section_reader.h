@@ -2,15 +2,14 @@
 #pragma once
 
 #include <cstdint>
-#include <expected>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
 #include "config/draft.h"
-#include "config/grammar.h"
-#include "config/words.h"
+#include "config/fault.h"
+#include "config/text.h"
 
 namespace kferry::config {
 
@@ -25,7 +24,7 @@ class SectionReader {
   }
 
   template <typename Value>
-  void take(const Setting& setting, std::expected<Value, Fault> parsed, Value& into) {
+  void take(const Setting& setting, Parsed<Value> parsed, Value& into) {
     if (parsed) {
       into = std::move(*parsed);
     } else {

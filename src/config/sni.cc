@@ -2,10 +2,14 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cstddef>
 #include <cstdint>
+#include <set>
+#include <utility>
+#include <vector>
 
-#include "config/grammar.h"
-#include "config/words.h"
+#include "config/host_names.h"
+#include "config/text.h"
 
 namespace kferry::config {
 
@@ -55,6 +59,42 @@ std::string_view unsent_by_java(std::string_view host) {
     if (label.ends_with('-')) return "one of its labels ends with a hyphen";
   }
   return {};
+}
+
+bool patterns_meet(std::string_view a, std::string_view b) {
+  // Walks both patterns at once, as automata: a state is a position in each. At `{{nodeId}}` a digit may stay or move
+  // on.
+  struct Step {
+    char literal;  // 0: a digit that may repeat
+  };
+  const auto compile = [&](std::string_view pattern) {
+    std::vector<Step> steps;
+    for (std::size_t i = 0; i < pattern.size();) {
+      const bool digits = pattern.substr(i).starts_with(node_id_mark);
+      steps.push_back({digits ? '\0' : lower(pattern.substr(i, 1))[0]});
+      i += digits ? node_id_mark.size() : 1;
+    }
+    return steps;
+  };
+  const std::vector<Step> left = compile(a);
+  const std::vector<Step> right = compile(b);
+  std::set<std::pair<std::size_t, std::size_t>> seen;
+  std::vector<std::pair<std::size_t, std::size_t>> open{{0, 0}};
+  while (!open.empty()) {
+    const auto [i, j] = open.back();
+    open.pop_back();
+    if (!seen.insert({i, j}).second) continue;
+    if (i == left.size() && j == right.size()) return true;
+    if (i == left.size() || j == right.size()) continue;
+    const char l = left[i].literal;
+    const char r = right[j].literal;
+    const auto digit = [](char c) { return c == 0 || (c >= '0' && c <= '9'); };
+    if (l != 0 && r != 0 ? l != r : !(digit(l) && digit(r))) continue;
+    open.push_back({i + 1, j + 1});
+    if (l == 0) open.push_back({i, j + 1});
+    if (r == 0) open.push_back({i + 1, j});
+  }
+  return false;
 }
 
 bool names_meet(const SniNames& a, const SniNames& b) {

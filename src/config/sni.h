@@ -39,7 +39,9 @@ std::string derived_bootstrap(std::string_view before, std::string_view after);
 // USE_STD3_ASCII_RULES. Go and librdkafka (OpenSSL) send any name. `host` is one that parse_server_name() accepts.
 std::string_view unsent_by_java(std::string_view host);
 
-// Whether some name answers to both.
+// Whether some host name matches both patterns; `{{nodeId}}` stands for one or more digits.
+bool patterns_meet(std::string_view a, std::string_view b);
+// Whether some name belongs to both listeners, as a broker's or as the bootstrap name.
 bool names_meet(const SniNames& a, const SniNames& b);
 
 }  // namespace kferry::config

@@ -21,7 +21,8 @@
 #include <algorithm>
 #include <map>
 
-#include "config/words.h"
+#include "config/suggestion.h"
+#include "config/text.h"
 
 namespace kferry::config {
 namespace {

@@ -7,11 +7,15 @@
 #include "base/counted.h"
 #include "base/limits.h"
 #include "base/socket_address.h"
-#include "config/grammar.h"
+#include "config/host_names.h"
+#include "config/jaas.h"
+#include "config/port_lists.h"
 #include "config/section_reader.h"
+#include "config/security_protocol.h"
 #include "config/sni.h"
+#include "config/suggestion.h"
+#include "config/text.h"
 #include "config/validate_tls.h"
-#include "config/words.h"
 
 namespace kferry::config {
 namespace {

@@ -5,6 +5,8 @@
 #include <utility>
 
 #include "config/section_reader.h"
+#include "config/security_protocol.h"
+#include "config/text.h"
 
 namespace kferry::config {
 namespace {

@@ -6,8 +6,8 @@
 #include <cstdlib>
 #include <string>
 
-#include "config/grammar.h"
 #include "config/load.h"
+#include "config/security_protocol.h"
 #include "config/sni.h"
 
 using namespace kferry::config;

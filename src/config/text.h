@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstdint>
-#include <initializer_list>
 #include <optional>
 #include <span>
 #include <string>
@@ -23,10 +22,5 @@ std::string join(std::span<const std::string> parts, std::string_view separator)
 std::optional<std::int64_t> parse_integer(std::string_view text);
 // What a message may show of a value: printable, at most 80 characters, in quotes.
 std::string quoted(std::string_view text);
-
-std::size_t edit_distance(std::string_view a, std::string_view b);
-// The known word nearest to `word`, within a third of its length, or else one that begins as it does; nullopt when
-// there is none.
-std::optional<std::string> nearest(std::string_view word, std::span<const std::string> known);
 
 }  // namespace kferry::config
