@@ -4,6 +4,7 @@
 #include <array>
 #include <set>
 
+#include "config/foreign_variables.h"
 #include "config/legacy.h"
 #include "config/suggestion.h"
 #include "config/text.h"
@@ -15,48 +16,11 @@ constexpr std::string_view gateway = "GATEWAY_";
 constexpr std::string_view kafka = "KAFKA_";
 constexpr std::string_view listener_prefix = "GATEWAY_LISTENER_";
 constexpr std::string_view ssl_prefix = "GATEWAY_SSL_";
-constexpr std::string_view blanks = " \t";
 
 constexpr std::array<std::string_view, 10> global_names{
     "GATEWAY_LISTENER_NAMES", "GATEWAY_SECURITY_MODE",   "GATEWAY_ACL_ENABLED", "GATEWAY_MIN_BROKERID",
     "GATEWAY_HTTP_PORT",      "GATEWAY_HTTP_BIND",       "GATEWAY_HEALTH_BIND", "GATEWAY_ENV_FILE",
     "GATEWAY_LICENSE_KEY",    "GATEWAY_LICENSE_KEY_FILE"};
-
-// What the full gateway knows and a passthrough has no use for.
-constexpr std::array<std::string_view, 34> full_gateway_prefixes{"GATEWAY_INTERCEPTOR",
-                                                                 "GATEWAY_PLUGIN",
-                                                                 "GATEWAY_VCLUSTER",
-                                                                 "GATEWAY_VIRTUAL_CLUSTER",
-                                                                 "GATEWAY_USER_POOL",
-                                                                 "GATEWAY_USER_MAPPING",
-                                                                 "GATEWAY_ADMIN_API",
-                                                                 "GATEWAY_CLUSTER_ID",
-                                                                 "GATEWAY_GROUP_ID",
-                                                                 "GATEWAY_STORE_TTL",
-                                                                 "GATEWAY_TOPIC",
-                                                                 "GATEWAY_SUPER_USERS",
-                                                                 "GATEWAY_AUDIT_LOG",
-                                                                 "GATEWAY_FEATURE_FLAGS",
-                                                                 "GATEWAY_AUTO_CREATE",
-                                                                 "GATEWAY_DEFAULT_COMPRESSION",
-                                                                 "GATEWAY_BACKEND_KAFKA",
-                                                                 "GATEWAY_SECURED_METRICS",
-                                                                 "GATEWAY_HTTPS_",
-                                                                 "GATEWAY_OAUTH",
-                                                                 "GATEWAY_JWT",
-                                                                 "GATEWAY_ACL_STORE",
-                                                                 "GATEWAY_RATE_LIMIT",
-                                                                 "GATEWAY_MAX_",
-                                                                 "GATEWAY_DOWNSTREAM_",
-                                                                 "GATEWAY_UPSTREAM_",
-                                                                 "GATEWAY_ENCRYPTION",
-                                                                 "GATEWAY_SCHEMA_REGISTRY",
-                                                                 "GATEWAY_SECURITY_PROVIDER",
-                                                                 "GATEWAY_EXEMPT",
-                                                                 "GATEWAY_OFFSET_STORE",
-                                                                 "GATEWAY_CONSUMER_OFFSETS",
-                                                                 "GATEWAY_MULTI_TENANCY",
-                                                                 "GATEWAY_DATA_MASKING"};
 
 class Variables {
  public:
@@ -269,8 +233,7 @@ class Variables {
                name == "GATEWAY_ENV_FILE" || name == "GATEWAY_LICENSE_KEY" ||
                name == "GATEWAY_LICENSE_KEY_FILE" || is_legacy_variable(name)) {
       // Read elsewhere, or (the licence) accepted and never needed.
-    } else if (std::any_of(full_gateway_prefixes.begin(), full_gateway_prefixes.end(),
-                           [&](std::string_view prefix) { return name.starts_with(prefix); })) {
+    } else if (known_to_full_gateway(name)) {
       report_.warn(where(name), "belongs to the full gateway and means nothing to a passthrough: ignored",
                    "remove it to silence this line");
     } else {
@@ -307,89 +270,7 @@ class Variables {
   std::set<const Setting*> from_variable_;
 };
 
-bool all_digits(std::string_view text) {
-  return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
-}
-
 }  // namespace
-
-bool injected_by_kubernetes(std::string_view name, std::string_view value) {
-  if (!name.starts_with(gateway) && !name.starts_with(kafka)) return false;
-  if (name.ends_with("_SERVICE_HOST") || name.ends_with("_SERVICE_PORT") ||
-      name.find("_SERVICE_PORT_") != std::string_view::npos) {
-    return true;
-  }
-  const auto scheme = value.find("://");
-  const std::string_view transport = scheme == std::string_view::npos ? "" : value.substr(0, scheme);
-  const bool address = transport == "tcp" || transport == "udp" || transport == "sctp";
-  if (name.ends_with("_PORT") && address) return true;
-  // …_PORT_9092_TCP, and the same with _PROTO, _PORT, _ADDR.
-  const auto port = name.rfind("_PORT_", name.ends_with("_PORT") ? name.size() - 6 : std::string_view::npos);
-  if (port == std::string_view::npos) return false;
-  std::string_view rest = name.substr(port + 6);
-  for (const std::string_view suffix : {"_PROTO", "_PORT", "_ADDR"}) {
-    if (rest.ends_with(suffix)) {
-      rest.remove_suffix(suffix.size());
-      break;
-    }
-  }
-  for (const std::string_view suffix : {"_TCP", "_UDP", "_SCTP"}) {
-    if (rest.ends_with(suffix)) return all_digits(rest.substr(0, rest.size() - suffix.size()));
-  }
-  return false;
-}
-
-void read_env_file(Sources& sources, std::map<std::string, std::string>& places, Report& report) {
-  const auto found = sources.environment.find("GATEWAY_ENV_FILE");
-  if (found == sources.environment.end() || found->second.empty()) return;
-  const std::string path = found->second;
-  const auto text =
-      sources.read_file
-          ? sources.read_file(path)
-          : std::expected<std::string, std::string>(std::unexpected("no file can be read here"));
-  if (!text) {
-    report.error("GATEWAY_ENV_FILE", "cannot read " + quoted(path) + ": " + text.error(),
-                 "check the path, and that kferry's user may read it");
-    return;
-  }
-  std::string_view rest = *text;
-  if (constexpr std::string_view mark = "\xEF\xBB\xBF"; rest.starts_with(mark))
-    rest.remove_prefix(mark.size());
-  for (int line = 1; !rest.empty(); ++line) {
-    const auto end = rest.find('\n');
-    std::string_view entry = rest.substr(0, end);
-    if (entry.ends_with('\r')) entry.remove_suffix(1);
-    entry = entry.substr(std::min(entry.find_first_not_of(blanks), entry.size()));
-    rest = end == std::string_view::npos ? std::string_view{} : rest.substr(end + 1);
-    if (entry.empty() || entry.front() == '#') continue;
-    if (entry.starts_with("export ") || entry.starts_with("export\t"))
-      entry = entry.substr(std::min(entry.find_first_not_of(blanks, 7), entry.size()));
-    const auto equals = entry.find('=');
-    const std::string_view name = trim(entry.substr(0, equals));
-    const bool named =
-        !name.empty() && !(name.front() >= '0' && name.front() <= '9') &&
-        std::all_of(name.begin(), name.end(), [](char c) {
-          return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
-        });
-    const std::string place = path + ":" + std::to_string(line);
-    if (equals == std::string_view::npos || !named) {
-      report.error(place, "the line is not NAME=value",
-                   "write [export ]NAME=value, or begin a comment with #");
-      continue;
-    }
-    // Blanks at the end may belong to a secret; those around quotes, or an equals sign between blanks, do not.
-    std::string_view value = entry.substr(equals + 1);
-    const std::string_view bare = trim(value);
-    if (bare.size() >= 2 && (bare.front() == '"' || bare.front() == '\'') && bare.back() == bare.front()) {
-      value = bare.substr(1, bare.size() - 2);
-    } else if (name.size() != equals) {
-      value = value.substr(std::min(value.find_first_not_of(blanks), value.size()));
-    }
-    if (sources.environment.emplace(std::string(name), std::string(value)).second) {
-      places.emplace(std::string(name), place);
-    }
-  }
-}
 
 void read_variables(const Sources& sources, const std::map<std::string, std::string>& places, Draft& draft,
                     Report& report) {

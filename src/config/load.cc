@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "config/draft.h"
+#include "config/env_file.h"
 #include "config/environment.h"
 #include "config/text.h"
 #include "config/toml_file.h"

@@ -2,7 +2,7 @@
 
 #include <doctest/doctest.h>
 
-#include "config/environment.h"
+#include "config/foreign_variables.h"
 #include "config/loading_test.h"
 
 using namespace kferry;
