@@ -316,10 +316,16 @@ TEST_CASE("a syntax error is reported alone, with its line") {
   CHECK(loaded.problems[0].what.starts_with("TOML syntax error: "));
 }
 
-TEST_CASE("a key that begins with '=' is a syntax error, not toml++'s assertion") {
-  const Loaded loaded = load_text("[= \"x\"\n");
-  REQUIRE(loaded.problems.size() == 1);
-  CHECK(loaded.problems[0].where.starts_with("k.toml:1:"));
+TEST_CASE("what toml++ asserts or calls unreachable is a syntax error") {
+  for (const char* text :
+       {"[= \"x\"\n", "[[[a]]]\n", "[a\xC3\xA9]\n", "\xC3\xA9 = 1\n", "x = 1\xE3\x80\x81\n"}) {
+    CAPTURE(text);
+    const Loaded loaded = load_text(text);
+    REQUIRE(loaded.problems.size() == 1);
+    CHECK(loaded.problems[0].where.starts_with("k.toml:1:"));
+  }
+  // Outside ASCII after a line continuation, which is valid.
+  CHECK(holds(load_text("x = \"\"\"\\\n  \xC3\xA9\"\"\"\n").problems, "k.toml:1", "unknown key 'x'"));
 }
 
 TEST_CASE("a control character is a syntax error with its line") {
