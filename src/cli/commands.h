@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace kferry::cli {
 
@@ -32,9 +33,16 @@ struct ProbeOptions {
   std::string server_name;       // sent by SNI and verified at the target; empty: the target's host
 };
 
+struct SettingsOptions {
+  std::vector<std::string>
+      words;  // all must occur in a setting's name, variable or table; empty: every setting
+  bool tsv = false;
+};
+
 int run(const RunOptions& options);
 int check(const CheckOptions& options);
 int doctor(const DoctorOptions& options);
 int probe(const ProbeOptions& options);
+int settings(const SettingsOptions& options);
 
 }  // namespace kferry::cli

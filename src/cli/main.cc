@@ -23,6 +23,9 @@ int perform(const DoctorOptions& options) {
 int perform(const ProbeOptions& options) {
   return probe(options);
 }
+int perform(const SettingsOptions& options) {
+  return settings(options);
+}
 int perform(const CompletionOptions& options) {
   const auto script = completion_script(options.shell);
   if (!script) return exit_failure;

@@ -20,7 +20,8 @@ std::expected<Options, int> parse_options(int count, const char* const* words) {
   CLI::App app{"Lets Kafka clients reach brokers they cannot route to.", "kferry"};
   app.set_version_flag("--version", version_text(), "Print the version, what is inside and its licence");
   app.footer(
-      "Without a verb: run. Configuration: GATEWAY_* and KAFKA_* variables over the file.\n"
+      "Without a verb: run. Configuration: GATEWAY_* and KAFKA_* variables over the file;\n"
+      "kferry settings lists them.\n"
       "Exit status: 0 success, 2 configuration, 1 anything else.");
   std::string config;
   const std::string config_help = "TOML file (/etc/kferry/kferry.toml, if it exists)";
@@ -64,6 +65,13 @@ std::expected<Options, int> parse_options(int count, const char* const* words) {
       ->add_option("--server-name", probe_options.server_name,
                    "The name to ask for and to verify at HOST:PORT, if it is not HOST")
       ->type_name("NAME");
+  auto* settings_verb =
+      app.add_subcommand("settings", "List every setting with its default, range and meaning");
+  SettingsOptions settings_options;
+  settings_verb->add_option("words", settings_options.words,
+                            "Only settings whose name, variable or table contains every word");
+  settings_verb->add_flag("--tsv", settings_options.tsv,
+                          "All of them for scripts: one line each, separated by tabs");
   auto* completion_verb = app.add_subcommand("completion", "Print a completion script");
   CompletionOptions completion_options;
   completion_verb->add_option("shell", completion_options.shell, "The shell")
@@ -86,6 +94,7 @@ std::expected<Options, int> parse_options(int count, const char* const* words) {
                         !probe_options.certificate_path.empty() || !probe_options.server_name.empty();
     return probe_options;
   }
+  if (settings_verb->parsed()) return settings_options;
   if (completion_verb->parsed()) return completion_options;
   return RunOptions{path};
 }

@@ -52,6 +52,7 @@ struct Upstream {
   SecurityProtocol security_protocol = SecurityProtocol::plaintext;
   std::optional<SaslCredentials> sasl;
   std::optional<UpstreamTls> tls;
+  bool lend_identity = false;  // a client certificate may be used behind a listener that requires none
 };
 
 struct Cluster {

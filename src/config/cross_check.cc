@@ -97,14 +97,14 @@ void check_ports(const std::vector<Placed>& all, const Config& config, const Dra
     const auto http = std::find_if(listener.ports.begin(), listener.ports.end(),
                                    [&](const Port& port) { return port.local == config.operations.port; });
     if (http != listener.ports.end()) {
-      const auto setting = draft.operations.find("http_port");
-      report.error(
-          all[i].where("ports"),
-          all[i].title() + " takes port " + std::to_string(http->local) + ", which is the HTTP port",
-          "move the listener, or set " +
-              (setting != draft.operations.end() ? std::string("GATEWAY_HTTP_PORT")
-                                                 : std::string("GATEWAY_HTTP_PORT (bind in [operations])")) +
-              " to another port");
+      const auto setting = draft.of(Table::operations).find("http_port");
+      report.error(all[i].where("ports"),
+                   all[i].title() + " takes port " + std::to_string(http->local) + ", which is the HTTP port",
+                   "move the listener, or set " +
+                       (setting != draft.of(Table::operations).end()
+                            ? std::string("GATEWAY_HTTP_PORT")
+                            : std::string("GATEWAY_HTTP_PORT (bind in [operations])")) +
+                       " to another port");
     }
   }
 }

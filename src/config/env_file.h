@@ -4,7 +4,7 @@
 #include <map>
 #include <string>
 
-#include "config/draft.h"
+#include "config/report.h"
 
 namespace kferry::config {
 

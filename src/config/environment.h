@@ -7,6 +7,7 @@
 #include <string>
 
 #include "config/draft.h"
+#include "config/report.h"
 
 namespace kferry::config {
 

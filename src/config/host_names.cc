@@ -31,6 +31,11 @@ bool looks_like_address(std::string_view host) {
   return SocketAddress::parse(host, 0) || host.find_first_not_of("0123456789.") == std::string_view::npos;
 }
 
+std::string_view without_brackets(std::string_view host) {
+  const bool bracketed = host.size() > 2 && host.front() == '[' && host.back() == ']';
+  return bracketed ? host.substr(1, host.size() - 2) : host;
+}
+
 std::optional<Fault> label_fault(std::string_view host, std::string_view shown) {
   if (host.ends_with('.')) {
     return Fault{quoted(shown) + " ends with a dot, which clients leave out of the server name",
@@ -76,8 +81,7 @@ Parsed<std::vector<HostPort>> parse_servers(const std::vector<std::string>& item
 }
 
 Parsed<std::string> parse_host(std::string_view text) {
-  std::string_view host = trim(text);
-  if (host.size() > 2 && host.front() == '[' && host.back() == ']') host = host.substr(1, host.size() - 2);
+  const std::string_view host = without_brackets(trim(text));
   if (host.empty()) return std::unexpected(Fault{"the host is empty", "write a host name or an address"});
   if (host.find(':') != std::string_view::npos) {
     if (SocketAddress::parse(host, 0)) return std::string(host);
@@ -103,6 +107,14 @@ Parsed<std::string> parse_host(std::string_view text) {
                                  "use letters, digits, '-' and '.', at most 253 characters"});
   }
   return std::string(host);
+}
+
+Parsed<std::string> parse_address(std::string_view text) {
+  const std::string_view address = without_brackets(trim(text));
+  if (SocketAddress::parse(address, 0)) return std::string(address);
+  return std::unexpected(Fault{
+      quoted(text) + " is not a valid IP address",
+      "write an IPv4 or IPv6 address, such as 127.0.0.1, or 0.0.0.0 (:: for IPv6) for every interface"});
 }
 
 Parsed<std::string> parse_server_name(std::string_view text) {

@@ -18,6 +18,8 @@ inline constexpr std::string_view node_id_mark = "{{nodeId}}";
 Parsed<std::vector<HostPort>> parse_servers(const std::vector<std::string>& items);
 // A name or address literal alone (brackets around IPv6 are removed): no scheme, no port.
 Parsed<std::string> parse_host(std::string_view text);
+// An IPv4 or IPv6 address literal (brackets around IPv6 are removed).
+Parsed<std::string> parse_address(std::string_view text);
 // A host name that a client can send as SNI, in lower case: not an IP address, no final dot.
 Parsed<std::string> parse_server_name(std::string_view text);
 

@@ -22,8 +22,8 @@ bool is_legacy_variable(std::string_view name) {
   return std::find(legacy_names.begin(), legacy_names.end(), name) != legacy_names.end();
 }
 
-void report_legacy_variables(const std::map<std::string, std::string>& variables, const Draft& draft,
-                             Report& report) {
+void report_legacy_variables(const std::map<std::string, std::string, std::less<>>& variables,
+                             const Draft& draft, Report& report) {
   std::vector<std::string> present;
   const auto value = [&](const std::string& name) -> std::string {
     const auto found = variables.find(name);

@@ -12,6 +12,8 @@
 #include "config/draft.h"
 #include "config/env_file.h"
 #include "config/environment.h"
+#include "config/report.h"
+#include "config/secret_files.h"
 #include "config/text.h"
 #include "config/toml_file.h"
 #include "config/validate.h"
@@ -37,16 +39,6 @@ std::expected<std::string, std::string> read_whole_file(const std::string& path)
   return text;
 }
 
-void read_secrets(Draft& draft, const Sources& sources, Report& report) {
-  for (DraftCluster& cluster : draft.clusters) {
-    read_secret_files(cluster.upstream, upstream_keys(), sources, report);
-    for (DraftListener& listener : cluster.listeners) {
-      read_secret_files(listener.settings, listener_tls_keys(), sources, report);
-    }
-  }
-  read_secret_files(draft.listener_tls, gateway_ssl_keys(), sources, report);
-}
-
 }  // namespace
 
 std::string to_string(const Problem& problem) {
@@ -70,7 +62,7 @@ Loaded load(const Sources& given) {
     std::move(file.problems.begin(), file.problems.end(), std::back_inserter(report.problems));
   }
   read_variables(sources, places, draft, report);
-  read_secrets(draft, sources, report);
+  read_secret_files(draft, sources, report);
   loaded.config = validate(draft, report);
   cross_check(loaded.config, draft, sources, report);
   loaded.problems = std::move(report.problems);

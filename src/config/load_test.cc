@@ -123,7 +123,7 @@ TEST_CASE("a listener without its required variables names each of them") {
 
 TEST_CASE("listener names") {
   CHECK(holds(with("GATEWAY_LISTENER_NAMES", "my_one").problems, "GATEWAY_LISTENER_NAMES",
-              "holds an underscore"));
+              "contains an underscore"));
   CHECK(holds(with("GATEWAY_LISTENER_NAMES", "external,1st").problems, "GATEWAY_LISTENER_NAMES", "'1st'"));
   CHECK(holds(with("GATEWAY_LISTENER_NAMES", "external,External").problems, "GATEWAY_LISTENER_NAMES",
               "named twice"));

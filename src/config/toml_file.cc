@@ -1,8 +1,12 @@
 #include "config/toml_file.h"
 
 #include <algorithm>
+#include <array>
 #include <map>
+#include <optional>
+#include <utility>
 
+#include "config/interpolation.h"
 #include "config/suggestion.h"
 #include "config/text.h"
 #include "config/tomlplusplus.h"
@@ -10,7 +14,7 @@
 namespace kferry::config {
 namespace {
 
-// A parser's message may quote the text around the fault, which may be a password: quoted pieces are cut.
+// A parser's message may quote the text around the fault, which may be a password: cuts what is quoted.
 std::string without_quotes(std::string_view message) {
   std::string out;
   for (std::size_t at = 0; at < message.size();) {
@@ -29,7 +33,7 @@ std::string without_quotes(std::string_view message) {
   return out;
 }
 
-// TOML allows none but tab and line ends, and their names would garble a message.
+// TOML allows no others than tab and line ends, and names that contain one would garble a message.
 std::optional<std::size_t> line_of_control_character(std::string_view text) {
   std::size_t line = 1;
   for (const char c : text) {
@@ -53,16 +57,12 @@ class Reader {
           for (const auto& [cluster_key, cluster] : *clusters)
             read_cluster(std::string(cluster_key.str()), cluster);
         }
-      } else if (name == "operations") {
-        section(node, name, operations_keys(), draft_.operations);
-      } else if (name == "engine") {
-        section(node, name, engine_keys(), draft_.engine);
-      } else if (name == "tls") {
-        section(node, name, tls_keys(), draft_.tls);
-      } else if (name == "limits") {
-        section(node, name, limits_keys(), draft_.limits);
+      } else if (const auto which = global_table(name)) {
+        section(node, name, *which, draft_.of(*which));
       } else {
-        unknown(key, "the file", {"cluster", "operations", "engine", "tls", "limits"});
+        std::vector<std::string> known{"cluster"};
+        for (const auto& [title, value] : global_tables) known.emplace_back(title);
+        unknown(key, "the file", std::move(known));
       }
     }
     // toml++ gives keys by name; operators read by line.
@@ -72,6 +72,19 @@ class Reader {
   }
 
  private:
+  static constexpr std::array<std::pair<std::string_view, Table>, 4> global_tables{
+      {{"operations", Table::operations},
+       {"engine", Table::engine},
+       {"tls", Table::tls},
+       {"limits", Table::limits}}};
+
+  static std::optional<Table> global_table(std::string_view name) {
+    for (const auto& [title, table] : global_tables) {
+      if (title == name) return table;
+    }
+    return std::nullopt;
+  }
+
   static long line_of(const std::string& where) {
     const auto colon = where.rfind(':');
     return colon == std::string::npos ? 0
@@ -108,23 +121,23 @@ class Reader {
                   guess ? "did you mean " + *guess + "?" : "known here: " + join(known, ", "));
   }
 
-  void section(const toml::node& node, const std::string& name, std::span<const Key> keys, Section& into) {
-    if (const auto* table = table_of(node, name)) {
-      for (const auto& [key, value] : *table) setting(key, value, "[" + name + "]", keys, {}, "", into);
+  void section(const toml::node& node, const std::string& path, Table of, Section& into) {
+    if (const auto* table = table_of(node, path)) {
+      for (const auto& [key, value] : *table) setting(key, value, path, of, {}, into);
     }
   }
 
-  void setting(const toml::key& key, const toml::node& value, const std::string& inside,
-               std::span<const Key> keys, const std::vector<std::string>& more, const std::string& prefix,
-               Section& into) {
-    const Key* known = find_key(keys, key.str());
-    if (known == nullptr) {
-      std::vector<std::string> names = names_of(keys);
-      names.insert(names.end(), more.begin(), more.end());
-      unknown(key, inside, std::move(names));
+  // `subtables`: what else the table at `path` may contain.
+  void setting(const toml::key& key, const toml::node& value, const std::string& path, Table of,
+               const std::vector<std::string>& subtables, Section& into) {
+    const Key* known = find_key(of, key.str());
+    if (known == nullptr || !known->in_file) {
+      std::vector<std::string> names = names_of(of);
+      names.insert(names.end(), subtables.begin(), subtables.end());
+      unknown(key, "[" + path + "]", std::move(names));
       return;
     }
-    Setting& out = into[prefix + std::string(key.str())];
+    Setting& out = into[std::string(key.str())];
     out = {};
     out.where = place(key.source());
     const std::size_t before = report_.problems.size();
@@ -155,15 +168,15 @@ class Reader {
         integer != nullptr && (kind == Kind::integer || kind == Kind::list)) {
       return std::to_string(integer->get());
     }
-    if (const auto* flag = node.as_boolean(); flag != nullptr && kind == Kind::flag) {
+    if (const auto* flag = node.as_boolean(); flag != nullptr && kind == Kind::boolean) {
       return std::string(flag->get() ? "true" : "false");
     }
     return std::nullopt;
   }
 
   void wrong_type(const std::string& where, const Key& key) {
-    static constexpr std::array<std::string_view, 4> wanted{"a string", "a string or a list",
-                                                            "a whole number", "true or false"};
+    static constexpr std::array<std::string_view, 5> wanted{"a string", "a string or a list",
+                                                            "a whole number", "true or false", "a string"};
     const std::string want(wanted[static_cast<std::size_t>(key.kind)]);
     report_.error(where, std::string(key.name) + " has the wrong type", "write " + want);
   }
@@ -185,7 +198,7 @@ class Reader {
     }
     for (const auto& [key, value] : *table) {
       if (key.str() == "upstream") {
-        section(value, "cluster." + name + ".upstream", upstream_keys(), cluster.upstream);
+        section(value, "cluster." + name + ".upstream", Table::upstream, cluster.upstream);
       } else if (key.str() == "listener") {
         if (const auto* listeners = table_of(value, "cluster." + name + ".listener")) {
           for (const auto& [listener_key, listener] : *listeners) {
@@ -193,8 +206,7 @@ class Reader {
           }
         }
       } else {
-        setting(key, value, "[cluster." + name + "]", cluster_keys(), {"upstream", "listener"}, "",
-                cluster.settings);
+        setting(key, value, "cluster." + name, Table::cluster, {"upstream", "listener"}, cluster.settings);
       }
     }
     draft_.clusters.push_back(std::move(cluster));
@@ -217,14 +229,9 @@ class Reader {
     }
     for (const auto& [key, value] : *table) {
       if (key.str() == "tls") {
-        if (const auto* tls = table_of(value, path + ".tls")) {
-          for (const auto& [tls_key, tls_value] : *tls) {
-            setting(tls_key, tls_value, "[" + path + ".tls]", listener_tls_keys(), {}, "tls.",
-                    listener.settings);
-          }
-        }
+        section(value, path + ".tls", Table::listener_tls, listener.tls);
       } else {
-        setting(key, value, "[" + path + "]", listener_keys(), {"tls"}, "", listener.settings);
+        setting(key, value, path, Table::listener, {"tls"}, listener.settings);
       }
     }
     cluster.listeners.push_back(std::move(listener));

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "config/draft.h"
+#include "config/report.h"
 
 namespace kferry::config {
 

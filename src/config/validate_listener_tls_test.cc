@@ -221,7 +221,7 @@ TEST_CASE("a rule that would not hold is an error") {
   CHECK(holds(with("GATEWAY_LISTENER_EXTERNAL_SSL_CLIENT_AUTH", "REQUIRE").problems,
               "GATEWAY_LISTENER_EXTERNAL_SSL_CLIENT_AUTH", "has no TLS"));
   CHECK(holds(with_tls({{"GATEWAY_LISTENER_EXTERNAL_SSL_CLIENT_AUTH", "REQUIRED"}}).problems,
-              "GATEWAY_LISTENER_EXTERNAL_SSL_CLIENT_AUTH", "did you mean require?"));
+              "GATEWAY_LISTENER_EXTERNAL_SSL_CLIENT_AUTH", "did you mean REQUIRE?"));
 }
 
 TEST_CASE("versions of TLS by Java's names") {

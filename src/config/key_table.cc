@@ -1,0 +1,198 @@
+// The rows of config/keys.h. CONTRIBUTING.md says how to add one.
+#include <limits>
+
+#include "base/limits.h"
+#include "config/key_row.h"
+#include "config/security_protocol.h"
+
+namespace kferry::config {
+namespace {
+
+using namespace row;
+using enum Table;
+
+constexpr std::int64_t day_s = 86'400;
+constexpr std::int64_t day_ms = day_s * 1000;
+constexpr std::int64_t week_minutes = 7 * 24 * 60;
+// The kernel's own bounds (include/net/tcp.h: MAX_TCP_KEEPIDLE, MAX_TCP_KEEPINTVL, MAX_TCP_KEEPCNT).
+constexpr std::int64_t keepalive_s_max = 32'767;
+constexpr std::int64_t keepalive_probes_max = 127;
+
+// In the order of the enumerators.
+constexpr std::array<std::string_view, 2> routing_words{"port", "sni"};
+constexpr std::array<std::string_view, 3> client_auth_words{"NONE", "OPTIONAL", "REQUIRE"};
+constexpr std::array<std::string_view, 3> backend_words{"auto", "io_uring", "epoll"};
+
+constexpr Key rows[] = {
+    list(cluster, "pass_api_keys", "none", "API keys to let through although kferry would hide them."),
+
+    list(upstream, "bootstrap_servers", "required", "The brokers to start from, as host:port."),
+    choice<&Upstream::security_protocol>("security_protocol", security_protocol_names,
+                                         "How the brokers are spoken to."),
+    text(upstream, "sasl_mechanism", "PLAIN with its login module",
+         "The mechanism of kferry's own discovery: PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512."),
+    secret(text(upstream, "sasl_jaas_config", "none",
+                "Credentials for discovery, never used for a client's session.")),
+    text(upstream, "ssl_truststore_location", "the system's authorities",
+         "The store of authorities and pinned certificates that brokers are verified by."),
+    secret(text(upstream, "ssl_truststore_password", "none", "The trust store's password.")),
+    ignored(text(upstream, "ssl_truststore_type", "none", "A store's content tells its type.")),
+    text(upstream, "ssl_truststore_certificates", "none", "The trusted certificates themselves, as PEM."),
+    text(upstream, "ssl_keystore_location", "none", "The store of kferry's client certificate and its key."),
+    secret(text(upstream, "ssl_keystore_password", "none", "The key store's password.")),
+    ignored(text(upstream, "ssl_keystore_type", "none", "A store's content tells its type.")),
+    secret(text(upstream, "ssl_keystore_key", "none", "The client certificate's key itself, as PEM.")),
+    text(upstream, "ssl_keystore_certificate_chain", "none",
+         "The client certificate and its chain themselves, as PEM."),
+    secret(text(upstream, "ssl_key_password", "the key store's", "The password of the key.")),
+    text(upstream, "ssl_key_alias", "the first key", "Which key to use of a store that holds several."),
+    text(upstream, "ssl_crl_location", "none", "Revocation lists of the brokers' issuers."),
+    list(upstream, "ssl_enabled_protocols", "TLSv1.2,TLSv1.3", "The versions of TLS to offer."),
+    text(upstream, "ssl_protocol", "TLSv1.3",
+         "The highest version of TLS to offer, if ssl_enabled_protocols is not set."),
+    list(upstream, "ssl_cipher_suites", "ECDHE with an AEAD",
+         "The cipher suites to offer, by OpenSSL's or Java's names."),
+    list(upstream, "ssl_curves", "X25519:P-256:P-384:P-521", "The key exchange groups to offer."),
+    text(upstream, "ssl_endpoint_identification_algorithm", "https",
+         "Set but empty, it switches off the verification of the brokers' host names."),
+    boolean<&Upstream::lend_identity>(
+        "lend_identity", "Allows a client certificate behind a listener that does not require one."),
+
+    required(choice<&Listener::security_protocol>("security_protocol", security_protocol_names,
+                                                  "How clients speak to the listener.")),
+    choice<&Listener::routing>(
+        "routing", routing_words,
+        "What tells the brokers apart: a port each, or the name that a client asks for."),
+    list(listener, "ports", "required",
+         "Comma separated p, a-b, advertised:local or a-b:c-d; the first is also the bootstrap port."),
+    text(listener, "advertised_host", "the bind address if concrete",
+         "The name or address that clients are told."),
+    text(listener, "advertised_host_pattern", "required with sni",
+         "The brokers' names, with {{nodeId}} in place of the id."),
+    text(listener, "bootstrap_host_pattern", "derived",
+         "The name that clients bootstrap at, with routing by SNI."),
+    text(listener, "bind_address", "0.0.0.0", "The address of this host to listen on."),
+    choice(listener, "ssl_client_auth", client_auth_words, "GATEWAY_SSL_CLIENT_AUTH",
+           "Whether clients must show a certificate."),
+    text(listener, "ssl_key_alias", "GATEWAY_SSL_KEY_ALIAS",
+         "Which key to use of a store that holds several."),
+    from("GATEWAY_MIN_BROKERID",
+         integer<&Listener::min_broker_id>("min_broker_id", 0, std::numeric_limits<std::int32_t>::max(),
+                                           "The id of the broker that has the first port.")),
+    list(listener, "ids", "none",
+         "The brokers' ids, such as 100-102,200, in the order of the ports; others have no port."),
+
+    from("GATEWAY_SSL_KEY_STORE_PATH",
+         text(listener_tls, "certificate", "required", "The file with the certificate and its chain.")),
+    text(listener_tls, "key", "in certificate", "The file with the private key."),
+    from("GATEWAY_SSL_KEY_STORE_PASSWORD",
+         secret(text(listener_tls, "password", "none", "The password of certificate."))),
+    from("GATEWAY_SSL_KEY_PASSWORD",
+         secret(text(listener_tls, "key_password", "password", "The password of the key."))),
+    only_from("GATEWAY_SSL_KEY_TYPE",
+              ignored(text(listener_tls, "key_type", "none", "A store's content tells its type."))),
+    from("GATEWAY_SSL_KEY_ALIAS", text(listener_tls, "key_alias", "by the host name",
+                                       "Which key to use of a store that holds several.")),
+    from("GATEWAY_SSL_TRUST_STORE_PATH",
+         text(listener_tls, "client_cas", "required with client certificates",
+              "The store of authorities and pinned certificates that clients are verified by.")),
+    from("GATEWAY_SSL_TRUST_STORE_PASSWORD",
+         secret(text(listener_tls, "client_cas_password", "none", "The password of client_cas."))),
+    only_from("GATEWAY_SSL_TRUST_STORE_TYPE",
+              ignored(text(listener_tls, "trust_store_type", "none", "A store's content tells its type."))),
+    only_from("GATEWAY_SSL_CLIENT_AUTH",
+              choice(listener_tls, "client_auth", client_auth_words, "NONE",
+                     "Whether clients must show a certificate, where a listener does not say.")),
+    from("GATEWAY_SSL_CRL_PATH",
+         text(listener_tls, "crl", "none", "Revocation lists of the clients' issuers.")),
+    from("GATEWAY_SSL_REQUIRED_SUBJECTS",
+         separated_by(';', list(listener_tls, "required_subjects", "any",
+                                "Rules over a client certificate's subject, one of which must match."))),
+    from("GATEWAY_SSL_ENABLED_PROTOCOLS",
+         list(listener_tls, "enabled_protocols", "TLSv1.2,TLSv1.3", "The versions of TLS to accept.")),
+    from("GATEWAY_SSL_CIPHER_SUITES", list(listener_tls, "cipher_suites", "ECDHE with an AEAD",
+                                           "The cipher suites to accept, by OpenSSL's or Java's names.")),
+    from("GATEWAY_SSL_CURVES",
+         list(listener_tls, "curves", "X25519:P-256:P-384:P-521", "The key exchange groups to accept.")),
+
+    integer<&Engine::workers>("workers", 0, 1024, "Threads; 0: one per core that kferry may run on."),
+    choice<&Engine::backend>(
+        "backend", backend_words,
+        "How sockets are driven; auto takes io_uring, or epoll where that is unavailable."),
+    on_or_off<&Engine::pin_workers>("pin_workers",
+                                    "Keeps each worker on one of the cores that kferry may run on."),
+    integer<&Engine::splice_threshold_bytes>(
+        "splice_threshold_bytes", 0, std::numeric_limits<std::int64_t>::max(),
+        "The rest of a frame from which on splice(2) moves it inside the kernel; 0: never."),
+    integer<&Engine::receive_buffers>("receive_buffers", 64, 32'768,
+                                      "Receive buffers of each worker, rounded up to a power of two."),
+    integer<&Engine::receive_buffer_size_bytes>("receive_buffer_size_bytes", 4 * KiB, 1 * MiB,
+                                                "The size of a receive buffer."),
+    integer<&Engine::receive_size_bytes>(
+        "receive_size_bytes", 4 * KiB, 16 * MiB,
+        "What one receive asks for; a direction of a connection keeps at most twice as much."),
+    integer<&Engine::standing_receive_bytes>(
+        "standing_receive_bytes", 0, 1 * MiB,
+        "A receive of at most so much is followed by a multishot one (Linux 6.17); 0: never."),
+    integer<&Engine::look_ahead_bytes>(
+        "look_ahead_bytes", 0, 1 * MiB,
+        "Behind longer records, look at what follows while it is in the socket (Linux 6.9); 0: never."),
+
+    on_or_off<&Tls::kernel_receive>("kernel_receive",
+                                    "Hands the keys of receiving to the kernel where it can take them."),
+    on_or_off<&Tls::kernel_send>("kernel_send",
+                                 "Hands the keys of sending to the kernel where it can take them."),
+    from(
+        "GATEWAY_SSL_UPDATE_CONTEXT_INTERVAL_MINUTES",
+        integer<&Tls::update_interval_minutes>("update_interval_minutes", 1, week_minutes,
+                                               "How often every store is read again besides being watched.")),
+
+    integer<&Limits::upstream_connect_timeout_ms>("upstream_connect_timeout_ms", 1, day_ms,
+                                                  "How long connecting to a broker's address may take."),
+    integer<&Limits::tls_handshake_timeout_ms>("tls_handshake_timeout_ms", 1, day_ms,
+                                               "How long a TLS handshake may take, on either side."),
+    integer<&Limits::first_byte_timeout_ms>("first_byte_timeout_ms", 1, day_ms,
+                                            "How long a client may stay silent after connecting."),
+    integer<&Limits::keepalive_idle_s>("keepalive_idle_s", 1, keepalive_s_max,
+                                       "Silence before the first TCP keep-alive probe, on both sides."),
+    integer<&Limits::keepalive_interval_s>("keepalive_interval_s", 1, keepalive_s_max,
+                                           "The time between two keep-alive probes."),
+    integer<&Limits::keepalive_probes>("keepalive_probes", 1, keepalive_probes_max,
+                                       "Unanswered keep-alive probes that end a connection."),
+    not_yet(integer<&Limits::drain_deadline_s>("drain_deadline_s", 0, day_s,
+                                               "How long a drain waits for connections to end.")),
+    integer<&Limits::unanswered_requests>(
+        "unanswered_requests", 2, 1'000'000,
+        "Requests of one connection that may await their answer; reading pauses there and resumes at half."),
+    integer<&Limits::request_size_bytes>("request_size_bytes", 1 * KiB, response_size_max,
+                                         "A longer request ends its connection."),
+    integer<&Limits::held_size_bytes>("held_size_bytes", exact_rewrite_size_max, request_size_max,
+                                      "How much of one frame may be held."),
+    integer<&Limits::discovery_interval_s>("discovery_interval_s", 1, day_s,
+                                           "The time between two rounds of kferry's own discovery."),
+
+    not_yet(text(operations, "bind", "127.0.0.1:8888",
+                 "The address:port of health and metrics; no listener may use the port.")),
+    only_from("GATEWAY_HTTP_PORT",
+              not_yet(integer<&Operations::port>("http_port", 1, 65'535, "The port of bind."))),
+    only_from("GATEWAY_HTTP_BIND",
+              not_yet(text(operations, "http_bind", "127.0.0.1", "The address of bind."))),
+    from("GATEWAY_HEALTH_BIND",
+         not_yet(text(operations, "health_bind", "none", "An address for the health paths alone."))),
+    not_yet(text<&Operations::audit_path>("audit", "The file of the audit log.")),
+
+    variable("GATEWAY_LISTENER_NAMES", "none",
+             "Comma separated names of listeners: a letter, then letters and digits, in any case."),
+    variable("GATEWAY_ENV_FILE", "none", "A file of [export ]NAME=value lines; the environment itself wins."),
+    variable("GATEWAY_SECURITY_MODE", "KAFKA_MANAGED", "Nothing else: kferry stores no users."),
+    variable("GATEWAY_ACL_ENABLED", "false", "Nothing else: the brokers enforce ACLs."),
+    ignored(secret(variable("GATEWAY_LICENSE_KEY", "none", "Accepted, never needed."))),
+};
+
+}  // namespace
+
+std::span<const Key> all_keys() {
+  return rows;
+}
+
+}  // namespace kferry::config
