@@ -8,8 +8,8 @@
 
 namespace kferry::cli {
 
-// For a person: table by table, with the keys whose name, variable or table contains every word, in any case. Empty
-// if there are none.
+// For a person: table by table, with the keys whose name, variable or table contains every word, in any case.
+// Empty if there are none.
 std::string settings_text(std::span<const std::string> words);
 // For scripts: a line of column names, then one line for each key, separated by tabs.
 std::string settings_tsv();

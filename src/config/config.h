@@ -1,5 +1,5 @@
-// What an operator asked for, as plain structs, complete and valid. Made by config/load.h; knows nothing of
-// run time.
+// The configuration as plain structs, complete and valid. Made by config/load.h; knows nothing of run time.
+// The initial value of a field that a row in key_table.cc names is that key's default.
 #pragma once
 
 #include <cstddef>
@@ -20,7 +20,7 @@ namespace kferry::config {
 enum class SecurityProtocol : std::uint8_t { plaintext, ssl, sasl_plaintext, sasl_ssl };
 enum class Routing : std::uint8_t { port, sni };
 
-// One port of a listener: what clients are told, and where kferry listens.
+// One port of a listener: the one that clients are told, and the one that kferry listens on.
 struct Port {
   std::uint16_t advertised = 0;
   std::uint16_t local = 0;
@@ -30,18 +30,18 @@ struct Listener {
   std::string name;  // lower case
   SecurityProtocol security_protocol = SecurityProtocol::plaintext;
   Routing routing = Routing::port;
-  std::vector<Port> ports;      // expanded, in order; the first is the bootstrap port too
-  std::string advertised_host;  // with routing by SNI the bootstrap name
-  std::optional<SniNames> sni;  // there with routing by SNI
+  std::vector<Port> ports;      // expanded, in order; the first is also the bootstrap port
+  std::string advertised_host;  // with routing by SNI: the bootstrap name
+  std::optional<SniNames> sni;  // set with routing by SNI
   std::optional<ListenerTls> tls;
-  std::string bind_address = "0.0.0.0";  // an address literal, checked
+  std::string bind_address = "0.0.0.0";  // a valid address literal
   std::int32_t min_broker_id = 0;
   std::vector<std::int32_t> ids;  // expanded `ids`; empty: modulo mapping
 };
 
-// Credentials of kferry's own, for discovery only.
+// kferry's own credentials, for discovery only.
 struct SaslCredentials {
-  // PLAIN, SCRAM-SHA-256, SCRAM-SHA-512; others may be configured, but discovery cannot use them.
+  // PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512. Others may be configured, but discovery cannot use them.
   std::string mechanism;
   std::string username;
   std::string password;  // secret: never logged
@@ -62,31 +62,30 @@ struct Cluster {
   std::vector<std::int16_t> pass_api_keys;
 };
 
-// automatic: io_uring, and epoll where that cannot be used.
+// automatic: io_uring, or epoll where that is unavailable.
 enum class Backend : std::uint8_t { automatic, io_uring, epoll };
 
 struct Engine {
-  std::uint32_t workers = 0;  // 0: one per core this process may run on
+  std::uint32_t workers = 0;  // 0: one per core that this process may run on
   Backend backend = Backend::automatic;
-  bool pin_workers =
-      false;  // each to one core, the first worker to the first of those this process may run on
-  std::uint64_t splice_threshold_bytes = 32 * KiB;  // of a frame's opaque rest; 0: nothing is spliced
+  bool pin_workers = false;  // each worker to one of the cores that this process may run on, in order
+  std::uint64_t splice_threshold_bytes = 32 * KiB;  // of a frame's opaque rest; 0: never splice
   std::uint32_t receive_buffers = 256;              // of each worker; a power of two
   std::uint32_t receive_buffer_size_bytes = 16 * KiB;
   std::uint32_t receive_size_bytes = 64 * KiB;  // of one receive; a direction keeps at most twice as much
-  // After a receive that brought no more than this, the next one stands for many; 0: each is one of its own.
+  // After a receive of at most this much the next one is multishot; 0: never.
   std::uint32_t standing_receive_bytes = 4 * KiB;
-  // Beyond records of so many octets what follows is looked at while it is in the socket yet, so that as much as
-  // possible is spliced at once; 0: never.
+  // Beyond records of this size, kferry looks at what follows while it is still in the socket, so that it can
+  // splice as much as possible at once; 0: never.
   std::uint32_t look_ahead_bytes = 8 * KiB;
 };
 
 // What all TLS connections share.
 struct Tls {
-  // Whether a direction's keys go to the kernel after the handshake, where it can.
+  // Whether a direction's keys are handed to the kernel after the handshake, where it supports that.
   bool kernel_receive = true;
   bool kernel_send = true;
-  // Stores are read again this often, beside being watched.
+  // How often stores are read again besides being watched.
   std::uint32_t update_interval_minutes = 5;
 };
 
@@ -107,8 +106,8 @@ struct Limits {
 struct Operations {
   std::string bind_host = "127.0.0.1";
   std::uint16_t port = 8888;
-  std::string health_bind_host;  // empty: none
-  std::string audit_path;        // empty: none
+  std::string health_bind_host;  // empty: not configured
+  std::string audit_path;        // empty: no audit log
 };
 
 struct Config {

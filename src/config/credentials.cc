@@ -20,7 +20,7 @@ bool is_scram(std::string_view mechanism) {
   return mechanism == "SCRAM-SHA-256" || mechanism == "SCRAM-SHA-512";
 }
 
-// Reports what discovery cannot authenticate by. Returns false if the mechanism is an error.
+// Reports a mechanism that discovery cannot use. Returns false if that is an error.
 bool mechanism_usable(const Setting& setting, const std::string& mechanism, Report& report) {
   if (mechanism == "PLAIN" || is_scram(mechanism)) return true;
   static const std::vector<std::string> known{"PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER",

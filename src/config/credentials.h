@@ -9,8 +9,8 @@
 
 namespace kferry::config {
 
-// `section` is the upstream's. nullopt: there are none, or they are wrong (reported). Where the protocol is known to have no
-// SASL, credentials are a warning.
+// `section` is the upstream's. nullopt: not configured, or wrong (reported). If the protocol is known not to
+// include SASL, credentials are a warning.
 std::optional<SaslCredentials> read_credentials(const Section& section, SecurityProtocol protocol,
                                                 bool protocol_known, Report& report);
 

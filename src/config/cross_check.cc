@@ -1,5 +1,5 @@
-// What only the whole configuration shows to be wrong: two settings that contradict each other, ports taken twice,
-// an upstream that is kferry itself. Adds to the draft's problems; the contract stands in config/validate.h.
+// Problems that only the whole configuration shows: ports used twice, an upstream that is kferry itself.
+// Documented in config/validate.h.
 #include <algorithm>
 #include <set>
 
@@ -32,8 +32,8 @@ bool same_sockets(const std::string& a, const std::string& b) {
   const auto left = SocketAddress::parse(a, 0);
   const auto right = SocketAddress::parse(b, 0);
   if (!left || !right) return false;
-  // A wildcard takes the port on every address of its family; :: takes IPv4's too unless the host says
-  // otherwise.
+  // A wildcard takes the port on every address of its family; :: also those of IPv4, unless the host is
+  // configured otherwise.
   if (left->is_wildcard() || right->is_wildcard()) {
     return left->family() == right->family() || (left->is_wildcard() && left->family() == AF_INET6) ||
            (right->is_wildcard() && right->family() == AF_INET6);
@@ -45,12 +45,12 @@ bool names_apart(const Listener& a, const Listener& b) {
   return a.sni && b.sni && !names_meet(*a.sni, *b.sni);
 }
 
-// Listeners that route by SNI on one address share the socket if no name answers to both.
+// Listeners that route by SNI on one address share the socket if no name matches both.
 bool share_by_name(const Listener& a, const Listener& b) {
   return a.bind_address == b.bind_address && names_apart(a, b);
 }
 
-// "6969-6971, 7000" of a listener's local ports that lie in a range.
+// The listener's local ports within a range: "6969-6971, 7000".
 std::string ports_within(const Listener& listener, std::uint16_t first, std::uint16_t last) {
   std::vector<std::uint16_t> inside;
   for (const Port& port : listener.ports) {
@@ -69,10 +69,9 @@ std::string ports_within(const Listener& listener, std::uint16_t first, std::uin
 
 std::string remedy_of_shared(const Listener& a, const Listener& b) {
   if (!a.sni || !b.sni) return "give each listener ports of its own, or different bind addresses";
-  return names_apart(a, b)
-             ? "give them the same bind address, so that they share the socket"
-             : "one name answers to both: make their host patterns differ, or give each a port of "
-               "its own";
+  return names_apart(a, b) ? "give them the same bind address, so that they share the socket"
+                           : "one name matches both: make their host patterns differ, or give each a port of "
+                             "its own";
 }
 
 void check_ports(const std::vector<Placed>& all, const Config& config, const Draft& draft, Report& report) {
@@ -109,7 +108,7 @@ void check_ports(const std::vector<Placed>& all, const Config& config, const Dra
   }
 }
 
-// Only what the text itself shows; `check --dial` compares resolved addresses.
+// Compares only the text; `check --dial` compares resolved addresses.
 void check_self(const std::vector<Placed>& all, const Config& config, const Draft& draft, Report& report) {
   for (std::size_t c = 0; c < config.clusters.size(); ++c) {
     for (const HostPort& server : config.clusters[c].upstream.bootstrap_servers) {
@@ -144,16 +143,15 @@ void warn_listener(const Placed& placed, const Sources& sources, Report& report)
     if (const std::string inside = ports_within(listener, first, last); !inside.empty()) {
       const std::string range = std::to_string(first) + "-" + std::to_string(last);
       report.warn(placed.where("ports"),
-                  "port " + inside + " of " + placed.title() + " lies in the kernel's ephemeral range " +
+                  "port " + inside + " of " + placed.title() + " is in the kernel's ephemeral range " +
                       range + ": an outgoing connection may hold it when kferry starts",
                   "use ports outside, or set net.ipv4.ip_local_reserved_ports=" + inside);
     }
   }
   if (const std::string inside = ports_within(listener, node_port_first, node_port_last); !inside.empty()) {
-    report.warn(
-        placed.where("ports"),
-        "port " + inside + " of " + placed.title() + " lies in Kubernetes' NodePort range 30000-32767",
-        "on a Kubernetes node use ports outside it");
+    report.warn(placed.where("ports"),
+                "port " + inside + " of " + placed.title() + " is in Kubernetes' NodePort range 30000-32767",
+                "on a Kubernetes node use ports outside it");
   }
   const auto advertised = SocketAddress::parse(listener.advertised_host, 0);
   const std::string place = placed.where("advertised_host");
@@ -172,7 +170,8 @@ void warn_listener(const Placed& placed, const Sources& sources, Report& report)
   if (uses_tls(upstream.security_protocol) && !uses_tls(listener.security_protocol) && bind &&
       !bind->is_loopback()) {
     report.warn(placed.where("security_protocol"),
-                placed.title() + " is plaintext off loopback before a TLS upstream: passwords cross in clear",
+                placed.title() +
+                    " is plaintext off loopback in front of a TLS upstream: passwords cross in the clear",
                 "use " + std::string(uses_sasl(upstream.security_protocol) ? "SASL_SSL" : "SSL") +
                     " on the listener, or bind it to 127.0.0.1");
   }

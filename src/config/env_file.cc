@@ -51,7 +51,7 @@ void read_env_file(Sources& sources, std::map<std::string, std::string>& places,
                    "write [export ]NAME=value, or begin a comment with #");
       continue;
     }
-    // Blanks at the end may belong to a secret; those around quotes, or an equals sign between blanks, do not.
+    // Blanks at the end may belong to a secret; those around quotes or around the equals sign do not.
     std::string_view value = entry.substr(equals + 1);
     const std::string_view bare = trim(value);
     if (bare.size() >= 2 && (bare.front() == '"' || bare.front() == '\'') && bare.back() == bare.front()) {

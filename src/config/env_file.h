@@ -8,8 +8,8 @@
 
 namespace kferry::config {
 
-// Adds the file's variables to sources.environment; those that the process itself has win. `places` receives the
-// file:line of each name that came from the file.
+// Adds the file's variables to sources.environment; those of the process take precedence. `places` receives
+// the file:line of each name that came from the file.
 void read_env_file(Sources& sources, std::map<std::string, std::string>& places, Report& report);
 
 }  // namespace kferry::config

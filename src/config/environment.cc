@@ -26,7 +26,7 @@ class Variables {
     for (const auto& [name, value] : sources_.environment) {
       if (!name.starts_with(gateway_prefix) && !name.starts_with(upstream_prefix)) continue;
       if (injected_by_kubernetes(name, value)) continue;
-      // Templates leave a variable out by leaving it empty; only host name verification is switched off that way.
+      // Templates leave a variable empty to omit it. Only host name verification is switched off that way.
       if (value.empty() && name != "KAFKA_SSL_ENDPOINT_IDENTIFICATION_ALGORITHM") continue;
       names_.emplace(name, value);
     }
@@ -136,13 +136,13 @@ class Variables {
     }
     if (lower(suffix) == "host" &&
         find(std::string(listener_prefix) + upper(listener_name) + "_ADVERTISED_HOST") != nullptr) {
-      report_.warn(where(name), "the old name of ADVERTISED_HOST, which is set too: ignored", "remove it");
+      report_.warn(where(name), "the old name of ADVERTISED_HOST, which is also set: ignored", "remove it");
       return;
     }
     put(declared->settings, *key, name, value);
   }
 
-  // `key`: of that name, but with a variable of its own for all listeners; null when there is no such key.
+  // `key` has that name, but one variable for all listeners; null if no key has the name.
   static std::string remedy_for_suffix(const std::string& listener_name, const std::string& suffix,
                                        const Key* key) {
     if (key != nullptr) {
@@ -183,9 +183,9 @@ class Variables {
     } else if (key != nullptr && key->table != Table::variables) {
       put(draft_.of(key->table), *key, name, value);
     } else if (key != nullptr || is_legacy_variable(name)) {
-      // Read elsewhere, or (the licence) accepted and never needed.
+      // Read elsewhere, or accepted and not needed (the licence).
     } else if (known_to_full_gateway(name)) {
-      report_.warn(where(name), "belongs to the full gateway and means nothing to a passthrough: ignored",
+      report_.warn(where(name), "belongs to the full gateway and has no effect in a passthrough: ignored",
                    "remove it to silence this line");
     } else {
       std::vector<std::string> known;

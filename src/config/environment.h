@@ -1,6 +1,6 @@
-// Reads GATEWAY_* and KAFKA_* variables into the draft, over what the file said of the cluster `default`.
+// Reads GATEWAY_* and KAFKA_* variables into the draft, where they override the file's cluster `default`.
 // Every name is either used, known to mean nothing here (a warning), injected by Kubernetes (ignored), or
-// unknown (a warning; an error as a suffix of a declared listener, where a slip would lose a setting).
+// unknown (a warning; for a declared listener an error, because a misspelled suffix would lose a setting).
 #pragma once
 
 #include <map>

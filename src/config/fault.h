@@ -1,4 +1,4 @@
-// How the parsers of a setting's text fail: with what is wrong and what to write instead. The caller knows where.
+// How the parsers of a setting's text fail: what is wrong and what to write instead. The caller knows where.
 #pragma once
 
 #include <expected>

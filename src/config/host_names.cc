@@ -25,8 +25,8 @@ bool is_ascii(std::string_view text) {
                      [](char c) { return (static_cast<unsigned char>(c) & 0x80U) == 0; });
 }
 
-// No client sends an IP address as SNI (RFC 6066 §3). librdkafka treats any text of digits and dots as an address, Java
-// up to four numbers ("10.5" is 10.0.0.5).
+// No client sends an IP address as SNI (RFC 6066 §3). librdkafka treats any text of digits and dots as an
+// address, Java up to four numbers ("10.5" is 10.0.0.5).
 bool looks_like_address(std::string_view host) {
   return SocketAddress::parse(host, 0) || host.find_first_not_of("0123456789.") == std::string_view::npos;
 }
@@ -60,12 +60,12 @@ Parsed<std::vector<HostPort>> parse_servers(const std::vector<std::string>& item
       if (part.empty()) continue;
       const auto scheme = part.find("://");
       if (scheme != std::string::npos) {
-        return std::unexpected(Fault{quoted(part) + " carries a protocol",
+        return std::unexpected(Fault{quoted(part) + " contains a protocol",
                                      "write " + part.substr(scheme + 3) + " and set the security protocol"});
       }
       if (part.find('@') != std::string::npos) {
-        return std::unexpected(Fault{"a bootstrap server holds '@'",
-                                     "write host:port alone; credentials go into sasl_jaas_config"});
+        return std::unexpected(Fault{"a bootstrap server contains '@'",
+                                     "write only host:port; credentials go into sasl_jaas_config"});
       }
       const auto server = parse_host_port(part);
       if (!server || !parse_host(server->host)) {
@@ -85,13 +85,12 @@ Parsed<std::string> parse_host(std::string_view text) {
   if (host.empty()) return std::unexpected(Fault{"the host is empty", "write a host name or an address"});
   if (host.find(':') != std::string_view::npos) {
     if (SocketAddress::parse(host, 0)) return std::string(host);
-    return std::unexpected(
-        Fault{quoted(host) + " is not a valid host name",
-              "write the host alone, without protocol and port (ports belong into ports)"});
+    return std::unexpected(Fault{quoted(host) + " is not a valid host name",
+                                 "write only the host, without protocol and port (ports go into ports)"});
   }
   if (!is_ascii(host)) {
     return std::unexpected(Fault{quoted(host) + " contains characters outside ASCII",
-                                 "write the form that DNS has: each such label encoded as xn--…"});
+                                 "write the form that DNS uses, with each such label encoded as xn--…"});
   }
   const bool plain = std::all_of(host.begin(), host.end(), is_host_character);
   if (!plain && !misspelt_node_id(host).empty()) {
@@ -155,14 +154,14 @@ Parsed<HostPattern> parse_host_pattern(std::string_view text) {
   if (looks_like_address(shortest) || pattern.starts_with('[')) {
     return std::unexpected(
         Fault{quoted(pattern) +
-                  " makes IP addresses of the brokers' ids: no client sends an address as a server name "
-                  "(SNI), which alone tells the brokers apart",
+                  " turns the brokers' ids into IP addresses: no client sends an address as a server name "
+                  "(SNI), and only that name identifies the broker",
               "write host names such as " + std::string(pattern_example) +
                   ", which DNS may resolve to those addresses, or set routing to port"});
   }
   if (pattern.find(':') != std::string_view::npos) {
     return std::unexpected(Fault{quoted(pattern) + " is not a valid pattern of host names",
-                                 "write the host names alone, without protocol and port"});
+                                 "write only the host names, without protocol and port"});
   }
   if (auto fault = label_fault(host_of("2147483647"), pattern)) return std::unexpected(std::move(*fault));
   if (const auto host = parse_host(host_of("2147483647")); !host) {
@@ -207,11 +206,11 @@ std::string_view misspelt_node_id(std::string_view text) {
     while (one_of(stop, closing)) ++stop;
     const bool closed = stop > closed_from;
     if (!closed) stop = end;
-    const bool goes_on = stop == end && stop < all.size() &&
-                         (is_host_character(all[stop]) || all[stop] == '$') && all[stop] != '.' &&
-                         all[stop] != '-';
-    // Without brackets only what can hardly be a name of its own.
-    if ((opened && closed) || (two && !joined) || (opened && one_of(begin, "$%") && !goes_on))
+    const bool continues = stop == end && stop < all.size() &&
+                           (is_host_character(all[stop]) || all[stop] == '$') && all[stop] != '.' &&
+                           all[stop] != '-';
+    // Without brackets, accept only what is unlikely to be a name in itself.
+    if ((opened && closed) || (two && !joined) || (opened && one_of(begin, "$%") && !continues))
       return text.substr(begin, stop - begin);
   }
   return {};

@@ -1,5 +1,5 @@
-// Host names in settings: bootstrap servers, advertised hosts, and the names of routing by SNI. Pure; a failure says
-// what is wrong and what to write instead.
+// Host names in settings: bootstrap servers, advertised hosts, and the names of routing by SNI. Pure; a
+// failure says what is wrong and what to write instead.
 #pragma once
 
 #include <string>
@@ -23,15 +23,15 @@ Parsed<std::string> parse_address(std::string_view text);
 // A host name that a client can send as SNI, in lower case: not an IP address, no final dot.
 Parsed<std::string> parse_server_name(std::string_view text);
 
-// A host name that contains `{{nodeId}}` once: the text before and after it, in lower case. parse_server_name() accepts
-// the name of every id.
+// A host name that contains `{{nodeId}}` once: the text before and after it, in lower case. Every id gives a
+// name that parse_server_name() accepts.
 struct HostPattern {
   std::string before;
   std::string after;
 };
 Parsed<HostPattern> parse_host_pattern(std::string_view text);
-// The part of `text` that was probably meant to be `{{nodeId}}`: "{{ nodeId }}", "${node_id}", "$(brokerId)", "nodeid".
-// Empty if nothing looks like it.
+// The part of `text` that was probably meant to be `{{nodeId}}`: "{{ nodeId }}", "${node_id}", "$(brokerId)",
+// "nodeid". Empty if nothing looks like it.
 std::string_view misspelt_node_id(std::string_view text);
 
 }  // namespace kferry::config

@@ -8,8 +8,8 @@
 
 namespace kferry::config {
 
-// Replaces each `${NAME}` by the environment's variable; `$${` is a plain `${`. Reports those that are unset or malformed,
-// without showing text that may be a secret.
+// Replaces each `${NAME}` by the environment variable; `$${` is a plain `${`. Reports names that are unset or
+// malformed, without showing text that may be a secret.
 std::string interpolate(std::string_view text, const std::string& where, const Sources& sources,
                         Report& report);
 

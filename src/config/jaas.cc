@@ -59,7 +59,7 @@ Parsed<Jaas> parse_jaas(std::string_view text) {
         if (text[at] == quote) break;
         if (text[at] == '\\' && at + 1 < text.size()) {
           ++at;
-          // As java.io.StreamTokenizer reads them, on which Kafka's parser rests.
+          // Escapes of java.io.StreamTokenizer, which Kafka's parser uses.
           constexpr std::string_view letters = "nrtbfav";
           constexpr std::string_view controls = "\n\r\t\b\f\a\v";
           const auto control = letters.find(text[at]);
@@ -92,7 +92,7 @@ Parsed<Jaas> parse_jaas(std::string_view text) {
   }
   ++at;
   skip_space();
-  if (at != text.size()) return failed("one login module is expected, and nothing after its ';'");
+  if (at != text.size()) return failed("only one login module is expected, with nothing after its ';'");
   return jaas;
 }
 

@@ -1,4 +1,4 @@
-// Credentials as Kafka's `sasl.jaas.config` has them: one login module with its options, read as
+// Credentials in the form of Kafka's `sasl.jaas.config`: one login module with its options, read as
 // java.io.StreamTokenizer reads it (org.apache.kafka.common.security.JaasConfig).
 //
 //   jaas    = module flag *(name "=" value) ";"     value: a word, or quoted by " or ' with \ escapes

@@ -10,7 +10,7 @@ bool has(const std::string& text, std::string_view part) {
 }
 }  // namespace
 
-TEST_CASE("JAAS as Java reads it") {
+TEST_CASE("JAAS text is read as Java reads it") {
   const auto plain = parse_jaas(
       "org.apache.kafka.common.security.plain.PlainLoginModule required\n username=\"al\\\"ice\"  "
       "password='p\\\\w;\\101';");

@@ -1,5 +1,6 @@
-// The vocabulary of key_table.cc: one function per kind of row. A field that a row names decides the row's table, and
-// its initial value in config.h is the key's default, so neither is written twice. Evaluated by the compiler.
+// The vocabulary of key_table.cc: one function per kind of row. A field that a row names decides the row's
+// table, and its initial value in config.h is the key's default, so neither is written twice. Evaluated by
+// the compiler.
 #pragma once
 
 #include <array>
@@ -12,6 +13,8 @@ namespace kferry::config::row {
 
 template <typename Owner>
 struct TableOf;
+template <>
+struct TableOf<Cluster> : std::integral_constant<Table, Table::cluster> {};
 template <>
 struct TableOf<Upstream> : std::integral_constant<Table, Table::upstream> {};
 template <>
@@ -96,7 +99,7 @@ consteval Key boolean(std::string_view name, std::string_view meaning) {
   return key;
 }
 
-// Any text, kept without the blanks around it.
+// Any text, kept without the blanks around it unless it is a secret.
 template <auto Field>
 consteval Key text(std::string_view name, std::string_view meaning) {
   using Struct = typename Member<Field>::Struct;

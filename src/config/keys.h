@@ -1,5 +1,6 @@
-// Every key of the configuration, one row each (key_table.cc): where it is written, what it may hold, what it means.
-// Reading, range checks, suggestions, `kferry settings` and the test of docs/configuration.md all follow the rows.
+// Every key of the configuration, one row each (key_table.cc): where it is written, what it may hold, what it
+// means. Reading, range checks, suggestions, `kferry settings` and the test of docs/configuration.md all
+// follow the rows.
 #pragma once
 
 #include <cstdint>
@@ -32,7 +33,7 @@ inline constexpr std::size_t table_count = 9;
 enum class Kind : std::uint8_t { text, list, integer, boolean, choice };
 
 // What a row's field belongs to; which one follows from the row's table.
-using Owner = std::variant<Upstream*, Listener*, Engine*, Tls*, Limits*, Operations*>;
+using Owner = std::variant<Cluster*, Upstream*, Listener*, Engine*, Tls*, Limits*, Operations*>;
 
 // How a number, or a word by its position in Key::words, is stored, and what is there if nothing is written.
 struct NumberField {
@@ -71,8 +72,8 @@ std::span<const Key> keys_of(Table table);
 
 // "[cluster.NAME.upstream]"; empty for Table::variables.
 std::string_view title_of(Table table);
-// The key's environment variable: KAFKA_… for an upstream, GATEWAY_LISTENER_<NAME>_… for a listener, otherwise the one
-// that the row names. Empty: none.
+// The key's environment variable: KAFKA_… for an upstream, GATEWAY_LISTENER_<NAME>_… for a listener,
+// otherwise the one that the row names. Empty: none.
 std::string variable_of(const Key& key);
 // "milliseconds", "bytes" and so on, by the end of the name; empty for a count or text.
 std::string_view unit_of(const Key& key);
@@ -83,8 +84,8 @@ std::string range_of(const Key& key);
 
 // By its name in the file or by `name_file` of a secret; null when unknown.
 const Key* find_key(Table table, std::string_view name);
-// By its variable or the variable's _FILE. Not for listeners' keys, whose variables contain the listener's name, nor for
-// upstreams', which follow from the name.
+// By its variable or the variable's _FILE. Not for listeners' keys, whose variables contain the listener's
+// name, nor for upstreams', which follow from the name.
 const Key* find_variable(std::string_view variable);
 
 // Every name that may be written, `_file` forms included.

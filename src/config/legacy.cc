@@ -34,7 +34,7 @@ void report_legacy_variables(const std::map<std::string, std::string, std::less<
   }
   if (present.empty()) return;
 
-  // Values come from a stranger's environment: only what a setting may hold is printed back.
+  // The environment may hold anything: print only values that a setting may have.
   std::vector<std::string> lines{"GATEWAY_LISTENER_NAMES=external"};
   const auto add = [&](const std::string& suffix, const std::string& text) {
     lines.push_back("GATEWAY_LISTENER_EXTERNAL_" + suffix + "=" + text);
@@ -67,7 +67,7 @@ void report_legacy_variables(const std::map<std::string, std::string, std::less<
     add("BOOTSTRAP_HOST_PATTERN", host);
     add("ADVERTISED_HOST_PATTERN", prefix + "{{nodeId}}" + separator + host);
   } else {
-    // Counted in 64 bits and capped: the values may be anything.
+    // In 64 bits and capped, because the values may be anything.
     const std::int64_t last = std::min<std::int64_t>(
         65535, std::min<std::int64_t>(start, 65535) + std::min<std::int64_t>(count, 65535) - 1);
     add("PORTS", last > start ? std::to_string(start) + "-" + std::to_string(last) : std::to_string(start));

@@ -1,5 +1,5 @@
-// The single-listener variables of old gateways: recognised, refused, and answered with the listener
-// variables that replace them, the values filled in.
+// The single-listener variables of old gateways: an error that prints the listener variables that replace
+// them, with the values filled in.
 #pragma once
 
 #include <functional>
@@ -13,7 +13,7 @@
 namespace kferry::config {
 
 bool is_legacy_variable(std::string_view name);
-// One problem for all of them. `variables` are those that count (not empty, not Kubernetes').
+// Reports one problem for all of them. `variables` excludes empty ones and those that Kubernetes injects.
 void report_legacy_variables(const std::map<std::string, std::string, std::less<>>& variables,
                              const Draft& draft, Report& report);
 

@@ -21,7 +21,7 @@
 namespace kferry::config {
 namespace {
 
-// Nothing a configuration names is larger; a device or a log named by mistake must not fill the memory.
+// No file that a configuration names is larger. A device or log named by mistake must not fill the memory.
 constexpr std::size_t file_size_max = 4 * MiB;
 
 std::expected<std::string, std::string> read_whole_file(const std::string& path) {

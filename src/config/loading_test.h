@@ -1,9 +1,12 @@
-// What the loader's tests share: configurations to begin with, and looking through what comes out.
+// What the loader's tests share: configurations to start from, and searches in the result.
 #pragma once
+
+#include <doctest/doctest.h>
 
 #include <algorithm>
 #include <map>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -76,5 +79,74 @@ inline Loaded with(const std::string& name, const std::string& value) {
   environment[name] = value;
   return load_variables(environment);
 }
+
+inline const std::string toml_plain = R"(
+[cluster.orders.upstream]
+bootstrap_servers = ["kafka1:9092", "kafka2:9092"]
+
+[cluster.orders.listener.external]
+ports = "6969-6971"
+advertised_host = "gateway.example.com"
+security_protocol = "PLAINTEXT"
+)";
+
+inline Environment tls_variables() {
+  Environment environment = plain();
+  environment["GATEWAY_LISTENER_EXTERNAL_SECURITY_PROTOCOL"] = "SSL";
+  environment["KAFKA_SECURITY_PROTOCOL"] = "SSL";
+  environment["GATEWAY_SSL_KEY_STORE_PATH"] = "/tls/server.p12";
+  return environment;
+}
+
+inline Loaded with_tls(const Environment& changes, const std::map<std::string, std::string>& files = {}) {
+  Environment environment = tls_variables();
+  for (const auto& [name, value] : changes) environment[name] = value;
+  return load_variables(environment, files);
+}
+
+inline Environment sni_variables() {
+  Environment environment = tls_variables();
+  environment.erase("GATEWAY_LISTENER_EXTERNAL_ADVERTISED_HOST");
+  environment["GATEWAY_LISTENER_EXTERNAL_PORTS"] = "9092";
+  environment["GATEWAY_LISTENER_EXTERNAL_ROUTING"] = "SNI";
+  environment["GATEWAY_LISTENER_EXTERNAL_ADVERTISED_HOST_PATTERN"] = "Broker-{{nodeId}}.k.example";
+  return environment;
+}
+
+inline Loaded with_sni(const Environment& changes) {
+  Environment environment = sni_variables();
+  for (const auto& [name, value] : changes) environment[name] = value;
+  return load_variables(environment);
+}
+
+inline const ListenerTls& listener_tls(const Loaded& loaded) {
+  REQUIRE(loaded.config.clusters.size() == 1);
+  REQUIRE(loaded.config.clusters[0].listeners.at(0).tls);
+  return *loaded.config.clusters[0].listeners[0].tls;
+}
+inline const ListenerTls& listener_tls_of(const Loaded& loaded, std::string_view cluster) {
+  for (const Cluster& one : loaded.config.clusters) {
+    if (one.name == cluster) return *one.listeners.at(0).tls;
+  }
+  FAIL("no such cluster");
+  return listener_tls(loaded);
+}
+inline const UpstreamTls& upstream_tls(const Loaded& loaded) {
+  REQUIRE(loaded.config.clusters.size() == 1);
+  REQUIRE(loaded.config.clusters[0].upstream.tls);
+  return *loaded.config.clusters[0].upstream.tls;
+}
+
+inline const std::string toml_upstream = R"(
+[cluster.a.upstream]
+bootstrap_servers = "k1:9092"
+security_protocol = "SSL"
+)";
+inline const std::string toml_listener = R"(
+[cluster.a.listener.x]
+ports = "7000"
+advertised_host = "gw.example.com"
+security_protocol = "SSL"
+)";
 
 }  // namespace kferry::config

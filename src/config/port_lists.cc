@@ -36,7 +36,7 @@ Parsed<Range> parse_port_range(std::string_view text) {
     return std::unexpected(Fault{quoted(text) + " is not a valid port or range", std::string(ports_example)});
   if (range->first < 1 || range->last > 65535 || range->first > 65535 || range->last < 1) {
     return std::unexpected(
-        Fault{quoted(text) + " holds a port that is not 1 to 65535", "use ports from 1 to 65535"});
+        Fault{quoted(text) + " contains a port outside 1 to 65535", "use ports from 1 to 65535"});
   }
   if (range->first > range->last) {
     return std::unexpected(
@@ -105,7 +105,7 @@ Parsed<std::vector<std::int32_t>> parse_ids(std::string_view text) {
     }
     if (range->size() > static_cast<std::int64_t>(ids_max)) {
       return std::unexpected(
-          Fault{quoted(entry) + " lists more ids than there are ports", "list the brokers' ids alone"});
+          Fault{quoted(entry) + " lists more ids than there are ports", "list only the ids of brokers"});
     }
     for (std::int64_t id = range->first; id <= range->last; ++id) {
       if (!seen.insert(id).second) {
@@ -116,7 +116,7 @@ Parsed<std::vector<std::int32_t>> parse_ids(std::string_view text) {
     }
     if (ids.size() > ids_max) {
       return std::unexpected(
-          Fault{"more ids are listed than there are ports", "list the brokers' ids alone"});
+          Fault{"more ids are listed than there are ports", "list only the ids of brokers"});
     }
   }
   return ids;

@@ -1,4 +1,4 @@
-// Lists of ports and of broker ids, as `ports` and `ids` take them. Pure; a failure says what is wrong and what to
+// Lists of ports and of broker ids, as in `ports` and `ids`. Pure; a failure says what is wrong and what to
 // write instead.
 //
 //   ports   = entry *("," entry)

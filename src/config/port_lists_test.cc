@@ -28,7 +28,7 @@ TEST_CASE("the port grammar") {
   CHECK(ports_text("65535") == "65535>65535 ");
 }
 
-TEST_CASE("each wrong port list says what to write") {
+TEST_CASE("a malformed port list says what to write") {
   CHECK(has(ports_text("1-3:5-6"),
             "pairs 3 advertised ports with 2 local ones: give both ranges the same length"));
   CHECK(has(ports_text("3-1"), "runs backwards: write 1-3"));

@@ -16,7 +16,7 @@ std::size_t modulo(std::int64_t value, std::size_t size) {
 std::optional<std::size_t> port_index(const Listener& listener, NodeId id) {
   if (listener.ports.empty() || number(id) < 0) return std::nullopt;
   if (listener.ids.empty()) {
-    // 64 bits: min_broker_id and the id may lie at the two ends of int32.
+    // In 64 bits: min_broker_id and the id may be at opposite ends of int32.
     return modulo(std::int64_t{number(id)} - listener.min_broker_id, listener.ports.size());
   }
   const auto found = std::find(listener.ids.begin(), listener.ids.end(), number(id));
@@ -50,10 +50,10 @@ std::string ids_of_port(const Listener& listener, std::size_t index) {
     return index < listener.ids.size() ? std::to_string(listener.ids[index]) : std::string("no broker");
   }
   const std::size_t size = listener.ports.size();
-  // The lowest id of 0 and above on this port, then one every `size`.
+  // The lowest non-negative id on this port; the next ones follow at intervals of `size`.
   const auto lowest =
       static_cast<std::int64_t>(modulo(static_cast<std::int64_t>(index) + listener.min_broker_id, size));
-  // From min_broker_id on, as an operator counts: ids below it are served too, but are not expected.
+  // Counted from min_broker_id, as an operator does: lower ids are also served, but not expected.
   std::int64_t first = lowest;
   if (listener.min_broker_id > first) first = listener.min_broker_id + static_cast<std::int64_t>(index);
   const auto step = static_cast<std::int64_t>(size);

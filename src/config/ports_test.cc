@@ -38,7 +38,7 @@ TEST_CASE("min_broker_id takes the first port, and the modulo is never negative"
   CHECK(port_index(listener_with(7, std::numeric_limits<std::int32_t>::max()), NodeId{0}) == 6u);
 }
 
-TEST_CASE("consecutive ids never clash while the list is as long as they are many") {
+TEST_CASE("consecutive ids never clash on as many ports as ids") {
   for (std::int32_t min : {0, 1, 5, 1000, 2147483000}) {
     for (std::int32_t first = 0; first < 40; ++first) {
       std::vector<NodeId> ids;
@@ -48,7 +48,7 @@ TEST_CASE("consecutive ids never clash while the list is as long as they are man
   }
 }
 
-TEST_CASE("listed ids are packed in order and others have no port") {
+TEST_CASE("listed ids take the ports in order, and others have no port") {
   const Listener listener = listener_with(4, 0, {100, 101, 102, 200});
   CHECK(port_index(listener, NodeId{200}) == 3u);
   CHECK(port_index(listener, NodeId{103}) == std::nullopt);
@@ -58,7 +58,7 @@ TEST_CASE("listed ids are packed in order and others have no port") {
   CHECK(map.ports[0].nodes == std::vector<NodeId>{NodeId{100}});
 }
 
-TEST_CASE("a node below zero and a listener without ports map nowhere") {
+TEST_CASE("a negative id and a listener without ports map to no port") {
   CHECK(port_index(listener_with(3), NodeId{-1}) == std::nullopt);
   CHECK(port_index(listener_with(0), NodeId{1}) == std::nullopt);
 }

@@ -1,5 +1,6 @@
 #include "config/secret_files.h"
 
+#include <cstddef>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -49,11 +50,15 @@ void read_section(Section& section, Table table, const Sources& sources, Report&
 
 void read_secret_files(Draft& draft, const Sources& sources, Report& report) {
   for (DraftCluster& cluster : draft.clusters) {
+    read_section(cluster.settings, Table::cluster, sources, report);
     read_section(cluster.upstream, Table::upstream, sources, report);
-    for (DraftListener& listener : cluster.listeners)
+    for (DraftListener& listener : cluster.listeners) {
+      read_section(listener.settings, Table::listener, sources, report);
       read_section(listener.tls, Table::listener_tls, sources, report);
+    }
   }
-  read_section(draft.of(Table::listener_tls), Table::listener_tls, sources, report);
+  for (std::size_t i = 0; i < table_count; ++i)
+    read_section(draft.of(static_cast<Table>(i)), static_cast<Table>(i), sources, report);
 }
 
 }  // namespace kferry::config

@@ -6,8 +6,8 @@
 
 namespace kferry::config {
 
-// Replaces every `name_file` of a secret in the draft by `name` with the file's text without_line_end(). Reports files that
-// cannot be read, and secrets that are given both ways.
+// Replaces every secret's `name_file` in the draft by `name`, with the file's text without_line_end().
+// Reports files that cannot be read, and secrets that are given both ways.
 void read_secret_files(Draft& draft, const Sources& sources, Report& report);
 
 }  // namespace kferry::config

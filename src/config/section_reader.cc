@@ -34,7 +34,7 @@ std::set<std::string_view> SectionReader::read_fields(Table table, const Section
     const Setting* setting = find(section, key.name);
     if (setting == nullptr || std::holds_alternative<std::monostate>(key.field)) continue;
     if (const auto* text = std::get_if<TextField>(&key.field)) {
-      text->store(owner, std::string(trim(setting->text)));
+      text->store(owner, std::string(key.secret ? std::string_view(setting->text) : trim(setting->text)));
       valid.insert(key.name);
       continue;
     }

@@ -20,8 +20,8 @@ class SectionReader {
   // The setting, if it has a value: null also if its fault has been reported.
   static const Setting* find(const Section& section, std::string_view name);
 
-  // Stores every setting of `section` whose row in `table` names a field of `owner`. Returns the names of those
-  // that were set and valid.
+  // Stores every setting of `section` whose row in `table` names a field of `owner`. Returns the names of
+  // those that were set and valid.
   std::set<std::string_view> read_fields(Table table, const Section& section, const Owner& owner);
 
   // The position of the setting's text among the key's words; nullopt when unset or wrong. The key must be a

@@ -29,7 +29,7 @@ std::optional<SniTarget> sni_target(const SniNames& names, std::string_view serv
   }
   const std::string_view digits =
       server_name.substr(names.before.size(), server_name.size() - names.before.size() - names.after.size());
-  // One name for one broker: no sign, no leading zero.
+  // Each broker has exactly one name: no sign, no leading zero.
   if (digits.front() < '0' || digits.front() > '9' || (digits.front() == '0' && digits.size() > 1)) {
     return std::nullopt;
   }
@@ -62,8 +62,8 @@ std::string_view unsent_by_java(std::string_view host) {
 }
 
 bool patterns_meet(std::string_view a, std::string_view b) {
-  // Walks both patterns at once, as automata: a state is a position in each. At `{{nodeId}}` a digit may stay or move
-  // on.
+  // Walks both patterns at once, as automata: a state is a position in each. At `{{nodeId}}` a digit may stay
+  // or advance.
   struct Step {
     char literal;  // 0: a digit that may repeat
   };

@@ -7,7 +7,7 @@
 using namespace kferry;
 using namespace kferry::config;
 
-TEST_CASE("a broker's name is made and read back") {
+TEST_CASE("a broker's name is composed and parsed back") {
   const SniNames names{"broker-", ".k.example", "broker.k.example"};
   CHECK(names.host_of(NodeId{12}) == "broker-12.k.example");
   CHECK(names.pattern() == "broker-{{nodeId}}.k.example");
@@ -21,7 +21,7 @@ TEST_CASE("a broker's name is made and read back") {
   CHECK_FALSE(bootstrap->node);
 }
 
-TEST_CASE("no other name is a broker's") {
+TEST_CASE("other names belong to no broker") {
   const SniNames names{"broker-", ".k.example", "broker.k.example"};
   for (const char* name :
        {"", "broker-.k.example", "broker-x.k.example", "broker-1x.k.example", "broker-01.k.example",
@@ -37,7 +37,7 @@ TEST_CASE("no other name is a broker's") {
   CHECK(sni_target(digits, "b110.x")->node == NodeId{1});
 }
 
-TEST_CASE("the bootstrap name that follows from a pattern") {
+TEST_CASE("the bootstrap name derived from a pattern") {
   const auto derived = [](std::string_view pattern) {
     const auto host = parse_host_pattern(pattern);
     REQUIRE(host);
@@ -53,7 +53,7 @@ TEST_CASE("the bootstrap name that follows from a pattern") {
   CHECK(derived("k.example.{{nodeId}}") == "k.example");
 }
 
-TEST_CASE("names that meet, by broker or by bootstrap") {
+TEST_CASE("names that meet, as a broker's or as the bootstrap name") {
   const SniNames a{"a-", ".x", "a.x"};
   CHECK(names_meet(a, a));
   CHECK_FALSE(names_meet(a, {"b-", ".x", "b.x"}));
@@ -63,7 +63,7 @@ TEST_CASE("names that meet, by broker or by bootstrap") {
   CHECK(names_meet({"a", ".x", "c.x"}, {"a1", ".x", "b.x"}));
 }
 
-TEST_CASE("SNI patterns meet when one name answers to both") {
+TEST_CASE("SNI patterns meet if one name matches both") {
   CHECK(patterns_meet("b{{nodeId}}.x", "b{{nodeId}}.x"));
   CHECK(patterns_meet("b{{nodeId}}.x", "b1{{nodeId}}.X"));
   CHECK(patterns_meet("b{{nodeId}}.x", "b12.x"));

@@ -7,7 +7,7 @@
 namespace kferry::config {
 namespace {
 
-// Shorter beginnings are shared by too many names.
+// Too many names share a shorter beginning.
 constexpr std::size_t prefix_min = 4;
 
 }  // namespace
@@ -28,7 +28,7 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
 }
 
 std::optional<std::string> nearest(std::string_view word, std::span<const std::string> known) {
-  // A name longer than any key is no slip of the finger, and must not cost quadratic time.
+  // A name longer than any key is not a typing error, and must not cost quadratic time.
   if (word.empty() || word.size() > 100) return std::nullopt;
   std::size_t best = std::max<std::size_t>(2, word.size() / 3) + 1;
   std::optional<std::string> found;
@@ -40,7 +40,7 @@ std::optional<std::string> nearest(std::string_view word, std::span<const std::s
     }
   }
   if (found || word.size() < prefix_min) return found;
-  // A name that breaks off, or goes on.
+  // A name that is cut short, or too long.
   const auto begun = std::find_if(known.begin(), known.end(), [&](const std::string& candidate) {
     return candidate.starts_with(word) || (candidate.size() >= prefix_min && word.starts_with(candidate));
   });

@@ -11,8 +11,8 @@ namespace kferry::config {
 
 // Levenshtein: insertions, deletions and replacements, each counting one.
 std::size_t edit_distance(std::string_view a, std::string_view b);
-// The known word nearest to `word`, within a third of its length; otherwise one that begins as it does. nullopt: all
-// are too far.
+// The known word nearest to `word`, within a third of its length; otherwise one that begins as it does.
+// nullopt if all are too far.
 std::optional<std::string> nearest(std::string_view word, std::span<const std::string> known);
 
 }  // namespace kferry::config

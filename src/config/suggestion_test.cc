@@ -6,7 +6,7 @@
 
 using namespace kferry::config;
 
-TEST_CASE("the nearest word, and none when all are far") {
+TEST_CASE("the nearest word, unless all are too far") {
   const std::vector<std::string> words{"ports", "ids", "advertised_host"};
   CHECK(nearest("prots", words) == "ports");
   CHECK(nearest("adverised_hots", words) == "advertised_host");

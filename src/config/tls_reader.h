@@ -15,8 +15,8 @@ class TlsReader : public SectionReader {
 
   // nullopt without a setting.
   static std::optional<Password> password(const Setting* setting);
-  // The store in the file at `location`, opened by `secret` if it is not null. `password_name` is what to set if the
-  // password is wrong or missing.
+  // The store in the file at `location`, opened by `secret` if it is not null. `password_name` is what to set
+  // if the password is wrong or missing.
   static Store file(const Setting& location, const Setting* secret, std::string password_name);
   // The store whose text is the setting itself, or in the file that a secret came from.
   static Store pem(const Setting& setting);

@@ -14,7 +14,7 @@
 namespace kferry::config {
 namespace {
 
-// A parser's message may quote the text around the fault, which may be a password: cuts what is quoted.
+// A parser's message may quote the text around the fault, which may be a password: removes what is quoted.
 std::string without_quotes(std::string_view message) {
   std::string out;
   for (std::size_t at = 0; at < message.size();) {
@@ -33,7 +33,7 @@ std::string without_quotes(std::string_view message) {
   return out;
 }
 
-// TOML allows no others than tab and line ends, and names that contain one would garble a message.
+// TOML allows only tabs and line ends; a name with another control character would garble a message.
 std::optional<std::size_t> line_of_control_character(std::string_view text) {
   std::size_t line = 1;
   for (const char c : text) {
@@ -65,7 +65,7 @@ class Reader {
         unknown(key, "the file", std::move(known));
       }
     }
-    // toml++ gives keys by name; operators read by line.
+    // toml++ sorts keys by name; operators read line by line.
     sort_by_line(draft_.clusters);
     for (DraftCluster& cluster : draft_.clusters) sort_by_line(cluster.listeners);
     sort_by_line(report_.problems);
@@ -91,7 +91,7 @@ class Reader {
                                       : parse_integer(std::string_view(where).substr(colon + 1)).value_or(0);
   }
 
-  // Stable. Not std::stable_sort: libstdc++ 12's uses what clang calls deprecated.
+  // Stable, but not std::stable_sort: libstdc++ 12 implements that with what clang calls deprecated.
   template <typename Placed>
   static void sort_by_line(std::vector<Placed>& placed) {
     std::multimap<long, Placed> sorted;
@@ -257,7 +257,7 @@ bool read_toml(const Toml& toml, const Sources& sources, Draft& draft, Report& r
     report.error(toml.name + ":" + std::to_string(error.source().begin.line) + ":" +
                      std::to_string(error.source().begin.column),
                  "TOML syntax error: " + without_quotes(error.description()),
-                 "correct it; the rest of the file is read only then");
+                 "correct it; the rest of the file is read after that");
     return false;
   }
   Reader(toml.name, sources, draft, report).root(parsed.table());

@@ -1,5 +1,5 @@
-// Reads the TOML text into the draft: the only file that compiles toml++. Unknown keys and wrong types are
-// reported with file:line; what values mean is for validate.
+// Reads the TOML text into the draft. Unknown keys and wrong types are reported with file:line; validate.h
+// judges the values.
 #pragma once
 
 #include "config/draft.h"
@@ -7,7 +7,7 @@
 
 namespace kferry::config {
 
-// False: a syntax error, the one problem reported.
+// False: a syntax error, which is the only problem reported.
 bool read_toml(const Toml& toml, const Sources& sources, Draft& draft, Report& report);
 
 }  // namespace kferry::config

@@ -7,6 +7,8 @@
 //   ASCII, such as a letter in a bare key; they must return false (toml++ #305).
 #pragma once
 
+#include <cstdint>
+
 #define TOML_ASSERT(expression) static_assert(true)
 #define TOML_EXCEPTIONS 0
 #define TOML_HEADER_ONLY 1

@@ -41,6 +41,7 @@ class Validation : private SectionReader {
   Cluster read_cluster(const DraftCluster& draft) {
     Cluster cluster;
     cluster.name = draft.name;
+    read_fields(Table::cluster, draft.settings, &cluster);
     if (const Setting* keys = find(draft.settings, "pass_api_keys")) {
       for (const std::string& item : keys->items) {
         const auto key = parse_integer(trim(item));

@@ -112,7 +112,7 @@ class ListenerValidation : private SectionReader {
     if (host == nullptr || lower(trim(host->text)) == listener.sni->bootstrap) return;
     report_.warn(
         host->where,
-        "advertised_host means nothing to routing by SNI: clients begin with " + listener.sni->bootstrap,
+        "advertised_host has no effect with routing by SNI: clients bootstrap at " + listener.sni->bootstrap,
         "remove it, or set BOOTSTRAP_HOST_PATTERN to it");
   }
 
@@ -136,7 +136,7 @@ class ListenerValidation : private SectionReader {
       const Setting* setting = find(section_, key);
       // GATEWAY_MIN_BROKERID is set for all listeners at once.
       if (setting == nullptr || setting->where.starts_with("GATEWAY_MIN_BROKERID")) continue;
-      report_.warn(setting->where, std::string(key) + " means nothing to routing by SNI: ignored",
+      report_.warn(setting->where, std::string(key) + " has no effect with routing by SNI: ignored",
                    "remove it: the name identifies the broker");
     }
   }
@@ -144,7 +144,7 @@ class ListenerValidation : private SectionReader {
   void warn_of_patterns() {
     for (const char* key : {"advertised_host_pattern", "bootstrap_host_pattern"}) {
       if (const Setting* pattern = find(section_, key)) {
-        report_.warn(pattern->where, std::string(key) + " means nothing to routing by port: ignored",
+        report_.warn(pattern->where, std::string(key) + " has no effect with routing by port: ignored",
                      "set routing to sni, or remove it");
       }
     }

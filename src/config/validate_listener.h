@@ -19,7 +19,8 @@ struct ListenerSetting {
 
 Listener read_listener(const DraftListener& draft, const ListenerSetting& setting, Report& report);
 
-// How an operator writes a listener's key that is missing: as a variable, or as "ports in [cluster.a.listener.b]".
+// How an operator writes a listener's key that is missing: as a variable, or as "ports in
+// [cluster.a.listener.b]".
 std::string listener_key_name(const DraftCluster& cluster, const DraftListener& listener,
                               const std::string& key);
 

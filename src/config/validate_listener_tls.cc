@@ -62,7 +62,7 @@ class ListenerTlsReader : private TlsReader {
     return word ? static_cast<ClientAuth>(*word) : ClientAuth::none;
   }
 
-  // A rule that silently would not be applied is an error, a file that is not read only a warning.
+  // A rule that would not be enforced is an error; a file that would not be read is only a warning.
   void unused(const Setting* mode, ClientAuth client_auth) {
     if (mode != nullptr && client_auth != ClientAuth::none) {
       report_.error(mode->where, title() + " asks for client certificates, but has no TLS",
@@ -78,7 +78,8 @@ class ListenerTlsReader : private TlsReader {
     }
   }
 
-  // An alias belongs to the store beside which it is given, or to the listener. `beside`: the shared store's.
+  // An alias belongs to the listener or to the store that it is given with. `beside`: the shared store's
+  // alias.
   void key_alias(const Setting* beside, Identity& identity) {
     const Setting* alias = own("key_alias");
     if (alias == nullptr) alias = find(draft_.settings, "ssl_key_alias");
@@ -144,7 +145,7 @@ class ListenerTlsReader : private TlsReader {
       const std::string name = by_variables() ? shared_name("client_cas") : own_name("client_cas");
       report_.error(by_variables() ? name : draft_.where,
                     name + " is missing: " + title() + " asks for client certificates",
-                    "name the file of the authorities that sign them");
+                    "set it to the file of the authorities that sign them");
       return;
     }
     if (subjects != nullptr) {
@@ -164,10 +165,9 @@ class ListenerTlsReader : private TlsReader {
       for (std::string& glob : split(item, ';')) {
         if (glob.empty()) continue;
         if (glob.find('=') == std::string::npos && glob.find('*') == std::string::npos) {
-          report_.error(
-              setting.where, quoted(glob) + " is not a subject",
-              "write it as certificates have it, such as CN=app-*,OU=Apps,O=Example; separate several "
-              "by ';'");
+          report_.error(setting.where, quoted(glob) + " is not a subject",
+                        "write it as in certificates, such as CN=app-*,OU=Apps,O=Example; separate several "
+                        "by ';'");
         }
         tls.required_subjects.push_back(std::move(glob));
       }

@@ -32,7 +32,7 @@ class SniReader : private SectionReader {
       names.bootstrap = derived_bootstrap(names.before, names.after);
     } else if (bootstrap->text.find(node_id_mark) != std::string::npos) {
       report_.error(bootstrap->where, "the bootstrap pattern contains {{nodeId}}",
-                    "write the one name that clients begin with");
+                    "write the one name that clients bootstrap at");
       return std::nullopt;
     } else if (!store(*bootstrap, parse_server_name(bootstrap->text), names.bootstrap)) {
       return std::nullopt;
@@ -53,14 +53,14 @@ class SniReader : private SectionReader {
     if (!parse_server_name(names.bootstrap)) {
       report_.error(place.where,
                     names.bootstrap.empty()
-                        ? "the pattern leaves no name for clients to begin with"
+                        ? "the pattern leaves no name for clients to bootstrap at"
                         : "the pattern leaves " + quoted(names.bootstrap) +
-                              " for clients to begin with, which no client sends as a server name (SNI)",
+                              " for clients to bootstrap at, which no client sends as a server name (SNI)",
                     "set BOOTSTRAP_HOST_PATTERN to a host name, such as broker.kafka.example.com");
       return false;
     }
     if (const SniNames brokers{names.before, names.after, {}}; sni_target(brokers, names.bootstrap)) {
-      report_.error(place.where, quoted(names.bootstrap) + " is the name of a broker too",
+      report_.error(place.where, quoted(names.bootstrap) + " is also the name of a broker",
                     "set BOOTSTRAP_HOST_PATTERN to a name of its own");
       return false;
     }

@@ -1,4 +1,5 @@
-// The names of a listener that routes by SNI: from the patterns that were written to names that clients can send.
+// The names of a listener that routes by SNI: from the patterns that were written to names that clients can
+// send.
 #pragma once
 
 #include <optional>

@@ -1,5 +1,5 @@
-// The TLS of one listener or one upstream: which files hold its certificates and keys, what is offered, and which
-// peers it trusts. Looks at the text alone and opens nothing; reports everything wrong at once.
+// The TLS of one listener or one upstream: which files contain its certificates and keys, what it offers, and
+// which peers it trusts. Judges the text alone and opens no file; reports everything wrong at once.
 #pragma once
 
 #include <optional>
@@ -10,9 +10,9 @@
 
 namespace kferry::config {
 
-// `shared` is GATEWAY_SSL_…, for the listeners of `default`; null for the others. The listener's own `tls` table
-// takes precedence, group by group: certificate and key, authorities, revocations, subjects, versions, ciphers,
-// curves. nullopt: the listener has no TLS, or no certificate (reported).
+// `shared` is GATEWAY_SSL_…, for the listeners of `default`; null for the others. The listener's own `tls`
+// table takes precedence, group by group: certificate and key, authorities, revocations, subjects, versions,
+// ciphers, curves. nullopt: the listener has no TLS, or its TLS is wrong (reported).
 std::optional<ListenerTls> read_listener_tls(const DraftListener& draft, const DraftCluster& cluster,
                                              const Section* shared, SecurityProtocol protocol,
                                              Report& report);

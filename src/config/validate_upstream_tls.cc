@@ -37,7 +37,7 @@ class UpstreamTlsReader : private TlsReader {
   }
 
  private:
-  // As the setting beside it is written.
+  // The name of `key` in the form in which `beside` is written: a variable or a key of the file.
   std::string name(const Setting& beside, const std::string& key) const {
     return is_variable(beside) ? "KAFKA_" + upper(key) : key + " in [cluster." + cluster_.name + ".upstream]";
   }
@@ -50,7 +50,7 @@ class UpstreamTlsReader : private TlsReader {
     if (!value.empty()) {
       report_.error(algorithm->where,
                     quoted(algorithm->text) + " is not an endpoint identification algorithm",
-                    "use https, or leave it empty to verify no host name");
+                    "use https, or leave it empty to switch host name verification off");
     } else if (tls) {
       report_.warn(algorithm->where, "host name verification of the brokers is switched off",
                    "set it to https, so that no other host can pose as a broker");

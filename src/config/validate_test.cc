@@ -1,0 +1,74 @@
+#include "config/validate.h"
+
+#include <doctest/doctest.h>
+
+#include "config/loading_test.h"
+
+using namespace kferry;
+using namespace kferry::config;
+
+TEST_CASE("ports shared between listeners, and with HTTP, are errors") {
+  const auto two = [](const std::string& first, const std::string& second, const std::string& bind) {
+    return load_text(
+        "[cluster.a.upstream]\nbootstrap_servers = \"k:1\"\n[cluster.a.listener.x]\nports = \"" + first +
+        "\"\nadvertised_host = \"h\"\nsecurity_protocol = \"PLAINTEXT\"\n[cluster.a.listener.y]\nports = \"" +
+        second + "\"\nbind_address = \"" + bind +
+        "\"\nadvertised_host = \"g\"\nsecurity_protocol = \"PLAINTEXT\"\n");
+  };
+  CHECK(two("7000-7002", "7003", "0.0.0.0").ok());
+  CHECK(holds(two("7000-7002", "7002-7005", "127.0.0.1").problems, "k.toml:8", "share local port 7002"));
+  CHECK(holds(two("7000", "1:8888", "10.0.0.1").problems, "k.toml:8", "which is the HTTP port"));
+  CHECK(holds(with("GATEWAY_HTTP_PORT", "6970").problems, "GATEWAY_LISTENER_EXTERNAL_PORTS",
+              "takes port 6970"));
+}
+
+TEST_CASE("an upstream that is kferry itself is an error") {
+  CHECK(holds(with("KAFKA_BOOTSTRAP_SERVERS", "gateway.example.com:6969").problems, "KAFKA_BOOTSTRAP_SERVERS",
+              "kferry would dial itself"));
+  CHECK(
+      holds(with("KAFKA_BOOTSTRAP_SERVERS", "127.0.0.1:6971").problems, "KAFKA_BOOTSTRAP_SERVERS", "itself"));
+  CHECK(with("KAFKA_BOOTSTRAP_SERVERS", "127.0.0.1:9092").ok());
+}
+
+TEST_CASE("listeners that route by SNI share a socket if no name matches both") {
+  const auto two = [](const std::string& a, const std::string& b, const std::string& bind,
+                      const std::string& more = "") {
+    const auto listener = [](const std::string& name, const std::string& pattern,
+                             const std::string& address) {
+      return "[cluster.a.listener." + name +
+             "]\nports = \"9092\"\nrouting = \"sni\"\nsecurity_protocol = \"SSL\"\n"
+             "advertised_host_pattern = \"" +
+             pattern + "\"\nbind_address = \"" + address + "\"\n";
+    };
+    const std::string table = "tls = { certificate = \"/c\", key = \"/k\" }\n";
+    return load_text(toml_upstream + listener("x", a, "0.0.0.0") + table + listener("y", b, bind) + more +
+                     table);
+  };
+  CHECK(all_text(two("x-{{nodeId}}.k", "y-{{nodeId}}.k", "0.0.0.0")) == "");
+  CHECK(holds(two("x-{{nodeId}}.k", "X-{{nodeId}}.K", "0.0.0.0").problems, "k.toml:13",
+              "one name matches both"));
+  CHECK(
+      holds(two("x-{{nodeId}}.k", "y-{{nodeId}}.k", "0.0.0.0", "bootstrap_host_pattern = \"x.k\"\n").problems,
+            "k.toml:13", "one name matches both"));
+  CHECK(holds(two("x-{{nodeId}}.k", "y-{{nodeId}}.k", "127.0.0.1").problems, "k.toml:13",
+              "the same bind address"));
+}
+
+TEST_CASE("warnings: port ranges, advertised host, fewer ports than servers, plaintext before TLS") {
+  Sources sources;
+  sources.environment = plain();
+  sources.environment["GATEWAY_LISTENER_EXTERNAL_PORTS"] = "32766-32769";
+  sources.environment["GATEWAY_LISTENER_EXTERNAL_ADVERTISED_HOST"] = "127.0.0.1";
+  sources.ephemeral_ports = {std::uint16_t{32768}, std::uint16_t{60999}};
+  Loaded loaded = load(sources);
+  CHECK(loaded.ok());
+  CHECK(holds(loaded.warnings, "GATEWAY_LISTENER_EXTERNAL_PORTS", "ip_local_reserved_ports=32768-32769"));
+  CHECK(holds(loaded.warnings, "GATEWAY_LISTENER_EXTERNAL_PORTS", "port 32766-32767"));
+  CHECK(holds(loaded.warnings, "GATEWAY_LISTENER_EXTERNAL_ADVERTISED_HOST", "only clients on this host"));
+  CHECK(holds(with("GATEWAY_LISTENER_EXTERNAL_ADVERTISED_HOST", "0.0.0.0").warnings,
+              "GATEWAY_LISTENER_EXTERNAL_ADVERTISED_HOST", "no client can dial"));
+  CHECK(holds(with("KAFKA_BOOTSTRAP_SERVERS", "a:1 , b:1,\n c:1,d:1").warnings,
+              "GATEWAY_LISTENER_EXTERNAL_PORTS", "3 ports for 4 bootstrap servers"));
+  CHECK(holds(with("KAFKA_SECURITY_PROTOCOL", "SSL").warnings, "GATEWAY_LISTENER_EXTERNAL_SECURITY_PROTOCOL",
+              "passwords cross in the clear"));
+}
