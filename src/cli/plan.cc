@@ -7,6 +7,7 @@
 #include "base/socket_address.h"
 #include "cli/certificates.h"
 #include "cli/table.h"
+#include "config/keys.h"
 #include "config/ports.h"
 #include "config/security_protocol.h"
 
@@ -158,9 +159,10 @@ std::string plan_text(const Config& config, std::span<const certificates::OwnCer
     out.append("\n");
   }
   if (!certificates.empty()) out.append(certificates_text(certificates)).append("\n");
-  return out + firewall_text(config) + "\n" + names_text(config) +
-         "\nHTTP (health, metrics): not in this build; " +
-         to_string(HostPort{config.operations.bind_host, config.operations.port}) + " is kept for it\n";
+  const bool serves_http = !config::find_key(config::Table::operations, "bind")->not_yet;
+  return out + firewall_text(config) + "\n" + names_text(config) + "\nHTTP (health, metrics): " +
+         to_string(HostPort{config.operations.bind_host, config.operations.port}) +
+         (serves_http ? "\n" : ", reserved: not yet in effect\n");
 }
 
 }  // namespace kferry::cli
