@@ -82,6 +82,14 @@ TEST_CASE("the default of a number is inside its range, that of a choice is one 
   CHECK(default_of(*find_key(Table::listener, "security_protocol")) == "required");
 }
 
+TEST_CASE("a default in words agrees with the field that a parser of its own sets") {
+  const Operations operations;
+  CHECK(default_of(*find_key(Table::operations, "bind")) ==
+        to_string(HostPort{operations.bind_host, operations.port}));
+  CHECK(default_of(*find_key(Table::operations, "http_bind")) == operations.bind_host);
+  CHECK(default_of(*find_key(Table::listener, "bind_address")) == Listener{}.bind_address);
+}
+
 TEST_CASE("every integer accepts both ends of its range and nothing beyond") {
   std::size_t seen = 0;
   for (const Key& key : all_keys()) {
@@ -116,14 +124,14 @@ TEST_CASE("every choice accepts each of its words in any case and nothing else")
   CHECK(seen == 4);
 }
 
-TEST_CASE("a number out of range is told its range and unit") {
+TEST_CASE("a number out of range is reported with its range and unit") {
   const Loaded loaded = load_key(*find_key(Table::limits, "first_byte_timeout_ms"), "0");
   CHECK(holds(
       loaded.problems, "k.toml:2",
       "first_byte_timeout_ms = '0' is out of range: use a whole number from 1 to 86400000 (milliseconds)"));
 }
 
-TEST_CASE("a wrong word is told the nearest and all of them") {
+TEST_CASE("a wrong word is reported with the nearest and with all words") {
   const Loaded loaded = load_key(*find_key(Table::engine, "backend"), "\"io_urin\"");
   CHECK(
       holds(loaded.problems, "k.toml:2",

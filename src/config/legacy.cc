@@ -58,8 +58,9 @@ void report_legacy_variables(const std::map<std::string, std::string, std::less<
   }
   if (sni) {
     add("ROUTING", "sni");
-    const std::string told = value("GATEWAY_ADVERTISED_SNI_PORT");
-    add("PORTS", (told.empty() || told == std::to_string(start) ? "" : told + ":") + std::to_string(start));
+    const std::string advertised = value("GATEWAY_ADVERTISED_SNI_PORT");
+    add("PORTS", (advertised.empty() || advertised == std::to_string(start) ? "" : advertised + ":") +
+                     std::to_string(start));
     std::string prefix = value("GATEWAY_ADVERTISED_HOST_PREFIX");
     if (prefix.empty()) prefix = "broker";
     std::string separator = value("GATEWAY_SNI_HOST_SEPARATOR");

@@ -40,7 +40,7 @@ std::string derived_bootstrap(std::string_view before, std::string_view after);
 // USE_STD3_ASCII_RULES). Go and librdkafka (OpenSSL) send any name. parse_server_name() must accept `host`.
 std::string_view unsent_by_java(std::string_view host);
 
-// Whether some host name matches both patterns; `{{nodeId}}` stands for one or more digits.
+// Whether some host name matches both patterns; `{{nodeId}}` matches one or more digits.
 bool patterns_meet(std::string_view a, std::string_view b);
 // Whether some name belongs to both listeners, as a broker's or as the bootstrap name.
 bool names_meet(const SniNames& a, const SniNames& b);

@@ -46,7 +46,7 @@ struct Identity {
   // The key to use of a store with several. Empty: the one whose certificate names one of the hosts.
   std::string key_alias;
   std::string key_alias_name;  // what to set to choose a key; empty: no setting exists
-  // The names that the certificate should have; `{{nodeId}}` stands for any broker's id. Empty for a
+  // The names that the certificate should have; `{{nodeId}}` matches any broker's id. Empty for a
   // client's.
   std::vector<std::string> hosts;
 };
