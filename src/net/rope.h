@@ -63,8 +63,6 @@ class Rope {
   std::size_t leased() const {
     return queues_ == nullptr ? 0 : queues_->input.leased + queues_->held.leased + queues_->ready.leased;
   }
-  // Of those, the ones under what is ready.
-  std::size_t leased_ready() const { return queues_ == nullptr ? 0 : queues_->ready.leased; }
   std::size_t heap_octets() const { return queues_ == nullptr ? 0 : queues_->heap_octets; }
 
   // Copies everything that is not named in a gather out of the ring's buffers into right-sized heap blocks,

@@ -30,13 +30,16 @@ constexpr std::array suites{"TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384",
 // loopback.
 class Connection {
  public:
-  explicit Connection(const std::string& suite) {
+  explicit Connection(const std::string& suite,
+                      std::uint64_t server_records_per_key = tls::records_per_key_max,
+                      std::uint64_t client_records_per_key = tls::records_per_key_max) {
     auto made = ring::UringRing::create({});
     REQUIRE_MESSAGE(made.has_value(), (made ? "" : made.error()));
     ring_ = std::move(*made);
     tls::ServerSettings settings = tls::serving(x509::certificates().ec);
     settings.offer.ciphers = suite;
-    pair_ = tls::pair_of(settings);
+    settings.records_per_key = server_records_per_key;
+    pair_ = tls::pair_of(settings, {.records_per_key = client_records_per_key});
     pair_.run();
     pair_.say(*pair_.server, "hello");
     REQUIRE(pair_.server->records() != nullptr);
@@ -174,8 +177,7 @@ std::string text_of(std::size_t size, int round) {
 TEST_CASE("a key that the kernel has sent its share with is followed by another, or ends the connection") {
   for (const std::string suite : suites) {
     CAPTURE(suite);
-    Connection connection(suite);
-    connection.server().limit_records(3);  // of which "hello" was one
+    Connection connection(suite, 3);  // "hello" is one record
     int updates = 0;
     for (int round = 0; round < 10; ++round) {
       CAPTURE(round);
@@ -198,9 +200,8 @@ TEST_CASE("a key that the kernel has sent its share with is followed by another,
 TEST_CASE("the other side's new keys are given to the kernel, or what follows is not read") {
   for (const std::string suite : suites) {
     CAPTURE(suite);
-    Connection connection(suite);
+    Connection connection(suite, tls::records_per_key_max, 2);
     REQUIRE(connection.to_server("before") == "before");
-    connection.client().limit_records(2);
     for (int round = 0; round < 5; ++round) {
       const std::string text = text_of(3 * tls::record_plain_max, round);
       const std::string came = connection.to_server(text);

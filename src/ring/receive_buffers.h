@@ -37,7 +37,6 @@ class ReceiveBuffers {
   std::size_t size() const { return size_; }
   std::size_t count() const { return count_; }
   std::size_t free() const { return posted_ + reserve_.size(); }
-  std::size_t reserve() const { return reserve_.size(); }
 
  private:
   // The kernel cycles through the posted buffers. Few of them stay in a core's cache, so that decryption and the walker

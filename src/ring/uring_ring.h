@@ -76,10 +76,6 @@ class UringRing final : public KernelSockets {
   std::span<const Completion> wait() override;
   Instant now() const override { return now_; }
 
-  bool bundles() const { return bundles_; }
-  bool multishot_receives() const { return multishot_receives_; }
-  bool message_ring() const { return mailbox_->by_ring_; }
-
  private:
   // The memory that a send or connect points the kernel at. Its address stays fixed until the completion.
   struct Parcel {

@@ -267,6 +267,7 @@ std::expected<std::shared_ptr<const ServerContext>, Failure> ServerContext::make
   context->client_auth_ = settings.client_auth;
   context->trust_ = std::move(trust);
   context->wall_clock_ = settings.wall_clock;
+  context->records_per_key_ = settings.records_per_key;
   context->notes_ = std::move(notes);
   WOLFSSL_CTX* const ctx = context->raw_.get();
   if (tickets != nullptr && settings.session_tickets && settings.client_auth == ClientAuth::none) {
@@ -310,6 +311,7 @@ std::expected<std::shared_ptr<const ClientContext>, Failure> ClientContext::make
   context->raw_ = std::move(*raw);
   context->trust_ = std::move(*trust);
   context->wall_clock_ = settings.wall_clock;
+  context->records_per_key_ = settings.records_per_key;
   context->notes_ = std::move(notes);
   context->verify_host_name_ = settings.verify_host_name;
   context->has_identity_ = settings.identity.has_value();

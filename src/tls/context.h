@@ -51,6 +51,7 @@ class ServerContext {
   // Judges client certificates; null where none is asked for.
   const x509::TrustStore* trust() const { return trust_.get(); }
   std::int64_t now_s() const { return wall_clock_(); }
+  std::uint64_t records_per_key() const { return records_per_key_; }
   // What of the certificates, the trust store and the lists is left out or limited.
   const std::vector<ContextNote>& notes() const { return notes_; }
   TicketKeys* tickets() const { return tickets_.get(); }
@@ -65,6 +66,7 @@ class ServerContext {
   ClientAuth client_auth_ = ClientAuth::none;
   std::shared_ptr<const x509::TrustStore> trust_;
   WallClock wall_clock_ = system_time;
+  std::uint64_t records_per_key_ = records_per_key_max;
   std::vector<ContextNote> notes_;
   std::shared_ptr<TicketKeys> tickets_;
   Octets ticket_binding_;
@@ -103,6 +105,7 @@ class ClientContext {
   WOLFSSL_CTX* raw() const { return raw_.get(); }
   const x509::TrustStore& trust() const { return *trust_; }
   std::int64_t now_s() const { return wall_clock_(); }
+  std::uint64_t records_per_key() const { return records_per_key_; }
   const std::vector<ContextNote>& notes() const { return notes_; }
   bool verify_host_name() const { return verify_host_name_; }
   bool has_identity() const { return has_identity_; }
@@ -115,6 +118,7 @@ class ClientContext {
   ContextPtr raw_;
   std::shared_ptr<const x509::TrustStore> trust_;
   WallClock wall_clock_ = system_time;
+  std::uint64_t records_per_key_ = records_per_key_max;
   std::vector<ContextNote> notes_;
   bool verify_host_name_ = true;
   bool has_identity_ = false;

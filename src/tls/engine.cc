@@ -253,7 +253,9 @@ bool Engine::take_over() {
   drop_if_stale(secrets_.send, keys->send);
   drop_if_stale(secrets_.receive, keys->receive);
   if (ticket_came_) keep_session();
-  records_ = std::make_unique<Records>(*keys, secrets_, remote_);
+  const std::uint64_t records_per_key =
+      remote_ == Remote::client ? server_context_->records_per_key() : client_context_->records_per_key();
+  records_ = std::make_unique<Records>(*keys, secrets_, remote_, records_per_key);
   secrets_ = {};
   ssl_.reset();
   server_context_.reset();
@@ -425,7 +427,6 @@ int Engine::on_send(WOLFSSL* ssl, char* octets, int size, void* engine) {
 
 int Engine::on_ticket(WOLFSSL*, const unsigned char*, int, void* engine) {
   Engine& self = *static_cast<Engine*>(engine);
-  ++self.tickets_received_;
   self.ticket_came_ = true;
   return 0;
 }

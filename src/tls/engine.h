@@ -140,15 +140,11 @@ class Engine {
   void sent_by_kernel(std::uint64_t octets) { records_->sent_by_kernel(octets); }
   bool receive_lost() const { return records_ != nullptr && records_->receive_lost(); }
   bool key_used_up() const { return records_ != nullptr && records_->key_used_up(); }
-  // For tests.
-  void limit_records(std::uint64_t per_key) { records_->limit_records(per_key); }
   // Whether a failure may be due to the session that was offered: the same broker may take a full handshake, on a new
   // connection. Of a failed client engine.
   bool failed_on_resumption() const { return offered_session_ && !opened_ && !verdict_; }
   // Whether any bytes have come.
   bool heard() const { return heard_; }
-  // NewSessionTicket records that came.
-  std::uint32_t tickets_received() const { return tickets_received_; }
   // Octets this engine keeps outside wolfSSL.
   std::size_t held_size() const {
     return hello_.capacity() + pending_.capacity() + (records_ == nullptr ? 0 : records_->held_size());
@@ -211,8 +207,7 @@ class Engine {
   std::optional<x509::Verdict> verdict_;  // on the other side's certificates, once they have come
   std::int64_t good_until_s_ = 0;  // of that verdict, or of the one that the offered session began with
   int certificate_error_ = 0;      // wolfSSL's, which no verdict overrides
-  std::uint32_t tickets_received_ = 0;
-  RecordFraming framing_;  // of what wolfSSL has taken
+  RecordFraming framing_;          // of what wolfSSL has taken
   SentNonce sent_nonce_{};
   Remote remote_;
   State state_ = State::handshaking;

@@ -25,11 +25,13 @@ bool newest(std::string_view suite) {
 }
 
 // Two ends whose wolfSSL is gone.
-Pair open_pair(const std::string& suite) {
+Pair open_pair(const std::string& suite, std::uint64_t server_records_per_key = records_per_key_max,
+               std::uint64_t client_records_per_key = records_per_key_max) {
   ServerSettings settings = serving(certificates().ec);
+  settings.records_per_key = server_records_per_key;
   settings.offer.ciphers = suite;
   if (!newest(suite)) settings.offer.highest = Version::tls_1_2;
-  Pair pair = pair_of(settings);
+  Pair pair = pair_of(settings, {.records_per_key = client_records_per_key});
   pair.run();
   pair.say(*pair.server, "hello");
   REQUIRE(pair.server->records() != nullptr);
@@ -225,9 +227,7 @@ TEST_CASE("what is passed over: tickets, HelloRequest, warnings, empty records; 
 TEST_CASE("keys change when the other side says so, and in the middle of anything") {
   for (const std::string suite : {suites[0], suites[1], suites[2]}) {
     CAPTURE(suite);
-    Pair pair = open_pair(suite);
-    pair.server->limit_records(3);
-    pair.client->limit_records(2);
+    Pair pair = open_pair(suite, 3, 2);
     std::string up, down;
     for (int i = 0; i < 20; ++i) {
       const std::string text(static_cast<std::size_t>(i) * 3000, static_cast<char>('a' + i));
@@ -255,8 +255,7 @@ TEST_CASE("keys change when the other side says so, and in the middle of anythin
 }
 
 TEST_CASE("in TLS 1.2 a key that is used up has no next") {
-  Pair pair = open_pair(suites[3]);
-  pair.server->limit_records(2);
+  Pair pair = open_pair(suites[3], 2);
   for (int i = 0; i < 3; ++i) {
     pair.say(*pair.server, "words");
     CHECK(pair.server->key_used_up() == (i >= 1));

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/secret.h"
+#include "tls/record/traffic_key.h"
 #include "tls/record/version.h"
 #include "x509/identity.h"
 
@@ -47,6 +48,7 @@ struct ServerSettings {
   // Never given where client certificates are asked for: a resumed session would pass by a revocation.
   bool session_tickets = true;
   WallClock wall_clock = system_time;
+  std::uint64_t records_per_key = records_per_key_max;  // after which kferry renews its send key
 };
 
 struct ClientSettings {
@@ -57,6 +59,7 @@ struct ClientSettings {
   bool verify_host_name = true;  // ssl.endpoint.identification.algorithm=https
   bool resume_sessions = true;   // in TLS 1.3 alone (engine.cc says why)
   WallClock wall_clock = system_time;
+  std::uint64_t records_per_key = records_per_key_max;  // as above
 };
 
 }  // namespace kferry::tls

@@ -24,10 +24,12 @@ constexpr std::uint8_t dataless_max = 32;
 
 }  // namespace
 
-Records::Records(const TrafficKeys& keys, const TrafficSecrets& secrets, Remote remote)
+Records::Records(const TrafficKeys& keys, const TrafficSecrets& secrets, Remote remote,
+                 std::uint64_t records_per_key)
     : send_(std::make_unique<RecordProtection>(keys.send)),
       receive_(std::make_unique<RecordProtection>(keys.receive)),
       secrets_(secrets),
+      records_per_key_(records_per_key),
       version_(keys.send.version),
       cipher_(keys.send.cipher),
       remote_(remote) {}

@@ -43,11 +43,10 @@ struct OwnRecord {
 
 class Records {
  public:
-  // RFC 8446 §5.5 lets AES-GCM protect 2^24.5 full records under one key.
-  static constexpr std::uint64_t records_per_key_max = std::uint64_t{1} << 24U;
-
-  // The keys as they stand when wolfSSL is done. Without secrets a KeyUpdate ends the connection.
-  Records(const TrafficKeys& keys, const TrafficSecrets& secrets, Remote remote);
+  // The keys for the next record of each direction. Without secrets a KeyUpdate ends the connection. After
+  // `records_per_key` records the send key is renewed by a KeyUpdate, or else key_used_up().
+  Records(const TrafficKeys& keys, const TrafficSecrets& secrets, Remote remote,
+          std::uint64_t records_per_key = records_per_key_max);
 
   // As Engine::feed(); returns what it made. What is to be said is put at the end of `say`.
   std::size_t feed(Gather& cipher, std::span<std::byte> plain, Octets& say);
@@ -92,9 +91,6 @@ class Records {
   // Octets that the kernel has sent. At the key's end a KeyUpdate is owed, or else key_used_up().
   void sent_by_kernel(std::uint64_t octets);
 
-  // For tests: as if a key were good for so many.
-  void limit_records(std::uint64_t per_key) { records_per_key_ = per_key; }
-
  private:
   using AlertContent = std::array<std::byte, 2>;
 
@@ -125,7 +121,7 @@ class Records {
   std::size_t waiting_size_ = 0;
   std::uint64_t sent_records_ = 0;  // under this key, as are the next
   std::uint64_t kernel_sent_ = 0;   // octets
-  std::uint64_t records_per_key_ = records_per_key_max;
+  std::uint64_t records_per_key_;
   std::uint32_t message_rest_ = 0;
   std::array<std::byte, 4> message_header_{};
   std::uint8_t message_header_size_ = 0;

@@ -15,6 +15,9 @@ namespace kferry::tls {
 
 enum class RecordCipher : std::uint8_t { aes_128_gcm, aes_256_gcm, chacha20_poly1305 };
 
+// How many records one key may protect: RFC 8446 §5.5 allows AES-GCM 2^24.5 full ones.
+inline constexpr std::uint64_t records_per_key_max = std::uint64_t{1} << 24U;
+
 // A number that counts records, big endian.
 inline void count_up(std::span<std::byte> number) {
   for (std::size_t i = number.size(); i-- > 0;) {
