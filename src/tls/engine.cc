@@ -46,6 +46,7 @@ std::unique_ptr<Engine> Engine::client(std::shared_ptr<const ClientContext> cont
   Engine& e = *engine;
   e.client_context_ = std::move(context);
   e.host_ = std::move(host);
+  e.has_identity_ = e.client_context_->has_identity();
   e.begin(wolfSSL_new(e.client_context_->raw()));
   if (e.state_ == State::failed) return engine;
   WOLFSSL* const ssl = e.ssl_.get();
@@ -226,9 +227,7 @@ void Engine::follow_records() {
   if (records_->failure()) {
     fail(*records_->failure());
   } else if (const auto alert = records_->fatal_alert()) {
-    Breakdown breakdown;
-    breakdown.remote = remote_;
-    breakdown.handshaking = false;
+    Breakdown breakdown = breakdown_now();
     breakdown.alert = alert;
     fail(broken_down(breakdown));
   } else if (records_->ended()) {

@@ -160,6 +160,7 @@ class Engine {
   void fail(Failure failure);
   void fail_by_library(int result);
   void fail_unasked();
+  Breakdown breakdown_now() const;
   void begin(WOLFSSL* ssl);
   void read_hello(std::span<const std::byte> cipher);
   void serve();
@@ -214,6 +215,7 @@ class Engine {
   bool closed_ = false;
   bool finished_ = false;  // wolfSSL's state is spent: both sides said close_notify
   bool heard_ = false;
+  bool has_identity_ = true;      // false for a client engine without a certificate to show
   bool foreign_ = false;          // the broker answered, but not in TLS
   bool unasked_ = false;          // the client sent a certificate to a listener that asks for none
   bool alert_said_ = false;       // by say_alert(): wolfSSL's own is not sent

@@ -40,11 +40,18 @@ void Engine::fail(Failure failure) {
   failure_ = std::move(failure);
 }
 
-void Engine::fail_by_library(int result) {
-  if (unasked_) return fail_unasked();
+// What is known in every case.
+Breakdown Engine::breakdown_now() const {
   Breakdown breakdown;
   breakdown.remote = remote_;
   breakdown.handshaking = state_ == State::handshaking;
+  breakdown.has_identity = has_identity_;
+  return breakdown;
+}
+
+void Engine::fail_by_library(int result) {
+  if (unasked_) return fail_unasked();
+  Breakdown breakdown = breakdown_now();
   breakdown.error = wolfSSL_get_error(ssl_.get(), result);
   WOLFSSL_ALERT_HISTORY alerts{};
   if (wolfSSL_get_alert_history(ssl_.get(), &alerts) == WOLFSSL_SUCCESS &&

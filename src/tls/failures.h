@@ -28,7 +28,7 @@ struct Breakdown {
   x509::Objection objection;   // to the certificates; an empty cause: none
   int certificate_error = 0;   // wolfSSL's objection to a certificate, 0: none
   std::string certificate_subject;
-  bool has_identity = true;           // false: kferry has no client certificate to show
+  bool has_identity = true;           // false: kferry is the client, and has no certificate to show
   std::uint16_t highest_version = 0;  // what the client offered
   std::string host;                   // the broker's name
 };

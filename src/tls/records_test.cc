@@ -186,6 +186,31 @@ TEST_CASE("a record of TLS 1.3 that is not sealed has no place") {
   CHECK(pair.server->failure().cause == "record_malformed");
 }
 
+TEST_CASE("an alert about certificates names kferry's certificate only if there is one") {
+  const auto failure_of = [](Engine& client, std::span<const std::byte> alert) {
+    feed(client, alert);
+    CHECK(client.state() == State::failed);
+    return client.failure().cause;
+  };
+  for (const bool has_identity : {true, false}) {
+    CAPTURE(has_identity);
+    const std::string_view expected =
+        has_identity ? "client_certificate_refused" : "client_certificate_required";
+    ClientSettings settings;
+    if (has_identity) settings.identity = certificates().client;
+    // In the handshake, in clear.
+    Pair shaking = pair_of(serving(certificates().ec), settings);
+    CHECK(failure_of(*shaking.client, octets("\x15\3\3\0\2\2\x2A"sv)) == expected);
+    // After it: in TLS 1.3 a broker judges the client's certificate when the client is done.
+    Pair open = pair_of(serving(certificates().ec), settings);
+    open.run();
+    open.say(*open.server, "hello");
+    REQUIRE(open.client->records() != nullptr);
+    CHECK(failure_of(*open.client, Forger(*open.server).record(RecordType::alert, octets("\2\x2A"sv))) ==
+          expected);
+  }
+}
+
 TEST_CASE("what is passed over: tickets, HelloRequest, warnings, empty records; but not for ever") {
   Pair in_1_3 = open_pair(suites[0]);
   Forger server(*in_1_3.server);
