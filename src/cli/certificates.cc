@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "base/counted.h"
-#include "cli/style.h"
+#include "base/printable.h"
 #include "cli/table.h"
 #include "x509/certificate.h"
 
@@ -66,9 +66,9 @@ std::string choices_text(std::span<const certificates::OwnCertificate> certifica
   Rows rows{{"OF", "ALIAS", "SUBJECT", "", "FILE"}};
   for (const certificates::OwnCertificate& own : certificates) {
     for (const x509::StoredKey& key : own.choices) {
-      rows.push_back({own.owner, printable(key.alias),
-                      key.subject.empty() ? "(not known)" : printable(key.subject),
-                      key.chosen ? "in use" : "", printable(own.file)});
+      rows.push_back({own.owner, without_controls(key.alias),
+                      key.subject.empty() ? "(not known)" : without_controls(key.subject),
+                      key.chosen ? "in use" : "", without_controls(own.file)});
     }
   }
   return rows.size() == 1 ? std::string() : "\nKeys in stores that hold several\n" + table(rows);
@@ -79,9 +79,9 @@ std::string choices_text(std::span<const certificates::OwnCertificate> certifica
 std::string certificates_text(std::span<const certificates::OwnCertificate> certificates) {
   Rows rows{{"OF", "SUBJECT", "NAMES", "VALID UNTIL", "FILE"}};
   for (const certificates::OwnCertificate& own : certificates) {
-    rows.push_back({own.owner, printable(own.certificate.names.subject),
-                    printable(names_text(own.certificate.names)),
-                    x509::date_text(own.certificate.not_after_s), printable(own.file)});
+    rows.push_back({own.owner, without_controls(own.certificate.names.subject),
+                    without_controls(names_text(own.certificate.names)),
+                    x509::date_text(own.certificate.not_after_s), without_controls(own.file)});
   }
   return "Certificates\n" + table(rows) + choices_text(certificates);
 }

@@ -10,6 +10,7 @@
 #include <ifaddrs.h>
 
 #include "base/counted.h"
+#include "base/printable.h"
 #include "certificates/tls_contexts.h"
 #include "cli/certificates.h"
 #include "cli/commands.h"
@@ -98,7 +99,7 @@ class Dial {
  private:
   void error(const std::string& text) {
     well_ = false;
-    std::printf("  %s: %s\n", paint(colours_, Colour::red, "error").c_str(), printable(text).c_str());
+    std::printf("  %s: %s\n", paint(colours_, Colour::red, "error").c_str(), without_controls(text).c_str());
   }
 
   bool server_works(const config::Cluster& cluster, const HostPort& server,
@@ -144,7 +145,7 @@ class Dial {
   }
 
   void brokers(const config::Cluster& cluster, const kafka::MetadataAnswer& metadata) {
-    std::printf("  cluster id %s, %s\n", printable(metadata.cluster_id.value_or("(none)")).c_str(),
+    std::printf("  cluster id %s, %s\n", without_controls(metadata.cluster_id.value_or("(none)")).c_str(),
                 counted(metadata.brokers.size(), "broker").c_str());
     std::vector<NodeId> nodes;
     for (const kafka::AdvertisedBroker& broker : metadata.brokers) nodes.push_back(broker.id);
@@ -169,7 +170,7 @@ class Dial {
                       : std::string("list the brokers in ids")));
         } else {
           const HostPort told{listener.advertised_host, listener.ports[*index].advertised};
-          std::printf("  %s -> %s (listener %s)\n", printable(name).c_str(), to_string(told).c_str(),
+          std::printf("  %s -> %s (listener %s)\n", without_controls(name).c_str(), to_string(told).c_str(),
                       listener.name.c_str());
         }
       }
@@ -182,7 +183,8 @@ class Dial {
     for (const kafka::AdvertisedBroker& broker : metadata.brokers) {
       const HostPort told{listener.sni->host_of(broker.id), listener.ports.front().advertised};
       std::printf("  broker %d (%s) -> %s (listener %s)\n", number(broker.id),
-                  printable(to_string(broker.where)).c_str(), to_string(told).c_str(), listener.name.c_str());
+                  without_controls(to_string(broker.where)).c_str(), to_string(told).c_str(),
+                  listener.name.c_str());
       const net::Answer answer = net::resolve_and_wait(resolver_, told);
       if (answer.addresses.empty()) warnings.push_back(unresolved(listener, told.host, answer.error));
     }

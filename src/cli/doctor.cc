@@ -10,6 +10,7 @@
 #include <fstream>
 #include <string>
 
+#include "base/printable.h"
 #include "cli/commands.h"
 #include "cli/style.h"
 #include "ring/backend.h"
@@ -45,8 +46,8 @@ class Examination {
   void row(bool good, const std::string& name, const std::string& found, const std::string& remedy = {}) {
     const std::string mark =
         good ? paint(colours_, Colour::green, "ok  ") : paint(colours_, Colour::yellow, "lack");
-    std::printf("%s  %-28s %s\n", mark.c_str(), name.c_str(), printable(found).c_str());
-    if (!good && !remedy.empty()) std::printf("      %s\n", printable(remedy).c_str());
+    std::printf("%s  %-28s %s\n", mark.c_str(), name.c_str(), without_controls(found).c_str());
+    if (!good && !remedy.empty()) std::printf("      %s\n", without_controls(remedy).c_str());
   }
 
   void limits() {

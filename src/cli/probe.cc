@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "base/counted.h"
+#include "base/printable.h"
 #include "certificates/tls_contexts.h"
 #include "cli/commands.h"
 #include "cli/line.h"
@@ -25,13 +26,6 @@ constexpr std::string_view client_id = "kferry-probe";
 
 // A Metadata answer may name any number; a person reads so many.
 constexpr std::size_t brokers_max = 1000;
-
-std::string printable(std::string text) {
-  for (char& c : text) {
-    if (c < 0x20 || c > 0x7E) c = '?';
-  }
-  return text;
-}
 
 std::string milliseconds(Duration time) {
   std::array<char, 32> text{};
@@ -113,7 +107,7 @@ ProbeFinding probe_broker(net::Resolver& resolver, const HostPort& where, Durati
   ProbeStep& step = finding.bootstrap;
   const net::Answer answer = net::resolve_and_wait(resolver, where);
   if (answer.addresses.empty()) {
-    step.failure = printable(answer.error);
+    step.failure = printable_ascii(answer.error);
     return finding;
   }
   Line line;
@@ -129,7 +123,7 @@ ProbeFinding probe_broker(net::Resolver& resolver, const HostPort& where, Durati
       step.failure = line.encrypt(tls, verified, Clock::now() + timeout);
       step.tls_cause = line.tls_cause();
       if (!step.failure.empty()) continue;
-      step.tls = printable(line.tls_text());
+      step.tls = printable_ascii(line.tls_text());
     }
     const auto connected = Clock::now();
     const CorrelationId first{1};
@@ -170,7 +164,7 @@ int probe(const ProbeOptions& options) {
   const auto where = parse_host_port(options.target);
   if (!where) {
     std::fprintf(stderr, "kferry probe: %s is not HOST:PORT (put an IPv6 address into brackets)\n",
-                 printable(options.target).c_str());
+                 printable_ascii(options.target).c_str());
     return exit_failure;
   }
   const Duration timeout = std::chrono::milliseconds(options.timeout_ms);
@@ -186,7 +180,7 @@ int probe(const ProbeOptions& options) {
     auto made = certificates::load_client_context(files);
     if (!made) {
       for (const config::Problem& problem : made.error())
-        std::fprintf(stderr, "kferry probe: %s\n", printable(config::to_string(problem)).c_str());
+        std::fprintf(stderr, "kferry probe: %s\n", printable_ascii(config::to_string(problem)).c_str());
       return exit_failure;
     }
     tls = std::move(*made);
@@ -199,7 +193,7 @@ int probe(const ProbeOptions& options) {
     print("advertised addresses unknown: Metadata without credentials: " + found.metadata_failure);
     return exit_well;
   }
-  print("cluster " + printable(found.metadata->cluster_id.value_or("(no id)")) + ", controller " +
+  print("cluster " + printable_ascii(found.metadata->cluster_id.value_or("(no id)")) + ", controller " +
         std::to_string(number(found.metadata->controller)) + ", " +
         counted(found.metadata->brokers.size(), "broker") + " advertised");
   if (found.metadata->brokers.empty()) {
@@ -215,7 +209,7 @@ int probe(const ProbeOptions& options) {
   for (const kafka::AdvertisedBroker& broker :
        std::span(found.metadata->brokers).first(std::min(found.metadata->brokers.size(), brokers_max))) {
     const std::string name =
-        "broker " + std::to_string(number(broker.id)) + " " + printable(to_string(broker.where)) + "  ";
+        "broker " + std::to_string(number(broker.id)) + " " + printable_ascii(to_string(broker.where)) + "  ";
     if (broker.where.host.empty() || broker.where.port < 1 || broker.where.port > 65535) {
       print(name + "FAILED  not an address that can be dialled");
       is_well = false;

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "base/counted.h"
+#include "base/printable.h"
 #include "certificates/tls_contexts.h"
 #include "cli/style.h"
 
@@ -15,7 +16,7 @@ void print_problems(const std::vector<config::Problem>& problems) {
   for (const config::Problem& problem : problems) {
     const std::string label =
         problem.warning ? paint(colours, Colour::yellow, "warning") : paint(colours, Colour::red, "error");
-    std::fprintf(stderr, "%s: %s\n", label.c_str(), printable(config::to_string(problem)).c_str());
+    std::fprintf(stderr, "%s: %s\n", label.c_str(), without_controls(config::to_string(problem)).c_str());
   }
 }
 

@@ -22,12 +22,4 @@ std::string paint(bool wanted, Colour colour, std::string_view text) {
   return out;
 }
 
-std::string printable(std::string_view text) {
-  std::string out(text);
-  for (char& c : out) {
-    if ((c >= 0 && c < 0x20) || c == 0x7F) c = '?';
-  }
-  return out;
-}
-
 }  // namespace kferry::cli

@@ -12,7 +12,5 @@ bool colours_wanted(std::FILE* stream);
 enum class Colour : unsigned char { red, green, yellow, bold };
 // The text in the colour, or as it is.
 std::string paint(bool wanted, Colour colour, std::string_view text);
-// Octets from outside that could steer a terminal become '?'. UTF-8 stays.
-std::string printable(std::string_view text);
 
 }  // namespace kferry::cli

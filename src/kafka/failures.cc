@@ -4,6 +4,7 @@
 #include <array>
 #include <utility>
 
+#include "base/printable.h"
 #include "kafka/api_keys.h"
 #include "kafka/api_table.h"
 #include "kafka/wire.h"
@@ -86,8 +87,8 @@ std::string api_text(ApiKey key, ApiVersion version) {
 }
 
 std::string printable(std::string_view text) {
-  std::string result(text.substr(0, printable_max));
-  std::replace_if(result.begin(), result.end(), [](char c) { return c <= ' ' || c > '~'; }, '?');
+  std::string result = printable_ascii(text, printable_max);
+  std::ranges::replace(result, ' ', '?');
   return result;
 }
 

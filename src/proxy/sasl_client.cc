@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/assert.h"
+#include "base/printable.h"
 
 namespace kferry::proxy {
 namespace {
@@ -16,6 +17,8 @@ constexpr std::string_view gs2_header_base64 = "biws";
 constexpr std::size_t nonce_size = 24;
 // Longer messages are no SCRAM of a Kafka broker's.
 constexpr std::size_t message_size_max = 16 * 1024;
+// What a failure quotes of the broker's text, at most.
+constexpr std::size_t shown_max = 200;
 
 std::vector<std::byte> to_bytes(std::string_view text) {
   const auto bytes = octets(text);
@@ -62,14 +65,6 @@ std::optional<std::string_view> take(std::string_view& rest, char attribute) {
   return value;
 }
 
-std::string printable(std::string_view text) {
-  std::string out(text.substr(0, 200));
-  for (char& c : out) {
-    if (c < 0x20 || c > 0x7E) c = '?';
-  }
-  return out;
-}
-
 }  // namespace
 
 std::expected<SaslClient, std::string> SaslClient::make(const config::SaslCredentials& credentials,
@@ -81,7 +76,7 @@ std::expected<SaslClient, std::string> SaslClient::make(const config::SaslCreden
     client.hash_ = tls::Hash::sha512;
   } else if (credentials.mechanism != "PLAIN") {
     return std::unexpected(
-        "discovery cannot use SASL mechanism " + printable(credentials.mechanism) +
+        "discovery cannot use SASL mechanism " + printable_ascii(credentials.mechanism, shown_max) +
         ": configure PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512 credentials, or none (the topology is "
         "then learnt from clients)");
   }
@@ -155,7 +150,8 @@ SaslClient::Step SaslClient::on_challenge(std::span<const std::byte> challenge) 
 
 SaslClient::Step SaslClient::on_server_first(std::string_view message) {
   std::string_view rest = message;
-  if (message.starts_with("e=")) return fail("the broker refused SCRAM: " + printable(message.substr(2)));
+  if (message.starts_with("e="))
+    return fail("the broker refused SCRAM: " + printable_ascii(message.substr(2), shown_max));
   // An "m=" (mandatory extension) in front, which RFC 5802 says must fail, fails here too.
   const auto nonce = take(rest, 'r');
   const auto salt_text = take(rest, 's');
@@ -171,9 +167,9 @@ SaslClient::Step SaslClient::on_server_first(std::string_view message) {
   const auto [parsed, error] = std::from_chars(iterations_text->data(), end, iterations);
   if (error != std::errc{} || parsed != end || iterations < scram_iterations_min ||
       iterations > scram_iterations_max) {
-    return fail("the broker asks for " + printable(*iterations_text) + " SCRAM iterations; " +
-                std::to_string(scram_iterations_min) + " to " + std::to_string(scram_iterations_max) +
-                " are accepted");
+    return fail("the broker asks for " + printable_ascii(*iterations_text, shown_max) +
+                " SCRAM iterations; " + std::to_string(scram_iterations_min) + " to " +
+                std::to_string(scram_iterations_max) + " are accepted");
   }
 
   tls::Digest salted = tls::pbkdf2(*hash_, octets(password_), *salt, iterations);
@@ -194,7 +190,7 @@ SaslClient::Step SaslClient::on_server_first(std::string_view message) {
 
 SaslClient::Step SaslClient::on_server_final(std::string_view message) {
   if (message.starts_with("e=")) {
-    return fail("the broker refused SCRAM: " + printable(message.substr(2)) +
+    return fail("the broker refused SCRAM: " + printable_ascii(message.substr(2), shown_max) +
                 ": check user name and password");
   }
   std::string_view rest = message;
