@@ -20,14 +20,14 @@
 
 #include "base/clock.h"
 #include "base/log_sink.h"
+#include "certificates/own_certificate.h"
 #include "config/config.h"
 #include "config/load.h"
 #include "tls/context.h"
-#include "x509/certificate.h"
 
 namespace kferry::certificates {
 
-class StoreReading;
+struct TlsPart;
 
 // A context, or why there is none: in words where its files could not be used so far.
 template <typename Context>
@@ -44,17 +44,6 @@ struct ClusterTls {
 struct TlsSnapshot {
   std::uint64_t version = 0;
   std::vector<ClusterTls> clusters;
-};
-
-// A certificate of kferry's own that is in use.
-struct OwnCertificate {
-  std::string owner;  // "listener external of cluster default", "the upstream of cluster default"
-  std::size_t cluster = 0;
-  std::optional<std::size_t> listener;  // none: the upstream's client certificate
-  std::string where;                    // the variable or key that names it
-  std::string file;                     // the path; the same as `where`, where it stands there itself
-  x509::Certificate certificate;
-  std::vector<x509::StoredKey> choices{};  // every key of its store, if there are several
 };
 
 // A context outside any configuration, such as `kferry probe` needs. The errors name the file and the remedy.
@@ -98,24 +87,15 @@ class TlsContexts {
   void advance(Instant now);
 
  private:
-  struct Part;
-
-  static void describe(Part& part, const config::Identity& from, const x509::Identity& identity);
-  void refresh(Part& part) const;
-  void make_server(Part& part, const StoreReading& reading) const;
-  void make_client(Part& part, const StoreReading& reading) const;
-  void watch_time(Part& part, const x509::Identity* identity) const;
-  bool usable(const Part& part) const;
   std::vector<config::Problem> load_locked();
   void publish();
 
   LogSink& log_;
   const config::Config& config_;
-  const WallClock wall_clock_;
   std::shared_ptr<tls::TicketKeys> tickets_;
   std::vector<std::string> files_;
   mutable std::mutex loading_;  // one load at a time; held while files are read
-  std::vector<Part> parts_;
+  std::vector<TlsPart> parts_;
   std::vector<std::string> told_;  // the problems that the log has
   mutable std::mutex mutex_;       // held for a moment
   std::shared_ptr<const TlsSnapshot> snapshot_;
