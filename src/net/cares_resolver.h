@@ -1,6 +1,6 @@
-// The real resolver: one thread with c-ares serves every worker. /etc/hosts, search domains and resolv.conf
-// count as for any program of the host; resolv.conf is watched and read again when it changes. Many requests
-// for one name share one question. How long answers live: net/name_cache.h.
+// The real resolver: one thread with c-ares serves every worker. /etc/hosts, search domains and resolv.conf apply as to any
+// program on the host; resolv.conf is read again when it changes. Requests for the same name share one question.
+// net/name_cache.h says how long answers live.
 #pragma once
 
 #include <cstdint>
@@ -13,11 +13,11 @@
 namespace kferry::net {
 
 struct CaresOptions {
-  // The longest a request waits before its answer: the last good one (stale), or a failure.
+  // How long a request waits at most. Then it gets the last good answer, stale, or a failure.
   Duration timeout = std::chrono::seconds(5);
-  // How long one server is given before it is asked again or the next one is.
+  // How long a server has to answer before it, or the next one, is asked again.
   Duration attempt_timeout = std::chrono::milliseconds(1'500);
-  // "127.0.0.1:5353,[::1]:53": ask these instead of resolv.conf's. For tests.
+  // "127.0.0.1:5353,[::1]:53": used instead of resolv.conf's servers. For tests.
   std::string servers{};
   // Asks resolv.conf's servers on this port; 0: 53. For tests.
   std::uint16_t port = 0;
@@ -26,8 +26,8 @@ struct CaresOptions {
   bool hosts_from_environment = false;
 };
 
-// Starts the thread. The error says why c-ares could not start. Destroying the resolver drops what is
-// unanswered (its queues get nothing more) and joins the thread.
+// Starts the thread. The error says why c-ares could not start. The destructor drops unanswered requests, whose queues get
+// nothing more, and joins the thread.
 std::expected<std::unique_ptr<Resolver>, std::string> start_cares_resolver(CaresOptions options);
 
 }  // namespace kferry::net
