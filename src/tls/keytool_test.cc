@@ -16,8 +16,6 @@ using namespace x509;
 
 namespace {
 
-const std::string pass(secret);
-
 // A virtual machine that starts fast does for a store.
 bool has_keytool() {
   static const bool found = [] {

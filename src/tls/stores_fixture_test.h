@@ -109,4 +109,29 @@ inline std::string subject_of(const Octets& der) {
   return certificate ? certificate->names.subject : "(malformed)";
 }
 
+inline const std::string pass(secret);
+
+// A password beyond ASCII.
+inline constexpr std::string_view foreign = "pässwörd€😀";
+
+inline std::string replaced(std::string text, std::string_view what, std::string_view by) {
+  std::size_t count = 0;
+  for (std::size_t at = text.find(what); at != std::string::npos; at = text.find(what, at + by.size())) {
+    text.replace(at, what.size(), by);
+    ++count;
+  }
+  REQUIRE(count > 0);
+  return text;
+}
+
+// NAME.crt for the key KEY.key, by the test's authority.
+inline void issue(const std::string& name, const std::string& key, const std::string& subject,
+                  const std::string& names, const std::string& dates) {
+  if (folder().text(key + ".key").empty())
+    folder().run("openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out " + key + ".key");
+  folder().run("openssl req -new -key " + key + ".key -subj '" + subject + "' -addext 'subjectAltName=" +
+               names + "' -out " + name + ".csr && openssl ca -batch -config ca.cnf -notext -in " + name +
+               ".csr -out " + name + ".crt " + dates);
+}
+
 }  // namespace kferry::tls
