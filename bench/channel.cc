@@ -24,7 +24,7 @@ std::string text_of(const std::string& file) {
 
 std::shared_ptr<const tls::ClientContext> client_context(const std::string& authority_file, bool resume) {
   const std::string text = text_of(authority_file);
-  x509::StoreFile file{.name = authority_file, .octets = std::as_bytes(std::span(text))};
+  x509::StoreFile file{.name = authority_file, .bytes = std::as_bytes(std::span(text))};
   tls::ClientSettings settings;
   std::vector<x509::Note> notes;
   auto authorities = x509::read_authorities(file, x509::Role::broker, notes);
@@ -41,7 +41,7 @@ std::shared_ptr<const tls::ClientContext> client_context(const std::string& auth
 
 std::shared_ptr<const tls::ServerContext> server_context(const std::string& certificate_and_key_file) {
   const std::string text = text_of(certificate_and_key_file);
-  const x509::StoreFile file{.name = certificate_and_key_file, .octets = std::as_bytes(std::span(text))};
+  const x509::StoreFile file{.name = certificate_and_key_file, .bytes = std::as_bytes(std::span(text))};
   std::vector<x509::Note> notes;
   auto identity = x509::read_identity(file, {.now_s = tls::system_time()}, notes);
   if (!identity) fail(identity.error().text);

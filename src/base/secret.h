@@ -10,15 +10,15 @@
 
 namespace kferry {
 
-using Octets = std::vector<std::byte>;
+using Bytes = std::vector<std::byte>;
 
 // The bytes of a text, without a copy.
-inline std::span<const std::byte> octets(std::string_view text) {
+inline std::span<const std::byte> bytes_of(std::string_view text) {
   return std::as_bytes(std::span(text));
 }
 // The reverse, without a copy.
-inline std::string_view text_of(std::span<const std::byte> octets) {
-  return {reinterpret_cast<const char*>(octets.data()), octets.size()};
+inline std::string_view text_of(std::span<const std::byte> bytes) {
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
 // Overwrites with zeros in a way the compiler keeps.
@@ -34,7 +34,7 @@ class Secret {
   Secret() = default;
   explicit Secret(std::span<const std::byte> bytes) : bytes_(bytes.begin(), bytes.end()) {}
   // Takes the vector over and leaves no second copy behind.
-  explicit Secret(Octets&& bytes) : bytes_(std::move(bytes)) {}
+  explicit Secret(Bytes&& bytes) : bytes_(std::move(bytes)) {}
   Secret(const Secret&) = default;
   Secret(Secret&& other) noexcept : bytes_(std::exchange(other.bytes_, {})) {}
   Secret& operator=(Secret other) noexcept {
@@ -47,7 +47,7 @@ class Secret {
   bool empty() const { return bytes_.empty(); }
 
  private:
-  Octets bytes_;
+  Bytes bytes_;
 };
 
 }  // namespace kferry

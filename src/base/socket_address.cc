@@ -49,13 +49,13 @@ bool SocketAddress::is_v4() const {
 }
 
 std::uint32_t SocketAddress::v4_host_order() const {
-  std::uint32_t octets = 0;
+  std::uint32_t bytes = 0;
   if (family() == AF_INET) {
-    octets = v4(storage_).sin_addr.s_addr;
+    bytes = v4(storage_).sin_addr.s_addr;
   } else {
-    std::memcpy(&octets, storage_.sin6_addr.s6_addr + 12, sizeof octets);
+    std::memcpy(&bytes, storage_.sin6_addr.s6_addr + 12, sizeof bytes);
   }
-  return ntohl(octets);
+  return ntohl(bytes);
 }
 
 bool SocketAddress::is_loopback() const {

@@ -14,7 +14,7 @@ namespace kferry {
 class SocketAddress {
  public:
   SocketAddress() = default;
-  // Copies at most sizeof(sockaddr_in6) octets; a family other than AF_INET/AF_INET6 gives an empty address.
+  // Copies at most sizeof(sockaddr_in6) bytes; a family other than AF_INET/AF_INET6 gives an empty address.
   SocketAddress(const sockaddr* address, socklen_t size);
 
   // An address literal, IPv4 or IPv6 without brackets (a zone such as %eth0 is refused). Never asks DNS.

@@ -35,7 +35,7 @@ std::string reason_of(int error) {
 std::expected<Secret, std::string> read_store_file(const std::string& path) {
   const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (fd < 0) return std::unexpected(reason_of(errno));
-  Octets whole;
+  Bytes whole;
   std::array<std::byte, 16 * KiB> block;
   std::string failure;
   for (;;) {
@@ -50,7 +50,7 @@ std::expected<Secret, std::string> read_store_file(const std::string& path) {
     }
     if (whole.capacity() < whole.size() + size) {
       // Grown by hand, so that no copy of a key is left behind.
-      Octets larger;
+      Bytes larger;
       larger.reserve(std::max(2 * whole.capacity(), whole.size() + block.size()));
       larger.assign(whole.begin(), whole.end());
       wipe(whole);
@@ -77,11 +77,11 @@ void StoreReading::add(const config::Store& store) {
     reads_.push_back({&store, Secret(std::as_bytes(std::span(store.text)))});
     return;
   }
-  auto octets = read_store_file(store.path);
-  if (octets) {
-    reads_.push_back({&store, std::move(*octets)});
+  auto content = read_store_file(store.path);
+  if (content) {
+    reads_.push_back({&store, std::move(*content)});
   } else {
-    problems_.push_back({store.where, store.path + ": " + octets.error(), {}, false});
+    problems_.push_back({store.where, store.path + ": " + content.error(), {}, false});
   }
 }
 
@@ -102,11 +102,11 @@ StoreReading::~StoreReading() {
 std::vector<std::byte> StoreReading::fingerprint() const {
   std::vector<std::byte> all;
   for (const auto& [given, text] : passwords_) {
-    const tls::Digest one = tls::digest(tls::Hash::sha256, octets(text));
+    const tls::Digest one = tls::digest(tls::Hash::sha256, bytes_of(text));
     all.insert(all.end(), one.bytes().begin(), one.bytes().end());
   }
   for (const Read& read : reads_) {
-    const tls::Digest one = tls::digest(tls::Hash::sha256, read.octets.bytes());
+    const tls::Digest one = tls::digest(tls::Hash::sha256, read.content.bytes());
     all.insert(all.end(), one.bytes().begin(), one.bytes().end());
   }
   const tls::Digest digest = tls::digest(tls::Hash::sha256, all);
@@ -117,7 +117,7 @@ x509::StoreFile StoreReading::file(const config::Store& store) const {
   const auto read = std::ranges::find(reads_, &store, &Read::store);
   x509::StoreFile file;
   file.name = name_of(store);
-  file.octets = read->octets.bytes();
+  file.bytes = read->content.bytes();
   take_password(store.password, file.password);
   if (!store.password_name.empty()) file.password_variable = store.password_name;
   return file;
@@ -151,13 +151,12 @@ void StoreReading::add_password(const std::optional<config::Password>& password,
     passwords_.emplace_back(&*password).text = password->text;
     return;
   }
-  const auto octets = read_store_file(password->path);
-  if (!octets) {
-    problems_.push_back({where, password->path + ": " + octets.error(), {}, false});
+  const auto content = read_store_file(password->path);
+  if (!content) {
+    problems_.push_back({where, password->path + ": " + content.error(), {}, false});
     return;
   }
-  const auto bytes = octets->bytes();
-  passwords_.emplace_back(&*password).text = config::without_line_end(text_of(bytes));
+  passwords_.emplace_back(&*password).text = config::without_line_end(text_of(content->bytes()));
 }
 
 void StoreReading::take_password(const std::optional<config::Password>& password,

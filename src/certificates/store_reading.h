@@ -19,7 +19,7 @@
 
 namespace kferry::certificates {
 
-// The octets of a file that may hold a key, or why they cannot be read, with the remedy.
+// The bytes of a file that may hold a key, or why they cannot be read, with the remedy.
 std::expected<Secret, std::string> read_store_file(const std::string& path);
 
 // What an operator calls it: its path, or the setting it stands in.
@@ -43,7 +43,7 @@ class StoreReading {
   std::vector<std::byte> fingerprint() const;
 
   // --- of what was added without a problem
-  // Refers to the octets of this reading.
+  // Refers to the bytes of this reading.
   x509::StoreFile file(const config::Store& store) const;
   // Appends to `notes` as x509::read_identity() does. `now_s` is Unix time.
   std::expected<x509::Identity, Failure> identity(const config::Identity& identity, std::int64_t now_s,
@@ -53,7 +53,7 @@ class StoreReading {
   // A store as it was read this time.
   struct Read {
     const config::Store* store = nullptr;
-    Secret octets;
+    Secret content;
   };
   struct PasswordRead {
     const config::Password* given = nullptr;

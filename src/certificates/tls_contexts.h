@@ -3,7 +3,7 @@
 // last good context, on its own: one broken certificate stops no other from being renewed.
 //
 //   files ──read──▶ tls/stores ──▶ tls/context ──▶ TlsSnapshot, immutable, replaced as a whole
-//             └─ same octets as before: the context stays, and with it the sessions that can be resumed
+//             └─ same bytes as before: the context stays, and with it the sessions that can be resumed
 //
 // Thread safety: every function may be called from any thread. Readers hold an immutable TlsSnapshot;
 // connections keep the context they began with.

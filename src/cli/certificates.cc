@@ -56,7 +56,7 @@ std::string names_text(const x509::CertificateNames& names) {
   std::string out;
   const auto add = [&](const std::string& name) { out.append(out.empty() ? "" : ", ").append(name); };
   for (const std::string& name : names.dns_names) add(name);
-  for (const Octets& address : names.addresses) add(address_text(address));
+  for (const Bytes& address : names.addresses) add(address_text(address));
   if (names.dns_names.empty() && !names.common_name.empty()) add(names.common_name + " (common name)");
   return out.empty() ? "(none)" : out;
 }

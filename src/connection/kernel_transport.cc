@@ -40,8 +40,8 @@ void KernelTransport::hand_over(Direction& direction, bool sending) {
 }
 
 int KernelTransport::give_key(bool sending, const tls::TrafficKey& key) {
-  const tls::KernelKeys octets(key);
-  return ring().set_tls_key(socket_, sending, octets.octets());
+  const tls::KernelKeys keys(key);
+  return ring().set_tls_key(socket_, sending, keys.bytes());
 }
 
 // --- receiving

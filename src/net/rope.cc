@@ -16,19 +16,19 @@ void RopeQueue::push(const RopeSegment& segment) {
     first = 0;
   }
   segments.push_back(segment);
-  octets += segment.size;
+  size += segment.size;
   if (segment.block == nullptr) ++leased;
 }
 
 void RopeQueue::pop_front() {
-  octets -= front().size;
+  size -= front().size;
   if (front().block == nullptr) --leased;
   if (++first < segments.size()) return;
   first = 0;
   segments.clear();
 }
 
-std::size_t RopeQueue::leased_octets() const {
+std::size_t RopeQueue::leased_data() const {
   std::size_t sum = 0;
   for (std::size_t i = first; i < segments.size(); ++i) {
     if (segments[i].block == nullptr) sum += segments[i].size;
@@ -52,15 +52,15 @@ void Rope::settle() {
 Rope::Block* Rope::make_block(std::size_t capacity) {
   void* memory = std::malloc(sizeof(Block) + capacity);
   if (memory == nullptr) throw std::bad_alloc();
-  queues().heap_octets += capacity;
+  queues().heap_bytes += capacity;
   return new (memory) Block{0, static_cast<std::uint32_t>(capacity)};
 }
 
 Rope::Segment Rope::copy_of(std::span<const std::byte> bytes) {
   Block* const block = make_block(bytes.size());
-  std::memcpy(block->octets(), bytes.data(), bytes.size());
+  std::memcpy(block->data(), bytes.data(), bytes.size());
   block->needed = 1;
-  return {block->octets(), block, block->capacity, 0};
+  return {block->data(), block, block->capacity, 0};
 }
 
 void Rope::retain(const Segment& segment) {
@@ -75,7 +75,7 @@ void Rope::release(const Segment& segment) {
   if (segment.block == nullptr) {
     pool_.release(segment.buffer_id);
   } else if (--segment.block->needed == 0) {
-    queues_->heap_octets -= segment.block->capacity;
+    queues_->heap_bytes -= segment.block->capacity;
     std::free(segment.block);
   }
 }
@@ -87,7 +87,7 @@ void Rope::append(Queue& queue, const Segment& segment) {
                          (segment.block != nullptr || last.buffer_id == segment.buffer_id);
     if (one_run) {
       last.size += segment.size;
-      queue.octets += segment.size;
+      queue.size += segment.size;
       release(segment);  // one run, one count
       return;
     }
@@ -96,7 +96,7 @@ void Rope::append(Queue& queue, const Segment& segment) {
 }
 
 void Rope::move(Queue& from, Queue& to, std::size_t size) {
-  KFERRY_ASSERT(size <= from.octets);
+  KFERRY_ASSERT(size <= from.size);
   while (size > 0) {
     Segment& front = from.front();
     if (front.size <= size) {
@@ -111,14 +111,14 @@ void Rope::move(Queue& from, Queue& to, std::size_t size) {
     retain(part);
     front.bytes += size;
     front.size -= part.size;
-    from.octets -= size;
+    from.size -= size;
     append(to, part);
     return;
   }
 }
 
 void Rope::discard_front(Queue& queue, std::size_t size) {
-  KFERRY_ASSERT(size <= queue.octets);
+  KFERRY_ASSERT(size <= queue.size);
   while (size > 0) {
     Segment& front = queue.front();
     if (front.size <= size) {
@@ -130,7 +130,7 @@ void Rope::discard_front(Queue& queue, std::size_t size) {
     }
     front.bytes += size;
     front.size -= static_cast<std::uint32_t>(size);
-    queue.octets -= size;
+    queue.size -= size;
     return;
   }
 }
@@ -156,15 +156,14 @@ std::span<std::byte> Rope::room(std::size_t size) {
   RopeQueues& q = queues();
   KFERRY_ASSERT(q.room == nullptr && size > 0);
   q.room = make_block(size);
-  return {q.room->octets(), size};
+  return {q.room->data(), size};
 }
 
 void Rope::fill_room(std::size_t size) {
   RopeQueues& q = queues();
   KFERRY_ASSERT(q.room != nullptr && size <= q.room->capacity);
   q.room->needed = 1;
-  const Segment segment{q.room->octets(), std::exchange(q.room, nullptr), static_cast<std::uint32_t>(size),
-                        0};
+  const Segment segment{q.room->data(), std::exchange(q.room, nullptr), static_cast<std::uint32_t>(size), 0};
   if (size == 0) {
     release(segment);
     settle();
@@ -239,7 +238,7 @@ void Rope::cut_held(std::size_t size) {
     Segment& last = held.back();
     const std::size_t here = std::min<std::size_t>(last.size, size);
     size -= here;
-    held.octets -= here;
+    held.size -= here;
     last.size -= static_cast<std::uint32_t>(here);
     if (last.size > 0) return;
     const Segment gone = last;
@@ -285,13 +284,13 @@ void Rope::move_to_heap(Queue& queue, std::size_t skip) {
   if (from == segments.size()) return;
   std::size_t total = 0;
   for (std::size_t i = from; i < segments.size(); ++i) total += segments[i].size;
-  // Blocks that are no larger than what is copied behind them come along: octets that arrive one at a time become
+  // Blocks that are no larger than what is copied behind them come along: bytes that arrive one at a time become
   // few blocks, and each is copied a few times, not each time.
   while (from > begin && segments[from - 1].size <= total) total += segments[--from].size;
 
   Block* block = make_block(total);
   block->needed = 1;
-  std::byte* to = block->octets();
+  std::byte* to = block->data();
   for (std::size_t i = from; i < segments.size(); ++i) {
     std::memcpy(to, segments[i].bytes, segments[i].size);
     to += segments[i].size;
@@ -299,7 +298,7 @@ void Rope::move_to_heap(Queue& queue, std::size_t skip) {
     release(segments[i]);
   }
   segments.resize(from + 1);
-  segments[from] = Segment{block->octets(), block, block->capacity, 0};
+  segments[from] = Segment{block->data(), block, block->capacity, 0};
 }
 
 void Rope::move_to_heap() {
@@ -317,7 +316,7 @@ void Rope::spare_buffers(std::size_t leased_max) {
   const std::size_t waiting = q.input.leased + q.held.leased;
   if (waiting == 0) return;
   const bool hardly_filled =
-      (q.input.leased_octets() + q.held.leased_octets()) * 4 <= waiting * pool_.buffer_size();
+      (q.input.leased_data() + q.held.leased_data()) * 4 <= waiting * pool_.buffer_size();
   if (!hardly_filled && waiting <= leased_max) return;
   move_to_heap(q.input, 0);
   move_to_heap(q.held, 0);
@@ -327,9 +326,9 @@ void Rope::clear() {
   if (queues_ == nullptr) return;
   RopeQueues& q = *queues_;
   KFERRY_ASSERT(q.gathered == 0 && !q.has_pin);
-  discard_front(q.input, q.input.octets);
-  discard_front(q.held, q.held.octets);
-  discard_front(q.ready, q.ready.octets);
+  discard_front(q.input, q.input.size);
+  discard_front(q.held, q.held.size);
+  discard_front(q.ready, q.ready.size);
   settle();
 }
 

@@ -31,7 +31,7 @@ class Rope {
   void received(std::span<const ring::Piece> pieces);
   // Copies bytes to the end of the input, as if received; for bytes that did not come from the ring.
   void received_copy(std::span<const std::byte> bytes);
-  // Room that the next octets of input are written into by the caller, who then says how many came. One room at a
+  // Room that the next bytes of input are written into by the caller, who then says how many came. One room at a
   // time; nothing else is done with the rope between.
   std::span<std::byte> room(std::size_t size);
   void fill_room(std::size_t size);
@@ -51,26 +51,26 @@ class Rope {
 
   // Names what is ready, from its start, at most `pieces.size()` runs; returns how many. Valid until sent().
   std::size_t gather(std::span<iovec> pieces);
-  // The first `size` octets of the gather have left, 0 if it failed; the gather is over.
+  // The first `size` bytes of the gather have left, 0 if it failed; the gather is over.
   void sent(std::size_t size);
 
-  std::size_t input_size() const { return queues_ == nullptr ? 0 : queues_->input.octets; }
-  std::size_t held_size() const { return queues_ == nullptr ? 0 : queues_->held.octets; }
-  std::size_t ready_size() const { return queues_ == nullptr ? 0 : queues_->ready.octets; }
+  std::size_t input_size() const { return queues_ == nullptr ? 0 : queues_->input.size; }
+  std::size_t held_size() const { return queues_ == nullptr ? 0 : queues_->held.size; }
+  std::size_t ready_size() const { return queues_ == nullptr ? 0 : queues_->ready.size; }
   std::size_t size() const { return input_size() + held_size() + ready_size(); }
   bool empty() const { return size() == 0; }
   // Receive buffers that this rope keeps from the ring, counting one twice that stands in two places.
   std::size_t leased() const {
     return queues_ == nullptr ? 0 : queues_->input.leased + queues_->held.leased + queues_->ready.leased;
   }
-  std::size_t heap_octets() const { return queues_ == nullptr ? 0 : queues_->heap_octets; }
+  std::size_t heap_bytes() const { return queues_ == nullptr ? 0 : queues_->heap_bytes; }
 
   // Copies everything that is not named in a gather out of the ring's buffers into right-sized heap blocks,
   // so that they can serve others.
   void move_to_heap();
 
   // Called when walking is over for now. Keeps what waits for more input from pinning buffers it hardly fills (a
-  // header that comes an octet at a time), and from keeping more than `leased_max`. What is ready stays where it is:
+  // header that comes a byte at a time), and from keeping more than `leased_max`. What is ready stays where it is:
   // it is sent next, and copying what a large receive brought costs more than all the rest.
   void spare_buffers(std::size_t leased_max);
 

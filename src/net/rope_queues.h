@@ -8,10 +8,10 @@
 
 namespace kferry::net {
 
-struct RopeBlock {  // followed by `capacity` octets
+struct RopeBlock {  // followed by `capacity` bytes
   std::uint32_t needed;
   std::uint32_t capacity;
-  std::byte* octets() { return reinterpret_cast<std::byte*>(this + 1); }
+  std::byte* data() { return reinterpret_cast<std::byte*>(this + 1); }
 };
 
 struct RopeSegment {
@@ -25,7 +25,7 @@ struct RopeSegment {
 struct RopeQueue {
   std::vector<RopeSegment> segments;
   std::size_t first = 0;
-  std::size_t octets = 0;
+  std::size_t size = 0;  // in bytes
   std::size_t leased = 0;
 
   bool empty() const { return segments.size() == first; }
@@ -34,7 +34,7 @@ struct RopeQueue {
   std::size_t count() const { return segments.size() - first; }
   void push(const RopeSegment& segment);
   void pop_front();
-  std::size_t leased_octets() const;
+  std::size_t leased_data() const;
 };
 
 struct RopeQueues {
@@ -43,8 +43,8 @@ struct RopeQueues {
   RopeQueue ready;
   RopeSegment pinned{};
   RopeBlock* room = nullptr;
-  std::size_t heap_octets = 0;  // in blocks
-  std::size_t gathered = 0;     // segments at the front of `ready` that a gather names
+  std::size_t heap_bytes = 0;  // in blocks
+  std::size_t gathered = 0;    // segments at the front of `ready` that a gather names
   bool has_pin = false;
 
   bool idle() const {

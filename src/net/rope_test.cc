@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/secret.h"
 #include "doctest/doctest.h"
 #include "net/simulated_stream_test.h"
 
@@ -16,12 +17,8 @@ namespace {
 
 constexpr std::size_t buffer_size = 64;
 
-std::span<const std::byte> bytes_of(std::string_view text) {
-  return std::as_bytes(std::span(text.data(), text.size()));
-}
-std::string text_of(std::span<const std::byte> bytes) {
-  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
-}
+using kferry::text_of;
+
 std::string text_of(std::span<const iovec> pieces) {
   std::string text;
   for (const iovec& piece : pieces) text.append(static_cast<const char*>(piece.iov_base), piece.iov_len);
@@ -73,7 +70,7 @@ class Run {
       if (!ready_.empty()) begin_gather();
     }
     check();
-    CHECK(rope_.heap_octets() == 0);
+    CHECK(rope_.heap_bytes() == 0);
     CHECK(stream_.buffers_out() == 0);
   }
 
@@ -82,7 +79,7 @@ class Run {
     if (gathered_) finish_gather();
     rope_.clear();
     CHECK(rope_.empty());
-    CHECK(rope_.heap_octets() == 0);
+    CHECK(rope_.heap_bytes() == 0);
     CHECK(stream_.buffers_out() == 0);
   }
 
@@ -92,9 +89,9 @@ class Run {
   std::size_t up_to(std::size_t most) { return std::uniform_int_distribution<std::size_t>(0, most)(chance_); }
   std::string made(std::size_t size) {
     std::string text(size, '\0');
-    for (char& octet : text) {
+    for (char& byte : text) {
       ++next_;
-      octet = static_cast<char>(next_ * 31 + (next_ >> 8));
+      byte = static_cast<char>(next_ * 31 + (next_ >> 8));
     }
     return text;
   }
@@ -252,7 +249,7 @@ class Run {
   unsigned next_ = 0;
 };
 
-TEST_CASE("whatever is done to a rope, in any order, every octet leaves once and every buffer goes back") {
+TEST_CASE("whatever is done to a rope, in any order, every byte leaves once and every buffer goes back") {
   std::size_t sent = 0;
   for (std::uint64_t seed = 1; seed <= 300; ++seed) {
     CAPTURE(seed);
@@ -333,16 +330,16 @@ TEST_CASE("what joins the ready bytes during a gather is not sent with it") {
   CHECK(ready_text(fed.rope) == "cd");
 }
 
-TEST_CASE("octets that come one at a time and wait do not keep buffers, nor cost more than they are") {
-  constexpr std::size_t octets = 3000;
+TEST_CASE("bytes that come one at a time and wait do not keep buffers, nor cost more than they are") {
+  constexpr std::size_t bytes = 3000;
   Fed fed(4);
-  for (std::size_t i = 0; i < octets; ++i) {
-    const char octet = static_cast<char>('a' + i % 26);
-    fed.feed(std::string_view(&octet, 1));
+  for (std::size_t i = 0; i < bytes; ++i) {
+    const char byte = static_cast<char>('a' + i % 26);
+    fed.feed(std::string_view(&byte, 1));
     fed.rope.spare_buffers(16);
     REQUIRE(fed.buffers_out() == 0);
   }
-  CHECK(fed.rope.heap_octets() == octets);
+  CHECK(fed.rope.heap_bytes() == bytes);
   std::size_t runs = 0;
   while (fed.rope.input_size() > 0) {
     const std::size_t run = fed.rope.pin_input().size();
@@ -361,7 +358,7 @@ TEST_CASE("buffers that are well filled stay, up to the limit") {
   CHECK(fed.rope.leased() == leased);
   fed.rope.spare_buffers(leased - 1);
   CHECK(fed.rope.leased() == 0);
-  CHECK(fed.rope.heap_octets() == 4 * buffer_size);
+  CHECK(fed.rope.heap_bytes() == 4 * buffer_size);
 }
 
 TEST_CASE("what is ready is sent from where it is, however much it is") {
@@ -370,7 +367,7 @@ TEST_CASE("what is ready is sent from where it is, however much it is") {
   fed.rope.pass(6 * buffer_size);
   fed.rope.spare_buffers(2);
   CHECK(fed.rope.leased() == 6);
-  CHECK(fed.rope.heap_octets() == 0);
+  CHECK(fed.rope.heap_bytes() == 0);
 }
 
 TEST_CASE("what a gather names stays in its buffers, the rest goes to the heap") {

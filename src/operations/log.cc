@@ -62,8 +62,8 @@ std::string_view journal_prefix(Severity severity) {
 // neither are the marks that turn the direction of text (U+202A..202E, U+2066..2069), by which a line can be
 // made to read as another.
 std::size_t printable_size(std::string_view text, std::size_t at) {
-  const auto octet = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
-  const unsigned first = octet(at);
+  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
+  const unsigned first = byte(at);
   if (first < 0x80) return first >= 0x20 && first != 0x7F ? 1 : 0;
   std::size_t size = 0;
   std::uint32_t point = 0;
@@ -79,8 +79,8 @@ std::size_t printable_size(std::string_view text, std::size_t at) {
   }
   if (at + size > text.size()) return 0;
   for (std::size_t i = 1; i < size; ++i) {
-    if ((octet(at + i) & 0xC0) != 0x80) return 0;
-    point = (point << 6) | (octet(at + i) & 0x3FU);
+    if ((byte(at + i) & 0xC0) != 0x80) return 0;
+    point = (point << 6) | (byte(at + i) & 0x3FU);
   }
   if (point < least || point > 0x10FFFF || (point >= 0xD800 && point <= 0xDFFF)) return 0;
   if (point < 0xA0 || (point >= 0x2028 && point <= 0x202E) || (point >= 0x2066 && point <= 0x2069)) return 0;
@@ -102,10 +102,10 @@ void append_escaped(std::string& out, std::string_view text) {
       ++i;
     } else {
       static constexpr std::string_view digits = "0123456789abcdef";
-      const auto octet = static_cast<unsigned char>(c);
+      const auto byte = static_cast<unsigned char>(c);
       out += "\\x";
-      out += digits[octet >> 4];
-      out += digits[octet & 15];
+      out += digits[byte >> 4];
+      out += digits[byte & 15];
       ++i;
     }
   }
@@ -247,7 +247,7 @@ class Log::Writer {
       append_value(line, subject);
     }
     line += ' ';
-    // An escape is at most four times its octet: cut first, then look whether it still fits.
+    // An escape is at most four times its byte: cut first, then look whether it still fits.
     std::string end = quoted(text.substr(0, line_size_max));
     if (line.size() + end.size() + 1 > line_size_max) {
       static constexpr std::string_view cut = "…(cut)\"";
@@ -295,7 +295,7 @@ class Log::Writer {
     ++dropped_untold_;
   }
 
-  // How many octets went. 0: no room.
+  // How many bytes went. 0: no room.
   std::size_t put_some(std::string_view bytes) {
     bool may_wait = !blocked_;
     while (true) {

@@ -4,7 +4,7 @@
 //   2026-11-24T16:38:00.123Z level=warning cause=tls_hello_on_plaintext subject=10.0.0.1 "a TLS hello came in
 //   …"
 //
-// Nothing from outside can forge a line: control octets, quotes, backslashes and invalid UTF-8 are written as
+// Nothing from outside can forge a line: control bytes, quotes, backslashes and invalid UTF-8 are written as
 // escapes. Per (cause, subject) and window the first `burst` lines are written, the rest counted; the count
 // follows when the window is over ("97 more like this in 60 s"), at the next write(), tick() or at the end.
 // Debug lines are limited too.

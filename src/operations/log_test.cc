@@ -108,11 +108,11 @@ TEST_CASE("UTF-8 passes; what is none, and what turns or breaks lines, is escape
   CHECK(quoted("\xe2\x82") == "\"\\xe2\\x82\"");           // cut short
 }
 
-TEST_CASE("every octet gives a single printable line") {
+TEST_CASE("every byte gives a single printable line") {
   const Bench bench;
-  for (int octet = 0; octet < 256; ++octet) {
-    const std::string text(3, static_cast<char>(octet));
-    bench.write("octet", text, text);
+  for (int byte = 0; byte < 256; ++byte) {
+    const std::string text(3, static_cast<char>(byte));
+    bench.write("byte", text, text);
     const std::string line = bench.read();
     CHECK(line.find('\n') == line.size() - 1);
     for (const char c : line.substr(0, line.size() - 1)) CHECK((c >= 0x20 && c < 0x7F));

@@ -61,7 +61,7 @@ class Connection {
   tls::Engine& server() { return *pair_.server; }
   tls::Engine& client() { return *pair_.client; }
   int give_key(bool sending, const tls::TrafficKey& key) {
-    return ring_->set_tls_key(socket(), sending, tls::KernelKeys(key).octets());
+    return ring_->set_tls_key(socket(), sending, tls::KernelKeys(key).bytes());
   }
 
   // Kernel to engine; what came out at the client.
@@ -89,8 +89,8 @@ class Connection {
   // Engine to kernel: the text as the kernel gives it out; the server's engine takes the records that are no
   // data.
   std::string to_server(const std::string& text) {
-    Octets cipher(text.size() + 20'000);
-    const auto wrote = client().write(octets(text), cipher);
+    Bytes cipher(text.size() + 20'000);
+    const auto wrote = client().write(bytes_of(text), cipher);
     REQUIRE(wrote.taken == text.size());
     REQUIRE(::send(far_, cipher.data(), wrote.made, 0) == static_cast<ssize_t>(wrote.made));
     std::string came;
@@ -132,13 +132,13 @@ class Connection {
   }
 
   std::string read_client() {
-    Octets cipher(20'000);
+    Bytes cipher(20'000);
     const ssize_t size = ::recv(far_, cipher.data(), cipher.size(), 0);
     REQUIRE(size > 0);
     std::string came;
     auto rest = std::span<const std::byte>(cipher).first(static_cast<std::size_t>(size));
     while (!rest.empty() || client().has_plain()) {
-      Octets room(20'000);
+      Bytes room(20'000);
       const auto fed = client().feed(rest, room);
       came.append(reinterpret_cast<const char*>(room.data()), fed.made);
       rest = rest.subspan(fed.taken);

@@ -21,7 +21,7 @@ constexpr std::size_t message_size_max = 16 * 1024;
 constexpr std::size_t shown_max = 200;
 
 std::vector<std::byte> to_bytes(std::string_view text) {
-  const auto bytes = octets(text);
+  const auto bytes = bytes_of(text);
   return {bytes.begin(), bytes.end()};
 }
 
@@ -172,16 +172,16 @@ SaslClient::Step SaslClient::on_server_first(std::string_view message) {
                 std::to_string(scram_iterations_max) + " are accepted");
   }
 
-  tls::Digest salted = tls::pbkdf2(*hash_, octets(password_), *salt, iterations);
+  tls::Digest salted = tls::pbkdf2(*hash_, bytes_of(password_), *salt, iterations);
   wipe(password_);
-  const tls::Digest client_key = tls::hmac(*hash_, salted.bytes(), octets("Client Key"));
+  const tls::Digest client_key = tls::hmac(*hash_, salted.bytes(), bytes_of("Client Key"));
   const tls::Digest stored_key = tls::digest(*hash_, client_key.bytes());
-  const tls::Digest server_key = tls::hmac(*hash_, salted.bytes(), octets("Server Key"));
+  const tls::Digest server_key = tls::hmac(*hash_, salted.bytes(), bytes_of("Server Key"));
   const std::string without_proof = "c=" + std::string(gs2_header_base64) + ",r=" + std::string(*nonce);
   const std::string signed_text = client_first_bare_ + "," + std::string(message) + "," + without_proof;
-  tls::Digest proof = tls::hmac(*hash_, stored_key.bytes(), octets(signed_text));
+  tls::Digest proof = tls::hmac(*hash_, stored_key.bytes(), bytes_of(signed_text));
   for (std::size_t i = 0; i < proof.bytes().size(); ++i) proof.bytes()[i] ^= client_key.bytes()[i];
-  server_signature_ = tls::hmac(*hash_, server_key.bytes(), octets(signed_text));
+  server_signature_ = tls::hmac(*hash_, server_key.bytes(), bytes_of(signed_text));
   state_ = State::sent_proof;
   return {.outcome = Outcome::send,
           .token = to_bytes(without_proof + ",p=" + tls::base64(proof.bytes())),

@@ -37,19 +37,19 @@ TEST_CASE("PLAIN sends name and password and is done at an empty answer") {
 TEST_CASE("PLAIN takes no challenge") {
   SaslClient sasl = client("PLAIN", "alice", "secret");
   sasl.start();
-  CHECK(sasl.on_challenge(octets("more")).outcome == SaslClient::Outcome::failed);
+  CHECK(sasl.on_challenge(bytes_of("more")).outcome == SaslClient::Outcome::failed);
   CHECK(sasl.on_challenge({}).outcome == SaslClient::Outcome::failed);
 }
 
 TEST_CASE("SCRAM-SHA-256 of RFC 7677's example") {
   SaslClient sasl = rfc_client();
   CHECK(text_of(sasl.start().token) == "n,,n=user,r=rOprNGfwEbeRWgbNEkqO");
-  const auto proof = sasl.on_challenge(octets(rfc_server_first));
+  const auto proof = sasl.on_challenge(bytes_of(rfc_server_first));
   REQUIRE(proof.outcome == SaslClient::Outcome::send);
   CHECK(text_of(proof.token) ==
         "c=biws,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,"
         "p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=");
-  CHECK(sasl.on_challenge(octets(rfc_server_final)).outcome == SaslClient::Outcome::done);
+  CHECK(sasl.on_challenge(bytes_of(rfc_server_final)).outcome == SaslClient::Outcome::done);
   CHECK(sasl.on_challenge({}).outcome == SaslClient::Outcome::failed);
 }
 
@@ -58,24 +58,24 @@ TEST_CASE("SCRAM-SHA-512 with characters to escape in the name and UTF-8 in the 
   SaslClient sasl = client("SCRAM-SHA-512", "kferry,probe=1", "p\xc3\xa4ss=w,rd", "fyko+d2lbbFgONRv9qkxdawL");
   CHECK(text_of(sasl.start().token) == "n,,n=kferry=2Cprobe=3D1,r=fyko+d2lbbFgONRv9qkxdawL");
   const auto proof = sasl.on_challenge(
-      octets("r=fyko+d2lbbFgONRv9qkxdawL3rfcNHYJY1ZVvWVs7j,s=MDEyMzQ1Njc4OWFiY2RlZg==,i=8192"));
+      bytes_of("r=fyko+d2lbbFgONRv9qkxdawL3rfcNHYJY1ZVvWVs7j,s=MDEyMzQ1Njc4OWFiY2RlZg==,i=8192"));
   REQUIRE(proof.outcome == SaslClient::Outcome::send);
   CHECK(text_of(proof.token) ==
         "c=biws,r=fyko+d2lbbFgONRv9qkxdawL3rfcNHYJY1ZVvWVs7j,"
         "p=bvZDsnYUAsy9pqQUIBBSqyV1X9kyNA9o/yQIwDW1U2ptlxqWcZdJzgGh05YCxm1HYqSBJYafowZQeHSy7LVeXw==");
-  CHECK(
-      sasl.on_challenge(octets("v=//dQb6wV5qgNX02ExPDBYpAytzgBE2X6N1O6+eiJUtKoR+zpwRD1Aal3ZlqkEYZvxEQBhojdjQ"
-                               "Ei3X9je69cKw=="))
-          .outcome == SaslClient::Outcome::done);
+  CHECK(sasl.on_challenge(
+                bytes_of("v=//dQb6wV5qgNX02ExPDBYpAytzgBE2X6N1O6+eiJUtKoR+zpwRD1Aal3ZlqkEYZvxEQBhojdjQ"
+                         "Ei3X9je69cKw=="))
+            .outcome == SaslClient::Outcome::done);
 }
 
 TEST_CASE("a server that does not know the password is found out") {
   SaslClient sasl = rfc_client();
   sasl.start();
-  sasl.on_challenge(octets(rfc_server_first));
+  sasl.on_challenge(bytes_of(rfc_server_first));
   std::string wrong(rfc_server_final);
   wrong[4] = wrong[4] == 'A' ? 'B' : 'A';
-  const auto step = sasl.on_challenge(octets(wrong));
+  const auto step = sasl.on_challenge(bytes_of(wrong));
   CHECK(step.outcome == SaslClient::Outcome::failed);
   CHECK(step.failure.find("signature") != std::string::npos);
 }
@@ -83,8 +83,8 @@ TEST_CASE("a server that does not know the password is found out") {
 TEST_CASE("the server's own refusal is told, without control characters") {
   SaslClient sasl = rfc_client();
   sasl.start();
-  sasl.on_challenge(octets(rfc_server_first));
-  const auto step = sasl.on_challenge(octets("e=invalid-proof\n\x1b[2J"));
+  sasl.on_challenge(bytes_of(rfc_server_first));
+  const auto step = sasl.on_challenge(bytes_of("e=invalid-proof\n\x1b[2J"));
   CHECK(step.outcome == SaslClient::Outcome::failed);
   CHECK(step.failure.find("invalid-proof??[2J") != std::string::npos);
 }
@@ -111,12 +111,12 @@ TEST_CASE("a first message of the server's that must not be answered is refused"
     CAPTURE(message);
     SaslClient sasl = rfc_client();
     sasl.start();
-    const auto step = sasl.on_challenge(octets(message));
+    const auto step = sasl.on_challenge(bytes_of(message));
     CHECK(step.outcome == SaslClient::Outcome::failed);
     CHECK_FALSE(step.failure.empty());
     CHECK(step.token.empty());
     CHECK(step.failure.find("pencil") == std::string::npos);
-    CHECK(sasl.on_challenge(octets(rfc_server_first)).outcome == SaslClient::Outcome::failed);
+    CHECK(sasl.on_challenge(bytes_of(rfc_server_first)).outcome == SaslClient::Outcome::failed);
   }
 }
 
@@ -124,8 +124,9 @@ TEST_CASE("every truncation of the server's messages fails") {
   for (std::size_t size = 0; size < rfc_server_final.size(); ++size) {
     SaslClient sasl = rfc_client();
     sasl.start();
-    REQUIRE(sasl.on_challenge(octets(rfc_server_first)).outcome == SaslClient::Outcome::send);
-    CHECK(sasl.on_challenge(octets(rfc_server_final.substr(0, size))).outcome == SaslClient::Outcome::failed);
+    REQUIRE(sasl.on_challenge(bytes_of(rfc_server_first)).outcome == SaslClient::Outcome::send);
+    CHECK(sasl.on_challenge(bytes_of(rfc_server_final.substr(0, size))).outcome ==
+          SaslClient::Outcome::failed);
   }
 }
 

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "base/octet_reader.h"
+#include "base/byte_reader.h"
 #include "tls/record/handshake.h"
 #include "tls/record/protection.h"
 
@@ -19,15 +19,15 @@ constexpr std::uint16_t version_1_3 = 0x0304;
 
 // RFC 6066 §3: a list of names, of which only host_name (0) was ever defined.
 bool read_server_name(std::span<const std::byte> extension, std::string& name) {
-  OctetReader in(extension);
-  OctetReader list(in.counted(2));
+  ByteReader in(extension);
+  ByteReader list(in.counted(2));
   while (in.ok() && list.ok() && !list.at_end()) {
     const unsigned type = list.integer(1);
-    const auto octets = list.counted(2);
+    const auto bytes = list.counted(2);
     if (type != 0 || !name.empty()) continue;
-    for (const std::byte octet : octets) {
-      const char c = std::to_integer<char>(octet);
-      if (c <= ' ' || c > '~') return false;  // an A-label has no such octets, and it goes to logs
+    for (const std::byte byte : bytes) {
+      const char c = std::to_integer<char>(byte);
+      if (c <= ' ' || c > '~') return false;  // an A-label has no such bytes, and it goes to logs
       name += c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
     }
     if (name.ends_with('.')) name.pop_back();
@@ -37,8 +37,8 @@ bool read_server_name(std::span<const std::byte> extension, std::string& name) {
 }
 
 std::uint16_t highest_of(std::span<const std::byte> extension) {
-  OctetReader in(extension);
-  OctetReader list(in.counted(1));
+  ByteReader in(extension);
+  ByteReader list(in.counted(1));
   unsigned highest = 0;
   while (in.ok() && list.ok() && !list.at_end()) {
     const unsigned version = list.integer(2);
@@ -48,15 +48,15 @@ std::uint16_t highest_of(std::span<const std::byte> extension) {
 }
 
 bool read_body(std::span<const std::byte> body, ClientHello& hello) {
-  OctetReader in(body);
-  OctetReader fixed(in.take(handshake::hello_fixed_size));
+  ByteReader in(body);
+  ByteReader fixed(in.take(handshake::hello_fixed_size));
   hello.highest_version = static_cast<std::uint16_t>(fixed.integer(2));
   in.counted(1);  // legacy_session_id
   in.counted(2);  // cipher_suites
   in.counted(1);  // legacy_compression_methods
   if (!in.ok()) return false;
   if (in.at_end()) return true;
-  OctetReader extensions(in.counted(2));
+  ByteReader extensions(in.counted(2));
   bool groups = false, signatures = false, shares = false, resumes = false, newest = false;
   while (extensions.ok() && !extensions.at_end()) {
     const unsigned type = extensions.integer(2);
@@ -79,7 +79,7 @@ bool read_body(std::span<const std::byte> body, ClientHello& hello) {
 
 }  // namespace
 
-HelloReading ClientHelloReader::take(std::span<const std::byte> bytes, Octets& records, ClientHello& hello) {
+HelloReading ClientHelloReader::take(std::span<const std::byte> bytes, Bytes& records, ClientHello& hello) {
   while (reading_ == HelloReading::incomplete && !bytes.empty()) reading_ = take_next(bytes, records);
   if (reading_ == HelloReading::not_tls || reading_ == HelloReading::complete)
     records.insert(records.end(), bytes.begin(), bytes.end());
@@ -91,7 +91,7 @@ HelloReading ClientHelloReader::take(std::span<const std::byte> bytes, Octets& r
 }
 
 // A byte of a record's header, or what there is of its fragment.
-HelloReading ClientHelloReader::take_next(std::span<const std::byte>& bytes, Octets& records) {
+HelloReading ClientHelloReader::take_next(std::span<const std::byte>& bytes, Bytes& records) {
   if (record_rest_ > 0) {
     const auto fragment = bytes.first(std::min<std::size_t>(record_rest_, bytes.size()));
     bytes = bytes.subspan(fragment.size());
@@ -110,7 +110,7 @@ HelloReading ClientHelloReader::take_next(std::span<const std::byte>& bytes, Oct
 }
 
 // Joined to the one before it where the two fit into one.
-HelloReading ClientHelloReader::begin_record(Octets& records) {
+HelloReading ClientHelloReader::begin_record(Bytes& records) {
   header_had_ = 0;
   const std::size_t size = record_body_size(header_);
   if (size == 0 || size > record_plain_max) return HelloReading::malformed;
@@ -129,14 +129,14 @@ HelloReading ClientHelloReader::begin_record(Octets& records) {
   return HelloReading::incomplete;
 }
 
-HelloReading ClientHelloReader::take_fragment(std::span<const std::byte> fragment, Octets& records) {
+HelloReading ClientHelloReader::take_fragment(std::span<const std::byte> fragment, Bytes& records) {
   record_rest_ -= static_cast<std::uint32_t>(fragment.size());
   make_room(fragment.size(), records);
   records.insert(records.end(), fragment.begin(), fragment.end());
   for (std::size_t i = 0; message_had_ + i < announced_.size() && i < fragment.size(); ++i)
     announced_[message_had_ + i] = fragment[i];
   message_had_ += static_cast<std::uint32_t>(fragment.size());
-  OctetReader in(announced_);
+  ByteReader in(announced_);
   if (in.integer(1) != handshake::client_hello) return HelloReading::malformed;
   if (message_had_ < announced_.size()) return HelloReading::incomplete;
   message_size_ = static_cast<std::uint32_t>(announced_.size()) + in.integer(3);
@@ -145,7 +145,7 @@ HelloReading ClientHelloReader::take_fragment(std::span<const std::byte> fragmen
 }
 
 // Grows as a vector does, but not beyond what the message announces of itself.
-void ClientHelloReader::make_room(std::size_t more, Octets& records) const {
+void ClientHelloReader::make_room(std::size_t more, Bytes& records) const {
   const std::size_t needed = records.size() + more;
   if (needed <= records.capacity()) return;
   std::size_t room = 2 * records.capacity();
@@ -154,8 +154,8 @@ void ClientHelloReader::make_room(std::size_t more, Octets& records) const {
 }
 
 // The message without its header and without the records around it.
-Octets ClientHelloReader::body(std::span<const std::byte> records) const {
-  Octets message;
+Bytes ClientHelloReader::body(std::span<const std::byte> records) const {
+  Bytes message;
   message.reserve(message_size_);
   while (message.size() < message_size_) {
     const std::size_t size = record_body_size(records.first<record_header_size>());

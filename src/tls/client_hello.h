@@ -41,15 +41,15 @@ class ClientHelloReader {
   // Takes what comes next of the stream, in any pieces, until the reading is other than incomplete. Appends it to
   // `records`: joined records, with the whole rest of `bytes` behind the one that completes the hello; or everything as
   // it came, if it is not TLS. `hello` is valid once complete.
-  HelloReading take(std::span<const std::byte> bytes, Octets& records, ClientHello& hello);
+  HelloReading take(std::span<const std::byte> bytes, Bytes& records, ClientHello& hello);
   HelloReading reading() const { return reading_; }
 
  private:
-  HelloReading take_next(std::span<const std::byte>& bytes, Octets& records);
-  HelloReading begin_record(Octets& records);
-  HelloReading take_fragment(std::span<const std::byte> fragment, Octets& records);
-  void make_room(std::size_t more, Octets& records) const;
-  Octets body(std::span<const std::byte> records) const;
+  HelloReading take_next(std::span<const std::byte>& bytes, Bytes& records);
+  HelloReading begin_record(Bytes& records);
+  HelloReading take_fragment(std::span<const std::byte> fragment, Bytes& records);
+  void make_room(std::size_t more, Bytes& records) const;
+  Bytes body(std::span<const std::byte> records) const;
 
   std::array<std::byte, 5> header_{};     // of the record that begins
   std::array<std::byte, 4> announced_{};  // the message's header

@@ -14,24 +14,24 @@ std::string hello_of(const std::string& host, Version highest) {
   ClientSettings settings;
   settings.offer.highest = highest;
   const auto engine = Engine::client(client_context(settings), host, 1);
-  const auto octets = engine->to_send();
-  return {reinterpret_cast<const char*>(octets.data()), octets.size()};
+  const auto bytes = engine->to_send();
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
 // What comes of a stream that comes in pieces of `cut` bytes.
 struct Reading {
   ClientHelloReader reader;
-  Octets records;
+  Bytes records;
   ClientHello hello;
 
   explicit Reading(std::string_view stream, std::size_t cut = std::string::npos) {
     for (std::size_t at = 0; at < stream.size(); at += std::min(cut, stream.size() - at))
-      reader.take(octets(stream.substr(at, cut)), records, hello);
+      reader.take(bytes_of(stream.substr(at, cut)), records, hello);
   }
   bool complete() const { return reader.reading() == HelloReading::complete; }
 };
 
-// The same message in records of `size` octets each.
+// The same message in records of `size` bytes each.
 std::string cut_into_records(const std::string& hello, std::size_t size) {
   std::string result;
   for (std::size_t at = 5; at < hello.size(); at += size) {
@@ -80,7 +80,7 @@ TEST_CASE("what follows the hello is kept, in its record or in others") {
   }
 }
 
-TEST_CASE("a hello whose lengths do not fit is refused, whatever octet is changed") {
+TEST_CASE("a hello whose lengths do not fit is refused, whatever byte is changed") {
   const std::string whole = hello_of("b1.example", Version::tls_1_3);
   for (std::size_t at = 0; at < whole.size(); ++at) {
     for (const int change : {0x00, 0x01, 0x7F, 0x80, 0xFF}) {
@@ -99,7 +99,7 @@ TEST_CASE("a hello of TLS 1.3 lacks none of what must be there") {
   CHECK_FALSE(Reading(whole).hello.lacks_extension);
   using namespace std::string_view_literals;
   for (const std::string_view type : {"\x00\x0A"sv, "\x00\x0D"sv, "\x00\x33"sv}) {
-    // As if it were another extension; elsewhere these octets mean something else.
+    // As if it were another extension; elsewhere these bytes mean something else.
     std::size_t lacking = 0;
     for (std::size_t at = whole.find(type); at != std::string::npos; at = whole.find(type, at + 1)) {
       std::string changed = whole;

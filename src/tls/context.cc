@@ -159,7 +159,7 @@ std::expected<std::shared_ptr<const x509::TrustStore>, Failure> make_trust(x509:
                                                                            std::vector<ContextNote>& notes) {
   std::vector<x509::Note> found;
   auto made = x509::TrustStore::make(settings, now_s, found);
-  for (const Octets& der : settings.certificates) {
+  for (const Bytes& der : settings.certificates) {
     const auto certificate = x509::read_certificate(der);
     if (!certificate || std::ranges::any_of(known_signers, [&](std::string_view kind) {
           return certificate->key_type.starts_with(kind);
@@ -179,14 +179,14 @@ std::expected<std::shared_ptr<const x509::TrustStore>, Failure> make_trust(x509:
   return made;
 }
 
-std::vector<Octets> authorities_of_system() {
-  std::vector<Octets> authorities;
+std::vector<Bytes> authorities_of_system() {
+  std::vector<Bytes> authorities;
   for (const char* path : system_authorities) {
     std::ifstream file(path, std::ios::binary);
     if (!file) continue;
     const std::string text{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
     for (x509::PemBlock& block : x509::read_pem(text)) {
-      if (block.label == "CERTIFICATE" && block.well_formed) authorities.push_back(std::move(block.octets));
+      if (block.label == "CERTIFICATE" && block.well_formed) authorities.push_back(std::move(block.bytes));
     }
     if (!authorities.empty()) break;
   }
@@ -197,10 +197,10 @@ std::vector<Octets> authorities_of_system() {
 int on_ticket(WOLFSSL* ssl, unsigned char name[], unsigned char iv[], unsigned char mac[], int encrypt,
               unsigned char* ticket, int in_size, int* out_size, void* owner) {
   const auto& context = *static_cast<const ServerContext*>(owner);
-  const std::span octets(reinterpret_cast<std::byte*>(ticket), static_cast<std::size_t>(in_size));
+  const std::span bytes(reinterpret_cast<std::byte*>(ticket), static_cast<std::size_t>(in_size));
   *out_size = in_size;
   if (encrypt != 0) {
-    const TicketKeys::Sealed sealed = context.tickets()->seal(octets, context.ticket_binding());
+    const TicketKeys::Sealed sealed = context.tickets()->seal(bytes, context.ticket_binding());
     std::fill_n(iv, WOLFSSL_TICKET_IV_SZ, '\0');
     std::fill_n(mac, WOLFSSL_TICKET_MAC_SZ, '\0');
     std::ranges::copy(sealed.name, reinterpret_cast<std::byte*>(name));
@@ -212,7 +212,7 @@ int on_ticket(WOLFSSL* ssl, unsigned char name[], unsigned char iv[], unsigned c
   std::copy_n(reinterpret_cast<const std::byte*>(name), sealed.name.size(), sealed.name.begin());
   std::copy_n(reinterpret_cast<const std::byte*>(iv), sealed.nonce.size(), sealed.nonce.begin());
   std::copy_n(reinterpret_cast<const std::byte*>(mac), sealed.tag.size(), sealed.tag.begin());
-  switch (context.tickets()->open(octets, sealed, context.ticket_binding())) {
+  switch (context.tickets()->open(bytes, sealed, context.ticket_binding())) {
     case TicketKeys::Opened::yes:
       return WOLFSSL_TICKET_RET_OK;
     case TicketKeys::Opened::yes_renew:
@@ -319,19 +319,19 @@ std::expected<std::shared_ptr<const ClientContext>, Failure> ClientContext::make
   return context;
 }
 
-void Sessions::keep(const std::string& peer, Octets session, std::int64_t good_until_s) {
+void Sessions::keep(const std::string& peer, Bytes session, std::int64_t good_until_s) {
   const std::lock_guard lock(mutex_);
   if (sessions_.size() >= kept_sessions_max && !sessions_.contains(peer)) sessions_.erase(sessions_.begin());
   sessions_.insert_or_assign(peer, Kept{Secret(std::move(session)), good_until_s});
 }
 
-Octets Sessions::take(const std::string& peer, std::int64_t now_s, std::int64_t& good_until_s) {
+Bytes Sessions::take(const std::string& peer, std::int64_t now_s, std::int64_t& good_until_s) {
   const std::lock_guard lock(mutex_);
   const auto node = sessions_.extract(peer);
   if (node.empty() || now_s > node.mapped().good_until_s) return {};
   good_until_s = node.mapped().good_until_s;
   const auto bytes = node.mapped().session.bytes();
-  return Octets(bytes.begin(), bytes.end());
+  return Bytes(bytes.begin(), bytes.end());
 }
 
 std::size_t Sessions::size() const {
@@ -344,16 +344,16 @@ void Sessions::keep_from(WOLFSSL* ssl, const std::string& peer, std::int64_t goo
   if (session == nullptr) return;
   const int size = wolfSSL_i2d_SSL_SESSION(session, nullptr);
   if (size > 0) {
-    Octets octets(static_cast<std::size_t>(size));
-    auto* at = reinterpret_cast<unsigned char*>(octets.data());
-    if (wolfSSL_i2d_SSL_SESSION(session, &at) == size) keep(peer, std::move(octets), good_until_s);
+    Bytes bytes(static_cast<std::size_t>(size));
+    auto* at = reinterpret_cast<unsigned char*>(bytes.data());
+    if (wolfSSL_i2d_SSL_SESSION(session, &at) == size) keep(peer, std::move(bytes), good_until_s);
   }
   wolfSSL_SESSION_free(session);
 }
 
 std::optional<std::int64_t> Sessions::resume(const std::string& peer, WOLFSSL* ssl, std::int64_t now_s) {
   std::int64_t good_until_s = 0;
-  Octets kept = take(peer, now_s, good_until_s);
+  Bytes kept = take(peer, now_s, good_until_s);
   if (kept.empty()) return std::nullopt;
   const unsigned char* at = in(kept);
   WOLFSSL_SESSION* const session = wolfSSL_d2i_SSL_SESSION(nullptr, &at, static_cast<long>(kept.size()));

@@ -69,7 +69,7 @@ class ServerContext {
   std::uint64_t records_per_key_ = records_per_key_max;
   std::vector<ContextNote> notes_;
   std::shared_ptr<TicketKeys> tickets_;
-  Octets ticket_binding_;
+  Bytes ticket_binding_;
 };
 
 inline constexpr std::size_t kept_sessions_max = 256;
@@ -79,9 +79,9 @@ inline constexpr std::size_t kept_sessions_max = 256;
 // thread.
 class Sessions {
  public:
-  void keep(const std::string& peer, Octets session, std::int64_t good_until_s);
+  void keep(const std::string& peer, Bytes session, std::int64_t good_until_s);
   // TLS 1.3 asks that a ticket be used once, so it is taken out. Empty: there is none.
-  Octets take(const std::string& peer, std::int64_t now_s, std::int64_t& good_until_s);
+  Bytes take(const std::string& peer, std::int64_t now_s, std::int64_t& good_until_s);
   std::size_t size() const;
   // The same with wolfSSL's own sessions: stores the one that `ssl` was offered, and offers the one that was stored.
   void keep_from(WOLFSSL* ssl, const std::string& peer, std::int64_t good_until_s);

@@ -68,7 +68,7 @@ TEST_CASE("an identity that cannot serve says why") {
   broken.identity.chain[0].resize(100);
   CHECK(failure_of(broken) == "certificate_malformed");
   ServerSettings noise = serving(certificates().ec);
-  noise.identity.key = Secret(octets("not a key at all"));
+  noise.identity.key = Secret(bytes_of("not a key at all"));
   CHECK(failure_of(noise) == "key_malformed");
   const auto& authority = certificates().authority;
   const auto expired = ServerContext::make(

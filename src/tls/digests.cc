@@ -19,7 +19,7 @@ namespace {
 
 static_assert(WC_SHA512_DIGEST_SIZE == digest_size_max && WC_SHA256_DIGEST_SIZE <= digest_size_max);
 
-// wolfCrypt refuses a null pointer even for no octets.
+// wolfCrypt refuses a null pointer even for no bytes.
 const byte* in(std::span<const std::byte> bytes) {
   static constexpr byte nothing{};
   return bytes.empty() ? &nothing : reinterpret_cast<const byte*>(bytes.data());

@@ -12,9 +12,9 @@ namespace {
 std::string hex(std::span<const std::byte> bytes) {
   static constexpr std::string_view digits = "0123456789abcdef";
   std::string text;
-  for (const std::byte octet : bytes) {
-    text += digits[std::to_integer<unsigned>(octet) >> 4];
-    text += digits[std::to_integer<unsigned>(octet) & 15];
+  for (const std::byte byte : bytes) {
+    text += digits[std::to_integer<unsigned>(byte) >> 4];
+    text += digits[std::to_integer<unsigned>(byte) & 15];
   }
   return text;
 }
@@ -24,10 +24,10 @@ std::string hex(const Digest& digest) {
 }
 
 TEST_CASE("digests of FIPS 180-4's examples") {
-  CHECK(hex(digest(Hash::sha256, octets("abc"))) ==
+  CHECK(hex(digest(Hash::sha256, bytes_of("abc"))) ==
         "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
   CHECK(hex(digest(Hash::sha256, {})) == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
-  CHECK(hex(digest(Hash::sha512, octets("abc"))) ==
+  CHECK(hex(digest(Hash::sha512, bytes_of("abc"))) ==
         "ddaf35a193617abacc417349ae20413112e6fa4e89a97ea20a9eeee64b55d39a"
         "2192992a274fc1a836ba3c23a3feebbd454d4423643ce80e2a9ac94fa54ca49f");
 }
@@ -37,19 +37,19 @@ TEST_CASE("HMAC of RFC 4231, test cases 1, 2 and 6") {
   const std::string key_6(131, '\xaa');
   constexpr std::string_view message_2 = "what do ya want for nothing?";
   constexpr std::string_view message_6 = "Test Using Larger Than Block-Size Key - Hash Key First";
-  CHECK(hex(hmac(Hash::sha256, octets(key_1), octets("Hi There"))) ==
+  CHECK(hex(hmac(Hash::sha256, bytes_of(key_1), bytes_of("Hi There"))) ==
         "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7");
-  CHECK(hex(hmac(Hash::sha256, octets("Jefe"), octets(message_2))) ==
+  CHECK(hex(hmac(Hash::sha256, bytes_of("Jefe"), bytes_of(message_2))) ==
         "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
-  CHECK(hex(hmac(Hash::sha256, octets(key_6), octets(message_6))) ==
+  CHECK(hex(hmac(Hash::sha256, bytes_of(key_6), bytes_of(message_6))) ==
         "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54");
-  CHECK(hex(hmac(Hash::sha512, octets(key_1), octets("Hi There"))) ==
+  CHECK(hex(hmac(Hash::sha512, bytes_of(key_1), bytes_of("Hi There"))) ==
         "87aa7cdea5ef619d4ff0b4241a1d6cb02379f4e2ce4ec2787ad0b30545e17cde"
         "daa833b7d6b8a702038b274eaea3f4e4be9d914eeb61f1702e696c203a126854");
-  CHECK(hex(hmac(Hash::sha512, octets("Jefe"), octets(message_2))) ==
+  CHECK(hex(hmac(Hash::sha512, bytes_of("Jefe"), bytes_of(message_2))) ==
         "164b7a7bfcf819e2e395fbe73b56e0a387bd64222e831fd610270cd7ea250554"
         "9758bf75c05a994a6d034f65f8f0e6fdcaeab1a34d4a6b4b636e070a38bce737");
-  CHECK(hex(hmac(Hash::sha512, octets(key_6), octets(message_6))) ==
+  CHECK(hex(hmac(Hash::sha512, bytes_of(key_6), bytes_of(message_6))) ==
         "80b24263c7c1a3ebb71493c1dd7be8b49b46d1f41b4aeec1121b013783f8f352"
         "6b56d037e05f2598bd0fd2215d6a1e5295e64f73f63f0aec8b915a985d786598");
 }
@@ -60,8 +60,8 @@ TEST_CASE("HMAC takes an empty key and an empty message") {
 }
 
 TEST_CASE("PBKDF2 with RFC 6070's inputs under SHA-256 and SHA-512") {
-  const auto password = octets("password");
-  const auto salt = octets("salt");
+  const auto password = bytes_of("password");
+  const auto salt = bytes_of("salt");
   CHECK(hex(pbkdf2(Hash::sha256, password, salt, 1)) ==
         "120fb6cffcf8b32c43e7225256c4f837a86548c92ccc35480805987cb70be17b");
   CHECK(hex(pbkdf2(Hash::sha256, password, salt, 2)) ==
@@ -87,10 +87,10 @@ TEST_CASE("base64 of RFC 4648's examples, both ways") {
                                                                             {"fooba", "Zm9vYmE="},
                                                                             {"foobar", "Zm9vYmFy"}};
   for (const auto& [plain, encoded] : examples) {
-    CHECK(base64(octets(plain)) == encoded);
+    CHECK(base64(bytes_of(plain)) == encoded);
     const auto parsed = parse_base64(encoded);
     REQUIRE(parsed.has_value());
-    CHECK(hex(*parsed) == hex(octets(plain)));
+    CHECK(hex(*parsed) == hex(bytes_of(plain)));
   }
 }
 
@@ -125,18 +125,18 @@ TEST_CASE("random bytes fill any length and differ from call to call") {
   std::vector<std::byte> many(100'000);
   random_bytes(many);
   // The last kilobyte all zero would be an unfilled tail.
-  CHECK(std::any_of(many.end() - 1000, many.end(), [](std::byte octet) { return octet != std::byte{}; }));
+  CHECK(std::any_of(many.end() - 1000, many.end(), [](std::byte byte) { return byte != std::byte{}; }));
 }
 
-TEST_CASE("comparison sees every octet and the length") {
+TEST_CASE("comparison sees every byte and the length") {
   const std::string a = "0123456789abcdef";
-  CHECK(equal_constant_time(octets(a), octets(a)));
+  CHECK(equal_constant_time(bytes_of(a), bytes_of(a)));
   CHECK(equal_constant_time({}, {}));
-  CHECK_FALSE(equal_constant_time(octets(a), octets(a).first(15)));
+  CHECK_FALSE(equal_constant_time(bytes_of(a), bytes_of(a).first(15)));
   for (std::size_t i = 0; i < a.size(); ++i) {
     std::string b = a;
     b[i] = static_cast<char>(b[i] ^ 1);
-    CHECK_FALSE(equal_constant_time(octets(a), octets(b)));
+    CHECK_FALSE(equal_constant_time(bytes_of(a), bytes_of(b)));
   }
 }
 
@@ -144,7 +144,7 @@ TEST_CASE("wipe leaves zeros") {
   std::array<std::byte, 40> bytes;
   bytes.fill(std::byte{0x5A});
   wipe(bytes);
-  CHECK(std::all_of(bytes.begin(), bytes.end(), [](std::byte octet) { return octet == std::byte{}; }));
+  CHECK(std::all_of(bytes.begin(), bytes.end(), [](std::byte byte) { return byte == std::byte{}; }));
   std::string text = "secret";
   wipe(text);
   CHECK(text.empty());

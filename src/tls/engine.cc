@@ -20,9 +20,9 @@ namespace {
 static_assert(client_hello_size_max <= MAX_HANDSHAKE_SZ);
 
 bool is_address(const std::string& host) {
-  std::array<std::byte, 16> octets{};
-  return inet_pton(AF_INET, host.c_str(), octets.data()) == 1 ||
-         inet_pton(AF_INET6, host.substr(0, host.find('%')).c_str(), octets.data()) == 1;
+  std::array<std::byte, 16> bytes{};
+  return inet_pton(AF_INET, host.c_str(), bytes.data()) == 1 ||
+         inet_pton(AF_INET6, host.substr(0, host.find('%')).c_str(), bytes.data()) == 1;
 }
 
 }  // namespace
@@ -336,7 +336,7 @@ void Engine::sent(std::size_t size) {
   pending_at_ += size;
   KFERRY_ASSERT(pending_at_ <= pending_.size());
   if (pending_at_ < pending_.size()) return;
-  Octets().swap(pending_);  // gives the memory back, as assigning nothing would not
+  Bytes().swap(pending_);  // gives the memory back, as assigning nothing would not
   pending_at_ = 0;
 }
 
@@ -391,7 +391,7 @@ void Engine::keep_session() {
 int Engine::on_receive(WOLFSSL*, char* room, int size, void* engine) {
   Engine& self = *static_cast<Engine*>(engine);
   if (self.to_send().size() > pending_size_max) return WOLFSSL_CBIO_ERR_WANT_READ;
-  // A server's first octets were held back until the ClientHello was whole.
+  // A server's first bytes were held back until the ClientHello was whole.
   const bool held = self.remote_ == Remote::client && self.hello_at_ < self.hello_.size();
   const auto source = held ? std::span<const std::byte>(self.hello_).subspan(self.hello_at_) : self.in_;
   const auto part = source.first(std::min(source.size(), static_cast<std::size_t>(size)));
@@ -403,18 +403,18 @@ int Engine::on_receive(WOLFSSL*, char* room, int size, void* engine) {
   } else {
     self.hello_at_ += part.size();
     if (self.hello_at_ == self.hello_.size()) {
-      Octets().swap(self.hello_);
+      Bytes().swap(self.hello_);
       self.hello_at_ = 0;
     }
   }
   return static_cast<int>(part.size());
 }
 
-int Engine::on_send(WOLFSSL* ssl, char* octets, int size, void* engine) {
+int Engine::on_send(WOLFSSL* ssl, char* bytes, int size, void* engine) {
   Engine& self = *static_cast<Engine*>(engine);
   // An alert of its own, for what is told better by another.
   if (self.alert_said_ || (self.unasked_ && wolfSSL_version(ssl) != TLS1_3_VERSION)) return size;
-  const auto all = std::as_bytes(std::span(octets, static_cast<std::size_t>(size)));
+  const auto all = std::as_bytes(std::span(bytes, static_cast<std::size_t>(size)));
   self.note_nonce(all);
   // Once something had to go to pending_, what follows must too.
   const std::size_t straight = self.to_send().empty() ? std::min(all.size(), self.out_.size()) : 0;

@@ -9,7 +9,7 @@
 //   handshaking ──▶ open ──▶ ended      the other side said close_notify; writing may go on
 //        └───────────┴─────▶ failed     failure() says why; to_send() may still hold the alert
 //
-// Memory: until a whole ClientHello is there (client_hello_size_max), its octets; then wolfSSL's state, during the
+// Memory: until a whole ClientHello is there (client_hello_size_max), its bytes; then wolfSSL's state, during the
 // handshake; one record (16 KiB) that is not whole at most; and what to_send() holds, at pending_size_max of which
 // feed() takes nothing more.
 #pragma once
@@ -81,7 +81,7 @@ class Engine {
   Engine& operator=(const Engine&) = delete;
   ~Engine();
 
-  // Takes received octets; returns how many it made of them. Takes fewer than given only when `plain` has no room for
+  // Takes received bytes; returns how many it made of them. Takes fewer than given only when `plain` has no room for
   // the next record, when to_send() holds too much, or after a failure; call again with the rest, or with nothing
   // while has_plain(). Room for record_plain_max + 1 spares a copy. After `ended`, everything is taken and dropped, as
   // RFC 8446 §6.1 has it.
@@ -91,7 +91,7 @@ class Engine {
     const std::size_t made = feed(all, plain);
     return {cipher.size() - all.size(), made};
   }
-  // Decrypted octets wait for room.
+  // Decrypted bytes wait for room.
   bool has_plain() const;
 
   // Encrypts as much of `plain` as fits into `cipher` (at least record_overhead_max + 1), in full records, after
@@ -119,10 +119,10 @@ class Engine {
   // Where the handshake stands, for a time-out's log line.
   std::string handshake_state() const;
 
-  // How many octets complete the record that has begun, at least; 0 between records.
+  // How many bytes complete the record that has begun, at least; 0 between records.
   std::size_t record_rest() const;
   // The records once wolfSSL has been let go; null before, and with suites that stay with it. Its keys are those of
-  // the kernel's next record: `receive` at record_rest() == 0, without has_plain(), with every octet received so far
+  // the kernel's next record: `receive` at record_rest() == 0, without has_plain(), with every byte received so far
   // fed; `send` only once to_send() is empty and before close().
   const Records* records() const { return records_.get(); }
   // Gives a direction to the kernel for good; `changes_keys`: the kernel could take another key later.
@@ -137,7 +137,7 @@ class Engine {
   bool receive_waits() const { return records_ != nullptr && records_->receive_waits(); }
   std::optional<OwnRecord> own_record() const;
   std::optional<TrafficKey> own_record_sent() { return records_->own_record_sent(); }
-  void sent_by_kernel(std::uint64_t octets) { records_->sent_by_kernel(octets); }
+  void sent_by_kernel(std::uint64_t bytes) { records_->sent_by_kernel(bytes); }
   bool receive_lost() const { return records_ != nullptr && records_->receive_lost(); }
   bool key_used_up() const { return records_ != nullptr && records_->key_used_up(); }
   // Whether a failure may be due to the session that was offered: the same broker may take a full handshake, on a new
@@ -145,7 +145,7 @@ class Engine {
   bool failed_on_resumption() const { return offered_session_ && !opened_ && !verdict_; }
   // Whether any bytes have come.
   bool heard() const { return heard_; }
-  // Octets this engine keeps outside wolfSSL.
+  // Bytes this engine keeps outside wolfSSL.
   std::size_t held_size() const {
     return hello_.capacity() + pending_.capacity() + (records_ == nullptr ? 0 : records_->held_size());
   }
@@ -177,7 +177,7 @@ class Engine {
   void write_by_library(Gather& plain);
 
   static int on_receive(WOLFSSL* ssl, char* room, int size, void* engine);
-  static int on_send(WOLFSSL* ssl, char* octets, int size, void* engine);
+  static int on_send(WOLFSSL* ssl, char* bytes, int size, void* engine);
   static int on_ticket(WOLFSSL* ssl, const unsigned char* ticket, int size, void* engine);
   static int on_verify(int verified, WOLFSSL_X509_STORE_CTX* store);
   bool accepts(const WOLFSSL_X509_STORE_CTX& store);
@@ -193,11 +193,11 @@ class Engine {
   std::string session_name_;
 
   std::unique_ptr<ClientHelloReader> hello_reader_;  // of a server, until the ClientHello is complete
-  Octets hello_;                                     // received before there was a wolfSSL state
+  Bytes hello_;                                      // received before there was a wolfSSL state
   std::size_t hello_at_ = 0;                         // what of it wolfSSL has taken
   std::span<const std::byte> in_;                    // during feed()
   std::span<std::byte> out_;                         // during write()
-  Octets pending_;
+  Bytes pending_;
   std::unique_ptr<Records> records_;
   TrafficSecrets secrets_;  // until they are the records'
   std::size_t pending_at_ = 0;

@@ -93,10 +93,10 @@ void Engine::fail_unasked() {
 
 // An alert of our own, before there is a wolfSSL state: in clear, as RFC 8446 §6 has it that early.
 void Engine::alert(Alert description) {
-  for (const unsigned octet :
+  for (const unsigned byte :
        {unsigned{std::to_underlying(RecordType::alert)}, 3U, 3U, 0U, 2U,
         unsigned{std::to_underlying(AlertLevel::fatal)}, unsigned{std::to_underlying(description)}}) {
-    pending_.push_back(static_cast<std::byte>(octet));
+    pending_.push_back(static_cast<std::byte>(byte));
   }
 }
 
@@ -115,7 +115,7 @@ std::string Engine::handshake_state() const {
   if (state_ != State::handshaking) return "the handshake is done";
   if (ssl_ == nullptr) {
     return hello_.empty() ? "nothing has come of the ClientHello"
-                          : std::to_string(hello_.size()) + " octets of the ClientHello have come";
+                          : std::to_string(hello_.size()) + " bytes of the ClientHello have come";
   }
   if (remote_ == Remote::broker) {
     return heard_ ? "the broker has answered the ClientHello, not to the end"

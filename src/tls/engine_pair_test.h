@@ -50,7 +50,7 @@ struct Pair {
     while (!from.to_send().empty() || to.has_plain()) {
       const auto all = from.to_send();
       const auto part = all.first(std::min(all.size(), cut));
-      Octets into(room);
+      Bytes into(room);
       const auto fed = to.feed(part, into);
       plain.append(reinterpret_cast<const char*>(into.data()), fed.made);
       from.sent(fed.taken);
@@ -69,17 +69,17 @@ struct Pair {
 
   // Encrypts all of `text` at `from` and carries it over.
   void say(Engine& from, std::string_view text) {
-    auto rest = octets(text);
+    auto rest = bytes_of(text);
     Engine& to = &from == client.get() ? *server : *client;
     std::string& plain = &from == client.get() ? at_server : at_client;
     while (!rest.empty()) {
-      Octets cipher(20'000);
+      Bytes cipher(20'000);
       const auto wrote = from.write(rest, cipher);
       REQUIRE(wrote.taken + wrote.made > 0);
       rest = rest.subspan(wrote.taken);
       auto way = std::span<const std::byte>(cipher).first(wrote.made);
       while (!way.empty() || to.has_plain()) {
-        Octets into(room);
+        Bytes into(room);
         const auto fed = to.feed(way.first(std::min(way.size(), cut)), into);
         plain.append(reinterpret_cast<const char*>(into.data()), fed.made);
         way = way.subspan(fed.taken);

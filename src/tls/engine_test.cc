@@ -96,7 +96,7 @@ TEST_CASE("every single place for one split in the client's first flight") {
     Pair pair;
     pair.server = Engine::server(always(server));
     pair.client = Engine::client(client, "localhost", 1);
-    Octets room(100);
+    Bytes room(100);
     CHECK(pair.server->feed(pair.client->to_send().first(at), room).taken == at);
     pair.client->sent(at);
     CHECK(pair.server->to_send().empty());
@@ -117,9 +117,9 @@ TEST_CASE("a stream cut short is no clean end") {
 
 TEST_CASE("a handshake cut short says so, from each side") {
   Pair pair = pair_of(serving(certificates().ec));
-  Octets room(100);
+  Bytes room(100);
   pair.server->feed(pair.client->to_send().first(20), room);
-  CHECK(pair.server->handshake_state().find("20 octets") != std::string::npos);
+  CHECK(pair.server->handshake_state().find("20 bytes") != std::string::npos);
   pair.server->end_of_input();
   CHECK(pair.server->failure().cause == "handshake_cut");
   pair.client->end_of_input();
@@ -128,7 +128,7 @@ TEST_CASE("a handshake cut short says so, from each side") {
 
 TEST_CASE("plaintext on a TLS port is named for what it is") {
   struct Case {
-    std::string_view octets;
+    std::string_view bytes;
     std::string_view cause;
   };
   using namespace std::string_view_literals;
@@ -141,7 +141,7 @@ TEST_CASE("plaintext on a TLS port is named for what it is") {
     CAPTURE(one.cause);
     for (const std::size_t cut : {1UL, 100UL}) {
       auto engine = Engine::server(always(server));
-      auto rest = octets(one.octets);
+      auto rest = bytes_of(one.bytes);
       while (!rest.empty() && engine->state() == State::handshaking) {
         const auto part = rest.first(std::min<std::size_t>(rest.size(), cut));
         CHECK(engine->feed(part, {}).taken == part.size());
@@ -155,7 +155,7 @@ TEST_CASE("plaintext on a TLS port is named for what it is") {
        {Case{"\0\0\0\x2A\0\0\0\3"sv, "plaintext_on_tls"}, Case{"HTTP/1.1 400"sv, "http_on_tls"}}) {
     for (const std::size_t cut : {1UL, 100UL}) {
       auto engine = Engine::client(client, "localhost", 1);
-      auto rest = octets(one.octets);
+      auto rest = bytes_of(one.bytes);
       while (!rest.empty() && engine->state() == State::handshaking) {
         const auto part = rest.first(std::min<std::size_t>(rest.size(), cut));
         engine->feed(part, {});
@@ -166,7 +166,7 @@ TEST_CASE("plaintext on a TLS port is named for what it is") {
     }
   }
   auto engine = Engine::server(always(server));
-  engine->feed(octets("\0"sv), {});
+  engine->feed(bytes_of("\0"sv), {});
   CHECK(engine->state() == State::handshaking);
   engine->end_of_input();
   CHECK(engine->failure().cause == "plaintext_on_tls");
@@ -178,8 +178,8 @@ TEST_CASE("a damaged record ends the connection") {
     settings.offer.highest = version;
     Pair pair = pair_of(settings);
     pair.run();
-    Octets cipher(1000), room(1000);
-    const auto wrote = pair.client->write(octets("words"), cipher);
+    Bytes cipher(1000), room(1000);
+    const auto wrote = pair.client->write(bytes_of("words"), cipher);
     cipher[wrote.made - 1] ^= std::byte{1};
     const auto fed = pair.server->feed(std::span(cipher).first(wrote.made), room);
     CHECK(fed.made == 0);

@@ -18,7 +18,7 @@ namespace {
 using namespace std::string_view_literals;
 
 struct Beginning {
-  std::string_view octets;
+  std::string_view bytes;
   std::string_view cause;
   std::string_view what;
 };
@@ -36,18 +36,18 @@ constexpr std::array beginnings{
     Beginning{"\r\n\r\n", "proxy_protocol_on_tls", "a PROXY protocol header"},
 };
 
-std::string printable_hex(std::span<const std::byte> octets) {
+std::string printable_hex(std::span<const std::byte> bytes) {
   static constexpr std::string_view digits = "0123456789abcdef";
   std::string text;
-  for (const std::byte octet : octets) {
+  for (const std::byte byte : bytes) {
     if (!text.empty()) text += ' ';
-    text += digits[std::to_integer<unsigned>(octet) >> 4];
-    text += digits[std::to_integer<unsigned>(octet) & 15];
+    text += digits[std::to_integer<unsigned>(byte) >> 4];
+    text += digits[std::to_integer<unsigned>(byte) & 15];
   }
   return text;
 }
 
-// Kafka's frames begin with a length: the first of these octets is 0 but for requests above 16 MiB.
+// Kafka's frames begin with a length: the first of these bytes is 0 but for requests above 16 MiB.
 bool like_kafka(std::span<const std::byte> first) {
   return std::to_integer<unsigned>(first[0]) <= 6;
 }
@@ -150,7 +150,7 @@ std::optional<Failure> not_tls(std::span<const std::byte> first, Remote remote, 
   if (first.empty() || (first.size() < 4 && !ended)) return std::nullopt;
   const std::string_view text = text_of(first.first(std::min<std::size_t>(first.size(), 4)));
   for (const Beginning& beginning : beginnings) {
-    if (text != beginning.octets) continue;
+    if (text != beginning.bytes) continue;
     std::string words = who(remote) + " speaks " + std::string(beginning.what) + " where TLS is expected: ";
     words += beginning.cause == "proxy_protocol_on_tls" ? "switch it off at the load balancer"
              : remote == Remote::client ? "this is a Kafka port with TLS; point the client elsewhere"

@@ -16,7 +16,7 @@
 
 namespace kferry::tls {
 
-// What begins with these octets where TLS was due; nullopt while there are too few to say.
+// What begins with these bytes where TLS was due; nullopt while there are too few to say.
 std::optional<Failure> not_tls(std::span<const std::byte> first, Remote remote, bool ended);
 
 // What was known when wolfSSL gave up.

@@ -1,5 +1,5 @@
-// Key shares that are not points of their curves (RFC 8446 §4.2.8.2, RFC 8422 §5.4 and §5.11): wolfSSL refuses them when
-// it imports them, and each is answered with illegal_parameter.
+// Key shares that are not points of their curves (RFC 8446 §4.2.8.2, RFC 8422 §5.4 and §5.11): wolfSSL refuses them
+// when it imports them, and each is answered with illegal_parameter.
 #include <algorithm>
 #include <string>
 #include <string_view>
@@ -25,24 +25,24 @@ bool after_key_exchange(std::span<const std::byte> before) {
          (size >= 4 && before[size - 4] == std::byte{16} && before[size - 3] == std::byte{});
 }
 
-// Where an uncompressed point of this size, with its length before it in `length_size` octets, ends; 0: nowhere.
-std::size_t end_of_point(std::span<const std::byte> octets, std::size_t size, std::size_t length_size) {
-  for (std::size_t at = 0; at + length_size + size <= octets.size(); ++at) {
-    const bool high = length_size == 1 ? after_key_exchange(octets.first(at)) : octets[at] == std::byte{};
-    const bool low = octets[at + length_size - 1] == static_cast<std::byte>(size);
-    if (high && low && octets[at + length_size] == std::byte{4}) return at + length_size + size;
+// Where an uncompressed point of this size, with its length before it in `length_size` bytes, ends; 0: nowhere.
+std::size_t end_of_point(std::span<const std::byte> bytes, std::size_t size, std::size_t length_size) {
+  for (std::size_t at = 0; at + length_size + size <= bytes.size(); ++at) {
+    const bool high = length_size == 1 ? after_key_exchange(bytes.first(at)) : bytes[at] == std::byte{};
+    const bool low = bytes[at + length_size - 1] == static_cast<std::byte>(size);
+    if (high && low && bytes[at + length_size] == std::byte{4}) return at + length_size + size;
   }
   return 0;
 }
 
-// Shakes hands; the first message from `liar` that holds a point has its last octet changed. True: there was one.
+// Shakes hands; the first message from `liar` that holds a point has its last byte changed. True: there was one.
 bool shake(Pair& pair, Engine& liar, std::size_t point_size, std::size_t length_size, std::size_t cut) {
   bool lied = false;
   for (bool moved = true; moved;) {
     moved = false;
     for (Engine* from : {pair.client.get(), pair.server.get()}) {
       Engine& to = from == pair.client.get() ? *pair.server : *pair.client;
-      Octets flight(from->to_send().begin(), from->to_send().end());
+      Bytes flight(from->to_send().begin(), from->to_send().end());
       from->sent(flight.size());
       if (from == &liar && !lied) {
         const std::size_t end = end_of_point(flight, point_size, length_size);
@@ -52,7 +52,7 @@ bool shake(Pair& pair, Engine& liar, std::size_t point_size, std::size_t length_
         }
       }
       auto rest = std::span<const std::byte>(flight);
-      Octets room(20'000);
+      Bytes room(20'000);
       while (!rest.empty()) {
         const auto fed = to.feed(rest.first(std::min(rest.size(), cut)), room);
         if (fed.taken == 0) break;
@@ -133,13 +133,13 @@ constexpr std::string_view on_p_256 =
     "\x6B"
     "\x31\x5E\xCE\xCB\xB6\x40\x68\x37\xBF\x51\xF5"sv;
 
-std::string counted(std::size_t length_size, std::string_view octets) {
+std::string counted(std::size_t length_size, std::string_view bytes) {
   std::string made;
-  for (std::size_t i = length_size; i-- > 0;) made += static_cast<char>(octets.size() >> (8 * i));
-  return made + std::string(octets);
+  for (std::size_t i = length_size; i-- > 0;) made += static_cast<char>(bytes.size() >> (8 * i));
+  return made + std::string(bytes);
 }
 
-// In records of at most 1,000 octets.
+// In records of at most 1,000 bytes.
 std::string message(int type, std::string_view body) {
   const std::string all = static_cast<char>(type) + counted(3, body);
   std::string made;
@@ -172,8 +172,8 @@ std::string client_hello(std::string_view shares) {
 std::unique_ptr<Engine> answered(std::string_view shares) {
   auto server = Engine::server(always(server_context(serving(certificates().ec))));
   const std::string hello = client_hello(shares);
-  Octets room(1000);
-  server->feed(octets(hello), room);
+  Bytes room(1000);
+  server->feed(bytes_of(hello), room);
   return server;
 }
 

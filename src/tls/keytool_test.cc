@@ -1,5 +1,5 @@
-// Stores that Java's keytool wrote, of this generation and, by its security properties, of others, read and then served in
-// a handshake.
+// Stores that Java's keytool wrote, of this generation and, by its security properties, of others, read and then served
+// in a handshake.
 #include <doctest/doctest.h>
 
 #include <cstdlib>
@@ -51,7 +51,7 @@ TEST_CASE("key stores as keytool writes them: JKS, PKCS12 of today and of JDK 8 
   for (const std::string type : {"JKS", "PKCS12", "PKCS12 -J-Dkeystore.pkcs12.legacy"}) {
     CAPTURE(type);
     folder().run("rm -f to.store && " + import("rsa", "to.store", "") + " -deststoretype " + type);
-    CHECK(recognise(load("to.store").octets) == (type == "JKS" ? StoreKind::jks : StoreKind::pkcs12));
+    CHECK(recognise(load("to.store").bytes) == (type == "JKS" ? StoreKind::jks : StoreKind::pkcs12));
     check_opens("to.store");
   }
 }

@@ -44,10 +44,10 @@ constexpr Known known[] = {
        {0x7f, 0xbd, 0xf0, 0x19, 0x99, 0xa6, 0x5e, 0x80, 0xab, 0xae, 0x9a, 0xfb, 0xdc, 0xa7, 0xff, 0x33}}}},
 };
 
-Octets pattern(std::size_t size, unsigned factor, unsigned first) {
-  Octets octets(size);
-  for (std::size_t i = 0; i < size; ++i) octets[i] = static_cast<std::byte>(i * factor + first);
-  return octets;
+Bytes pattern(std::size_t size, unsigned factor, unsigned first) {
+  Bytes bytes(size);
+  for (std::size_t i = 0; i < size; ++i) bytes[i] = static_cast<std::byte>(i * factor + first);
+  return bytes;
 }
 
 bool right(RecordCipher cipher, std::size_t size, const Tag& known_tag) {
@@ -56,8 +56,8 @@ bool right(RecordCipher cipher, std::size_t size, const Tag& known_tag) {
   std::ranges::copy(pattern(key.key_size(), 3, 1), key.key.begin());
   Aead::Nonce nonce;
   std::ranges::copy(pattern(nonce.size(), 5, 2), nonce.begin());
-  const Octets additional = pattern(5, 1, 0);
-  Octets content = pattern(size, 7, 3);
+  const Bytes additional = pattern(5, 1, 0);
+  Bytes content = pattern(size, 7, 3);
   Aead aead(key);
 
   // In two pieces, of which none ends with a block.
@@ -65,12 +65,12 @@ bool right(RecordCipher cipher, std::size_t size, const Tag& known_tag) {
   const std::array<iovec, 2> pieces{iovec{content.data(), first},
                                     iovec{content.data() + first, size - first}};
   Gather plain(pieces, size);
-  Octets sealed(size + Aead::tag_size);
+  Bytes sealed(size + Aead::tag_size);
   aead.seal(nonce, additional, plain, size, {}, sealed);
   const auto tag = std::span(sealed).last(Aead::tag_size);
   if (!std::ranges::equal(tag, std::as_bytes(std::span(known_tag)))) return false;
 
-  Octets opened(size);
+  Bytes opened(size);
   Gather whole{std::span<const std::byte>(sealed)};
   if (!aead.open(nonce, additional, whole, opened) || opened != content) return false;
   const std::array<iovec, 2> cut{iovec{sealed.data(), first},

@@ -1,6 +1,6 @@
-// What other TLS libraries take, kferry takes too, on both sides and in both versions: long certificates and hellos, many
-// names and certificates, large keys, every way to cut a handshake into records. What is beyond the limits is refused by
-// an alert, in words that name the limit.
+// What other TLS libraries take, kferry takes too, on both sides and in both versions: long certificates and hellos,
+// many names and certificates, large keys, every way to cut a handshake into records. What is beyond the limits is
+// refused by an alert, in words that name the limit.
 #include <doctest/doctest.h>
 
 #include <functional>
@@ -23,7 +23,7 @@ struct Ended {
 };
 
 struct Shaken {
-  Octets trusted;
+  Bytes trusted;
   Identity identity;
 };
 
@@ -111,7 +111,7 @@ TEST_CASE("chains of 16 certificates and a few more, and none beyond") {
   for (const std::size_t size : {16UL, 17UL, 20UL, 21UL}) {
     CAPTURE(size);
     const Made leaf = make_leaf("localhost", &all[size - 1]);
-    std::vector<Octets> rest;
+    std::vector<Bytes> rest;
     for (std::size_t i = size; i-- > 1;) rest.push_back(all[i].der);
     const bool taken = size <= 20;
     expect({all[0].der, leaf.identity(rest)}, taken ? "" : "more than 20 certificates", taken ? "" : "alert");
@@ -184,8 +184,8 @@ TEST_CASE("a subject of many parts, of several in one, of long and of empty ones
   expect({root().der, make(wanted).identity()});
 }
 
-// As `stream`, with every handshake record in clear cut into records of `size` bytes. `sealed`: a ChangeCipherSpec of TLS
-// 1.2 has come this way.
+// As `stream`, with every handshake record in clear cut into records of `size` bytes. `sealed`: a ChangeCipherSpec of
+// TLS 1.2 has come this way.
 std::string cut_records(std::string_view stream, std::size_t size, bool& sealed) {
   std::string result;
   while (!stream.empty()) {
@@ -227,8 +227,8 @@ TEST_CASE("handshakes cut into records of one byte and of a few") {
               from->sent(flight.size());
               bool& one_way = sealed[from == pair.client.get() ? 0 : 1];
               const std::string cut = cut_records(flight, size, one_way);
-              Octets room(1000);
-              moved = to.feed(octets(cut), room).taken > 0 || moved;
+              Bytes room(1000);
+              moved = to.feed(bytes_of(cut), room).taken > 0 || moved;
             }
           }
         });
@@ -269,8 +269,8 @@ TEST_CASE("hellos of 160 suites and of more than were ever defined") {
       CAPTURE(static_cast<int>(version));
       CAPTURE(suites);
       const auto server = Engine::server(always(server_context(serving(certificates().ec))));
-      Octets room(1000);
-      server->feed(octets(hello_with_suites(version, suites)), room);
+      Bytes room(1000);
+      server->feed(bytes_of(hello_with_suites(version, suites)), room);
       CAPTURE(server->failure().text);
       REQUIRE_FALSE(server->to_send().empty());
       const bool taken = suites <= 512;
@@ -293,9 +293,9 @@ TEST_CASE("an unfinished hello holds at most what it may be long") {
              static_cast<char>(part.size()) + part;
   }
   const std::string stream = cut_records(whole, 1, sealed);
-  Octets room(1000);
+  Bytes room(1000);
   for (std::size_t at = 0; at < stream.size(); at += 1000) {
-    server->feed(octets(std::string_view(stream).substr(at, 1000)), room);
+    server->feed(bytes_of(std::string_view(stream).substr(at, 1000)), room);
     REQUIRE(server->held_size() <= 64 * 1024 + 200);
   }
   CHECK(server->state() == Engine::State::handshaking);

@@ -1,5 +1,5 @@
-// OpenSSL sends what it takes itself: keys, certificates and handshake messages of every size and kind. Where kferry takes
-// less, it says so by an alert.
+// OpenSSL sends what it takes itself: keys, certificates and handshake messages of every size and kind. Where kferry
+// takes less, it says so by an alert.
 #include <doctest/doctest.h>
 
 #include <string>
@@ -24,14 +24,14 @@ const Made& root() {
 // What OpenSSL serves or presents, and what kferry trusts.
 struct Peer {
   Made leaf;
-  std::vector<Octets> rest{};
-  Octets trusted = root().der;
+  std::vector<Bytes> rest{};
+  Bytes trusted = root().der;
 };
 
 // The words for openssl's command line, of files in the folder.
 std::string options_for(const Peer& peer, const Folder& folder) {
   std::string chain;
-  for (const Octets& one : peer.rest) chain += write_pem("CERTIFICATE", one);
+  for (const Bytes& one : peer.rest) chain += write_pem("CERTIFICATE", one);
   folder.write("leaf.pem", write_pem("CERTIFICATE", peer.leaf.der));
   folder.write("leaf.key", pem_of(peer.leaf.key.get()));
   folder.write("chain.pem", chain);

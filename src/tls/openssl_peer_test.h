@@ -119,7 +119,7 @@ inline int listen_anywhere(std::uint16_t& port) {
   return fd;
 }
 
-// Moves octets between a socket and an engine until `done`, the end, or the limit of patience.
+// Moves bytes between a socket and an engine until `done`, the end, or the limit of patience.
 template <typename Done>
 void pump(int fd, Engine& engine, std::string& plain, Done done) {
   const auto until = Clock::now() + patience;
@@ -150,7 +150,7 @@ void pump(int fd, Engine& engine, std::string& plain, Done done) {
 
 inline void say(int fd, Engine& engine, std::string_view text) {
   std::vector<std::byte> cipher(engine.to_send().size() + text.size() + record_overhead_max);
-  const auto wrote = engine.write(octets(text), cipher);
+  const auto wrote = engine.write(bytes_of(text), cipher);
   REQUIRE(wrote.taken == text.size());
   REQUIRE(send(fd, cipher.data(), wrote.made, MSG_NOSIGNAL) == static_cast<ssize_t>(wrote.made));
 }

@@ -43,8 +43,8 @@ Pair open_pair(const std::string& suite, std::uint64_t server_records_per_key = 
 class Forger {
  public:
   explicit Forger(const Engine& from) : protection_(from.records()->keys().send) {}
-  Octets record(RecordType type, std::span<const std::byte> content) {
-    Octets made(content.size() + protection_.overhead());
+  Bytes record(RecordType type, std::span<const std::byte> content) {
+    Bytes made(content.size() + protection_.overhead());
     protection_.seal(type, content, made);
     return made;
   }
@@ -54,13 +54,13 @@ class Forger {
 };
 
 // Feeds all of it; what came out.
-std::string feed(Engine& engine, std::span<const std::byte> octets) {
+std::string feed(Engine& engine, std::span<const std::byte> bytes) {
   std::string plain;
-  Octets room(20'000);
-  while (!octets.empty()) {
-    const auto fed = engine.feed(octets, room);
+  Bytes room(20'000);
+  while (!bytes.empty()) {
+    const auto fed = engine.feed(bytes, room);
     plain.append(reinterpret_cast<const char*>(room.data()), fed.made);
-    octets = octets.subspan(fed.taken);
+    bytes = bytes.subspan(fed.taken);
     if (fed.taken + fed.made == 0) break;
   }
   return plain;
@@ -86,24 +86,24 @@ TEST_CASE("sealing and opening, of every size around the edges, in every suite")
   }
 }
 
-TEST_CASE("no octet of a record may be another") {
+TEST_CASE("no byte of a record may be another") {
   for (const std::string suite : suites) {
     CAPTURE(suite);
     const Pair model = open_pair(suite);
-    const Octets good = Forger(*model.server).record(RecordType::data, octets("sixteen octets.."));
+    const Bytes good = Forger(*model.server).record(RecordType::data, bytes_of("sixteen bytes.."));
     std::size_t refused = 0;
     for (std::size_t at = 0; at < good.size(); ++at) {
       // The version of the outer header is not looked at in TLS 1.3 but authenticated; lengths may ask for more.
       RecordProtection opening(model.client->records()->keys().receive);
-      Octets bad = good;
+      Bytes bad = good;
       bad[at] ^= std::byte{1};
       const std::size_t size = opening.record_size(std::span(bad).first<record_header_size>());
-      Octets room(bad.size());
+      Bytes room(bad.size());
       if (size != bad.size() || !opening.open(bad, room)) ++refused;
     }
     CHECK(refused == good.size());
     RecordProtection opening(model.client->records()->keys().receive);
-    Octets room(good.size());
+    Bytes room(good.size());
     REQUIRE(opening.open(good, room).has_value());
     // The same again is a replay.
     CHECK_FALSE(opening.open(good, room).has_value());
@@ -149,7 +149,7 @@ TEST_CASE("records that have no place end the connection with an alert") {
       CAPTURE(one.name);
       Pair pair = open_pair(suite);
       Forger forger(*pair.client);
-      CHECK(feed(*pair.server, forger.record(one.type, octets(one.content))) == "");
+      CHECK(feed(*pair.server, forger.record(one.type, bytes_of(one.content))) == "");
       REQUIRE(pair.server->state() == State::failed);
       CAPTURE(pair.server->failure().text);
       CHECK(pair.server->failure().text.find('\n') == std::string::npos);
@@ -168,9 +168,9 @@ TEST_CASE("a length that no record has is refused at once") {
       CAPTURE(suite);
       CAPTURE(size);
       Pair pair = open_pair(suite);
-      const Octets header{std::byte{23}, std::byte{3}, std::byte{3}, static_cast<std::byte>(size >> 8),
-                          static_cast<std::byte>(size)};
-      for (const std::byte& octet : header) feed(*pair.server, std::span(&octet, 1));
+      const Bytes header{std::byte{23}, std::byte{3}, std::byte{3}, static_cast<std::byte>(size >> 8),
+                         static_cast<std::byte>(size)};
+      for (const std::byte& byte : header) feed(*pair.server, std::span(&byte, 1));
       REQUIRE(pair.server->state() == State::failed);
       CHECK(pair.server->failure().cause == "record_malformed");
       pair.run();
@@ -181,7 +181,7 @@ TEST_CASE("a length that no record has is refused at once") {
 
 TEST_CASE("a record of TLS 1.3 that is not sealed has no place") {
   Pair pair = open_pair(suites[0]);
-  feed(*pair.server, octets("\x15\3\3\0\2\1\0"sv));
+  feed(*pair.server, bytes_of("\x15\3\3\0\2\1\0"sv));
   REQUIRE(pair.server->state() == State::failed);
   CHECK(pair.server->failure().cause == "record_malformed");
 }
@@ -200,13 +200,13 @@ TEST_CASE("an alert about certificates names kferry's certificate only if there 
     if (has_identity) settings.identity = certificates().client;
     // In the handshake, in clear.
     Pair shaking = pair_of(serving(certificates().ec), settings);
-    CHECK(failure_of(*shaking.client, octets("\x15\3\3\0\2\2\x2A"sv)) == expected);
+    CHECK(failure_of(*shaking.client, bytes_of("\x15\3\3\0\2\2\x2A"sv)) == expected);
     // After it: in TLS 1.3 a broker judges the client's certificate when the client is done.
     Pair open = pair_of(serving(certificates().ec), settings);
     open.run();
     open.say(*open.server, "hello");
     REQUIRE(open.client->records() != nullptr);
-    CHECK(failure_of(*open.client, Forger(*open.server).record(RecordType::alert, octets("\2\x2A"sv))) ==
+    CHECK(failure_of(*open.client, Forger(*open.server).record(RecordType::alert, bytes_of("\2\x2A"sv))) ==
           expected);
   }
 }
@@ -216,25 +216,25 @@ TEST_CASE("what is passed over: tickets, HelloRequest, warnings, empty records; 
   Forger server(*in_1_3.server);
   // Two tickets in three records, cut inside a header and inside a body.
   for (const auto part : {"\4\0\0\6ticket\4\0"sv, "\0\4tic"sv, "k"sv})
-    CHECK(feed(*in_1_3.client, server.record(RecordType::handshake, octets(part))) == "");
-  CHECK(feed(*in_1_3.client, server.record(RecordType::data, octets("data"))) == "data");
+    CHECK(feed(*in_1_3.client, server.record(RecordType::handshake, bytes_of(part))) == "");
+  CHECK(feed(*in_1_3.client, server.record(RecordType::data, bytes_of("data"))) == "data");
   CHECK(in_1_3.client->state() == State::open);
   // Data may not stand inside a message.
-  feed(*in_1_3.client, server.record(RecordType::handshake, octets("\4\0\0\6tick"sv)));
-  CHECK(feed(*in_1_3.client, server.record(RecordType::data, octets("data"))) == "");
+  feed(*in_1_3.client, server.record(RecordType::handshake, bytes_of("\4\0\0\6tick"sv)));
+  CHECK(feed(*in_1_3.client, server.record(RecordType::data, bytes_of("data"))) == "");
   CHECK(in_1_3.client->state() == State::failed);
 
   Pair in_1_2 = open_pair(suites[3]);
   Forger broker(*in_1_2.server);
-  CHECK(feed(*in_1_2.client, broker.record(RecordType::handshake, octets("\0\0\0\0"sv))) == "");
-  CHECK(feed(*in_1_2.client, broker.record(RecordType::alert, octets("\1\x64"sv))) == "");
-  CHECK(feed(*in_1_2.client, broker.record(RecordType::data, octets("data"))) == "data");
+  CHECK(feed(*in_1_2.client, broker.record(RecordType::handshake, bytes_of("\0\0\0\0"sv))) == "");
+  CHECK(feed(*in_1_2.client, broker.record(RecordType::alert, bytes_of("\1\x64"sv))) == "");
+  CHECK(feed(*in_1_2.client, broker.record(RecordType::data, bytes_of("data"))) == "data");
   // A client that wants to negotiate again is told no, and may go on.
   Forger client(*in_1_2.client);
-  CHECK(feed(*in_1_2.server, client.record(RecordType::handshake, octets("\1\0\0\2hi"sv))) == "");
+  CHECK(feed(*in_1_2.server, client.record(RecordType::handshake, bytes_of("\1\0\0\2hi"sv))) == "");
   CHECK(in_1_2.server->state() == State::open);
   CHECK_FALSE(in_1_2.server->to_send().empty());
-  CHECK(feed(*in_1_2.server, client.record(RecordType::data, octets("data"))) == "data");
+  CHECK(feed(*in_1_2.server, client.record(RecordType::data, bytes_of("data"))) == "data");
 
   for (const std::string suite : {suites[0], suites[3]}) {
     Pair pair = open_pair(suite);
@@ -270,7 +270,7 @@ TEST_CASE("keys change when the other side says so, and in the middle of anythin
     Pair asked = open_pair(suite);
     Forger forger(*asked.client);
     const TrafficKeys before = asked.server->records()->keys();
-    feed(*asked.server, forger.record(RecordType::handshake, octets("\x18\0\0\1\1"sv)));
+    feed(*asked.server, forger.record(RecordType::handshake, bytes_of("\x18\0\0\1\1"sv)));
     CHECK(asked.server->records()->keys().receive.key != before.receive.key);
     CHECK(asked.server->records()->keys().send.key != before.send.key);
     asked.run();
@@ -294,18 +294,18 @@ TEST_CASE("where the kernel sends, what is to be said waits for it") {
   Engine& server = *pair.server;
   server.hand_over(true, true);
   CHECK_FALSE(server.own_record().has_value());
-  feed(server, forger.record(RecordType::handshake, octets("\x18\0\0\1\1"sv)));
+  feed(server, forger.record(RecordType::handshake, bytes_of("\x18\0\0\1\1"sv)));
   auto record = server.own_record();
   REQUIRE(record.has_value());
   CHECK(record->type == RecordType::handshake);
-  CHECK(std::ranges::equal(record->content(), octets("\x18\0\0\1\0"sv)));
+  CHECK(std::ranges::equal(record->content(), bytes_of("\x18\0\0\1\0"sv)));
   CHECK(server.own_record_sent().has_value());
   CHECK_FALSE(server.own_record().has_value());
   server.close();
   record = server.own_record();
   REQUIRE(record.has_value());
   CHECK(record->type == RecordType::alert);
-  CHECK(std::ranges::equal(record->content(), octets("\1\0"sv)));
+  CHECK(std::ranges::equal(record->content(), bytes_of("\1\0"sv)));
   CHECK_FALSE(server.own_record_sent().has_value());
   CHECK(server.to_send().empty());
 }
@@ -315,12 +315,12 @@ TEST_CASE("where the kernel receives, its records are judged, and its key change
     Pair pair = open_pair(suites[0]);
     Engine& server = *pair.server;
     server.hand_over(false, changes_keys);
-    server.take(RecordType::handshake, octets("\x18\0\0\1\0"sv));
+    server.take(RecordType::handshake, bytes_of("\x18\0\0\1\0"sv));
     CHECK(server.receive_lost() == !changes_keys);
     CHECK(server.changed_receive_key().has_value() == changes_keys);
     CHECK_FALSE(server.changed_receive_key().has_value());
     CHECK(server.state() == State::open);
-    server.take(RecordType::alert, octets("\1\0"sv));
+    server.take(RecordType::alert, bytes_of("\1\0"sv));
     CHECK(server.state() == State::ended);
   }
   // A KeyUpdate in two records, and what begins like one inside another message: only the kernel is misled.
@@ -329,25 +329,25 @@ TEST_CASE("where the kernel receives, its records are judged, and its key change
     Engine& client = *pair.client;
     client.hand_over(false, true);
     for (const std::string_view part : {"\x18"sv, "\0\0\1"sv}) {
-      client.take(RecordType::handshake, octets(part));
+      client.take(RecordType::handshake, bytes_of(part));
       CHECK(client.receive_waits() == (part.size() == 1));
       CHECK_FALSE(client.changed_receive_key().has_value());
     }
-    client.take(RecordType::handshake, octets("\0"sv));
+    client.take(RecordType::handshake, bytes_of("\0"sv));
     CHECK_FALSE(client.receive_waits());
     CHECK(client.changed_receive_key().has_value());
-    client.take(RecordType::handshake, octets("\4\0\0\2"sv));
+    client.take(RecordType::handshake, bytes_of("\4\0\0\2"sv));
     CHECK_FALSE(client.receive_waits());
-    client.take(RecordType::handshake, octets("\x18\x18"sv));
+    client.take(RecordType::handshake, bytes_of("\x18\x18"sv));
     CHECK(client.receive_waits());
-    client.take(RecordType::alert, octets("\1\0"sv));
+    client.take(RecordType::alert, bytes_of("\1\0"sv));
     CHECK_FALSE(client.receive_waits());
     CHECK(client.state() == State::ended);
   }
   // One that cannot take another key for sending, and is asked to: the connection is to end in order.
   Pair pair = open_pair(suites[0]);
   pair.server->hand_over(true, false);
-  feed(*pair.server, Forger(*pair.client).record(RecordType::handshake, octets("\x18\0\0\1\1"sv)));
+  feed(*pair.server, Forger(*pair.client).record(RecordType::handshake, bytes_of("\x18\0\0\1\1"sv)));
   CHECK(pair.server->key_used_up());
   CHECK_FALSE(pair.server->own_record().has_value());
   CHECK(pair.server->state() == State::open);

@@ -40,9 +40,9 @@ struct ServerSettings {
   Identity identity{};
   ClientAuth client_auth = ClientAuth::none;
   // Trusted for client certificates, as x509/trust.h says; needed unless client_auth is none.
-  std::vector<Octets> client_cas{};
+  std::vector<Bytes> client_cas{};
   // With one or more, every certificate below the anchor needs a current list of its issuer's.
-  std::vector<Octets> crls{};
+  std::vector<Bytes> crls{};
   // Rules of x509/subject_rule.h, one of which the subject must match. Empty: any subject.
   std::vector<std::string> required_subjects{};
   // Never given where client certificates are asked for: a resumed session would pass by a revocation.
@@ -53,8 +53,8 @@ struct ServerSettings {
 
 struct ClientSettings {
   Offer offer{};
-  std::vector<Octets> cas{};  // empty: the system's
-  std::vector<Octets> crls{};
+  std::vector<Bytes> cas{};  // empty: the system's
+  std::vector<Bytes> crls{};
   std::optional<Identity> identity{};
   bool verify_host_name = true;  // ssl.endpoint.identification.algorithm=https
   bool resume_sessions = true;   // in TLS 1.3 alone (engine.cc says why)

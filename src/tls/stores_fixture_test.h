@@ -1,5 +1,5 @@
-// What the tests of stores share: a folder of certificates, reading without a look at notes, and a handshake with what was
-// read.
+// What the tests of stores share: a folder of certificates, reading without a look at notes, and a handshake with what
+// was read.
 #pragma once
 
 #include <doctest/doctest.h>
@@ -24,15 +24,15 @@ inline const Folder& folder() {
 }
 
 struct Loaded {
-  Octets octets;
+  Bytes bytes;
   x509::StoreFile file;
 };
 
 inline Loaded load(const std::string& name, std::optional<std::string> password = {},
                    std::optional<std::string> key_password = {}) {
-  Loaded loaded{folder().octets(name), {}};
+  Loaded loaded{folder().bytes(name), {}};
   loaded.file.name = name;
-  loaded.file.octets = loaded.octets;
+  loaded.file.bytes = loaded.bytes;
   loaded.file.password = std::move(password);
   loaded.file.key_password = std::move(key_password);
   loaded.file.password_variable = "STORE_PASSWORD";
@@ -50,7 +50,7 @@ inline x509::KeyChoice choice(std::vector<std::string> hosts = {}, std::string a
 }
 
 using ReadIdentity = std::expected<x509::Identity, Failure>;
-using ReadList = std::expected<std::vector<Octets>, Failure>;
+using ReadList = std::expected<std::vector<Bytes>, Failure>;
 
 inline ReadIdentity read_identity(const x509::StoreFile& file, const x509::KeyChoice& which = choice()) {
   std::vector<x509::Note> notes;
@@ -104,7 +104,7 @@ void check_refused(const Read& read, std::string_view cause, std::string_view wo
   check_words(read.error());
 }
 
-inline std::string subject_of(const Octets& der) {
+inline std::string subject_of(const Bytes& der) {
   const auto certificate = x509::read_certificate(der);
   return certificate ? certificate->names.subject : "(malformed)";
 }

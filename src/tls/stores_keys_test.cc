@@ -28,7 +28,7 @@ TEST_CASE("PEM keys are read in every form, plain and encrypted") {
     folder().run("cat " + name + " " + kind + ".crt ca.crt >whole.pem && openssl pkey -in " + name +
                  " -outform DER -out key.der && openssl x509 -in " + kind + ".crt -outform DER -out crt.der");
     const Loaded whole = load("whole.pem");
-    CHECK(recognise(whole.octets) == StoreKind::pem);
+    CHECK(recognise(whole.bytes) == StoreKind::pem);
     const auto identity = read_identity(whole.file);
     CHECK(serves(identity) == "");
     CHECK(identity->chain.size() == 2);

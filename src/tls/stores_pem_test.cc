@@ -23,7 +23,7 @@ TEST_CASE("PEM is read in any order and layout") {
   const auto read = [](const std::string& text) {
     StoreFile file;
     file.name = "file";
-    file.octets = octets(text);
+    file.bytes = bytes_of(text);
     return read_identity(file);
   };
   const std::string usual = key + leaf + ca;
@@ -95,7 +95,7 @@ TEST_CASE("one malformed block does not spoil the others") {
     const auto trusted = x509::read_authorities(load("bad.pem").file, Role::client, notes);
     REQUIRE(refusal(trusted) == "");
     CHECK(*trusted ==
-          std::vector<Octets>{certificates().authority.certificate(), certificates().ec.chain.front()});
+          std::vector<Bytes>{certificates().authority.certificate(), certificates().ec.chain.front()});
     REQUIRE(notes.size() == 1);
     const auto line = std::ranges::count(ca, '\n') + 1;
     CHECK(notes.at(0).text.find("at line " + std::to_string(line) + " ") != std::string::npos);
@@ -153,8 +153,7 @@ TEST_CASE("authorities are read from DER, PKCS7, and OpenSSL's trusted certifica
   CHECK(read_authorities(load("ca.der").file)->size() == 1);
   CHECK(read_authorities(load("two.der").file)->size() == 2);
   CHECK(read_authorities(load("ca.p7b").file)->size() == 2);
-  CHECK(read_authorities(load("any.pem").file) ==
-        std::vector<Octets>{certificates().authority.certificate()});
+  CHECK(read_authorities(load("any.pem").file) == std::vector<Bytes>{certificates().authority.certificate()});
   check_refused(read_authorities(load("broker.pem").file), "authority_rejected",
                 "does not trust it for clientAuth");
   check_refused(read_authorities(load("rejects.pem").file), "authority_rejected",

@@ -33,7 +33,7 @@ TEST_CASE("PKCS12 is read as old and new versions of openssl write it") {
       folder().run("openssl pkcs12 -export " + how + " -inkey " + kind + ".key -in " + kind +
                    ".crt -certfile ca.crt -passout pass:" + pass + " -out store.p12");
       const Loaded store = load("store.p12", pass);
-      CHECK(recognise(store.octets) == StoreKind::pkcs12);
+      CHECK(recognise(store.bytes) == StoreKind::pkcs12);
       const auto identity = read_identity(store.file);
       CHECK(serves(identity) == "");
       CHECK(identity->chain.size() == 2);
@@ -101,7 +101,7 @@ TEST_CASE("PKCS12 is read in BER with indefinite lengths") {
       "ber.p12",
       endless(0x30, pfx.at(0) + endless(0x30, content_info.at(0) + endless(0xA0, pieces)) + pfx.at(2)));
   const Loaded store = load("ber.p12", pass);
-  CHECK(recognise(store.octets) == StoreKind::pkcs12);
+  CHECK(recognise(store.bytes) == StoreKind::pkcs12);
   CHECK(serves(read_identity(store.file)) == "");
   check_refused(read_identity(load("ber.p12", "wr0ng").file), "store_password_wrong", "STORE_PASSWORD");
 }
@@ -120,8 +120,8 @@ std::string with_pbmac1(std::string_view store, std::string_view password, const
       der(0x30, der(6, pkcs5 + "\x0C") +
                     der(0x30, der(4, salt) + der(2, count) + der(2, std::string(1, size)) + algorithm));
   const std::string pbmac1 = der(0x30, der(6, pkcs5 + "\x0E") + der(0x30, kdf + algorithm));
-  const Digest key = pbkdf2(hash, octets(password), octets(salt), iterations);
-  const Digest mac = hmac(hash, key.bytes(), octets(safes));
+  const Digest key = pbkdf2(hash, bytes_of(password), bytes_of(salt), iterations);
+  const Digest mac = hmac(hash, key.bytes(), bytes_of(safes));
   const std::string digest_info = der(0x30, pbmac1 + der(4, text_of(mac.bytes())));
   return der(0x30, pfx.at(0) + pfx.at(1) + der(0x30, digest_info + der(4, "unused") + der(2, "\x01")));
 }
@@ -145,27 +145,27 @@ TEST_CASE("PKCS12 is read with the MAC of RFC 9579, PBMAC1") {
 TEST_CASE("a JKS store that is truncated or changed anywhere is refused") {
   certificates();
   // Made by hand, so that it needs no Java: one trusted certificate.
-  const Octets certificate = certificates().authority.certificate();
+  const Bytes certificate = certificates().authority.certificate();
   std::string body("\xFE\xED\xFE\xED\0\0\0\2\0\0\0\1\0\0\0\2\0\1a\0\0\0\0\0\0\0\0\0\5X.509\0\0", 36);
   body += static_cast<char>(certificate.size() >> 8);
   body += static_cast<char>(certificate.size());
   body.append(text_of(certificate));
   const std::string store = body + std::string(20, '\0');
-  const auto read = read_jks(octets(store), std::nullopt);
+  const auto read = read_jks(bytes_of(store), std::nullopt);
   REQUIRE(read.has_value());
   REQUIRE(read->trusted.size() == 1);
   CHECK(read->trusted.front().certificate == certificate);
   CHECK(read->trusted.front().alias == "a");
-  CHECK(read_jks(octets(store), "x").error() == JksProblem::password_wrong);
+  CHECK(read_jks(bytes_of(store), "x").error() == JksProblem::password_wrong);
   for (std::size_t size = 0; size < store.size(); ++size) {
-    CHECK_FALSE(read_jks(octets(store).first(size), std::nullopt).has_value());
+    CHECK_FALSE(read_jks(bytes_of(store).first(size), std::nullopt).has_value());
   }
 }
 
 TEST_CASE("passwords become UTF-16") {
   CHECK(std::ranges::equal(utf16_of("aé€😀").bytes(),
-                           octets(std::string_view("\0a\0\xE9\x20\xAC\xD8\x3D\xDE\0", 10))));
-  CHECK(std::ranges::equal(utf16_of("\xFFz").bytes(), octets(std::string_view("\xFF\xFD\0z", 4))));
+                           bytes_of(std::string_view("\0a\0\xE9\x20\xAC\xD8\x3D\xDE\0", 10))));
+  CHECK(std::ranges::equal(utf16_of("\xFFz").bytes(), bytes_of(std::string_view("\xFF\xFD\0z", 4))));
 }
 
 }  // namespace

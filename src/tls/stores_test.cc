@@ -21,7 +21,7 @@ namespace {
 std::string refusal_of(std::string_view text) {
   StoreFile file;
   file.name = "file";
-  file.octets = octets(text);
+  file.bytes = bytes_of(text);
   return refusal(read_identity(file));
 }
 
@@ -37,7 +37,7 @@ TEST_CASE("files that are not a store, or not the right one, are named as what t
   CHECK(cause("-----BEGIN X-----\nMIIB\n-----END X-----\n") == "key_missing");
   CHECK(cause(folder().text("ec.crt")) == "key_missing");
   CHECK(cause(folder().text("ec.key")) == "certificate_missing");
-  const Octets certificate = certificates().ec.chain.front();
+  const Bytes certificate = certificates().ec.chain.front();
   CHECK(cause(text_of(certificate)) == "key_missing");
   CHECK(cause(text_of(certificates().authority.revocations())) == "store_unknown");
   const std::string whole = folder().text("ec.crt") + folder().text("ec.key");

@@ -53,9 +53,9 @@ void TicketKeys::add(Instant now) {
   Key fresh;
   fresh.made = now;
   random_bytes(fresh.name);
-  Octets octets(key_size);
-  random_bytes(octets);
-  fresh.key = Secret(std::move(octets));
+  Bytes bytes(key_size);
+  random_bytes(bytes);
+  fresh.key = Secret(std::move(bytes));
   keys_.push_front(std::move(fresh));
 }
 

@@ -44,7 +44,7 @@ class TicketKeys {
 
   // Encrypts in place under the newest key. `bound_to` is authenticated.
   Sealed seal(std::span<std::byte> ticket, std::span<const std::byte> bound_to);
-  // Decrypts in place; on `no` the octets are undefined. `yes_renew`: under a key that is no longer the
+  // Decrypts in place; on `no` the bytes are undefined. `yes_renew`: under a key that is no longer the
   // newest.
   Opened open(std::span<std::byte> ticket, const Sealed& sealed, std::span<const std::byte> bound_to);
 

@@ -13,29 +13,29 @@ using Opened = TicketKeys::Opened;
 using std::chrono::hours;
 
 struct Ticket {
-  Octets octets;
+  Bytes bytes;
   TicketKeys::Sealed sealed;
 };
 
 constexpr std::string_view state = "the session's state";
 
 Ticket seal(TicketKeys& keys, std::string_view bound_to) {
-  const auto plain = octets(state);
+  const auto plain = bytes_of(state);
   Ticket ticket{{plain.begin(), plain.end()}, {}};
-  ticket.sealed = keys.seal(ticket.octets, octets(bound_to));
+  ticket.sealed = keys.seal(ticket.bytes, bytes_of(bound_to));
   return ticket;
 }
 
 Opened open(TicketKeys& keys, Ticket ticket, std::string_view bound_to) {
-  const Opened opened = keys.open(ticket.octets, ticket.sealed, octets(bound_to));
-  if (opened != Opened::no) CHECK(std::ranges::equal(ticket.octets, octets(state)));
+  const Opened opened = keys.open(ticket.bytes, ticket.sealed, bytes_of(bound_to));
+  if (opened != Opened::no) CHECK(std::ranges::equal(ticket.bytes, bytes_of(state)));
   return opened;
 }
 
 TEST_CASE("a ticket opens while its key lives, and for what it was made") {
   TicketKeys keys(Instant{});
   const Ticket ticket = seal(keys, "a certificate");
-  CHECK_FALSE(std::ranges::equal(ticket.octets, octets(state)));
+  CHECK_FALSE(std::ranges::equal(ticket.bytes, bytes_of(state)));
   CHECK(open(keys, ticket, "a certificate") == Opened::yes);
   CHECK(open(keys, ticket, "another") == Opened::no);
   TicketKeys others(Instant{});
@@ -60,9 +60,9 @@ TEST_CASE("a ticket opens while its key lives, and for what it was made") {
 TEST_CASE("a changed ticket is no ticket") {
   TicketKeys keys(Instant{});
   const Ticket ticket = seal(keys, "x");
-  for (std::size_t i = 0; i < ticket.octets.size(); ++i) {
+  for (std::size_t i = 0; i < ticket.bytes.size(); ++i) {
     Ticket changed = ticket;
-    changed.octets[i] ^= std::byte{1};
+    changed.bytes[i] ^= std::byte{1};
     CHECK(open(keys, changed, "x") == Opened::no);
   }
 }

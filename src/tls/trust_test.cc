@@ -13,8 +13,8 @@ namespace {
 
 using namespace x509;
 
-std::vector<Octets> ders(const std::vector<const Made*>& all) {
-  std::vector<Octets> result;
+std::vector<Bytes> ders(const std::vector<const Made*>& all) {
+  std::vector<Bytes> result;
   for (const Made* const one : all) result.push_back(one->der);
   return result;
 }
@@ -45,7 +45,7 @@ struct Case {
   std::vector<const Made*> trusted;
   const Made* leaf = nullptr;
   std::vector<const Made*> rest{};
-  std::vector<Octets> lists{};
+  std::vector<Bytes> lists{};
 };
 
 // One side of kferry's judges, in one version.

@@ -19,10 +19,10 @@ void fill(std::array<std::byte, N>& to, const unsigned char* from, std::size_t s
 
 void fill_nonce(TrafficKey& key, const unsigned char* iv, const SentNonce& sent) {
   if (key.version == Version::tls_1_3 || key.cipher == RecordCipher::chacha20_poly1305) {
-    std::array<std::byte, 12> octets{};
-    fill(octets, iv, octets.size());
-    key.set_iv(octets);
-    wipe(octets);
+    std::array<std::byte, 12> bytes{};
+    fill(bytes, iv, bytes.size());
+    key.set_iv(bytes);
+    wipe(bytes);
     return;
   }
   fill(key.salt, iv, key.salt.size());

@@ -16,8 +16,8 @@
 namespace kferry::tls {
 namespace {
 
-const unsigned char* in(std::span<const std::byte> octets) {
-  return reinterpret_cast<const unsigned char*>(octets.data());
+const unsigned char* in(std::span<const std::byte> bytes) {
+  return reinterpret_cast<const unsigned char*>(bytes.data());
 }
 
 // Decrypts one record as the kernel does (net/tls/tls_sw.c), from the key alone; "" when it does not verify.
@@ -94,8 +94,8 @@ TEST_CASE("the keys handed over decrypt what the other side sends next") {
         CHECK(sending.send.rec_seq == receiving.receive.rec_seq);
         CHECK(sending.send.salt == receiving.receive.salt);
         CHECK(sending.send.key != sending.receive.key);
-        Octets record(1000), room(1000);
-        const auto wrote = from->write(octets("a record"), record);
+        Bytes record(1000), room(1000);
+        const auto wrote = from->write(bytes_of("a record"), record);
         CHECK(decrypt(receiving.receive, std::span(record).first(wrote.made)) == "a record");
         if (sending.send.version == Version::tls_1_2 &&
             sending.send.cipher != RecordCipher::chacha20_poly1305) {
@@ -132,8 +132,8 @@ TEST_CASE("CBC suites stay with wolfSSL") {
 TEST_CASE("what is missing of a record is known in every cut") {
   Pair pair = pair_of(serving(certificates().ec));
   pair.run();
-  Octets record(1000), room(1000);
-  const std::size_t size = pair.client->write(octets("some words"), record).made;
+  Bytes record(1000), room(1000);
+  const std::size_t size = pair.client->write(bytes_of("some words"), record).made;
   for (std::size_t at = 0; at < size; ++at) {
     CHECK(pair.server->record_rest() == (at == 0 ? 0 : at < 5 ? 5 - at : size - at));
     pair.server->feed(std::span(record).subspan(at, 1), room);

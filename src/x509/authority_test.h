@@ -47,7 +47,7 @@ class Folder {
     std::ifstream file(path_ / name, std::ios::binary);
     return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
   }
-  Octets octets(const std::string& name) const {
+  Bytes bytes(const std::string& name) const {
     const std::string all = text(name);
     const auto bytes = std::as_bytes(std::span(all));
     return {bytes.begin(), bytes.end()};
@@ -114,9 +114,9 @@ commonName = optional
     return identity;
   }
 
-  Octets certificate() const { return der("ca.crt"); }
+  Bytes certificate() const { return der("ca.crt"); }
 
-  Octets revocations() const {
+  Bytes revocations() const {
     folder_.run("openssl ca -config ca.cnf -gencrl -out crl.pem");
     return der("crl.pem");
   }
@@ -124,11 +124,11 @@ commonName = optional
     folder_.run("openssl ca -config ca.cnf -revoke " + name + ".crt");
   }
 
-  Octets der(const std::string& file) const {
+  Bytes der(const std::string& file) const {
     const std::string text = folder_.text(file);
     auto blocks = read_pem(text);
     if (blocks.empty()) throw std::runtime_error("no PEM in " + file);
-    return blocks.front().octets;
+    return blocks.front().bytes;
   }
 
  private:

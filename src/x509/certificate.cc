@@ -25,7 +25,7 @@ void read_alt_names(X509* x509, CertificateNames& names) {
     if (name->type == GEN_DNS) names.dns_names.push_back(text_of_string(name->d.dNSName));
     if (name->type == GEN_IPADD) {
       const std::string text = text_of_string(name->d.iPAddress);
-      const auto address = octets(text);
+      const auto address = bytes_of(text);
       names.addresses.emplace_back(address.begin(), address.end());
     }
   }

@@ -17,7 +17,7 @@ namespace kferry::x509 {
 struct Attribute {
   std::string type;   // dotted
   std::string value;  // UTF-8; empty where it is not text
-  Octets der;         // the value with its tag and length
+  Bytes der;          // the value with its tag and length
 };
 // The RDNs in the certificate's order, the least specific first.
 using Name = std::vector<std::vector<Attribute>>;
@@ -26,7 +26,7 @@ struct CertificateNames {
   std::string subject;                 // RFC 2253, as Java and Kafka's principals write it
   std::string common_name;             // the most specific one; empty if there is none
   std::vector<std::string> dns_names;  // subjectAltName
-  std::vector<Octets> addresses;       // subjectAltName, 4 or 16 bytes each
+  std::vector<Bytes> addresses;        // subjectAltName, 4 or 16 bytes each
 };
 
 struct Certificate {
@@ -38,8 +38,8 @@ struct Certificate {
   std::string key_type;        // "RSA", "RSA-PSS", "EC P-256", "Ed25519", …
   int key_bits = 0;            // 0 where the key cannot be decoded
   std::string signature_hash;  // "SHA256"; empty where the signature has none of its own, as Ed25519
-  Octets public_key;           // SubjectPublicKeyInfo, DER
-  Octets der;
+  Bytes public_key;            // SubjectPublicKeyInfo, DER
+  Bytes der;
 };
 
 // A certificate that cannot be parsed is a Failure; validity and signatures are not judged.

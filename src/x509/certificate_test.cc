@@ -98,7 +98,7 @@ TEST_CASE("keys, signatures and authority are read") {
 }
 
 TEST_CASE("a certificate cut anywhere, or with bytes behind it, is refused") {
-  Octets whole = make_leaf("leaf", nullptr).der;
+  Bytes whole = make_leaf("leaf", nullptr).der;
   for (std::size_t size = 0; size < whole.size(); ++size) {
     CHECK_FALSE(read_certificate(std::span(whole).first(size)).has_value());
   }

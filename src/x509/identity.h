@@ -17,7 +17,7 @@ struct StoredKey {
 };
 
 struct Identity {
-  std::vector<Octets> chain{};       // DER, the leaf first
+  std::vector<Bytes> chain{};        // DER, the leaf first
   Secret key{};                      // PKCS#8, DER
   std::vector<StoredKey> choices{};  // every key of its store, if there are several; otherwise empty
   // When another certificate of the store becomes valid, which may then be taken instead; Unix time, 0: never.

@@ -85,7 +85,7 @@ class IdentityReading {
                   "holds a private key but no certificate: add the certificate and its chain");
     }
     return fail(file_, "certificate_missing",
-                "holds no certificate" + instead_of_certificates(file_, recognise(file_.octets)));
+                "holds no certificate" + instead_of_certificates(file_, recognise(file_.bytes)));
   }
 
   std::expected<Identity, Failure> by_alias() {

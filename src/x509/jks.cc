@@ -9,7 +9,7 @@
 #include <memory>
 
 #include "base/assert.h"
-#include "base/octet_reader.h"
+#include "base/byte_reader.h"
 #include "x509/openssl.h"
 #include "x509/pbe.h"
 
@@ -18,7 +18,7 @@ namespace {
 
 constexpr std::uint32_t magic = 0xFEEDFEED;
 constexpr std::size_t digest_size_sha1 = 20;
-// Entries and chains beyond these are no key store of anybody's; each costs at least its own octets anyway.
+// Entries and chains beyond these are no key store of anybody's; each costs at least its own bytes anyway.
 constexpr std::uint32_t entries_max = 100'000;
 constexpr std::uint32_t chain_max = 100;
 constexpr std::string_view protector = "1.3.6.1.4.1.42.2.17.1.1";
@@ -36,37 +36,37 @@ Sha1 sha1(std::initializer_list<std::span<const std::byte>> parts) {
   return result;
 }
 
-Octets counted_octets(OctetReader& in) {
+Bytes counted_bytes(ByteReader& in) {
   const auto taken = in.counted(4);
   return {taken.begin(), taken.end()};
 }
 
-std::string counted_text(OctetReader& in) {
+std::string counted_text(ByteReader& in) {
   return std::string(text_of(in.counted(2)));
 }
 
-Octets read_certificate_entry(OctetReader& in, std::uint32_t version) {
+Bytes read_certificate_entry(ByteReader& in, std::uint32_t version) {
   if (version == 2) counted_text(in);  // "X.509"
-  return counted_octets(in);
+  return counted_bytes(in);
 }
 
 }  // namespace
 
 Secret utf16_of(std::string_view utf8) {
-  Octets units;
+  Bytes units;
   units.reserve(utf8.size() * 2);  // no growth leaves a copy behind
   const auto add = [&](std::uint32_t unit) {
     units.push_back(static_cast<std::byte>(unit >> 8));
     units.push_back(static_cast<std::byte>(unit));
   };
   for (std::size_t at = 0; at < utf8.size();) {
-    const auto octet = static_cast<unsigned char>(utf8[at]);
-    const std::size_t size = octet < 0x80       ? 1
-                             : octet >> 5 == 6  ? 2
-                             : octet >> 4 == 14 ? 3
-                             : octet >> 3 == 30 ? 4
-                                                : 0;
-    std::uint32_t point = size == 1 ? octet : octet & (0x7FU >> size);
+    const auto byte = static_cast<unsigned char>(utf8[at]);
+    const std::size_t size = byte < 0x80       ? 1
+                             : byte >> 5 == 6  ? 2
+                             : byte >> 4 == 14 ? 3
+                             : byte >> 3 == 30 ? 4
+                                               : 0;
+    std::uint32_t point = size == 1 ? byte : byte & (0x7FU >> size);
     bool well = size > 0 && at + size <= utf8.size();
     for (std::size_t i = 1; well && i < size; ++i) {
       const auto next = static_cast<unsigned char>(utf8[at + i]);
@@ -86,7 +86,7 @@ Secret utf16_of(std::string_view utf8) {
 }
 
 bool is_jks(std::span<const std::byte> file) {
-  return OctetReader(file).integer(4) == magic;
+  return ByteReader(file).integer(4) == magic;
 }
 
 std::expected<JksStore, JksProblem> read_jks(std::span<const std::byte> file,
@@ -94,7 +94,7 @@ std::expected<JksStore, JksProblem> read_jks(std::span<const std::byte> file,
   if (file.size() < digest_size_sha1) return std::unexpected(JksProblem::malformed);
   const auto body = file.first(file.size() - digest_size_sha1);
   JksStore store;
-  OctetReader in(body);
+  ByteReader in(body);
   const bool begins = in.integer(4) == magic;
   const std::uint32_t version = in.integer(4);
   const std::uint32_t count = in.integer(4);
@@ -106,7 +106,7 @@ std::expected<JksStore, JksProblem> read_jks(std::span<const std::byte> file,
     std::string alias = counted_text(in);
     in.take(8);  // when it was made
     if (kind == 1) {
-      JksKey key{std::move(alias), counted_octets(in), {}};
+      JksKey key{std::move(alias), counted_bytes(in), {}};
       const std::uint32_t chain = in.integer(4);
       if (chain > chain_max) return std::unexpected(JksProblem::malformed);
       for (std::uint32_t j = 0; j < chain && in.ok(); ++j)
@@ -121,7 +121,7 @@ std::expected<JksStore, JksProblem> read_jks(std::span<const std::byte> file,
   if (!in.ok() || !in.at_end()) return std::unexpected(JksProblem::malformed);
   if (password) {
     const Secret wide = utf16_of(*password);
-    if (!equal_constant_time(sha1({wide.bytes(), octets(salt_word), body}), file.last(digest_size_sha1))) {
+    if (!equal_constant_time(sha1({wide.bytes(), bytes_of(salt_word), body}), file.last(digest_size_sha1))) {
       return std::unexpected(JksProblem::password_wrong);
     }
   }
@@ -145,7 +145,7 @@ std::expected<Secret, JksProblem> unprotect_jks_key(std::span<const std::byte> p
     return std::unexpected(JksProblem::malformed);
   const Secret wide = utf16_of(password);
   const auto masked = sealed.subspan(digest_size_sha1, sealed.size() - 2 * digest_size_sha1);
-  Octets key(masked.begin(), masked.end());
+  Bytes key(masked.begin(), masked.end());
   Sha1 mask;
   std::ranges::copy(sealed.first(digest_size_sha1), mask.begin());
   for (std::size_t at = 0; at < key.size(); at += mask.size()) {

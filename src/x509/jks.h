@@ -4,7 +4,7 @@
 //   store   = FEEDFEED version(4: 1|2) count(4) entry* sha1(password in UTF-16BE, "Mighty Aphrodite", all before)
 //   entry   = 1 alias date(8) size(4) EncryptedPrivateKeyInfo chain(4) certificate*      a key with its chain
 //           | 2 alias date(8) certificate                                                a trusted certificate
-//   alias   = size(2) octets          certificate = type(as alias, version 2 only) size(4) DER
+//   alias   = size(2) bytes          certificate = type(as alias, version 2 only) size(4) DER
 //   the key = SEQUENCE { SEQUENCE { 1.3.6.1.4.1.42.2.17.1.1, NULL }, OCTET STRING { salt(20) masked sha1(20) } }
 #pragma once
 
@@ -23,13 +23,13 @@ namespace kferry::x509 {
 
 struct JksKey {
   std::string alias;
-  Octets protected_key;  // EncryptedPrivateKeyInfo
-  std::vector<Octets> chain;
+  Bytes protected_key;  // EncryptedPrivateKeyInfo
+  std::vector<Bytes> chain;
 };
 
 struct JksTrusted {
   std::string alias;
-  Octets certificate;
+  Bytes certificate;
 };
 
 struct JksStore {

@@ -19,12 +19,12 @@ namespace kferry::x509 {
 
 inline constexpr std::int64_t day_s = 86400;
 
-inline Octets der_of(int (*encode)(const X509*, unsigned char**), const X509* object) {
+inline Bytes der_of(int (*encode)(const X509*, unsigned char**), const X509* object) {
   unsigned char* bytes = nullptr;
   const int size = encode(object, &bytes);
   if (size <= 0) throw std::runtime_error("i2d");
   const auto all = std::as_bytes(std::span(bytes, static_cast<std::size_t>(size)));
-  Octets result(all.begin(), all.end());
+  Bytes result(all.begin(), all.end());
   OPENSSL_free(bytes);
   return result;
 }
@@ -70,11 +70,11 @@ struct Wanted {
 };
 
 struct Made {
-  Octets der;
+  Bytes der;
   KeyPtr key;
   X509Ptr x509;
 
-  Identity identity(std::vector<Octets> rest = {}) const {
+  Identity identity(std::vector<Bytes> rest = {}) const {
     unsigned char* bytes = nullptr;
     const int size = i2d_PrivateKey(key.get(), &bytes);
     if (size <= 0) throw std::runtime_error("i2d_PrivateKey");
@@ -82,7 +82,7 @@ struct Made {
     identity.key = Secret(std::as_bytes(std::span(bytes, static_cast<std::size_t>(size))));
     OPENSSL_free(bytes);
     identity.chain.push_back(der);
-    for (Octets& one : rest) identity.chain.push_back(std::move(one));
+    for (Bytes& one : rest) identity.chain.push_back(std::move(one));
     return identity;
   }
 };
@@ -151,8 +151,8 @@ inline Made make_leaf(const std::string& name, const Made* issuer, Wanted wanted
   return make(wanted);
 }
 
-inline Octets make_list(const Made& issuer, const std::vector<const Made*>& revoked,
-                        std::int64_t from_s = -3600, std::int64_t to_s = 5 * day_s) {
+inline Bytes make_list(const Made& issuer, const std::vector<const Made*>& revoked,
+                       std::int64_t from_s = -3600, std::int64_t to_s = 5 * day_s) {
   const X509CrlPtr crl(X509_CRL_new());
   X509_CRL_set_version(crl.get(), X509_CRL_VERSION_2);
   X509_CRL_set_issuer_name(crl.get(), X509_get_subject_name(issuer.x509.get()));
@@ -174,7 +174,7 @@ inline Octets make_list(const Made& issuer, const std::vector<const Made*>& revo
   unsigned char* bytes = nullptr;
   const int size = i2d_X509_CRL(crl.get(), &bytes);
   const auto all = std::as_bytes(std::span(bytes, static_cast<std::size_t>(size)));
-  Octets result(all.begin(), all.end());
+  Bytes result(all.begin(), all.end());
   OPENSSL_free(bytes);
   return result;
 }

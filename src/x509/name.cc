@@ -21,7 +21,7 @@ std::string utf8_of(const ASN1_STRING* string) {
   return result;
 }
 
-Octets der_of(const ASN1_STRING* string) {
+Bytes der_of(const ASN1_STRING* string) {
   // i2d_ASN1_TYPE writes a value of any type with its own tag; it changes nothing of what it is given.
   ASN1_TYPE value{};
   value.type = ASN1_STRING_type(string);
@@ -31,7 +31,7 @@ Octets der_of(const ASN1_STRING* string) {
   ERR_clear_error();
   if (size <= 0) return {};
   const auto bytes = std::as_bytes(std::span(der, static_cast<std::size_t>(size)));
-  Octets result(bytes.begin(), bytes.end());
+  Bytes result(bytes.begin(), bytes.end());
   OPENSSL_free(der);
   return result;
 }

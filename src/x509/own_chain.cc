@@ -92,14 +92,14 @@ std::string subject_of(X509* certificate) {
   return subject.empty() ? "(no subject)" : subject;
 }
 
-Octets der_of(X509* certificate) {
+Bytes der_of(X509* certificate) {
   unsigned char* der = nullptr;
   const int size = i2d_X509(certificate, &der);
   if (size <= 0) return {};
   const auto bytes = std::as_bytes(std::span(der, static_cast<std::size_t>(size)));
-  Octets octets(bytes.begin(), bytes.end());
+  Bytes result(bytes.begin(), bytes.end());
   OPENSSL_free(der);
-  return octets;
+  return result;
 }
 
 bool names_any(X509* certificate, std::span<const std::string> hosts) {

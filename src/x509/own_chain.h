@@ -16,7 +16,7 @@ namespace kferry::x509 {
 
 // RFC 2253, or "(no subject)".
 std::string subject_of(X509* certificate);
-Octets der_of(X509* certificate);
+Bytes der_of(X509* certificate);
 
 // Whether the certificate names one of the hosts. `{{nodeId}}` in a host stands for the id of any broker.
 bool names_any(X509* certificate, std::span<const std::string> hosts);

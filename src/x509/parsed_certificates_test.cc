@@ -17,7 +17,7 @@ TEST_CASE("a certificate that was kept is the same object again, others are pars
   CHECK(parsed.size() == 1);
   CHECK(parsed.parse(one.der).get() == first.get());
   CHECK(X509_cmp(parsed.parse(two.der).get(), two.x509.get()) == 0);
-  Octets longer = one.der;
+  Bytes longer = one.der;
   longer.push_back(std::byte{0});
   CHECK(parsed.parse(longer) == nullptr);
 }
@@ -27,11 +27,11 @@ TEST_CASE("what is kept is bounded, and the oldest goes first") {
   const Made one = make_leaf("one", nullptr);
   // Each key is another run of bytes; what they parse to does not matter here.
   for (std::size_t i = 0; i < 3 * ParsedCertificates::count_max; ++i)
-    parsed.keep(octets(std::to_string(i)), one.x509.get());
+    parsed.keep(bytes_of(std::to_string(i)), one.x509.get());
   CHECK(parsed.size() == ParsedCertificates::count_max);
-  CHECK(parsed.parse(octets(std::to_string(2 * ParsedCertificates::count_max - 1))) == nullptr);
-  CHECK(parsed.parse(octets(std::to_string(2 * ParsedCertificates::count_max))).get() == one.x509.get());
-  parsed.keep(Octets(ParsedCertificates::size_max + 1), one.x509.get());
+  CHECK(parsed.parse(bytes_of(std::to_string(2 * ParsedCertificates::count_max - 1))) == nullptr);
+  CHECK(parsed.parse(bytes_of(std::to_string(2 * ParsedCertificates::count_max))).get() == one.x509.get());
+  parsed.keep(Bytes(ParsedCertificates::size_max + 1), one.x509.get());
   CHECK(parsed.size() == ParsedCertificates::count_max);
 }
 

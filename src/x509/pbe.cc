@@ -159,7 +159,7 @@ std::expected<Secret, LockedReason> decrypt_rc2(const X509_ALGOR* algorithm,
   const int iterations = static_cast<int>(count_of(settings->iter).value_or(1));
   const auto salt = bytes_of(settings->salt);
   const auto derive = [&](int id, std::size_t size) {
-    Octets derived(size);
+    Bytes derived(size);
     const bool made =
         PKCS12_key_gen_utf8(
             password ? password->data() : nullptr, password ? static_cast<int>(password->size()) : 0,
@@ -255,7 +255,7 @@ std::expected<Secret, LockedReason> derive_by_pbkdf2(const X509_ALGOR* kdf, std:
     if (!given || *given < 1 || *given > derived_size_max) return locked(Locked::malformed);
     size = static_cast<std::size_t>(*given);
   }
-  Octets key(size);
+  Bytes key(size);
   const bool derived =
       PKCS5_PBKDF2_HMAC(password.data(), static_cast<int>(password.size()), raw(salt),
                         static_cast<int>(salt.size()), static_cast<int>(count_of(settings->iter).value_or(1)),

@@ -64,6 +64,8 @@ std::optional<std::int64_t> count_of(const ASN1_INTEGER* integer);
 // "PBE-SHA1-RC2-40", or the dotted number of what libcrypto does not know.
 std::string name_of(const ASN1_OBJECT* object);
 
+using kferry::bytes_of;
+
 inline std::span<const std::byte> bytes_of(const ASN1_STRING* string) {
   return std::as_bytes(
       std::span(ASN1_STRING_get0_data(string), static_cast<std::size_t>(ASN1_STRING_length(string))));

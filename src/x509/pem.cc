@@ -29,25 +29,25 @@ std::string_view headers_of(std::string_view body) {
 }
 
 // Strict: padding is required, and only characters of the alphabet are allowed.
-std::optional<Octets> parse_base64(std::string_view digits) {
+std::optional<Bytes> parse_base64(std::string_view digits) {
   if (digits.size() % 4 != 0) return std::nullopt;
   const std::size_t padding = digits.ends_with("==") ? 2 : digits.ends_with('=') ? 1 : 0;
   if (digits.find('=') < digits.size() - padding) return std::nullopt;
-  Octets octets(digits.size() / 4 * 3);
-  if (EVP_DecodeBlock(reinterpret_cast<unsigned char*>(octets.data()),
+  Bytes bytes(digits.size() / 4 * 3);
+  if (EVP_DecodeBlock(reinterpret_cast<unsigned char*>(bytes.data()),
                       reinterpret_cast<const unsigned char*>(digits.data()),
                       static_cast<int>(digits.size())) < 0) {
     return std::nullopt;
   }
-  octets.resize(octets.size() - padding);
-  return octets;
+  bytes.resize(bytes.size() - padding);
+  return bytes;
 }
 
-std::string base64(std::span<const std::byte> octets) {
-  std::string digits((octets.size() + 2) / 3 * 4 + 1, '\0');
-  digits.resize(static_cast<std::size_t>(EVP_EncodeBlock(
-      reinterpret_cast<unsigned char*>(digits.data()), reinterpret_cast<const unsigned char*>(octets.data()),
-      static_cast<int>(octets.size()))));
+std::string base64(std::span<const std::byte> bytes) {
+  std::string digits((bytes.size() + 2) / 3 * 4 + 1, '\0');
+  digits.resize(static_cast<std::size_t>(EVP_EncodeBlock(reinterpret_cast<unsigned char*>(digits.data()),
+                                                         reinterpret_cast<const unsigned char*>(bytes.data()),
+                                                         static_cast<int>(bytes.size()))));
   return digits;
 }
 
@@ -59,10 +59,10 @@ void decode(std::string_view body, PemBlock& block) {
   for (const char c : body) {
     if (blanks.find(c) == std::string_view::npos) digits += c;
   }
-  auto octets = parse_base64(digits);
+  auto bytes = parse_base64(digits);
   wipe(digits);
-  if (!octets || octets->empty()) return;
-  block.octets = std::move(*octets);
+  if (!bytes || bytes->empty()) return;
+  block.bytes = std::move(*bytes);
   block.well_formed = true;
 }
 

@@ -1,6 +1,6 @@
-// PEM (RFC 7468 and RFC 1421) as people have it: finds the blocks in a text and writes blocks. Indentation, blank lines,
-// trailing blanks, any kind of line end and text between the blocks do not matter, and a damaged block does not hide the
-// next one. Never does I/O.
+// PEM (RFC 7468 and RFC 1421) as people have it: finds the blocks in a text and writes blocks. Indentation, blank
+// lines, trailing blanks, any kind of line end and text between the blocks do not matter, and a damaged block does not
+// hide the next one. Never does I/O.
 #pragma once
 
 #include <cstddef>
@@ -18,7 +18,7 @@ struct PemBlock {
   std::string_view before;   // the text since the previous block
   std::string_view headers;  // "Proc-Type: 4,ENCRYPTED\nDEK-Info: …", or empty
   std::size_t line = 0;      // of its BEGIN line, from 1
-  Octets octets;             // wipe it if it is a key
+  Bytes bytes;               // wipe it if it is a key
   bool well_formed = false;  // false: the END line is missing, or the content is not base64
 };
 

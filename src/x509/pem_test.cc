@@ -21,7 +21,7 @@ std::string read(std::string_view text) {
   std::string out;
   for (const PemBlock& block : read_pem(text)) {
     out += std::string(block.label) + "@" + std::to_string(block.line) + ": " +
-           (block.well_formed ? hex(block.octets) : "!") + "\n";
+           (block.well_formed ? hex(block.bytes) : "!") + "\n";
   }
   return out;
 }
@@ -56,7 +56,7 @@ TEST_CASE("headers end where base64 begins") {
     const auto blocks = read_pem(text);
     REQUIRE(blocks.size() == 1);
     CHECK(blocks[0].headers == "\n" + headers);
-    CHECK(hex(blocks[0].octets) == "1 2 3 ");
+    CHECK(hex(blocks[0].bytes) == "1 2 3 ");
   }
 }
 
@@ -70,11 +70,11 @@ TEST_CASE("many BEGIN lines without an END take no long time") {
 }
 
 TEST_CASE("what is written is read again") {
-  const Octets bytes(100, std::byte{0xFF});
+  const Bytes bytes(100, std::byte{0xFF});
   const std::string text = write_pem("X", bytes);
   const auto blocks = read_pem(text);
   REQUIRE(blocks.size() == 1);
-  CHECK(blocks[0].octets == bytes);
+  CHECK(blocks[0].bytes == bytes);
 }
 
 }  // namespace

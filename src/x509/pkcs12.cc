@@ -62,7 +62,7 @@ std::span<const std::byte> next_content(std::span<const std::byte>& rest) {
 }
 
 // What the MAC is made over: the OCTET STRING in SEQUENCE { version, SEQUENCE { data, [0] { OCTET STRING } }, … }.
-Octets authenticated_part(const PKCS12* store) {
+Bytes authenticated_part(const PKCS12* store) {
   unsigned char* der = nullptr;
   const int size = i2d_PKCS12(store, &der);
   if (size <= 0) return {};
@@ -74,7 +74,7 @@ Octets authenticated_part(const PKCS12* store) {
   next_content(content_info);  // "data"
   auto tagged = next_content(content_info);
   const auto found = next_content(tagged);
-  Octets part(found.begin(), found.end());
+  Bytes part(found.begin(), found.end());
   OPENSSL_free(der);
   return part;
 }
@@ -102,7 +102,7 @@ std::expected<bool, Pkcs12Reason> pbmac1_verifies(const PKCS12* store, const X50
   const auto key = derive_by_pbkdf2(settings->keyfunc, password,
                                     static_cast<std::size_t>(EVP_MD_get_size(hash.get())), effort);
   if (!key) return trouble(key.error());
-  const Octets part = authenticated_part(store);
+  const Bytes part = authenticated_part(store);
   std::array<unsigned char, EVP_MAX_MD_SIZE> made{};
   unsigned size = 0;
   if (HMAC(hash.get(), raw(key->bytes()), static_cast<int>(key->bytes().size()), raw(part), part.size(),

@@ -72,7 +72,7 @@ Pkcs8Ptr decode_pkcs8(std::span<const std::byte> der) {
     }
     constexpr std::array<unsigned char, 3> version_1{V_ASN1_INTEGER, 1, 0};
     const auto kept = static_cast<int>(version_1.size()) + static_cast<int>(at - after_version);
-    Octets rewritten(static_cast<std::size_t>(ASN1_object_size(1, kept, V_ASN1_SEQUENCE)));
+    Bytes rewritten(static_cast<std::size_t>(ASN1_object_size(1, kept, V_ASN1_SEQUENCE)));
     auto* out = reinterpret_cast<unsigned char*>(rewritten.data());
     ASN1_put_object(&out, 1, kept, V_ASN1_SEQUENCE, V_ASN1_UNIVERSAL);
     std::copy(after_version, at, std::ranges::copy(version_1, out).out);
@@ -208,7 +208,7 @@ std::expected<KeyPtr, KeyReason> open_rfc1421_key(std::span<const std::byte> con
   for (const Password password : passwords) {
     if (!password) continue;
     reason = {KeyTrouble::password_wrong};
-    Octets plain(content.begin(), content.end());
+    Bytes plain(content.begin(), content.end());
     auto size = static_cast<long>(plain.size());
     std::string_view text = *password;
     const bool decrypted = PEM_do_header(&cipher, reinterpret_cast<unsigned char*>(plain.data()), &size,

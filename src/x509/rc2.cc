@@ -22,7 +22,7 @@ std::optional<Secret> decrypt_rc2_cbc(std::span<const std::byte> key, std::span<
   KFERRY_ASSERT(wc_Rc2SetKey(&rc2, reinterpret_cast<const byte*>(key.data()), static_cast<word32>(key.size()),
                              reinterpret_cast<const byte*>(iv.data()),
                              static_cast<word32>(key.size() * 8)) == 0);
-  Octets plain(sealed.size());
+  Bytes plain(sealed.size());
   const int decrypted =
       wc_Rc2CbcDecrypt(&rc2, reinterpret_cast<byte*>(plain.data()),
                        reinterpret_cast<const byte*>(sealed.data()), static_cast<word32>(sealed.size()));

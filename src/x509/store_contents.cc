@@ -23,8 +23,8 @@ std::string friendly_name(std::string_view before) {
 
 // A certificate, with OpenSSL's trust settings behind it if `block` says so.
 X509Ptr parse_certificate(const PemBlock& block) {
-  const unsigned char* at = raw(block.octets);
-  const auto size = static_cast<long>(block.octets.size());
+  const unsigned char* at = raw(block.bytes);
+  const auto size = static_cast<long>(block.bytes.size());
   X509Ptr certificate(block.label == "TRUSTED CERTIFICATE" ? d2i_X509_AUX(nullptr, &at, size)
                                                            : d2i_X509(nullptr, &at, size));
   ERR_clear_error();
@@ -47,7 +47,7 @@ HeldKey key_of(PemBlock& block, std::size_t position) {
   HeldKey key;
   key.alias = friendly_name(block.before);
   if (key.alias.empty()) key.alias = std::to_string(position);
-  key.sealed = Secret(std::move(block.octets));
+  key.sealed = Secret(std::move(block.bytes));
   if (block.headers.find("ENCRYPTED") != std::string_view::npos) {
     key.form = HeldKey::Form::rfc1421;
     key.headers = block.headers;
@@ -57,7 +57,7 @@ HeldKey key_of(PemBlock& block, std::size_t position) {
 
 StoreContents read_pem_contents(const StoreFile& file, std::vector<Note>& notes) {
   StoreContents contents;
-  for (PemBlock& block : read_pem(text_of(file.octets))) {
+  for (PemBlock& block : read_pem(text_of(file.bytes))) {
     if (is_key(block)) {
       HeldKey& key = contents.keys.emplace_back(key_of(block, contents.keys.size() + 1));
       if (block.label == "OPENSSH PRIVATE KEY") {
@@ -74,7 +74,7 @@ StoreContents read_pem_contents(const StoreFile& file, std::vector<Note>& notes)
         contents.damage("pem_malformed",
                         block_at(block) + " cannot be decoded and is left out: copy it again, whole", notes);
       } else if (is_pkcs7(block)) {
-        if (!take_pkcs7(block.octets, contents))
+        if (!take_pkcs7(block.bytes, contents))
           contents.damage(
               "certificate_malformed",
               block_at(block) + " carries no certificates that can be read and is left out: export it again",
@@ -88,7 +88,7 @@ StoreContents read_pem_contents(const StoreFile& file, std::vector<Note>& notes)
             notes);
       }
     } else {
-      wipe(block.octets);
+      wipe(block.bytes);
     }
   }
   return contents;
@@ -97,7 +97,7 @@ StoreContents read_pem_contents(const StoreFile& file, std::vector<Note>& notes)
 std::expected<StoreContents, Failure> read_pkcs12_contents(const StoreFile& file, bool trust_only,
                                                            KeyOpener& opener, std::vector<Note>& notes) {
   const Password password = file.password ? Password(*file.password) : std::nullopt;
-  auto store = read_pkcs12(file.octets, password, trust_only, opener.effort(), notes);
+  auto store = read_pkcs12(file.bytes, password, trust_only, opener.effort(), notes);
   if (store) {
     opener.store_opened(std::move(store->passwords), store->proved);
     return std::move(store->contents);
@@ -125,7 +125,7 @@ std::expected<StoreContents, Failure> read_pkcs12_contents(const StoreFile& file
 
 std::expected<StoreContents, Failure> read_jks_contents(const StoreFile& file, bool trust_only,
                                                         KeyOpener& opener, std::vector<Note>& notes) {
-  auto store = read_jks(file.octets, file.password);
+  auto store = read_jks(file.bytes, file.password);
   if (!store && store.error() == JksProblem::password_wrong)
     return fail(file, "store_password_wrong",
                 "does not open with this password: " + correct(file.password_variable, file.password));
@@ -155,7 +155,7 @@ std::expected<StoreContents, Failure> read_jks_contents(const StoreFile& file, b
     key.form = HeldKey::Form::jks;
     key.sealed = Secret(std::move(from.protected_key));
     key.chain.emplace();
-    for (const Octets& der : from.chain) {
+    for (const Bytes& der : from.chain) {
       if (take(der, "a certificate of key " + key.alias))
         key.chain->push_back(contents.certificates.size() - 1);
     }
@@ -167,8 +167,8 @@ std::expected<StoreContents, Failure> read_jks_contents(const StoreFile& file, b
 // Certificates of DER, one after the other.
 StoreContents read_der_contents(const StoreFile& file, std::vector<Note>& notes) {
   StoreContents contents;
-  const unsigned char* at = raw(file.octets);
-  const unsigned char* const end = at + file.octets.size();
+  const unsigned char* at = raw(file.bytes);
+  const unsigned char* const end = at + file.bytes.size();
   while (at < end) {
     X509Ptr certificate(d2i_X509(nullptr, &at, end - at));
     ERR_clear_error();
@@ -205,7 +205,7 @@ Pkcs7Ptr parse_pkcs7(std::span<const std::byte> der) {
 }
 std::expected<StoreContents, Failure> read_contents(const StoreFile& file, StoreKind kind, bool trust_only,
                                                     KeyOpener& opener, std::vector<Note>& notes) {
-  if (file.octets.size() > store_size_max)
+  if (file.bytes.size() > store_size_max)
     return fail(file, "store_unknown", "is larger than 4 MiB, which no store is: correct the path");
   switch (kind) {
     case StoreKind::pem:
@@ -218,7 +218,7 @@ std::expected<StoreContents, Failure> read_contents(const StoreFile& file, Store
       return read_der_contents(file, notes);
     case StoreKind::pkcs7: {
       StoreContents contents;
-      if (take_pkcs7(file.octets, contents)) return contents;
+      if (take_pkcs7(file.bytes, contents)) return contents;
       return fail(file, "store_malformed",
                   "is PKCS7 without certificates that can be read: export them again");
     }
@@ -227,22 +227,22 @@ std::expected<StoreContents, Failure> read_contents(const StoreFile& file, Store
       StoreContents contents;
       HeldKey key;
       key.alias = "1";
-      key.sealed = Secret(file.octets);
+      key.sealed = Secret(file.bytes);
       contents.keys.push_back(std::move(key));
       return contents;
     }
     case StoreKind::revocations:
       return fail(file, "store_unknown", "is a revocation list (CRL), not a store: correct the path");
     default:
-      return file.octets.empty() ? fail(file, "store_empty", "is empty")
-                                 : fail(file, "store_unknown", unreadable_kind(kind));
+      return file.bytes.empty() ? fail(file, "store_empty", "is empty")
+                                : fail(file, "store_unknown", unreadable_kind(kind));
   }
 }
 
 // What a PEM file without certificates holds instead, in words that follow "holds no certificate".
 std::string instead_of_certificates(const StoreFile& file, StoreKind kind) {
   if (kind != StoreKind::pem) return {};
-  for (const PemBlock& block : read_pem(text_of(file.octets))) {
+  for (const PemBlock& block : read_pem(text_of(file.bytes))) {
     if (block.label.ends_with("CERTIFICATE REQUEST"))
       return ", but a request for one (CSR): give what the authority returned for it";
     if (block.label == "X509 CRL") return ", but a revocation list: correct the path";

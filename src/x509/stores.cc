@@ -31,8 +31,8 @@ std::string trust_refused(X509* certificate, Role role) {
   return {};
 }
 
-std::expected<std::vector<Octets>, Failure> no_revocations(const StoreFile& file, std::vector<Note>& notes,
-                                                           std::size_t before) {
+std::expected<std::vector<Bytes>, Failure> no_revocations(const StoreFile& file, std::vector<Note>& notes,
+                                                          std::size_t before) {
   if (notes.size() > before) return fail(file, "revocations_unusable", notes[before].text);
   return fail(file, "revocations_missing", "holds no revocation list (X509 CRL)");
 }
@@ -40,7 +40,7 @@ std::expected<std::vector<Octets>, Failure> no_revocations(const StoreFile& file
 }  // namespace
 std::expected<Identity, Failure> read_identity(const StoreFile& file, const KeyChoice& choice,
                                                std::vector<Note>& notes) {
-  const StoreKind kind = recognise(file.octets);
+  const StoreKind kind = recognise(file.bytes);
   KeyOpener opener(file, kind);
   auto contents = read_contents(file, kind, false, opener, notes);
   if (!contents) return std::unexpected(std::move(contents.error()));
@@ -49,11 +49,11 @@ std::expected<Identity, Failure> read_identity(const StoreFile& file, const KeyC
 
 std::expected<Identity, Failure> read_identity(const StoreFile& certificates, const StoreFile& key,
                                                const KeyChoice& choice, std::vector<Note>& notes) {
-  const StoreKind kind = recognise(certificates.octets);
+  const StoreKind kind = recognise(certificates.bytes);
   KeyOpener unused(certificates, kind);
   auto contents = read_contents(certificates, kind, false, unused, notes);
   if (!contents) return std::unexpected(std::move(contents.error()));
-  const StoreKind key_kind = recognise(key.octets);
+  const StoreKind key_kind = recognise(key.bytes);
   KeyOpener opener(key, key_kind);
   auto keys = read_contents(key, key_kind, false, opener, notes);
   if (!keys) return std::unexpected(std::move(keys.error()));
@@ -62,14 +62,14 @@ std::expected<Identity, Failure> read_identity(const StoreFile& certificates, co
   return identity_of(certificates, key, opener, std::move(*contents), choice, notes);
 }
 
-std::expected<std::vector<Octets>, Failure> read_authorities(const StoreFile& file, Role role,
-                                                             std::vector<Note>& notes) {
-  const StoreKind kind = recognise(file.octets);
+std::expected<std::vector<Bytes>, Failure> read_authorities(const StoreFile& file, Role role,
+                                                            std::vector<Note>& notes) {
+  const StoreKind kind = recognise(file.bytes);
   KeyOpener unused(file, kind);
   const std::size_t before = notes.size();
   const auto contents = read_contents(file, kind, true, unused, notes);
   if (!contents) return std::unexpected(contents.error());
-  std::vector<Octets> found;
+  std::vector<Bytes> found;
   for (const HeldCertificate& held : contents->certificates) {
     if (const std::string refused = trust_refused(held.x509.get(), role); !refused.empty()) {
       notes.push_back({"authority_rejected",
@@ -87,10 +87,9 @@ std::expected<std::vector<Octets>, Failure> read_authorities(const StoreFile& fi
               "holds no certificate to trust" + instead_of_certificates(file, kind));
 }
 
-std::expected<std::vector<Octets>, Failure> read_revocations(const StoreFile& file,
-                                                             std::vector<Note>& notes) {
+std::expected<std::vector<Bytes>, Failure> read_revocations(const StoreFile& file, std::vector<Note>& notes) {
   const std::size_t before = notes.size();
-  std::vector<Octets> found;
+  std::vector<Bytes> found;
   const auto damage = [&](const std::string& which) {
     notes.push_back({"revocations_malformed",
                      which + " is not a revocation list that can be read and is left out: fetch it again",
@@ -120,28 +119,28 @@ std::expected<std::vector<Octets>, Failure> read_revocations(const StoreFile& fi
       OPENSSL_free(one);
     }
   };
-  const StoreKind kind = recognise(file.octets);
+  const StoreKind kind = recognise(file.bytes);
   switch (kind) {
     case StoreKind::pem:
-      for (PemBlock& block : read_pem(text_of(file.octets))) {
-        if (is_key(block)) wipe(block.octets);
-        if (is_pkcs7(block)) take_lists_of(block.octets);
+      for (PemBlock& block : read_pem(text_of(file.bytes))) {
+        if (is_key(block)) wipe(block.bytes);
+        if (is_pkcs7(block)) take_lists_of(block.bytes);
         if (block.label != "X509 CRL") continue;
         if (block.well_formed) {
-          take_der(block.octets, block_at(block));
+          take_der(block.bytes, block_at(block));
         } else {
           damage(block_at(block));
         }
       }
       break;
     case StoreKind::pkcs7:
-      take_lists_of(file.octets);
+      take_lists_of(file.bytes);
       break;
     case StoreKind::revocations:
     case StoreKind::certificate:
     case StoreKind::unknown: {
-      if (file.octets.empty()) return fail(file, "store_empty", "is empty");
-      std::span<const std::byte> rest = file.octets;
+      if (file.bytes.empty()) return fail(file, "store_empty", "is empty");
+      std::span<const std::byte> rest = file.bytes;
       while (!rest.empty()) {
         const std::size_t size =
             take_der(rest, found.empty() ? "it" : "what follows list " + std::to_string(found.size()));

@@ -138,8 +138,8 @@ void TrustStore::Impl::add_crl(std::span<const std::byte> der, std::int64_t now_
   crls.push_back(std::move(crl));
 }
 
-// The list that names this certificate as revoked: the newest of each issuer that signed one, whether or not it is out of
-// date by now.
+// The list that names this certificate as revoked: the newest of each issuer that signed one, whether or not it is out
+// of date by now.
 const X509_CRL* TrustStore::Impl::list_that_names(X509* certificate, std::int64_t now_s) const {
   std::map<const X509*, const X509_CRL*> newest;
   for (const X509CrlPtr& crl : crls) {
@@ -223,7 +223,7 @@ std::expected<std::shared_ptr<const TrustStore>, Failure> TrustStore::make(const
   impl->subjects = settings.subjects;
   std::set<std::string_view> seen;
   const std::size_t noted = notes.size();
-  for (const Octets& der : settings.certificates) {
+  for (const Bytes& der : settings.certificates) {
     if (seen.insert(text_of(der)).second) impl->add_certificate(der, now_s, notes);
   }
   if (impl->authorities.empty() && impl->pinned.empty()) {
@@ -231,7 +231,7 @@ std::expected<std::shared_ptr<const TrustStore>, Failure> TrustStore::make(const
     if (notes.size() > noted) text += ": " + notes.back().text;
     return std::unexpected(Failure{"authority_unusable", std::move(text)});
   }
-  for (const Octets& der : settings.revocations) impl->add_crl(der, now_s, notes);
+  for (const Bytes& der : settings.revocations) impl->add_crl(der, now_s, notes);
   if (!settings.revocations.empty() && impl->crls.empty()) {
     return std::unexpected(
         Failure{"revocations_unusable", "no revocation list in it can be used: " + notes.back().text});

@@ -49,8 +49,8 @@ struct Note {
 
 struct TrustSettings {
   Role role = Role::client;
-  std::vector<Octets> certificates{};   // DER
-  std::vector<Octets> revocations{};    // DER; empty: revocation is not checked
+  std::vector<Bytes> certificates{};    // DER
+  std::vector<Bytes> revocations{};     // DER; empty: revocation is not checked
   std::vector<SubjectRule> subjects{};  // one of which the peer's own subject must match; empty: any
 };
 

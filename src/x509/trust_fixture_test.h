@@ -18,7 +18,7 @@ namespace kferry::x509 {
 struct Asked {
   Role role = Role::client;
   std::vector<const Made*> trusted{};
-  std::vector<Octets> lists{};
+  std::vector<Bytes> lists{};
   std::vector<const Made*> chain{};
   std::string host{};
   std::int64_t after_s = 0;  // from now

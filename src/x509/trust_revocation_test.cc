@@ -11,7 +11,7 @@ namespace {
 TEST_CASE("with revocation lists, the whole path is checked") {
   const Made root = make_authority("Root"), middle = make_authority("Int", &root);
   const Made leaf = make_leaf("app", &middle), other = make_leaf("other", &middle);
-  const Octets of_root = make_list(root, {}), of_middle = make_list(middle, {&other});
+  const Bytes of_root = make_list(root, {}), of_middle = make_list(middle, {&other});
   const std::vector<const Made*> chain{&leaf, &middle};
   for (const Role role : {Role::client, Role::broker}) {
     CHECK(cause({.role = role, .trusted = {&root}, .lists = {of_root, of_middle}, .chain = chain}) == "good");
@@ -27,7 +27,7 @@ TEST_CASE("with revocation lists, the whole path is checked") {
           "revocations_missing");
     CHECK(cause({.role = role, .trusted = {&root}, .lists = {of_root}, .chain = chain}) ==
           "revocations_missing");
-    const Octets old = make_list(root, {}, -7200, -60);
+    const Bytes old = make_list(root, {}, -7200, -60);
     CHECK(cause({.role = role, .trusted = {&root}, .lists = {old, of_middle}, .chain = chain}) ==
           "revocations_expired");
     CHECK(cause({.role = role, .trusted = {&root}, .lists = {old, of_root, of_middle}, .chain = chain}) ==
@@ -43,7 +43,7 @@ TEST_CASE("with revocation lists, the whole path is checked") {
 TEST_CASE("an intermediate in the trust store is an anchor, and its own revocation counts") {
   const Made root = make_authority("Root"), middle = make_authority("Int", &root);
   const Made leaf = make_leaf("app", &middle);
-  const Octets of_middle = make_list(middle, {});
+  const Bytes of_middle = make_list(middle, {});
   // Its issuer is not in the store, so nobody could have a list for it.
   CHECK(cause({.trusted = {&middle}, .lists = {of_middle}, .chain = {&leaf}}) == "good");
   CHECK(cause({.trusted = {&middle}, .lists = {make_list(root, {})}, .chain = {&leaf}}) ==
@@ -79,8 +79,8 @@ TEST_CASE("a pinned authority vouches for itself, whatever its issuers and their
 TEST_CASE("the lists of an anchor's issuer do not count if that is not in the trust store") {
   const Made root = make_authority("Root"), middle = make_authority("Int", &root);
   const Made leaf = make_leaf("app", &middle);
-  const Octets of_middle = make_list(middle, {});
-  for (const Octets& of_root : {make_list(root, {}), make_list(root, {}, -7200, -60)}) {
+  const Bytes of_middle = make_list(middle, {});
+  for (const Bytes& of_root : {make_list(root, {}), make_list(root, {}, -7200, -60)}) {
     const Asked asked{.trusted = {&middle}, .lists = {of_root, of_middle}, .chain = {&leaf, &middle, &root}};
     CHECK(cause(asked) == "good");
     CHECK(std::abs(judge(*store(asked), asked).good_until_s - now() - 5 * day_s) < 5);
@@ -93,9 +93,8 @@ TEST_CASE("the lists of an anchor's issuer do not count if that is not in the tr
 TEST_CASE("of several lists with one issuer name, the one that the issuer's key signed counts") {
   const Made root = make_authority("Root"), namesake = make_authority("Root");
   const Made leaf = make_leaf("app", &root), other = make_leaf("other", &root);
-  const Octets own = make_list(root, {&other}, -7200, 3600),
-               foreign = make_list(namesake, {}, -60, 9 * day_s);
-  for (const std::vector<Octets>& lists : {std::vector{own, foreign}, {foreign, own}}) {
+  const Bytes own = make_list(root, {&other}, -7200, 3600), foreign = make_list(namesake, {}, -60, 9 * day_s);
+  for (const std::vector<Bytes>& lists : {std::vector{own, foreign}, {foreign, own}}) {
     const Asked asked{.trusted = {&root, &namesake}, .lists = lists, .chain = {&leaf}};
     REQUIRE(cause(asked) == "good");
     CHECK(judge(*store(asked), asked).good_until_s < now() + 3605);
@@ -105,7 +104,7 @@ TEST_CASE("of several lists with one issuer name, the one that the issuer's key 
 
 TEST_CASE("a superseded list does not remove an authority from the store") {
   const Made root = make_authority("Root"), pinned = make_leaf("app", &root);
-  const Octets held = make_list(root, {&pinned}, -7200), released = make_list(root, {}, -3600);
+  const Bytes held = make_list(root, {&pinned}, -7200), released = make_list(root, {}, -3600);
   CHECK(cause({.trusted = {&pinned, &root}, .lists = {held, released}, .chain = {&pinned}}) == "good");
   CHECK(cause({.trusted = {&pinned, &root}, .lists = {held}, .chain = {&pinned}}) == "certificate_revoked");
 }

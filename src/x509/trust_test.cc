@@ -163,7 +163,7 @@ TEST_CASE("a store without a usable certificate fails, and unusable parts are re
 TEST_CASE("a malformed leaf is refused, and a malformed stray ignored") {
   const Made root = make_authority("Root"), leaf = make_leaf("app", &root);
   const auto trust = store({.trusted = {&root}});
-  const Octets noise(100, std::byte{0x30});
+  const Bytes noise(100, std::byte{0x30});
   const std::vector<std::span<const std::byte>> bad{noise}, stray{leaf.der, noise};
   CHECK(trust->judge({.chain = bad, .now_s = now()}).objection.cause == "certificate_malformed");
   CHECK(trust->judge({.chain = stray, .now_s = now()}).good());

@@ -1,4 +1,4 @@
-// Fuzzes the JKS parser: stores, digests, and the keys inside. It must neither crash nor give more octets than it was
+// Fuzzes the JKS parser: stores, digests, and the keys inside. It must neither crash nor give more bytes than it was
 // given.
 #include <cstddef>
 #include <cstdint>
@@ -11,16 +11,16 @@
 using namespace kferry;
 using namespace kferry::x509;
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* octets, std::size_t size);
-int LLVMFuzzerTestOneInput(const std::uint8_t* octets, std::size_t size) {
-  const auto file = std::as_bytes(std::span(octets, size));
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t size);
+int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t size) {
+  const auto file = std::as_bytes(std::span(bytes, size));
   (void)read_jks(file, "changeit");
   if (const auto store = read_jks(file, std::nullopt)) {
     std::size_t total = 0;
     for (const JksTrusted& one : store->trusted) total += one.certificate.size() + one.alias.size();
     for (const JksKey& key : store->keys) {
       total += key.protected_key.size() + key.alias.size();
-      for (const Octets& der : key.chain) total += der.size();
+      for (const Bytes& der : key.chain) total += der.size();
       const auto plain = unprotect_jks_key(key.protected_key, "changeit");
       if (plain && plain->bytes().size() >= key.protected_key.size()) std::abort();
     }

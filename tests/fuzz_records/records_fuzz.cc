@@ -1,7 +1,7 @@
 // Fuzzes what follows a handshake: records of any type and content, well protected or damaged, cut in any way. Whatever
 // comes, the other end must neither crash, stand still, nor hold more than a record and its answers.
 //
-// Input: version, cipher and role; then per record: type, size (two octets), how it is cut, how it is damaged, content.
+// Input: version, cipher and role; then per record: type, size (two bytes), how it is cut, how it is damaged, content.
 #include <sys/uio.h>
 
 #include <algorithm>
@@ -21,32 +21,32 @@ namespace {
 
 class Input {
  public:
-  explicit Input(std::span<const std::uint8_t> octets) : octets_(std::as_bytes(octets)) {}
-  bool empty() const { return octets_.empty(); }
-  unsigned octet() { return empty() ? 0 : std::to_integer<unsigned>(take(1)[0]); }
+  explicit Input(std::span<const std::uint8_t> bytes) : bytes_(std::as_bytes(bytes)) {}
+  bool empty() const { return bytes_.empty(); }
+  unsigned byte() { return empty() ? 0 : std::to_integer<unsigned>(take(1)[0]); }
   std::span<const std::byte> take(std::size_t size) {
-    const auto part = octets_.first(std::min(size, octets_.size()));
-    octets_ = octets_.subspan(part.size());
+    const auto part = bytes_.first(std::min(size, bytes_.size()));
+    bytes_ = bytes_.subspan(part.size());
     return part;
   }
 
  private:
-  std::span<const std::byte> octets_;
+  std::span<const std::byte> bytes_;
 };
 
-TrafficSecret secret_of(unsigned octet) {
-  const std::vector<std::byte> octets(32, static_cast<std::byte>(octet));
-  return TrafficSecret(octets);
+TrafficSecret secret_of(unsigned byte) {
+  const std::vector<std::byte> bytes(32, static_cast<std::byte>(byte));
+  return TrafficSecret(bytes);
 }
 
 constexpr std::size_t held_max = record_header_size + record_plain_max + 256;
 
 }  // namespace
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* octets, std::size_t size);
-int LLVMFuzzerTestOneInput(const std::uint8_t* octets, std::size_t size) {
-  Input input({octets, size});
-  const unsigned kind = input.octet();
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t size);
+int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t size) {
+  Input input({bytes, size});
+  const unsigned kind = input.byte();
   const bool newest = (kind & 1) != 0;
   const auto cipher = static_cast<RecordCipher>((kind >> 1) % 3);
   TrafficSecrets ours{secret_of(1), secret_of(2)};
@@ -60,12 +60,12 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* octets, std::size_t size) {
   if ((kind & 16) != 0) records.hand_over(true, (kind & 32) != 0);
   auto sealing = std::make_unique<RecordProtection>(keys.receive);
   std::vector<std::byte> room(1 + (kind & 64 ? 20'000 : 100)), record;
-  Octets say;
+  Bytes say;
   while (!input.empty() && !records.failed() && !records.ended()) {
-    const auto type = static_cast<RecordType>(20 + input.octet() % 5);
-    const std::size_t content_size = (input.octet() << 8 | input.octet()) % (record_plain_max + 1);
-    const std::size_t cut = 1 + input.octet() * 67;
-    const unsigned damage = input.octet();
+    const auto type = static_cast<RecordType>(20 + input.byte() % 5);
+    const std::size_t content_size = (input.byte() << 8 | input.byte()) % (record_plain_max + 1);
+    const std::size_t cut = 1 + input.byte() * 67;
+    const unsigned damage = input.byte();
     std::vector<std::byte> content(content_size);
     std::ranges::copy(input.take(content_size), content.begin());
     record.resize(content_size + sealing->overhead());
@@ -78,7 +78,7 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* octets, std::size_t size) {
     }
     std::span<const std::byte> rest = record;
     while (!rest.empty() || records.has_plain()) {
-      // An octet from elsewhere in memory, and the others: pieces that a record stands in.
+      // A byte from elsewhere in memory, and the others: pieces that a record stands in.
       const auto part = rest.first(std::min(cut, rest.size()));
       std::vector<std::byte> head(part.begin(), part.begin() + (part.empty() ? 0 : 1));
       const auto others = part.subspan(head.size());

@@ -1,6 +1,6 @@
-// Fuzzes the reading of stores as a whole: recognition, PEM, PKCS12, PKCS7, DER, keys and their encryption, the choice of a
-// key and the order of its chain. Whatever the bytes are, a message has one line and shows no password, and what was read
-// holds together.
+// Fuzzes the reading of stores as a whole: recognition, PEM, PKCS12, PKCS7, DER, keys and their encryption, the choice
+// of a key and the order of its chain. Whatever the bytes are, a message has one line and shows no password, and what
+// was read holds together.
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
@@ -55,11 +55,11 @@ void read_all(const StoreFile& file) {
 
 }  // namespace
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* octets, std::size_t size);
-int LLVMFuzzerTestOneInput(const std::uint8_t* octets, std::size_t size) {
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t size);
+int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t size) {
   StoreFile file;
   file.name = "store";
-  file.octets = std::as_bytes(std::span(octets, size));
+  file.bytes = std::as_bytes(std::span(bytes, size));
   read_all(file);
   file.password = password;
   read_all(file);

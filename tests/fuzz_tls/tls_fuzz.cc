@@ -1,4 +1,4 @@
-// Fuzzes the server engine's input: the first octet says how finely the rest is cut. Whatever comes, the engine must
+// Fuzzes the server engine's input: the first byte says how finely the rest is cut. Whatever comes, the engine must
 // neither crash, stand still, nor hold more than its limits. The certificate is made by openssl at the start.
 #include <algorithm>
 #include <cstddef>
@@ -35,11 +35,11 @@ std::shared_ptr<const ServerContext> context() {
 
 }  // namespace
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* octets, std::size_t size);
-int LLVMFuzzerTestOneInput(const std::uint8_t* octets, std::size_t size) {
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t size);
+int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t size) {
   if (size == 0) return 0;
-  const std::size_t cut = octets[0] == 0 ? size : octets[0];
-  auto rest = std::as_bytes(std::span(octets, size)).subspan(1);
+  const std::size_t cut = bytes[0] == 0 ? size : bytes[0];
+  auto rest = std::as_bytes(std::span(bytes, size)).subspan(1);
   const auto engine =
       Engine::server([](std::string_view name) { return name == "nobody.example" ? nullptr : context(); });
   std::vector<std::byte> room(4096);

@@ -42,10 +42,10 @@ struct Scenario {
   std::int64_t loaded_at_s = 0;  // when the trust store was made
   std::int64_t now_s = 0;
   std::string host;  // of a broker; empty: not verified
-  std::vector<Octets> authorities;
-  std::vector<Octets> revocations;
+  std::vector<Bytes> authorities;
+  std::vector<Bytes> revocations;
   std::vector<std::string> required_subjects;
-  std::vector<Octets> chain;  // judged by the trust store alone
+  std::vector<Bytes> chain;  // judged by the trust store alone
 };
 
 struct Judgement {
@@ -70,19 +70,19 @@ class Reader {
     return value;
   }
   std::int64_t time() { return static_cast<std::int64_t>(number(8)); }
-  Octets octets() {
+  Bytes bytes() {
     const auto bytes = take(number(4));
     return {bytes.begin(), bytes.end()};
   }
-  std::string text() { return std::string(text_of(octets())); }
-  std::vector<Octets> list() {
-    std::vector<Octets> items(number(4));
-    for (Octets& item : items) item = octets();
+  std::string text() { return std::string(text_of(bytes())); }
+  std::vector<Bytes> list() {
+    std::vector<Bytes> items(number(4));
+    for (Bytes& item : items) item = bytes();
     return items;
   }
   std::vector<std::string> texts() {
     std::vector<std::string> items;
-    for (const Octets& item : list()) items.emplace_back(text_of(item));
+    for (const Bytes& item : list()) items.emplace_back(text_of(item));
     return items;
   }
 
@@ -99,22 +99,22 @@ class Reader {
 
 class Writer {
  public:
-  explicit Writer(char kind) : octets_(4) { octets_.push_back(static_cast<std::byte>(kind)); }
+  explicit Writer(char kind) : bytes_(4) { bytes_.push_back(static_cast<std::byte>(kind)); }
 
   Writer& number(std::uint64_t value, std::size_t size) {
-    for (std::size_t i = size; i > 0; --i) octets_.push_back(static_cast<std::byte>(value >> (8 * (i - 1))));
+    for (std::size_t i = size; i > 0; --i) bytes_.push_back(static_cast<std::byte>(value >> (8 * (i - 1))));
     return *this;
   }
   Writer& bytes(std::span<const std::byte> content) {
-    octets_.insert(octets_.end(), content.begin(), content.end());
+    bytes_.insert(bytes_.end(), content.begin(), content.end());
     return *this;
   }
-  Writer& text(std::string_view text) { return number(text.size(), 4).bytes(octets(text)); }
+  Writer& text(std::string_view text) { return number(text.size(), 4).bytes(bytes_of(text)); }
 
   void send() {
-    const std::size_t size = octets_.size() - 4;
-    for (std::size_t i = 0; i < 4; ++i) octets_[i] = static_cast<std::byte>(size >> (8 * (3 - i)));
-    for (std::span<const std::byte> rest = octets_; !rest.empty();) {
+    const std::size_t size = bytes_.size() - 4;
+    for (std::size_t i = 0; i < 4; ++i) bytes_[i] = static_cast<std::byte>(size >> (8 * (3 - i)));
+    for (std::span<const std::byte> rest = bytes_; !rest.empty();) {
       const ssize_t written = ::write(STDOUT_FILENO, rest.data(), rest.size());
       if (written < 0 && errno == EINTR) continue;
       if (written <= 0) give_up("standard output is closed");
@@ -123,12 +123,12 @@ class Writer {
   }
 
  private:
-  Octets octets_;
+  Bytes bytes_;
 };
 
 struct Frame {
   char kind = 0;
-  Octets content;
+  Bytes content;
 };
 
 // False at the end of standard input.
@@ -143,12 +143,12 @@ bool read_all(std::span<std::byte> room) {
 }
 
 std::optional<Frame> next_frame() {
-  Octets head(5);
+  Bytes head(5);
   if (!read_all(head)) return std::nullopt;
   Reader reader(head);
   const std::size_t size = reader.number(4);
   if (size == 0 || size > frame_size_max) give_up("a frame of a size that is not possible");
-  Frame frame{static_cast<char>(reader.number(1)), Octets(size - 1)};
+  Frame frame{static_cast<char>(reader.number(1)), Bytes(size - 1)};
   if (!read_all(frame.content)) give_up("standard input ends within a frame");
   return frame;
 }
@@ -299,7 +299,7 @@ class Handshake {
   }
 
   std::unique_ptr<tls::Engine> engine_;
-  Octets room_ = Octets(1 << 15);
+  Bytes room_ = Bytes(1 << 15);
   bool decided_ = false;
 };
 
@@ -313,7 +313,7 @@ int main() {
       case 'I': {
         Reader reader(frame->content);
         identity.chain = reader.list();
-        identity.key = Secret(reader.octets());
+        identity.key = Secret(reader.bytes());
         break;
       }
       case 'S': {

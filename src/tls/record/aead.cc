@@ -19,16 +19,16 @@ namespace {
 // Smaller content is copied together and ciphered in one call, which is cheaper: going by pieces costs a record 0.1 µs.
 constexpr std::size_t copied_max = 2048;
 
-const unsigned char* in(std::span<const std::byte> octets) {
-  return reinterpret_cast<const unsigned char*>(octets.data());
+const unsigned char* in(std::span<const std::byte> bytes) {
+  return reinterpret_cast<const unsigned char*>(bytes.data());
 }
 
-unsigned char* out(std::span<std::byte> octets) {
-  return reinterpret_cast<unsigned char*>(octets.data());
+unsigned char* out(std::span<std::byte> bytes) {
+  return reinterpret_cast<unsigned char*>(bytes.data());
 }
 
-word32 size_of(std::span<const std::byte> octets) {
-  return static_cast<word32>(octets.size());
+word32 size_of(std::span<const std::byte> bytes) {
+  return static_cast<word32>(bytes.size());
 }
 
 }  // namespace

@@ -23,12 +23,12 @@ class Aead {
   Aead& operator=(const Aead&) = delete;
   ~Aead();
 
-  // The first `size` octets of `content`, then `last`, and the tag into `room`, which is of just that size. What is in
+  // The first `size` bytes of `content`, then `last`, and the tag into `room`, which is of just that size. What is in
   // pieces must not overlap the room.
   void seal(const Nonce& nonce, std::span<const std::byte> additional, Gather& content, std::size_t size,
             std::span<const std::byte> last, std::span<std::byte> room);
-  // As many octets of `cipher` as `content` has, and the tag after them. False: they do not verify, and those of
-  // `content` mean nothing. Octets that stand in one run may be opened in place.
+  // As many bytes of `cipher` as `content` has, and the tag after them. False: they do not verify, and those of
+  // `content` mean nothing. Bytes that stand in one run may be opened in place.
   bool open(const Nonce& nonce, std::span<const std::byte> additional, Gather& cipher,
             std::span<std::byte> content);
 

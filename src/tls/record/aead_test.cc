@@ -15,8 +15,8 @@
 namespace kferry::tls {
 namespace {
 
-Octets octets_of(std::string_view hex) {
-  Octets made;
+Bytes from_hex(std::string_view hex) {
+  Bytes made;
   for (std::size_t i = 0; i < hex.size(); i += 2)
     made.push_back(static_cast<std::byte>(std::stoi(std::string(hex.substr(i, 2)), nullptr, 16)));
   return made;
@@ -62,20 +62,20 @@ constexpr Vector vectors[] = {
      "e576d26586cec64b61161ae10b594f09e26a7e902ecbd0600691"},
 };
 
-TrafficKey key_of(RecordCipher cipher, std::span<const std::byte> octets) {
+TrafficKey key_of(RecordCipher cipher, std::span<const std::byte> bytes) {
   TrafficKey key;
   key.cipher = cipher;
-  std::ranges::copy(octets, key.key.begin());
+  std::ranges::copy(bytes, key.key.begin());
   return key;
 }
 
-Aead::Nonce nonce_of(std::span<const std::byte> octets) {
+Aead::Nonce nonce_of(std::span<const std::byte> bytes) {
   Aead::Nonce nonce{};
-  std::ranges::copy(octets, nonce.begin());
+  std::ranges::copy(bytes, nonce.begin());
   return nonce;
 }
 
-// A copy of octets in runs of their own, so that reading past one is found out.
+// A copy of bytes in runs of their own, so that reading past one is found out.
 class Runs {
  public:
   Runs(std::span<const std::byte> all, const std::vector<std::size_t>& sizes) {
@@ -102,19 +102,19 @@ class Runs {
 TEST_CASE("the specifications' vectors, whole and under every cut in two") {
   for (const Vector& vector : vectors) {
     CAPTURE(vector.name);
-    const Octets plain = octets_of(vector.plain), sealed = octets_of(vector.sealed);
-    const Octets additional = octets_of(vector.additional);
-    const Aead::Nonce nonce = nonce_of(octets_of(vector.nonce));
-    Aead aead(key_of(vector.cipher, octets_of(vector.key)));
+    const Bytes plain = from_hex(vector.plain), sealed = from_hex(vector.sealed);
+    const Bytes additional = from_hex(vector.additional);
+    const Aead::Nonce nonce = nonce_of(from_hex(vector.nonce));
+    Aead aead(key_of(vector.cipher, from_hex(vector.key)));
     for (std::size_t at = 0; at <= sealed.size(); ++at) {
       CAPTURE(at);
-      Octets made(sealed.size());
+      Bytes made(sealed.size());
       Runs content(plain, {std::min(at, plain.size())});
       Gather from = content.gather();
       aead.seal(nonce, additional, from, plain.size(), {}, made);
       CHECK(from.size() == 0);
       CHECK(made == sealed);
-      Octets opened(plain.size());
+      Bytes opened(plain.size());
       Runs record(sealed, {at});
       Gather cipher = record.gather();
       CHECK(aead.open(nonce, additional, cipher, opened));
@@ -131,23 +131,23 @@ TEST_CASE("content in pieces is ciphered as in one, whatever its size and the pi
                                        2048, 2049, 4096, 5000, 16383, 16384, 16385, 40000};
   for (const Vector& vector : vectors) {
     CAPTURE(vector.name);
-    Aead aead(key_of(vector.cipher, octets_of(vector.key)));
-    const Aead::Nonce nonce = nonce_of(octets_of(vector.nonce));
-    const Octets last{std::byte{23}};
+    Aead aead(key_of(vector.cipher, from_hex(vector.key)));
+    const Aead::Nonce nonce = nonce_of(from_hex(vector.nonce));
+    const Bytes last{std::byte{23}};
     for (const std::size_t size : sizes) {
       CAPTURE(size);
-      Octets plain(size + 1);
-      for (std::byte& octet : plain) octet = static_cast<std::byte>(random());
+      Bytes plain(size + 1);
+      for (std::byte& byte : plain) byte = static_cast<std::byte>(random());
       plain.back() = last[0];
-      const Octets additional(below(30), std::byte{7});
+      const Bytes additional(below(30), std::byte{7});
       // wolfCrypt's call for all at once makes what is compared with; in place, as open() may be.
-      Octets whole(size + 1 + Aead::tag_size);
+      Bytes whole(size + 1 + Aead::tag_size);
       for (int round = 0; round < 40; ++round) {
         std::vector<std::size_t> cuts;
         for (std::size_t i = below(8); i > 0; --i)
           cuts.push_back(below(below(2) == 0 ? 40 : 1 + plain.size()));
         Runs content(plain, cuts);
-        Octets made(whole.size());
+        Bytes made(whole.size());
         Gather from = content.gather();
         aead.seal(nonce, additional, from, size, last, made);
         CHECK(from.size() == 1);
@@ -162,11 +162,11 @@ TEST_CASE("content in pieces is ciphered as in one, whatever its size and the pi
         CHECK(made == whole);
         Runs record(whole, cuts);
         Gather cipher = record.gather();
-        Octets opened(plain.size());
+        Bytes opened(plain.size());
         CHECK(aead.open(nonce, additional, cipher, opened));
         CHECK(opened == plain);
-        // One octet another: refused however it is cut.
-        Octets bad = whole;
+        // One byte another: refused however it is cut.
+        Bytes bad = whole;
         bad[below(bad.size())] ^= std::byte{1};
         Runs forged(bad, cuts);
         Gather lie = forged.gather();

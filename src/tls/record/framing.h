@@ -1,4 +1,4 @@
-// Where records begin and end in octets that come in any pieces (RFC 8446 §5.1).
+// Where records begin and end in bytes that come in any pieces (RFC 8446 §5.1).
 #pragma once
 
 #include <algorithm>
@@ -13,23 +13,23 @@ namespace kferry::tls {
 
 class RecordFraming {
  public:
-  void note(std::span<const std::byte> octets) {
-    while (!octets.empty()) {
+  void note(std::span<const std::byte> bytes) {
+    while (!bytes.empty()) {
       if (body_rest_ > 0) {
-        const std::size_t part = std::min(body_rest_, octets.size());
+        const std::size_t part = std::min(body_rest_, bytes.size());
         body_rest_ -= part;
-        octets = octets.subspan(part);
+        bytes = bytes.subspan(part);
         continue;
       }
-      header_[header_size_++] = octets[0];
-      octets = octets.subspan(1);
+      header_[header_size_++] = bytes[0];
+      bytes = bytes.subspan(1);
       if (header_size_ < header_.size()) continue;
       header_size_ = 0;
       body_rest_ = record_body_size(header_);
     }
   }
 
-  // How many octets complete the record, or its header, that has begun; 0 between records.
+  // How many bytes complete the record, or its header, that has begun; 0 between records.
   std::size_t rest() const {
     return body_rest_ > 0 ? body_rest_ : header_size_ > 0 ? header_.size() - header_size_ : 0;
   }

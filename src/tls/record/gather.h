@@ -1,4 +1,4 @@
-// Octets that stand in several pieces, taken from the front: content to be encrypted, or records as they came. Refers
+// Bytes that stand in several pieces, taken from the front: content to be encrypted, or records as they came. Refers
 // to the pieces and owns nothing; a copy goes its own way through them.
 #pragma once
 
@@ -16,7 +16,7 @@ namespace kferry::tls {
 class Gather {
  public:
   explicit Gather(std::span<const std::byte> piece) : run_(piece), size_(piece.size()) {}
-  // At most `size` octets of the pieces.
+  // At most `size` bytes of the pieces.
   Gather(std::span<const iovec> pieces, std::size_t size) : pieces_(pieces) {
     for (const iovec& piece : pieces) size_ += piece.iov_len;
     size_ = std::min(size_, size);
@@ -39,7 +39,7 @@ class Gather {
     }
     return run_.first(std::min(run_.size(), size_));
   }
-  // Gives the next `size` octets to `each`, run by run. No more than size(), as below.
+  // Gives the next `size` bytes to `each`, run by run. No more than size(), as below.
   template <typename Each>
   void take_runs(std::size_t size, Each&& each) {
     while (size > 0) {

@@ -16,12 +16,12 @@ class KernelKeys {
   explicit KernelKeys(const TrafficKey& key);
   KernelKeys(const KernelKeys&) = delete;
   KernelKeys& operator=(const KernelKeys&) = delete;
-  ~KernelKeys() { wipe(octets_); }
+  ~KernelKeys() { wipe(bytes_); }
 
-  std::span<const std::byte> octets() const { return std::span(octets_).first(size_); }
+  std::span<const std::byte> bytes() const { return std::span(bytes_).first(size_); }
 
  private:
-  std::array<std::byte, 64> octets_{};
+  std::array<std::byte, 64> bytes_{};
   std::size_t size_ = 0;
 };
 

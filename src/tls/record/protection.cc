@@ -21,19 +21,19 @@ void put_size(std::span<std::byte> to, std::size_t size) {
 
 // What is authenticated beside the content: the record's header; in TLS 1.2 after its number, with the content's size.
 struct Additional {
-  std::array<std::byte, 13> octets{};
+  std::array<std::byte, 13> bytes{};
   std::size_t size = 0;
 
   Additional(const TrafficKey& key, std::span<const std::byte> header, std::size_t content_size) {
     if (key.version == Version::tls_1_2) {
-      std::ranges::copy(key.rec_seq, octets.begin());
+      std::ranges::copy(key.rec_seq, bytes.begin());
       size = key.rec_seq.size();
     }
-    std::ranges::copy(header.first(record_header_size), octets.begin() + static_cast<std::ptrdiff_t>(size));
+    std::ranges::copy(header.first(record_header_size), bytes.begin() + static_cast<std::ptrdiff_t>(size));
     size += record_header_size;
-    if (key.version == Version::tls_1_2) put_size(std::span(octets).last(2), content_size);
+    if (key.version == Version::tls_1_2) put_size(std::span(bytes).last(2), content_size);
   }
-  std::span<const std::byte> span() const { return std::span(octets).first(size); }
+  std::span<const std::byte> span() const { return std::span(bytes).first(size); }
 };
 
 }  // namespace
@@ -107,7 +107,7 @@ std::optional<RecordProtection::Opened> RecordProtection::open(Gather& cipher, s
   if (!aead_.open(nonce, additional.span(), cipher, content)) return std::nullopt;
   count_up(key_.rec_seq);
   if (!newest) return Opened{static_cast<RecordType>(header[0]), content.size()};
-  // RFC 8446 §5.4: zeros pad the content; its type is the last octet that is none.
+  // RFC 8446 §5.4: zeros pad the content; its type is the last byte that is none.
   std::size_t end = content.size();
   while (end > 0 && room[end - 1] == std::byte{}) --end;
   if (end == 0) return Opened{RecordType{}, 0};

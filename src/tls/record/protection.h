@@ -32,7 +32,7 @@ class RecordProtection {
 
   // By how much a record is larger than its content.
   std::size_t overhead() const;
-  // The first `size` octets of `content`, at most record_plain_max, as the next record into `room`, of at least its size
+  // The first `size` bytes of `content`, at most record_plain_max, as the next record into `room`, of at least its size
   // and overhead(). Returns the record's size. The two must not overlap.
   std::size_t seal(RecordType type, Gather& content, std::size_t size, std::span<std::byte> room);
   std::size_t seal(RecordType type, std::span<const std::byte> content, std::span<std::byte> room) {
@@ -47,8 +47,8 @@ class RecordProtection {
     RecordType type;  // of the content; 0 where a record of TLS 1.3 has none
     std::size_t size;
   };
-  // The next record, the first `size` octets of `cipher`, its record_size(), into `room`, of at least the record's size
-  // less overhead(), and one more. nullopt: it does not verify; the room's octets mean nothing.
+  // The next record, the first `size` bytes of `cipher`, its record_size(), into `room`, of at least the record's size
+  // less overhead(), and one more. nullopt: it does not verify; the room's bytes mean nothing.
   std::optional<Opened> open(Gather& cipher, std::size_t size, std::span<std::byte> room);
   std::optional<Opened> open(std::span<const std::byte> record, std::span<std::byte> room) {
     Gather all(record);

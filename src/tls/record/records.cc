@@ -10,7 +10,7 @@
 namespace kferry::tls {
 namespace {
 
-// Types of handshake messages, as octets.
+// Types of handshake messages, as bytes.
 constexpr std::byte hello_request{handshake::hello_request};
 constexpr std::byte client_hello{handshake::client_hello};
 constexpr std::byte new_session_ticket{handshake::new_session_ticket};
@@ -36,23 +36,23 @@ Records::Records(const TrafficKeys& keys, const TrafficSecrets& secrets, Remote 
 
 // --- failures and what is said
 
-void Records::fail(Failure failure, Alert alert, Octets& say) {
+void Records::fail(Failure failure, Alert alert, Bytes& say) {
   if (failed()) return;
   failure_ = std::move(failure);
   say_alert(AlertLevel::fatal, alert, say);
 }
 
-void Records::refuse(std::string_view what, Alert alert, Octets& say) {
+void Records::refuse(std::string_view what, Alert alert, Bytes& say) {
   fail(malformed_record(remote_, what), alert, say);
 }
 
-void Records::put(RecordType type, std::span<const std::byte> content, Octets& say) {
+void Records::put(RecordType type, std::span<const std::byte> content, Bytes& say) {
   const std::size_t before = say.size();
   say.resize(before + content.size() + send_->overhead());
   send_->seal(type, content, std::span(say).subspan(before));
 }
 
-void Records::say_alert(AlertLevel level, Alert description, Octets& say) {
+void Records::say_alert(AlertLevel level, Alert description, Bytes& say) {
   const AlertContent content{static_cast<std::byte>(level), static_cast<std::byte>(description)};
   if (send_ == nullptr) {
     owed_alert_ = content;
@@ -61,13 +61,13 @@ void Records::say_alert(AlertLevel level, Alert description, Octets& say) {
   }
 }
 
-void Records::close(Octets& say) {
+void Records::close(Bytes& say) {
   say_alert(AlertLevel::warning, Alert::close_notify, say);
 }
 
 // --- receiving
 
-std::size_t Records::feed(Gather& cipher, std::span<std::byte> plain, Octets& say) {
+std::size_t Records::feed(Gather& cipher, std::span<std::byte> plain, Bytes& say) {
   std::size_t made = 0;
   while (!failed() && !ended_) {
     made += hand_out(plain.subspan(made));
@@ -84,7 +84,7 @@ std::size_t Records::feed(Gather& cipher, std::span<std::byte> plain, Octets& sa
     if (!has_plain()) held_.clear();
   }
   if (ended_) cipher.skip(cipher.size());
-  if (held_.empty() || ended_) Octets().swap(held_);  // gives the memory back
+  if (held_.empty() || ended_) Bytes().swap(held_);  // gives the memory back
   return made;
 }
 
@@ -101,7 +101,7 @@ std::size_t Records::hand_out(std::span<std::byte> plain) {
 }
 
 // Of the record that begins in held_ or else in the input; 0: its header is not whole, or wrong.
-std::size_t Records::next_size(Gather cipher, Octets& say) {
+std::size_t Records::next_size(Gather cipher, Bytes& say) {
   std::array<std::byte, record_header_size> header;
   const auto held = std::span(held_).first(std::min(held_.size(), header.size()));
   if (held.size() + cipher.size() < header.size()) return 0;
@@ -129,7 +129,7 @@ bool Records::fits(std::size_t size, std::span<std::byte> plain) const {
 
 // The record that begins in held_ and goes on in `cipher`. Returns how much data it put into `plain`; what does not fit
 // waits.
-std::size_t Records::open(Gather& cipher, std::size_t size, std::span<std::byte> plain, Octets& say) {
+std::size_t Records::open(Gather& cipher, std::size_t size, std::span<std::byte> plain, Bytes& say) {
   const bool in_place = !fits(size, plain);
   const std::size_t rest = size - held_.size();
   if (in_place) hold(cipher, rest);
@@ -163,7 +163,7 @@ std::size_t Records::record_rest() const {
 }
 
 // Whether a record of this type may come now; false: the connection has failed.
-bool Records::goes_on_with(RecordType type, bool data, Octets& say) {
+bool Records::goes_on_with(RecordType type, bool data, Bytes& say) {
   const bool in_message = message_header_size_ > 0 || message_rest_ > 0;
   if (in_message && type != RecordType::handshake) {
     refuse("cuts a handshake message in two", Alert::unexpected_message, say);
@@ -175,7 +175,7 @@ bool Records::goes_on_with(RecordType type, bool data, Octets& say) {
   return !failed();
 }
 
-void Records::take(RecordType type, std::span<const std::byte> content, Octets& say) {
+void Records::take(RecordType type, std::span<const std::byte> content, Bytes& say) {
   receive_waits_ = false;
   if (failed() || ended_ || !goes_on_with(type, false, say)) return;
   switch (type) {
@@ -184,7 +184,7 @@ void Records::take(RecordType type, std::span<const std::byte> content, Octets& 
     case RecordType::handshake:
       if (content.empty()) return refuse("of the handshake is empty", Alert::unexpected_message, say);
       take_handshake(content, say);
-      // Its first octet is all that the kernel looks at, also where it stands in the midst of a message.
+      // Its first byte is all that the kernel looks at, also where it stands in the midst of a message.
       receive_waits_ = receive_ == nullptr && !secrets_.receive.empty() && content[0] == key_update &&
                        newest() && !receive_changed_;
       return;
@@ -194,11 +194,11 @@ void Records::take(RecordType type, std::span<const std::byte> content, Octets& 
   }
 }
 
-void Records::take_forged(Octets& say) {
+void Records::take_forged(Bytes& say) {
   fail(forged_record(remote_), Alert::bad_record_mac, say);
 }
 
-void Records::take_alert(std::span<const std::byte> content, Octets& say) {
+void Records::take_alert(std::span<const std::byte> content, Bytes& say) {
   if (content.size() != 2) return refuse("with an alert has a wrong length", Alert::decode_error, say);
   const auto level = static_cast<AlertLevel>(content[0]);
   const auto description = static_cast<Alert>(content[1]);
@@ -211,11 +211,11 @@ void Records::take_alert(std::span<const std::byte> content, Octets& say) {
   fatal_alert_ = description;  // answered by nothing: the other side is gone
 }
 
-void Records::take_handshake(std::span<const std::byte> content, Octets& say) {
+void Records::take_handshake(std::span<const std::byte> content, Bytes& say) {
   while (!content.empty() && !failed()) {
     if (message_rest_ > 0) {
       const std::size_t part = std::min<std::size_t>(message_rest_, content.size());
-      // The one octet of a KeyUpdate; whatever else comes here is passed over.
+      // The one byte of a KeyUpdate; whatever else comes here is passed over.
       if (message_header_[0] == key_update && newest()) {
         const unsigned request = std::to_integer<unsigned>(content[0]);
         if (request > 1 || content.size() > 1)
@@ -235,9 +235,9 @@ void Records::take_handshake(std::span<const std::byte> content, Octets& say) {
 }
 
 // A message's header is there. False: the connection has failed.
-bool Records::begin_message(Octets& say) {
-  const auto octet = [&](std::size_t i) { return std::to_integer<std::uint32_t>(message_header_[i]); };
-  message_rest_ = octet(1) << 16 | octet(2) << 8 | octet(3);
+bool Records::begin_message(Bytes& say) {
+  const auto byte = [&](std::size_t i) { return std::to_integer<std::uint32_t>(message_header_[i]); };
+  message_rest_ = byte(1) << 16 | byte(2) << 8 | byte(3);
   const std::byte type = message_header_[0];
   if (message_rest_ > message_size_max) {
     refuse("has a handshake message without end", Alert::decode_error, say);
@@ -258,7 +258,7 @@ bool Records::begin_message(Octets& say) {
   return !failed();
 }
 
-void Records::update_keys(bool requested, Octets& say) {
+void Records::update_keys(bool requested, Bytes& say) {
   if (secrets_.receive.empty() && receive_ == nullptr) {
     receive_lost_ = true;
     return;
@@ -316,9 +316,9 @@ std::size_t Records::write(Gather& plain, std::span<std::byte> cipher) {
 
 // --- the kernel's
 
-// Records that are not full are counted by their octets: what wears a key out is how much it has encrypted.
-void Records::sent_by_kernel(std::uint64_t octets) {
-  kernel_sent_ += octets;
+// Records that are not full are counted by their bytes: what wears a key out is how much it has encrypted.
+void Records::sent_by_kernel(std::uint64_t bytes) {
+  kernel_sent_ += bytes;
   if (kernel_sent_ / record_plain_max >= records_per_key_) renew_send_key();
 }
 
@@ -343,12 +343,12 @@ std::optional<OwnRecord> Records::own_record() const {
   OwnRecord record;
   if (key_update_owed_) {
     record.type = RecordType::handshake;
-    record.octets = key_update_message;
+    record.bytes = key_update_message;
     record.size = key_update_message.size();
     return record;
   }
   if (!owed_alert_) return std::nullopt;
-  std::ranges::copy(*owed_alert_, record.octets.begin());
+  std::ranges::copy(*owed_alert_, record.bytes.begin());
   record.size = static_cast<std::uint8_t>(owed_alert_->size());
   return record;
 }

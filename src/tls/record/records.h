@@ -1,5 +1,5 @@
 // An open TLS connection without wolfSSL's state: data both ways, alerts, tickets, KeyUpdate (RFC 8446 §4.6, §5, §6;
-// RFC 5246 §6, §7.2). wolfSSL shakes hands and is then let go, which saves two copies of every octet and the 10 to
+// RFC 5246 §6, §7.2). wolfSSL shakes hands and is then let go, which saves two copies of every byte and the 10 to
 // 40 KB of its state. Bytes to bytes; one thread. Each direction may go on to the kernel (linux/tls.h): then this
 // class keeps what a change of keys needs.
 //
@@ -35,10 +35,10 @@ struct Moved {
 // A record that only the kernel can send, which protects what goes out.
 struct OwnRecord {
   RecordType type = RecordType::alert;
-  std::array<std::byte, 5> octets{};
+  std::array<std::byte, 5> bytes{};
   std::uint8_t size = 0;
 
-  std::span<const std::byte> content() const { return std::span(octets).first(size); }
+  std::span<const std::byte> content() const { return std::span(bytes).first(size); }
 };
 
 class Records {
@@ -49,13 +49,13 @@ class Records {
           std::uint64_t records_per_key = records_per_key_max);
 
   // As Engine::feed(); returns what it made. What is to be said is put at the end of `say`.
-  std::size_t feed(Gather& cipher, std::span<std::byte> plain, Octets& say);
+  std::size_t feed(Gather& cipher, std::span<std::byte> plain, Bytes& say);
   bool has_plain() const { return waiting_size_ > 0; }
   // As much of `plain` as fits, in full records; returns their size. Not once sending is the kernel's.
   std::size_t write(Gather& plain, std::span<std::byte> cipher);
   // close_notify.
-  void close(Octets& say);
-  void say_alert(AlertLevel level, Alert description, Octets& say);
+  void close(Bytes& say);
+  void say_alert(AlertLevel level, Alert description, Bytes& say);
 
   // The other side said close_notify.
   bool ended() const { return ended_; }
@@ -64,7 +64,7 @@ class Records {
   // The fatal alert with which the other side ended the connection, never close_notify.
   std::optional<Alert> fatal_alert() const { return fatal_alert_; }
   bool failed() const { return failure_ || fatal_alert_; }
-  // How many octets complete the record that has begun, at least; 0 between records.
+  // How many bytes complete the record that has begun, at least; 0 between records.
   std::size_t record_rest() const;
   // Another key is due for what is sent, and there is none to be had: the connection is to end in order.
   bool key_used_up() const { return key_used_up_; }
@@ -76,9 +76,9 @@ class Records {
   // `changes_keys`: whether the kernel could take another key later.
   void hand_over(bool sending, bool changes_keys);
   // A record that is no data, as the kernel handed it out.
-  void take(RecordType type, std::span<const std::byte> content, Octets& say);
+  void take(RecordType type, std::span<const std::byte> content, Bytes& say);
   // The kernel could not decrypt one.
-  void take_forged(Octets& say);
+  void take_forged(Bytes& say);
   // The other side has changed its key, which the kernel cannot: nothing further can be received.
   bool receive_lost() const { return receive_lost_; }
   // The key that the kernel is to receive with from now on, once after each KeyUpdate.
@@ -88,39 +88,39 @@ class Records {
   // What is to be sent through the kernel next; nullopt: nothing. After a KeyUpdate: with the key to send with.
   std::optional<OwnRecord> own_record() const;
   std::optional<TrafficKey> own_record_sent();
-  // Octets that the kernel has sent. At the key's end a KeyUpdate is owed, or else key_used_up().
-  void sent_by_kernel(std::uint64_t octets);
+  // Bytes that the kernel has sent. At the key's end a KeyUpdate is owed, or else key_used_up().
+  void sent_by_kernel(std::uint64_t bytes);
 
  private:
   using AlertContent = std::array<std::byte, 2>;
 
   bool newest() const { return version_ == Version::tls_1_3; }
-  std::size_t next_size(Gather cipher, Octets& say);
+  std::size_t next_size(Gather cipher, Bytes& say);
   void hold(Gather& cipher, std::size_t size);
   std::size_t hand_out(std::span<std::byte> plain);
   bool fits(std::size_t size, std::span<std::byte> plain) const;
-  std::size_t open(Gather& cipher, std::size_t size, std::span<std::byte> plain, Octets& say);
-  void fail(Failure failure, Alert alert, Octets& say);
-  void refuse(std::string_view what, Alert alert, Octets& say);
-  bool goes_on_with(RecordType type, bool data, Octets& say);
-  void take_alert(std::span<const std::byte> content, Octets& say);
-  void take_handshake(std::span<const std::byte> content, Octets& say);
-  bool begin_message(Octets& say);
-  void update_keys(bool requested, Octets& say);
+  std::size_t open(Gather& cipher, std::size_t size, std::span<std::byte> plain, Bytes& say);
+  void fail(Failure failure, Alert alert, Bytes& say);
+  void refuse(std::string_view what, Alert alert, Bytes& say);
+  bool goes_on_with(RecordType type, bool data, Bytes& say);
+  void take_alert(std::span<const std::byte> content, Bytes& say);
+  void take_handshake(std::span<const std::byte> content, Bytes& say);
+  bool begin_message(Bytes& say);
+  void update_keys(bool requested, Bytes& say);
   void renew_send_key();
   std::size_t seal_key_update(std::span<std::byte> room);
-  void put(RecordType type, std::span<const std::byte> content, Octets& say);
+  void put(RecordType type, std::span<const std::byte> content, Bytes& say);
 
   std::unique_ptr<RecordProtection> send_;     // null: the kernel's
   std::unique_ptr<RecordProtection> receive_;  // likewise
   TrafficSecrets secrets_;
   std::optional<Failure> failure_;
   std::optional<Alert> fatal_alert_;
-  Octets held_;  // a record that is not whole, or one whose content waits for room
+  Bytes held_;  // a record that is not whole, or one whose content waits for room
   std::size_t waiting_at_ = 0;
   std::size_t waiting_size_ = 0;
   std::uint64_t sent_records_ = 0;  // under this key, as are the next
-  std::uint64_t kernel_sent_ = 0;   // octets
+  std::uint64_t kernel_sent_ = 0;   // bytes
   std::uint64_t records_per_key_;
   std::uint32_t message_rest_ = 0;
   std::array<std::byte, 4> message_header_{};

@@ -36,10 +36,10 @@ struct TrafficKey {
 
   std::size_t key_size() const { return cipher == RecordCipher::aes_128_gcm ? 16 : 32; }
   // The static IV of TLS 1.3, and of ChaCha20 in both versions, laid out as above.
-  void set_iv(std::span<const std::byte, 12> octets) {
+  void set_iv(std::span<const std::byte, 12> bytes) {
     const bool chacha = cipher == RecordCipher::chacha20_poly1305;
-    if (!chacha) std::copy_n(octets.begin(), 4, salt.begin());
-    std::ranges::copy(chacha ? octets : octets.subspan(4), iv.begin());
+    if (!chacha) std::copy_n(bytes.begin(), 4, salt.begin());
+    std::ranges::copy(chacha ? bytes : bytes.subspan(4), iv.begin());
   }
 
   TrafficKey() = default;

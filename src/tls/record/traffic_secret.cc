@@ -15,14 +15,14 @@ namespace kferry::tls {
 TrafficSecret::TrafficSecret(std::span<const std::byte> secret)
     : size_(static_cast<std::uint8_t>(secret.size())) {
   KFERRY_ASSERT(secret.size() == 32 || secret.size() == 48);
-  std::ranges::copy(secret, octets_.begin());
+  std::ranges::copy(secret, bytes_.begin());
 }
 
 void TrafficSecret::expand(const char* label, std::span<std::byte> into) const {
   static constexpr unsigned char protocol[] = {'t', 'l', 's', '1', '3', ' '};
   const int result = wc_Tls13_HKDF_Expand_Label(
       reinterpret_cast<unsigned char*>(into.data()), static_cast<word32>(into.size()),
-      reinterpret_cast<const unsigned char*>(octets_.data()), size_, protocol, sizeof protocol,
+      reinterpret_cast<const unsigned char*>(bytes_.data()), size_, protocol, sizeof protocol,
       reinterpret_cast<const unsigned char*>(label), static_cast<word32>(std::strlen(label)), protocol, 0,
       size_ == 32 ? int{WC_SHA256} : int{WC_SHA384});
   KFERRY_ASSERT(result == 0);
@@ -31,7 +31,7 @@ void TrafficSecret::expand(const char* label, std::span<std::byte> into) const {
 void TrafficSecret::advance() {
   KFERRY_ASSERT(!empty());
   const TrafficSecret before = *this;
-  before.expand("traffic upd", std::span(octets_).first(size_));
+  before.expand("traffic upd", std::span(bytes_).first(size_));
 }
 
 TrafficKey TrafficSecret::key(RecordCipher cipher) const {

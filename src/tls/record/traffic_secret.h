@@ -1,5 +1,5 @@
 // The secret that one direction's keys come from in TLS 1.3 (RFC 8446 §7.2, §7.3): with it a KeyUpdate can be followed
-// without wolfSSL's state. Plain octets, overwritten when they go.
+// without wolfSSL's state. Plain bytes, overwritten when they go.
 #pragma once
 
 #include <array>
@@ -16,11 +16,11 @@ class TrafficSecret {
  public:
   // There is none: TLS 1.2, or a wolfSSL that tells nobody.
   TrafficSecret() = default;
-  // 32 octets where the connection's hash is SHA-256, 48 where it is SHA-384.
+  // 32 bytes where the connection's hash is SHA-256, 48 where it is SHA-384.
   explicit TrafficSecret(std::span<const std::byte> secret);
   TrafficSecret(const TrafficSecret&) = default;
   TrafficSecret& operator=(const TrafficSecret&) = default;
-  ~TrafficSecret() { wipe(octets_); }
+  ~TrafficSecret() { wipe(bytes_); }
 
   bool empty() const { return size_ == 0; }
   // The next one: application_traffic_secret_N+1. Not when empty.
@@ -32,7 +32,7 @@ class TrafficSecret {
   // HKDF-Expand-Label(secret, label, "", size).
   void expand(const char* label, std::span<std::byte> into) const;
 
-  std::array<std::byte, 48> octets_{};
+  std::array<std::byte, 48> bytes_{};
   std::uint8_t size_ = 0;
 };
 

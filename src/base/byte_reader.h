@@ -1,4 +1,4 @@
-// Reads big-endian integers and counted runs off octets, as TLS and JKS write them. Owns nothing; every length
+// Reads big-endian integers and counted runs off bytes, as TLS and JKS write them. Owns nothing; every length
 // is checked before it is used.
 #pragma once
 
@@ -9,9 +9,9 @@
 namespace kferry {
 
 // Sticky: once something is missing, everything reads as empty and ok() is false.
-class OctetReader {
+class ByteReader {
  public:
-  explicit OctetReader(std::span<const std::byte> octets) : rest_(octets) {}
+  explicit ByteReader(std::span<const std::byte> bytes) : rest_(bytes) {}
 
   bool ok() const { return ok_; }
   bool at_end() const { return rest_.empty(); }
@@ -27,14 +27,14 @@ class OctetReader {
     return taken;
   }
 
-  // Of `size` octets, at most 4.
+  // Of `size` bytes, at most 4.
   std::uint32_t integer(std::size_t size) {
     std::uint32_t value = 0;
-    for (const std::byte octet : take(size)) value = value << 8 | std::to_integer<std::uint32_t>(octet);
+    for (const std::byte byte : take(size)) value = value << 8 | std::to_integer<std::uint32_t>(byte);
     return value;
   }
 
-  // A run whose length stands before it in `length_size` octets.
+  // A run whose length stands before it in `length_size` bytes.
   std::span<const std::byte> counted(std::size_t length_size) { return take(integer(length_size)); }
 
  private:
