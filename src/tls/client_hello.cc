@@ -57,7 +57,7 @@ bool read_body(std::span<const std::byte> body, ClientHello& hello) {
   if (!in.ok()) return false;
   if (in.at_end()) return true;
   ByteReader extensions(in.counted(2));
-  bool groups = false, signatures = false, shares = false, resumes = false, newest = false;
+  bool groups = false, signatures = false, shares = false, resumes = false, tls_1_3 = false;
   while (extensions.ok() && !extensions.at_end()) {
     const unsigned type = extensions.integer(2);
     groups = groups || type == supported_groups_extension;
@@ -70,10 +70,10 @@ bool read_body(std::span<const std::byte> body, ClientHello& hello) {
     if (type == supported_versions_extension) {
       const std::uint16_t highest = highest_of(extension);
       if (highest != 0) hello.highest_version = highest;
-      newest = highest >= version_1_3;
+      tls_1_3 = highest >= version_1_3;
     }
   }
-  hello.lacks_extension = newest && (groups != shares || (!resumes && !(groups && signatures)));
+  hello.lacks_extension = tls_1_3 && (groups != shares || (!resumes && !(groups && signatures)));
   return in.ok() && extensions.ok();
 }
 

@@ -64,28 +64,28 @@ bool shake(Pair& pair, Engine& liar, std::size_t point_size, std::size_t length_
   return lied;
 }
 
-Pair pair_on(const std::string& curve, bool newest) {
+Pair pair_on(const std::string& curve, bool tls_1_3) {
   ServerSettings server = serving(certificates().ec);
   ClientSettings client;
   server.offer.curves = client.offer.curves = curve;
-  server.offer.lowest = client.offer.lowest = newest ? Version::tls_1_3 : Version::tls_1_2;
-  server.offer.highest = client.offer.highest = newest ? Version::tls_1_3 : Version::tls_1_2;
+  server.offer.lowest = client.offer.lowest = tls_1_3 ? Version::tls_1_3 : Version::tls_1_2;
+  server.offer.highest = client.offer.highest = tls_1_3 ? Version::tls_1_3 : Version::tls_1_2;
   return pair_of(server, client);
 }
 
 TEST_CASE("a point that is not on its curve ends the handshake with illegal_parameter, whoever sends it") {
   for (const std::string curve : {"P-256", "P-384", "P-521"}) {
-    for (const bool newest : {true, false}) {
+    for (const bool tls_1_3 : {true, false}) {
       for (const bool client_lies : {true, false}) {
         for (const std::size_t cut : {1UL, 7UL, 100'000UL}) {
           CAPTURE(curve);
-          CAPTURE(newest);
+          CAPTURE(tls_1_3);
           CAPTURE(client_lies);
           CAPTURE(cut);
-          Pair pair = pair_on(curve, newest);
+          Pair pair = pair_on(curve, tls_1_3);
           Engine& liar = client_lies ? *pair.client : *pair.server;
           Engine& judge = client_lies ? *pair.server : *pair.client;
-          REQUIRE(shake(pair, liar, size_of_point(curve), newest ? 2 : 1, cut));
+          REQUIRE(shake(pair, liar, size_of_point(curve), tls_1_3 ? 2 : 1, cut));
           CHECK(judge.state() == Engine::State::failed);
           CHECK(judge.failure().cause == "tls_point_off_curve");
           CHECK(liar.state() == Engine::State::failed);
@@ -99,10 +99,10 @@ TEST_CASE("a point that is not on its curve ends the handshake with illegal_para
 
 TEST_CASE("points that are on their curves pass, and so does what has none") {
   for (const std::string curve : {"P-256", "P-384", "P-521", "X25519"}) {
-    for (const bool newest : {true, false}) {
+    for (const bool tls_1_3 : {true, false}) {
       CAPTURE(curve);
-      CAPTURE(newest);
-      Pair pair = pair_on(curve, newest);
+      CAPTURE(tls_1_3);
+      Pair pair = pair_on(curve, tls_1_3);
       pair.run();
       CHECK(pair.server->state() == Engine::State::open);
       CHECK(pair.client->state() == Engine::State::open);

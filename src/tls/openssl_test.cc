@@ -17,14 +17,14 @@ TEST_CASE("openssl s_client with every version and cipher offered") {
     }
     const auto context = server_context(settings);
     for (const CipherName& cipher : cipher_names()) {
-      const bool newest = cipher.openssl.starts_with("TLS_");
-      if (!newest &&
+      const bool tls_1_3 = cipher.openssl.starts_with("TLS_");
+      if (!tls_1_3 &&
           (cipher.openssl.find("RSA") != std::string_view::npos) != (identity == &certificates().rsa))
         continue;
       CAPTURE(cipher.openssl);
       const std::string name(cipher.openssl);
       const Served served =
-          serve_s_client(always(context), newest ? "-tls1_3 -ciphersuites " + name
+          serve_s_client(always(context), tls_1_3 ? "-tls1_3 -ciphersuites " + name
                                                  : "-tls1_2 -cipher " + name + ":@SECLEVEL=0");
       CAPTURE(served.openssl);
       CHECK(served.engine->state() == State::ended);
@@ -165,11 +165,11 @@ TEST_CASE("openssl s_server with both versions, a client certificate, and its se
       CHECK(first.engine->state() == State::open);
       CHECK(first.plain == "from openssl\n");
       CHECK_FALSE(first.engine->negotiated().resumed);
-      const bool newest = version == "-tls1_3";
-      CHECK(context->sessions()->size() == (newest ? 1 : 0));
+      const bool tls_1_3 = version == "-tls1_3";
+      CHECK(context->sessions()->size() == (tls_1_3 ? 1 : 0));
       const Dialled second = dial_s_server(port, context, server);
       CHECK(second.plain == "from openssl\n");
-      CHECK(second.engine->negotiated().resumed == newest);
+      CHECK(second.engine->negotiated().resumed == tls_1_3);
       CHECK(dial_s_server(port, context, server, "elsewhere.example").engine->failure().cause ==
             "certificate_not_allowed");
     }

@@ -22,13 +22,13 @@ const unsigned char* in(std::span<const std::byte> bytes) {
 
 // Decrypts one record as the kernel does (net/tls/tls_sw.c), from the key alone; "" when it does not verify.
 std::string decrypt(TrafficKey& key, std::span<const std::byte> record) {
-  const bool newest = key.version == Version::tls_1_3;
+  const bool tls_1_3 = key.version == Version::tls_1_3;
   const bool chacha = key.cipher == RecordCipher::chacha20_poly1305;
   const auto header = record.first(5);
   auto body = record.subspan(5);
   std::vector<std::byte> nonce;
   if (!chacha) nonce.assign(key.salt.begin(), key.salt.end());
-  if (newest || chacha) {
+  if (tls_1_3 || chacha) {
     nonce.insert(nonce.end(), key.iv.begin(), key.iv.begin() + (chacha ? 12 : 8));
     for (std::size_t i = 0; i < 8; ++i) nonce[4 + i] ^= key.rec_seq[i];
   } else {
@@ -38,7 +38,7 @@ std::string decrypt(TrafficKey& key, std::span<const std::byte> record) {
   const auto sealed = body.first(body.size() - 16);
   const auto tag = body.last(16);
   std::vector<std::byte> aad(header.begin(), header.end());
-  if (!newest) {
+  if (!tls_1_3) {
     aad.assign(key.rec_seq.begin(), key.rec_seq.end());
     aad.insert(aad.end(), header.begin(), header.begin() + 3);
     aad.push_back(static_cast<std::byte>(sealed.size() >> 8));
@@ -62,7 +62,7 @@ std::string decrypt(TrafficKey& key, std::span<const std::byte> record) {
     if (++reinterpret_cast<unsigned char&>(key.rec_seq[i]) != 0) break;
   }
   if (result != 0) return "";
-  if (newest) plain.pop_back();  // the inner content type
+  if (tls_1_3) plain.pop_back();  // the inner content type
   return plain;
 }
 

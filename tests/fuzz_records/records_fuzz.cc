@@ -47,12 +47,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t siz
 int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t size) {
   Input input({bytes, size});
   const unsigned kind = input.byte();
-  const bool newest = (kind & 1) != 0;
+  const bool tls_1_3 = (kind & 1) != 0;
   const auto cipher = static_cast<RecordCipher>((kind >> 1) % 3);
   TrafficSecrets ours{secret_of(1), secret_of(2)};
   TrafficSecret theirs = ours.receive;
   TrafficKeys keys{ours.send.key(cipher), ours.receive.key(cipher)};
-  if (!newest) {
+  if (!tls_1_3) {
     keys.send.version = keys.receive.version = Version::tls_1_2;
     ours = {};
   }
@@ -72,7 +72,7 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t size) {
     sealing->seal(type, content, record);
     if (damage > 200) record[damage % record.size()] ^= std::byte{1};
     // The key that a KeyUpdate announces; a damaged or split one ends the fuzzing with what then fails to decrypt.
-    if (newest && type == RecordType::handshake && content_size == 5 && content[0] == std::byte{24}) {
+    if (tls_1_3 && type == RecordType::handshake && content_size == 5 && content[0] == std::byte{24}) {
       theirs.advance();
       sealing = std::make_unique<RecordProtection>(theirs.key(cipher));
     }

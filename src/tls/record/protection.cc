@@ -68,9 +68,9 @@ Aead::Nonce RecordProtection::implicit_nonce() const {
 std::size_t RecordProtection::seal(RecordType type, Gather& content, std::size_t content_size,
                                    std::span<std::byte> room) {
   KFERRY_ASSERT(content_size <= record_plain_max && room.size() >= content_size + overhead());
-  const bool newest = key_.version == Version::tls_1_3;
+  const bool tls_1_3 = key_.version == Version::tls_1_3;
   const std::size_t record_size = content_size + overhead();
-  room[0] = static_cast<std::byte>(newest ? RecordType::data : type);
+  room[0] = static_cast<std::byte>(tls_1_3 ? RecordType::data : type);
   room[1] = version_major;
   room[2] = version_minor;
   put_size(room.subspan(3), record_size - record_header_size);
@@ -81,7 +81,7 @@ std::size_t RecordProtection::seal(RecordType type, Gather& content, std::size_t
     count_up(std::span(key_.iv).first(explicit_nonce_size));
   }
   const std::byte inner_type = static_cast<std::byte>(type);
-  aead_.seal(nonce, additional.span(), content, content_size, std::span(&inner_type, newest ? 1 : 0),
+  aead_.seal(nonce, additional.span(), content, content_size, std::span(&inner_type, tls_1_3 ? 1 : 0),
              room.subspan(content_offset(), record_size - content_offset()));
   count_up(key_.rec_seq);
   return record_size;
@@ -97,7 +97,7 @@ std::size_t RecordProtection::record_size(std::span<const std::byte, record_head
 
 std::optional<RecordProtection::Opened> RecordProtection::open(Gather& cipher, std::size_t size,
                                                                std::span<std::byte> room) {
-  const bool newest = key_.version == Version::tls_1_3;
+  const bool tls_1_3 = key_.version == Version::tls_1_3;
   std::array<std::byte, record_header_size> header;
   cipher.take(header);
   Aead::Nonce nonce = implicit_nonce();
@@ -106,7 +106,7 @@ std::optional<RecordProtection::Opened> RecordProtection::open(Gather& cipher, s
   const Additional additional(key_, header, content.size());
   if (!aead_.open(nonce, additional.span(), cipher, content)) return std::nullopt;
   count_up(key_.rec_seq);
-  if (!newest) return Opened{static_cast<RecordType>(header[0]), content.size()};
+  if (!tls_1_3) return Opened{static_cast<RecordType>(header[0]), content.size()};
   // RFC 8446 §5.4: zeros pad the content; its type is the last byte that is none.
   std::size_t end = content.size();
   while (end > 0 && room[end - 1] == std::byte{}) --end;

@@ -107,7 +107,7 @@ std::size_t Records::next_size(Gather cipher, Bytes& say) {
   if (held.size() + cipher.size() < header.size()) return 0;
   std::ranges::copy(held, header.begin());
   cipher.take(std::span(header).subspan(held.size()));
-  if (newest() && header[0] != static_cast<std::byte>(RecordType::data)) {
+  if (is_tls_1_3() && header[0] != static_cast<std::byte>(RecordType::data)) {
     refuse("is of type " + std::to_string(std::to_integer<unsigned>(header[0])) + ", which has no place here",
            Alert::unexpected_message, say);
     return 0;
@@ -186,7 +186,7 @@ void Records::take(RecordType type, std::span<const std::byte> content, Bytes& s
       take_handshake(content, say);
       // Its first byte is all that the kernel looks at, also where it stands in the midst of a message.
       receive_waits_ = receive_ == nullptr && !secrets_.receive.empty() && content[0] == key_update &&
-                       newest() && !receive_changed_;
+                       is_tls_1_3() && !receive_changed_;
       return;
     default:
       return refuse("is of type " + std::to_string(static_cast<unsigned>(type)) + ", which has no place here",
@@ -207,7 +207,7 @@ void Records::take_alert(std::span<const std::byte> content, Bytes& say) {
     return;
   }
   // TLS 1.3 knows no other warning.
-  if (description == Alert::user_canceled || (level == AlertLevel::warning && !newest())) return;
+  if (description == Alert::user_canceled || (level == AlertLevel::warning && !is_tls_1_3())) return;
   fatal_alert_ = description;  // answered by nothing: the other side is gone
 }
 
@@ -216,7 +216,7 @@ void Records::take_handshake(std::span<const std::byte> content, Bytes& say) {
     if (message_rest_ > 0) {
       const std::size_t part = std::min<std::size_t>(message_rest_, content.size());
       // The one byte of a KeyUpdate; whatever else comes here is passed over.
-      if (message_header_[0] == key_update && newest()) {
+      if (message_header_[0] == key_update && is_tls_1_3()) {
         const unsigned request = std::to_integer<unsigned>(content[0]);
         if (request > 1 || content.size() > 1)
           return refuse("has a KeyUpdate that is none", Alert::illegal_parameter, say);
@@ -241,14 +241,14 @@ bool Records::begin_message(Bytes& say) {
   const std::byte type = message_header_[0];
   if (message_rest_ > message_size_max) {
     refuse("has a handshake message without end", Alert::decode_error, say);
-  } else if (newest() && type == key_update) {
+  } else if (is_tls_1_3() && type == key_update) {
     if (message_rest_ != 1) refuse("has a KeyUpdate that is none", Alert::decode_error, say);
-  } else if (newest() && type == new_session_ticket && remote_ == Remote::broker) {
+  } else if (is_tls_1_3() && type == new_session_ticket && remote_ == Remote::broker) {
     if (message_rest_ == 0) refuse("has a ticket that is none", Alert::decode_error, say);
-  } else if (!newest() && type == hello_request && remote_ == Remote::broker) {
+  } else if (!is_tls_1_3() && type == hello_request && remote_ == Remote::broker) {
     if (message_rest_ != 0) refuse("has a HelloRequest that is none", Alert::decode_error, say);
     // Not wanted: RFC 5246 §7.4.1.1 lets a client pass it over.
-  } else if (!newest() && type == client_hello && remote_ == Remote::client) {
+  } else if (!is_tls_1_3() && type == client_hello && remote_ == Remote::client) {
     say_alert(AlertLevel::warning, Alert::no_renegotiation, say);
   } else {
     refuse("has a handshake message of type " + std::to_string(std::to_integer<unsigned>(type)) +

@@ -94,7 +94,7 @@ class Records {
  private:
   using AlertContent = std::array<std::byte, 2>;
 
-  bool newest() const { return version_ == Version::tls_1_3; }
+  bool is_tls_1_3() const { return version_ == Version::tls_1_3; }
   std::size_t next_size(Gather cipher, Bytes& say);
   void hold(Gather& cipher, std::size_t size);
   std::size_t hand_out(std::span<std::byte> plain);
