@@ -1,4 +1,4 @@
-// The words for records that end a TLS connection. Pure functions.
+// Failures for records that end a TLS connection, worded for a person. Pure functions.
 #pragma once
 
 #include <cstdint>

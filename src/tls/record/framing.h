@@ -1,4 +1,4 @@
-// Where records begin and end in bytes that come in any pieces (RFC 8446 §5.1).
+// Finds where records begin and end in a byte stream that arrives in any pieces (RFC 8446 §5.1).
 #pragma once
 
 #include <algorithm>
@@ -29,11 +29,11 @@ class RecordFraming {
     }
   }
 
-  // How many bytes complete the record, or its header, that has begun; 0 between records.
+  // How many bytes complete the current record or its header; 0 between records.
   std::size_t rest() const {
     return body_rest_ > 0 ? body_rest_ : header_size_ > 0 ? header_.size() - header_size_ : 0;
   }
-  // Of the last record that began.
+  // The type of the current record, or of the last one.
   RecordType type() const { return static_cast<RecordType>(header_[0]); }
 
  private:

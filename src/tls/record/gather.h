@@ -1,5 +1,5 @@
-// Bytes that stand in several pieces, taken from the front: content to be encrypted, or records as they came. Refers
-// to the pieces and owns nothing; a copy goes its own way through them.
+// Bytes in several pieces, consumed from the front: content to encrypt, or records as they arrived. Refers to the
+// pieces and owns nothing; a copy advances independently.
 #pragma once
 
 #include <sys/uio.h>
@@ -21,14 +21,14 @@ class Gather {
     for (const iovec& piece : pieces) size_ += piece.iov_len;
     size_ = std::min(size_, size);
   }
-  // `head`, and then what `rest` has left, which must not be such a pair itself.
+  // `head`, then what is left of `rest`, which must not have been made by this constructor.
   Gather(std::span<const std::byte> head, const Gather& rest)
       : run_(head), next_(rest.run_), pieces_(rest.pieces_), size_(head.size() + rest.size_) {
     KFERRY_ASSERT(rest.next_.empty());
   }
 
   std::size_t size() const { return size_; }
-  // The run at the front; empty only when nothing is left.
+  // The contiguous run at the front; empty only if nothing is left.
   std::span<const std::byte> front() {
     while (run_.empty() && size_ > 0) {
       run_ = next_;
@@ -39,7 +39,7 @@ class Gather {
     }
     return run_.first(std::min(run_.size(), size_));
   }
-  // Gives the next `size` bytes to `each`, run by run. No more than size(), as below.
+  // Passes the next `size` bytes to `each`, run by run, and consumes them. At most size(), as below.
   template <typename Each>
   void take_runs(std::size_t size, Each&& each) {
     while (size > 0) {
@@ -53,7 +53,7 @@ class Gather {
   void skip(std::size_t size) {
     take_runs(size, [](std::span<const std::byte>) {});
   }
-  // Fills `to`.
+  // Fills `to` and consumes as much.
   void take(std::span<std::byte> to) {
     take_runs(to.size(), [&](std::span<const std::byte> run) {
       std::memcpy(to.data(), run.data(), run.size());

@@ -1,11 +1,11 @@
-// The names of a handshake's parts that more than one file here reads (RFC 8446 §4, RFC 5246 §7.4). Constants.
+// Constants of handshake messages that several files need (RFC 8446 §4, RFC 5246 §7.4).
 #pragma once
 
 #include <cstddef>
 
 namespace kferry::tls::handshake {
 
-// Types of messages.
+// Message types.
 inline constexpr unsigned hello_request = 0;
 inline constexpr unsigned client_hello = 1;
 inline constexpr unsigned server_hello = 2;
@@ -14,7 +14,7 @@ inline constexpr unsigned server_key_exchange = 12;
 inline constexpr unsigned client_key_exchange = 16;
 inline constexpr unsigned key_update = 24;
 
-// Of a hello: legacy_version and random, before anything that has a length of its own.
+// A hello begins with legacy_version and random, before any field that carries its own length.
 inline constexpr std::size_t hello_fixed_size = 2 + 32;
 inline constexpr unsigned key_share_extension = 51;
 

@@ -15,7 +15,7 @@ std::size_t lay_out(const TrafficKey& key, std::uint16_t cipher, std::span<std::
   info.info.cipher_type = cipher;
   std::memcpy(info.iv, key.iv.data(), sizeof info.iv);
   std::memcpy(info.key, key.key.data(), sizeof info.key);
-  std::memcpy(info.salt, key.salt.data(), sizeof info.salt);  // ChaCha20 has none: 0 bytes
+  std::memcpy(info.salt, key.salt.data(), sizeof info.salt);  // 0 bytes for ChaCha20
   std::memcpy(info.rec_seq, key.rec_seq.data(), sizeof info.rec_seq);
   std::memcpy(room.data(), &info, sizeof info);
   wipe(std::as_writable_bytes(std::span(&info, 1)));

@@ -1,5 +1,5 @@
-// A direction's keys as the kernel takes them: linux/tls.h, struct tls12_crypto_info_*, for
-// setsockopt(SOL_TLS, TLS_TX or TLS_RX).
+// One direction's key in the kernel's form: linux/tls.h, struct tls12_crypto_info_*, for setsockopt(SOL_TLS, TLS_TX or
+// TLS_RX).
 #pragma once
 
 #include <array>
@@ -10,7 +10,7 @@
 
 namespace kferry::tls {
 
-// Wiped with its end.
+// The destructor wipes it.
 class KernelKeys {
  public:
   explicit KernelKeys(const TrafficKey& key);

@@ -9,7 +9,7 @@ namespace kferry::tls {
 namespace {
 
 constexpr std::size_t explicit_nonce_size = 8;
-// RFC 8446 §5.2: the content's type, and padding up to this much.
+// RFC 8446 §5.2: the type of the content, and at most this much padding.
 constexpr std::size_t inner_extra_max = 256;
 constexpr std::byte version_major{3};
 constexpr std::byte version_minor{3};
@@ -19,7 +19,8 @@ void put_size(std::span<std::byte> to, std::size_t size) {
   to[1] = static_cast<std::byte>(size);
 }
 
-// What is authenticated beside the content: the record's header; in TLS 1.2 after its number, with the content's size.
+// The additional authenticated data: the record's header. In TLS 1.2 it follows the record's number and states the size
+// of the content.
 struct Additional {
   std::array<std::byte, 13> bytes{};
   std::size_t size = 0;
@@ -50,7 +51,7 @@ std::size_t RecordProtection::overhead() const {
   return content_offset() + (key_.version == Version::tls_1_3 ? 1 : 0) + Aead::tag_size;
 }
 
-// RFC 8446 §5.3: the static IV with the record's number; RFC 5288 §3 puts an explicit part in its place.
+// RFC 8446 §5.3: the static IV combined with the record's number. RFC 5288 §3 has an explicit part instead.
 Aead::Nonce RecordProtection::implicit_nonce() const {
   Aead::Nonce nonce{};
   if (key_.cipher == RecordCipher::chacha20_poly1305) {
@@ -107,7 +108,7 @@ std::optional<RecordProtection::Opened> RecordProtection::open(Gather& cipher, s
   if (!aead_.open(nonce, additional.span(), cipher, content)) return std::nullopt;
   count_up(key_.rec_seq);
   if (!tls_1_3) return Opened{static_cast<RecordType>(header[0]), content.size()};
-  // RFC 8446 §5.4: zeros pad the content; its type is the last byte that is none.
+  // RFC 8446 §5.4: zeros pad the content, and the last non-zero byte is its type.
   std::size_t end = content.size();
   while (end > 0 && room[end - 1] == std::byte{}) --end;
   if (end == 0) return Opened{RecordType{}, 0};

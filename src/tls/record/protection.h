@@ -1,5 +1,5 @@
-// One direction's record protection: content to records and back, from its traffic key alone, as the kernel does it
-// (RFC 8446 §5.2 for TLS 1.3; RFC 5288 and RFC 7905 for AES-GCM and ChaCha20-Poly1305 in TLS 1.2). Bytes to bytes.
+// One direction's record protection: turns content into records and back, given only the traffic key, as the kernel
+// does (RFC 8446 §5.2 for TLS 1.3; RFC 5288 and RFC 7905 for AES-GCM and ChaCha20-Poly1305 in TLS 1.2). Bytes to bytes.
 #pragma once
 
 #include <cstddef>
@@ -17,7 +17,7 @@ namespace kferry::tls {
 inline constexpr std::size_t record_plain_max = 16 * 1024;
 inline constexpr std::size_t record_header_size = 5;
 
-// What follows a header in its record, by the header's own word.
+// The size of the rest of the record, as the header states it.
 inline std::size_t record_body_size(std::span<const std::byte, record_header_size> header) {
   return std::to_integer<std::size_t>(header[3]) << 8 | std::to_integer<std::size_t>(header[4]);
 }
@@ -30,34 +30,34 @@ class RecordProtection {
   RecordProtection(const RecordProtection&) = delete;
   RecordProtection& operator=(const RecordProtection&) = delete;
 
-  // By how much a record is larger than its content.
+  // How much larger a record is than its content.
   std::size_t overhead() const;
-  // The first `size` bytes of `content`, at most record_plain_max, as the next record into `room`, of at least its size
-  // and overhead(). Returns the record's size. The two must not overlap.
+  // Writes the first `size` bytes of `content`, at most record_plain_max, into `room` as the next record. `room` has at
+  // least size + overhead() bytes and does not overlap the content. Returns the record's size.
   std::size_t seal(RecordType type, Gather& content, std::size_t size, std::span<std::byte> room);
   std::size_t seal(RecordType type, std::span<const std::byte> content, std::span<std::byte> room) {
     Gather all(content);
     return seal(type, all, content.size(), room);
   }
 
-  // The size of the record that begins with this header; 0: no record of this protection is so large or so small.
+  // The size of the record that begins with this header; 0 if no record of this protection can have that size.
   std::size_t record_size(std::span<const std::byte, record_header_size> header) const;
 
   struct Opened {
-    RecordType type;  // of the content; 0 where a record of TLS 1.3 has none
+    RecordType type;  // of the content; 0 if a TLS 1.3 record lacks one
     std::size_t size;
   };
-  // The next record, the first `size` bytes of `cipher`, its record_size(), into `room`, of at least the record's size
-  // less overhead(), and one more. nullopt: it does not verify; the room's bytes mean nothing.
+  // Decrypts the next record, which is the first `size` bytes of `cipher`, as record_size() said, into `room`, which
+  // has at least size - overhead() + 1 bytes. nullopt: the record does not verify, and `room` is garbage.
   std::optional<Opened> open(Gather& cipher, std::size_t size, std::span<std::byte> room);
   std::optional<Opened> open(std::span<const std::byte> record, std::span<std::byte> room) {
     Gather all(record);
     return open(all, record.size(), room);
   }
-  // Where its content stands when it is opened in place: in the record itself, from this offset on.
+  // The offset of a record's content within the record, for opening it in place.
   std::size_t content_offset() const;
 
-  // As it stands: its rec_seq is the next record's number.
+  // Its rec_seq is the number of the next record.
   const TrafficKey& key() const { return key_; }
 
  private:

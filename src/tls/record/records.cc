@@ -10,16 +10,16 @@
 namespace kferry::tls {
 namespace {
 
-// Types of handshake messages, as bytes.
+// Handshake message types, as bytes.
 constexpr std::byte hello_request{handshake::hello_request};
 constexpr std::byte client_hello{handshake::client_hello};
 constexpr std::byte new_session_ticket{handshake::new_session_ticket};
 constexpr std::byte key_update{handshake::key_update};
 constexpr std::array<std::byte, 5> key_update_message{key_update, std::byte{0}, std::byte{0}, std::byte{1},
                                                       std::byte{0}};
-// A NewSessionTicket holds 64 KiB of ticket, and as much of extensions; a ClientHello is smaller.
+// A NewSessionTicket can hold 64 KiB of ticket and as much of extensions. A ClientHello is smaller.
 constexpr std::uint32_t message_size_max = 2 * 65536 + 300;
-// Whoever sends more records without data than this in a row means to keep us busy.
+// A peer that sends more consecutive records without data only wants to keep us busy.
 constexpr std::uint8_t dataless_max = 32;
 
 }  // namespace
@@ -34,7 +34,7 @@ Records::Records(const TrafficKeys& keys, const TrafficSecrets& secrets, Remote 
       cipher_(keys.send.cipher),
       remote_(remote) {}
 
-// --- failures and what is said
+// --- failures and alerts
 
 void Records::fail(Failure failure, Alert alert, Bytes& say) {
   if (failed()) return;
@@ -79,12 +79,12 @@ std::size_t Records::feed(Gather& cipher, std::span<std::byte> plain, Bytes& say
       hold(cipher, cipher.size());
       break;
     }
-    if (made > 0 && !fits(size, plain.subspan(made))) break;  // there is room again next time
+    if (made > 0 && !fits(size, plain.subspan(made))) break;  // there will be room next time
     made += open(cipher, size, plain.subspan(made), say);
     if (!has_plain()) held_.clear();
   }
   if (ended_) cipher.skip(cipher.size());
-  if (held_.empty() || ended_) Bytes().swap(held_);  // gives the memory back
+  if (held_.empty() || ended_) Bytes().swap(held_);  // frees the memory
   return made;
 }
 
@@ -100,7 +100,7 @@ std::size_t Records::hand_out(std::span<std::byte> plain) {
   return size;
 }
 
-// Of the record that begins in held_ or else in the input; 0: its header is not whole, or wrong.
+// The size of the record that begins in held_, or else in the input; 0 if its header is incomplete or wrong.
 std::size_t Records::next_size(Gather cipher, Bytes& say) {
   std::array<std::byte, record_header_size> header;
   const auto held = std::span(held_).first(std::min(held_.size(), header.size()));
@@ -108,12 +108,13 @@ std::size_t Records::next_size(Gather cipher, Bytes& say) {
   std::ranges::copy(held, header.begin());
   cipher.take(std::span(header).subspan(held.size()));
   if (is_tls_1_3() && header[0] != static_cast<std::byte>(RecordType::data)) {
-    refuse("is of type " + std::to_string(std::to_integer<unsigned>(header[0])) + ", which has no place here",
-           Alert::unexpected_message, say);
+    refuse(
+        "is of type " + std::to_string(std::to_integer<unsigned>(header[0])) + ", which is not allowed here",
+        Alert::unexpected_message, say);
     return 0;
   }
   const std::size_t size = receive_->record_size(header);
-  if (size == 0) refuse("has a length that no record has", Alert::record_overflow, say);
+  if (size == 0) refuse("has an invalid length", Alert::record_overflow, say);
   return size;
 }
 
@@ -122,13 +123,13 @@ void Records::hold(Gather& cipher, std::size_t size) {
       size, [&](std::span<const std::byte> run) { held_.insert(held_.end(), run.begin(), run.end()); });
 }
 
-// A record of this size can be opened into this room; else it is opened where it is held.
+// Whether a record of this size can be opened into this room. Otherwise it is opened in place in held_.
 bool Records::fits(std::size_t size, std::span<std::byte> plain) const {
   return plain.size() >= size - receive_->overhead() + 1;
 }
 
-// The record that begins in held_ and goes on in `cipher`. Returns how much data it put into `plain`; what does not fit
-// waits.
+// Opens the record that begins in held_ and continues in `cipher`. Returns how much data it wrote to `plain`. The rest
+// waits in held_.
 std::size_t Records::open(Gather& cipher, std::size_t size, std::span<std::byte> plain, Bytes& say) {
   const bool in_place = !fits(size, plain);
   const std::size_t rest = size - held_.size();
@@ -162,15 +163,15 @@ std::size_t Records::record_rest() const {
   return receive_->record_size(std::span(held_).first<record_header_size>()) - held_.size();
 }
 
-// Whether a record of this type may come now; false: the connection has failed.
+// Whether a record of this type is allowed now. If not, the connection has failed.
 bool Records::goes_on_with(RecordType type, bool data, Bytes& say) {
   const bool in_message = message_header_size_ > 0 || message_rest_ > 0;
   if (in_message && type != RecordType::handshake) {
-    refuse("cuts a handshake message in two", Alert::unexpected_message, say);
+    refuse("interrupts a handshake message", Alert::unexpected_message, say);
   } else if (data) {
     dataless_ = 0;
   } else if (++dataless_ > dataless_max) {
-    refuse("is one too many without data", Alert::unexpected_message, say);
+    refuse("is one of too many without data", Alert::unexpected_message, say);
   }
   return !failed();
 }
@@ -182,15 +183,16 @@ void Records::take(RecordType type, std::span<const std::byte> content, Bytes& s
     case RecordType::alert:
       return take_alert(content, say);
     case RecordType::handshake:
-      if (content.empty()) return refuse("of the handshake is empty", Alert::unexpected_message, say);
+      if (content.empty()) return refuse("with a handshake message is empty", Alert::unexpected_message, say);
       take_handshake(content, say);
-      // Its first byte is all that the kernel looks at, also where it stands in the midst of a message.
+      // The kernel looks only at the first byte, even in the middle of a message.
       receive_waits_ = receive_ == nullptr && !secrets_.receive.empty() && content[0] == key_update &&
                        is_tls_1_3() && !receive_changed_;
       return;
     default:
-      return refuse("is of type " + std::to_string(static_cast<unsigned>(type)) + ", which has no place here",
-                    Alert::unexpected_message, say);
+      return refuse(
+          "is of type " + std::to_string(static_cast<unsigned>(type)) + ", which is not allowed here",
+          Alert::unexpected_message, say);
   }
 }
 
@@ -199,27 +201,27 @@ void Records::take_forged(Bytes& say) {
 }
 
 void Records::take_alert(std::span<const std::byte> content, Bytes& say) {
-  if (content.size() != 2) return refuse("with an alert has a wrong length", Alert::decode_error, say);
+  if (content.size() != 2) return refuse("with an alert has an invalid length", Alert::decode_error, say);
   const auto level = static_cast<AlertLevel>(content[0]);
   const auto description = static_cast<Alert>(content[1]);
   if (description == Alert::close_notify) {
     ended_ = true;
     return;
   }
-  // TLS 1.3 knows no other warning.
+  // TLS 1.3 has no other warnings.
   if (description == Alert::user_canceled || (level == AlertLevel::warning && !is_tls_1_3())) return;
-  fatal_alert_ = description;  // answered by nothing: the other side is gone
+  fatal_alert_ = description;  // not answered: the other side has closed
 }
 
 void Records::take_handshake(std::span<const std::byte> content, Bytes& say) {
   while (!content.empty() && !failed()) {
     if (message_rest_ > 0) {
       const std::size_t part = std::min<std::size_t>(message_rest_, content.size());
-      // The one byte of a KeyUpdate; whatever else comes here is passed over.
+      // The single byte of a KeyUpdate. The content of other messages is skipped.
       if (message_header_[0] == key_update && is_tls_1_3()) {
         const unsigned request = std::to_integer<unsigned>(content[0]);
         if (request > 1 || content.size() > 1)
-          return refuse("has a KeyUpdate that is none", Alert::illegal_parameter, say);
+          return refuse("has a malformed KeyUpdate", Alert::illegal_parameter, say);
         update_keys(request == 1, say);
       }
       message_rest_ -= static_cast<std::uint32_t>(part);
@@ -234,25 +236,25 @@ void Records::take_handshake(std::span<const std::byte> content, Bytes& say) {
   }
 }
 
-// A message's header is there. False: the connection has failed.
+// Handles a complete message header. False: the connection has failed.
 bool Records::begin_message(Bytes& say) {
   const auto byte = [&](std::size_t i) { return std::to_integer<std::uint32_t>(message_header_[i]); };
   message_rest_ = byte(1) << 16 | byte(2) << 8 | byte(3);
   const std::byte type = message_header_[0];
   if (message_rest_ > message_size_max) {
-    refuse("has a handshake message without end", Alert::decode_error, say);
+    refuse("has a handshake message that is too long", Alert::decode_error, say);
   } else if (is_tls_1_3() && type == key_update) {
-    if (message_rest_ != 1) refuse("has a KeyUpdate that is none", Alert::decode_error, say);
+    if (message_rest_ != 1) refuse("has a malformed KeyUpdate", Alert::decode_error, say);
   } else if (is_tls_1_3() && type == new_session_ticket && remote_ == Remote::broker) {
-    if (message_rest_ == 0) refuse("has a ticket that is none", Alert::decode_error, say);
+    if (message_rest_ == 0) refuse("has a malformed NewSessionTicket", Alert::decode_error, say);
   } else if (!is_tls_1_3() && type == hello_request && remote_ == Remote::broker) {
-    if (message_rest_ != 0) refuse("has a HelloRequest that is none", Alert::decode_error, say);
-    // Not wanted: RFC 5246 §7.4.1.1 lets a client pass it over.
+    if (message_rest_ != 0) refuse("has a malformed HelloRequest", Alert::decode_error, say);
+    // A client may ignore it (RFC 5246 §7.4.1.1).
   } else if (!is_tls_1_3() && type == client_hello && remote_ == Remote::client) {
     say_alert(AlertLevel::warning, Alert::no_renegotiation, say);
   } else {
     refuse("has a handshake message of type " + std::to_string(std::to_integer<unsigned>(type)) +
-               ", which has no place here",
+               ", which is not allowed here",
            Alert::unexpected_message, say);
   }
   return !failed();
@@ -314,9 +316,9 @@ std::size_t Records::write(Gather& plain, std::span<std::byte> cipher) {
   return made;
 }
 
-// --- the kernel's
+// --- kernel TLS
 
-// Records that are not full are counted by their bytes: what wears a key out is how much it has encrypted.
+// Counted by bytes rather than records, because a key wears out by how much it has encrypted.
 void Records::sent_by_kernel(std::uint64_t bytes) {
   kernel_sent_ += bytes;
   if (kernel_sent_ / record_plain_max >= records_per_key_) renew_send_key();

@@ -1,12 +1,12 @@
 // An open TLS connection without wolfSSL's state: data both ways, alerts, tickets, KeyUpdate (RFC 8446 §4.6, §5, §6;
-// RFC 5246 §6, §7.2). wolfSSL shakes hands and is then let go, which saves two copies of every byte and the 10 to
-// 40 KB of its state. Bytes to bytes; one thread. Each direction may go on to the kernel (linux/tls.h): then this
-// class keeps what a change of keys needs.
+// RFC 5246 §6, §7.2). wolfSSL does the handshake, then its state is freed, which saves two copies of every byte and 10
+// to 40 KB per connection. Bytes to bytes; one thread. Each direction may be handed over to the kernel (linux/tls.h).
+// This class then keeps what a change of keys needs.
 //
 //   feed(): records ─▶ content        write(): content ─▶ records
-//              └─▶ `say`: what is to be sent first: alerts, the answer to a KeyUpdate
+//              └─▶ `say`: to be sent first: alerts, the answer to a KeyUpdate
 //
-// Memory: a record that is not whole yet, and nothing between records.
+// Memory: an incomplete record, and nothing between records.
 #pragma once
 
 #include <array>
@@ -26,13 +26,13 @@
 
 namespace kferry::tls {
 
-// `taken` of the input, `made` into the room given.
+// How much of the input was consumed, and how much was written to the room given.
 struct Moved {
   std::size_t taken = 0;
   std::size_t made = 0;
 };
 
-// A record that only the kernel can send, which protects what goes out.
+// A record for the kernel to send, once it protects this direction.
 struct OwnRecord {
   RecordType type = RecordType::alert;
   std::array<std::byte, 5> bytes{};
@@ -48,47 +48,50 @@ class Records {
   Records(const TrafficKeys& keys, const TrafficSecrets& secrets, Remote remote,
           std::uint64_t records_per_key = records_per_key_max);
 
-  // As Engine::feed(); returns what it made. What is to be said is put at the end of `say`.
+  // Like Engine::feed(). Returns how much it wrote to `plain`, and appends what is to be sent to `say`.
   std::size_t feed(Gather& cipher, std::span<std::byte> plain, Bytes& say);
   bool has_plain() const { return waiting_size_ > 0; }
-  // As much of `plain` as fits, in full records; returns their size. Not once sending is the kernel's.
+  // Encrypts as much of `plain` as fits, in full records, and returns their size. Must not be called once the kernel
+  // protects this direction.
   std::size_t write(Gather& plain, std::span<std::byte> cipher);
-  // close_notify.
+  // Sends close_notify.
   void close(Bytes& say);
   void say_alert(AlertLevel level, Alert description, Bytes& say);
 
-  // The other side said close_notify.
+  // Whether the other side has sent close_notify.
   bool ended() const { return ended_; }
-  // Why this side ended the connection. The alert for the other side is in `say`.
+  // Why this side ended the connection. feed() has put the alert for the other side into `say`.
   const std::optional<Failure>& failure() const { return failure_; }
   // The fatal alert with which the other side ended the connection, never close_notify.
   std::optional<Alert> fatal_alert() const { return fatal_alert_; }
   bool failed() const { return failure_ || fatal_alert_; }
-  // How many bytes complete the record that has begun, at least; 0 between records.
+  // The minimum number of bytes that complete the current record; 0 between records.
   std::size_t record_rest() const;
-  // Another key is due for what is sent, and there is none to be had: the connection is to end in order.
+  // The send key is exhausted and cannot be renewed: the connection has to be closed in order.
   bool key_used_up() const { return key_used_up_; }
   std::size_t held_size() const { return held_.capacity(); }
 
-  // --- a direction that the kernel takes over
-  // Those of a direction that is the kernel's already mean nothing.
+  // --- handing a direction over to the kernel
+  // The current keys. Not valid for a direction that the kernel already has.
   TrafficKeys keys() const;
-  // `changes_keys`: whether the kernel could take another key later.
+  // `changes_keys`: whether the kernel accepts another key later.
   void hand_over(bool sending, bool changes_keys);
-  // A record that is no data, as the kernel handed it out.
+  // Takes a non-data record that the kernel decrypted.
   void take(RecordType type, std::span<const std::byte> content, Bytes& say);
-  // The kernel could not decrypt one.
+  // The kernel could not decrypt a record.
   void take_forged(Bytes& say);
-  // The other side has changed its key, which the kernel cannot: nothing further can be received.
+  // The other side has changed its key, which the kernel cannot follow: nothing more can be received.
   bool receive_lost() const { return receive_lost_; }
-  // The key that the kernel is to receive with from now on, once after each KeyUpdate.
+  // The kernel's next receive key, returned once after each KeyUpdate.
   std::optional<TrafficKey> changed_receive_key();
-  // The kernel took the last record for a KeyUpdate and waits for a key, but it was none, or a part of one.
+  // The kernel took the last record for a KeyUpdate and waits for a key, but it was only part of one, or something
+  // else.
   bool receive_waits() const { return receive_waits_; }
-  // What is to be sent through the kernel next; nullopt: nothing. After a KeyUpdate: with the key to send with.
+  // The record that the kernel has to send next; nullopt if there is none. own_record_sent() confirms it, and returns
+  // the new send key if the record was a KeyUpdate.
   std::optional<OwnRecord> own_record() const;
   std::optional<TrafficKey> own_record_sent();
-  // Bytes that the kernel has sent. At the key's end a KeyUpdate is owed, or else key_used_up().
+  // Counts bytes that the kernel has sent. When the key is exhausted, a KeyUpdate is due, or else key_used_up().
   void sent_by_kernel(std::uint64_t bytes);
 
  private:
@@ -111,22 +114,22 @@ class Records {
   std::size_t seal_key_update(std::span<std::byte> room);
   void put(RecordType type, std::span<const std::byte> content, Bytes& say);
 
-  std::unique_ptr<RecordProtection> send_;     // null: the kernel's
-  std::unique_ptr<RecordProtection> receive_;  // likewise
+  std::unique_ptr<RecordProtection> send_;     // null once the kernel has the direction
+  std::unique_ptr<RecordProtection> receive_;  // the same
   TrafficSecrets secrets_;
   std::optional<Failure> failure_;
   std::optional<Alert> fatal_alert_;
-  Bytes held_;  // a record that is not whole, or one whose content waits for room
+  Bytes held_;  // an incomplete record, or one whose content waits for room
   std::size_t waiting_at_ = 0;
   std::size_t waiting_size_ = 0;
-  std::uint64_t sent_records_ = 0;  // under this key, as are the next
+  std::uint64_t sent_records_ = 0;  // under the current key, like kernel_sent_
   std::uint64_t kernel_sent_ = 0;   // bytes
   std::uint64_t records_per_key_;
   std::uint32_t message_rest_ = 0;
   std::array<std::byte, 4> message_header_{};
   std::uint8_t message_header_size_ = 0;
-  std::uint8_t dataless_ = 0;               // records without data in a row
-  std::optional<AlertContent> owed_alert_;  // to be sent through the kernel
+  std::uint8_t dataless_ = 0;               // consecutive records without data
+  std::optional<AlertContent> owed_alert_;  // for the kernel to send
   Version version_;
   RecordCipher cipher_;
   Remote remote_;

@@ -1,5 +1,5 @@
-// One direction's record protection after a handshake, in the fields that kernel TLS takes (linux/tls.h,
-// struct tls12_crypto_info_*). Plain data; whoever fills it wipes it.
+// One direction's traffic key after a handshake, in the fields of kernel TLS (linux/tls.h, struct tls12_crypto_info_*).
+// Plain data; its destructor wipes it.
 #pragma once
 
 #include <algorithm>
@@ -18,7 +18,7 @@ enum class RecordCipher : std::uint8_t { aes_128_gcm, aes_256_gcm, chacha20_poly
 // How many records one key may protect: RFC 8446 §5.5 allows AES-GCM 2^24.5 full ones.
 inline constexpr std::uint64_t records_per_key_max = std::uint64_t{1} << 24U;
 
-// A number that counts records, big endian.
+// Increments a big-endian record number.
 inline void count_up(std::span<std::byte> number) {
   for (std::size_t i = number.size(); i-- > 0;) {
     number[i] = static_cast<std::byte>(std::to_integer<unsigned>(number[i]) + 1);
@@ -35,7 +35,7 @@ struct TrafficKey {
   std::array<std::byte, 8> rec_seq{};  // big endian: the number of the next record
 
   std::size_t key_size() const { return cipher == RecordCipher::aes_128_gcm ? 16 : 32; }
-  // The static IV of TLS 1.3, and of ChaCha20 in both versions, laid out as above.
+  // Sets the static IV of TLS 1.3, or of ChaCha20 in both versions, in the layout above.
   void set_iv(std::span<const std::byte, 12> bytes) {
     const bool chacha = cipher == RecordCipher::chacha20_poly1305;
     if (!chacha) std::copy_n(bytes.begin(), 4, salt.begin());

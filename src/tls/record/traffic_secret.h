@@ -1,5 +1,5 @@
-// The secret that one direction's keys come from in TLS 1.3 (RFC 8446 §7.2, §7.3): with it a KeyUpdate can be followed
-// without wolfSSL's state. Plain bytes, overwritten when they go.
+// The secret that one direction's keys are derived from in TLS 1.3 (RFC 8446 §7.2, §7.3). With it, kferry can follow a
+// KeyUpdate without wolfSSL's state. The destructor wipes it.
 #pragma once
 
 #include <array>
@@ -14,18 +14,18 @@ namespace kferry::tls {
 
 class TrafficSecret {
  public:
-  // There is none: TLS 1.2, or a wolfSSL that tells nobody.
+  // Empty: TLS 1.2, or a wolfSSL built without the secret callback.
   TrafficSecret() = default;
-  // 32 bytes where the connection's hash is SHA-256, 48 where it is SHA-384.
+  // 32 bytes if the connection's hash is SHA-256, 48 if it is SHA-384.
   explicit TrafficSecret(std::span<const std::byte> secret);
   TrafficSecret(const TrafficSecret&) = default;
   TrafficSecret& operator=(const TrafficSecret&) = default;
   ~TrafficSecret() { wipe(bytes_); }
 
   bool empty() const { return size_ == 0; }
-  // The next one: application_traffic_secret_N+1. Not when empty.
+  // Becomes the next secret, application_traffic_secret_N+1. Must not be empty.
   void advance();
-  // This secret's key, for its first record. Not when empty.
+  // The key derived from this secret, for its first record. Must not be empty.
   TrafficKey key(RecordCipher cipher) const;
 
  private:
