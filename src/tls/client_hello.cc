@@ -17,7 +17,7 @@ constexpr unsigned pre_shared_key_extension = 41;
 constexpr unsigned supported_versions_extension = 43;
 constexpr std::uint16_t version_1_3 = 0x0304;
 
-// RFC 6066 §3: a list of names, of which only host_name (0) was ever defined.
+// RFC 6066 §3: a list of names. The only kind ever defined is host_name (0).
 bool read_server_name(std::span<const std::byte> extension, std::string& name) {
   ByteReader in(extension);
   ByteReader list(in.counted(2));
@@ -27,7 +27,7 @@ bool read_server_name(std::span<const std::byte> extension, std::string& name) {
     if (type != 0 || !name.empty()) continue;
     for (const std::byte byte : bytes) {
       const char c = std::to_integer<char>(byte);
-      if (c <= ' ' || c > '~') return false;  // an A-label has no such bytes, and it goes to logs
+      if (c <= ' ' || c > '~') return false;  // no A-label has such bytes, and the name is logged
       name += c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
     }
     if (name.ends_with('.')) name.pop_back();
@@ -90,7 +90,7 @@ HelloReading ClientHelloReader::take(std::span<const std::byte> bytes, Bytes& re
   return reading_;
 }
 
-// A byte of a record's header, or what there is of its fragment.
+// Takes one byte of a record's header, or all available bytes of its fragment.
 HelloReading ClientHelloReader::take_next(std::span<const std::byte>& bytes, Bytes& records) {
   if (record_rest_ > 0) {
     const auto fragment = bytes.first(std::min<std::size_t>(record_rest_, bytes.size()));
@@ -109,7 +109,7 @@ HelloReading ClientHelloReader::take_next(std::span<const std::byte>& bytes, Byt
   return header_had_ == header_.size() ? begin_record(records) : HelloReading::incomplete;
 }
 
-// Joined to the one before it where the two fit into one.
+// Joins the fragment to the previous record if the two fit into one.
 HelloReading ClientHelloReader::begin_record(Bytes& records) {
   header_had_ = 0;
   const std::size_t size = record_body_size(header_);
@@ -144,7 +144,7 @@ HelloReading ClientHelloReader::take_fragment(std::span<const std::byte> fragmen
   return message_had_ < message_size_ ? HelloReading::incomplete : HelloReading::complete;
 }
 
-// Grows as a vector does, but not beyond what the message announces of itself.
+// Grows like a vector, but never beyond the announced size of the message.
 void ClientHelloReader::make_room(std::size_t more, Bytes& records) const {
   const std::size_t needed = records.size() + more;
   if (needed <= records.capacity()) return;
@@ -153,7 +153,7 @@ void ClientHelloReader::make_room(std::size_t more, Bytes& records) const {
   records.reserve(std::max(room, needed));
 }
 
-// The message without its header and without the records around it.
+// The message, without its header and the records around it.
 Bytes ClientHelloReader::body(std::span<const std::byte> records) const {
   Bytes message;
   message.reserve(message_size_);

@@ -23,7 +23,7 @@
 
 #if !defined(ATOMIC_USER) || !defined(HAVE_SESSION_TICKET) || !defined(WOLFSSL_ALWAYS_VERIFY_CB) || \
     !defined(WOLFSSL_TLS13) || !defined(HAVE_SNI) || !defined(HAVE_EXT_CACHE) || !defined(KFERRY_WOLFSSL)
-#error "this wolfSSL lacks what src/tls needs: build it by scripts/wolfssl.py"
+#error "this wolfSSL lacks features that src/tls needs: build it with scripts/wolfssl.py"
 #endif
 
 namespace kferry::tls {
@@ -33,7 +33,7 @@ static_assert(MAX_CHAIN_DEPTH == x509::chain_size_max);
 static_assert(WOLFSSL_TICKET_NAME_SZ == ticket_key_name_size && WOLFSSL_TICKET_IV_SZ >= ticket_nonce_size &&
               WOLFSSL_TICKET_MAC_SZ >= ticket_tag_size);
 
-// Where distributions keep the authorities that the host trusts, as OpenSSL and Go look for them.
+// Where distributions keep the host's trusted authorities. OpenSSL and Go look in the same places.
 constexpr std::array system_authorities{
     "/etc/ssl/certs/ca-certificates.crt",                 // Debian, Ubuntu, Arch, Alpine
     "/etc/pki/tls/certs/ca-bundle.crt",                   // Fedora, RHEL
@@ -62,7 +62,7 @@ std::expected<ContextPtr, Failure> make_raw(const Offer& offer, Method only_1_2,
   start_library();
   auto ciphers = read_ciphers(offer.ciphers);
   if (!ciphers) return std::unexpected(std::move(ciphers.error()));
-  // A list without a cipher of one version leaves that version out, as in Java, where one list is for both.
+  // A list without ciphers of a version excludes that version, as in Java, where one list serves both.
   const std::string list = ":" + *ciphers;
   const bool has_1_3 = list.find(":TLS13-") != std::string::npos;
   const bool has_1_2 = list.find(":ECDHE-") != std::string::npos;
@@ -92,20 +92,20 @@ std::expected<ContextPtr, Failure> make_raw(const Offer& offer, Method only_1_2,
              WOLFSSL_SUCCESS) {
     return fail("curve_unknown", "this wolfSSL lacks one of the curves " + offer.curves);
   }
-  // Sessions are kept in tickets and in Sessions, not in the library's table, which locks across threads.
+  // Sessions are kept in tickets and in Sessions, not in wolfSSL's table, which locks across threads.
   wolfSSL_CTX_set_session_cache_mode(context.get(), WOLFSSL_SESS_CACHE_OFF);
   wolfSSL_CTX_set_timeout(context.get(), ticket_lifetime_s);
   return context;
 }
 
-// The leaf is judged strictly: no client could use another. What follows it is sent as it is, since clients build
-// their own paths and ignore what does not fit.
+// Checks the leaf strictly, because clients depend on it. The rest of the chain is sent unchanged, because clients
+// build their own paths and ignore what does not fit.
 std::expected<void, Failure> use_identity(WOLFSSL_CTX* context, const Identity& identity, std::int64_t now_s,
                                           std::vector<ContextNote>& notes) {
   if (identity.chain.empty())
-    return fail("certificate_missing", "there is no certificate: give one with its key");
+    return fail("certificate_missing", "the certificate is missing: give one with its key");
   if (identity.key.empty()) {
-    return fail("key_missing", "there is a certificate, but no private key: give the key too");
+    return fail("key_missing", "the private key of the certificate is missing: give the key, too");
   }
   std::string pem;
   const auto leaf = x509::read_certificate(identity.chain.front());
@@ -151,7 +151,7 @@ std::expected<void, Failure> use_identity(WOLFSSL_CTX* context, const Identity& 
   return {};
 }
 
-// Keys whose signature on a certificate wolfSSL knows by name, which is all that it wants of it.
+// Whether wolfSSL knows the name of the signature algorithm that such a key signs certificates with.
 constexpr std::array<std::string_view, 3> known_signers{"RSA", "EC ", "Ed25519"};
 
 std::expected<std::shared_ptr<const x509::TrustStore>, Failure> make_trust(x509::TrustSettings settings,
@@ -193,7 +193,7 @@ std::vector<Bytes> authorities_of_system() {
   return authorities;
 }
 
-// RFC 5077's structure is wolfSSL's: name, iv and mac stand around the sealed state.
+// wolfSSL builds the structure of RFC 5077: name, iv and mac around the sealed state.
 int on_ticket(WOLFSSL* ssl, unsigned char name[], unsigned char iv[], unsigned char mac[], int encrypt,
               unsigned char* ticket, int in_size, int* out_size, void* owner) {
   const auto& context = *static_cast<const ServerContext*>(owner);
@@ -216,7 +216,7 @@ int on_ticket(WOLFSSL* ssl, unsigned char name[], unsigned char iv[], unsigned c
     case TicketKeys::Opened::yes:
       return WOLFSSL_TICKET_RET_OK;
     case TicketKeys::Opened::yes_renew:
-      // In TLS 1.3 a new one is always sent, and 5.9 takes this answer for no.
+      // In TLS 1.3 a new ticket is always sent, and wolfSSL 5.9 would take this answer for a refusal.
       return wolfSSL_version(ssl) == TLS1_3_VERSION ? WOLFSSL_TICKET_RET_OK : WOLFSSL_TICKET_RET_CREATE;
     case TicketKeys::Opened::no:
       break;
@@ -278,7 +278,7 @@ std::expected<std::shared_ptr<const ServerContext>, Failure> ServerContext::make
     KFERRY_ASSERT(wolfSSL_CTX_set_TicketEncCtx(ctx, context.get()) == WOLFSSL_SUCCESS);
     KFERRY_ASSERT(wolfSSL_CTX_set_TicketHint(ctx, static_cast<int>(ticket_lifetime_s)) == WOLFSSL_SUCCESS);
   } else {
-    wolfSSL_CTX_no_ticket_TLSv13(ctx);  // refused where only TLS 1.2 is offered
+    wolfSSL_CTX_no_ticket_TLSv13(ctx);  // fails if only TLS 1.2 is offered
     KFERRY_ASSERT(wolfSSL_CTX_NoTicketTLSv12(ctx) == WOLFSSL_SUCCESS);
   }
   return context;
@@ -297,11 +297,11 @@ std::expected<std::shared_ptr<const ClientContext>, Failure> ClientContext::make
   if (of_system) trusted.certificates = authorities_of_system();
   if (trusted.certificates.empty()) {
     return fail("authorities_missing",
-                "this host has no list of authorities: install ca-certificates, or give a trust store");
+                "this host has no trusted authorities: install ca-certificates, or give a trust store");
   }
   auto trust = make_trust(std::move(trusted), now_s, notes);
   if (!trust) return std::unexpected(std::move(trust.error()));
-  // Nobody here keeps the host's list.
+  // The operator does not maintain the host's list.
   if (of_system) std::erase_if(notes, [](const ContextNote& note) { return note.part == Part::authorities; });
   if (settings.identity) {
     if (auto done = use_identity(raw->get(), *settings.identity, now_s, notes); !done)
@@ -357,7 +357,7 @@ std::optional<std::int64_t> Sessions::resume(const std::string& peer, WOLFSSL* s
   if (kept.empty()) return std::nullopt;
   const unsigned char* at = in(kept);
   WOLFSSL_SESSION* const session = wolfSSL_d2i_SSL_SESSION(nullptr, &at, static_cast<long>(kept.size()));
-  // One that wolfSSL does not take leads to a full handshake.
+  // If wolfSSL refuses the session, the handshake is a full one.
   const bool offered = session != nullptr && wolfSSL_set_session(ssl, session) == WOLFSSL_SUCCESS;
   wolfSSL_SESSION_free(session);
   wipe(kept);

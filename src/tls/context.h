@@ -1,6 +1,6 @@
-// Server and client contexts: everything that the connections of one listener, or of one upstream, share.
-// Immutable once made, so any thread may use one; a rotated certificate makes a new context, and connections
-// keep theirs until they end. Knows no socket; reads no file but the system's list of authorities.
+// Server and client contexts: everything that the connections of one listener, or of one upstream, share. A context is
+// immutable, so any thread may use it. A rotated certificate makes a new context, and connections keep theirs until
+// they end. Knows no sockets, and reads no file except the system's list of authorities.
 #pragma once
 
 #include <cstdint>
@@ -18,7 +18,7 @@
 #include "tls/ticket_keys.h"
 #include "x509/trust.h"
 
-// wolfSSL's, opaque here: its headers decide a hundred macros.
+// wolfSSL's types, opaque here because its headers define hundreds of macros.
 struct WOLFSSL;
 struct WOLFSSL_CTX;
 
@@ -29,10 +29,10 @@ struct FreeContext {
 };
 using ContextPtr = std::unique_ptr<WOLFSSL_CTX, FreeContext>;
 
-// The name and version of the library inside.
+// The name and version of the TLS library.
 std::string_view library_version();
 
-// Which of an operator's files a note concerns.
+// The part of the settings that a note is about.
 enum class Part : std::uint8_t { identity, authorities, revocations, subjects };
 struct ContextNote {
   Part part = Part::identity;
@@ -41,21 +41,21 @@ struct ContextNote {
 
 class ServerContext {
  public:
-  // `tickets` may be null: then no session is ever resumed.
+  // Without `tickets` no session is ever resumed.
   static std::expected<std::shared_ptr<const ServerContext>, Failure> make(
       const ServerSettings& settings, std::shared_ptr<TicketKeys> tickets);
 
   WOLFSSL_CTX* raw() const { return raw_.get(); }
   ClientAuth client_auth() const { return client_auth_; }
   Offer const& offer() const { return offer_; }
-  // Judges client certificates; null where none is asked for.
+  // Judges client certificates; null if the context does not ask for any.
   const x509::TrustStore* trust() const { return trust_.get(); }
   std::int64_t now_s() const { return wall_clock_(); }
   std::uint64_t records_per_key() const { return records_per_key_; }
-  // What of the certificates, the trust store and the lists is left out or limited.
+  // The certificates, authorities and lists that are left out or limited.
   const std::vector<ContextNote>& notes() const { return notes_; }
   TicketKeys* tickets() const { return tickets_.get(); }
-  // What a ticket is good for: this certificate alone.
+  // Binds a ticket to this certificate.
   std::span<const std::byte> ticket_binding() const { return ticket_binding_; }
 
  private:
@@ -74,18 +74,18 @@ class ServerContext {
 
 inline constexpr std::size_t kept_sessions_max = 256;
 
-// The sessions that brokers offered to resume, the newest of each "host:port". A session is worth no more than the
-// verdict on the certificates it began with, so each ends with that: `good_until_s` and `now_s` are Unix time. Any
-// thread.
+// The sessions that brokers offered to resume, one per "host:port", the newest. A session is worth no more than the
+// verdict on the certificates it began with, so it expires with that verdict. `good_until_s` and `now_s` are Unix time.
+// Any thread.
 class Sessions {
  public:
   void keep(const std::string& peer, Bytes session, std::int64_t good_until_s);
-  // TLS 1.3 asks that a ticket be used once, so it is taken out. Empty: there is none.
+  // Removes the session and returns it, because a TLS 1.3 ticket should be used only once; empty if there is none.
   Bytes take(const std::string& peer, std::int64_t now_s, std::int64_t& good_until_s);
   std::size_t size() const;
-  // The same with wolfSSL's own sessions: stores the one that `ssl` was offered, and offers the one that was stored.
+  // Stores the session that wolfSSL's `ssl` was offered.
   void keep_from(WOLFSSL* ssl, const std::string& peer, std::int64_t good_until_s);
-  // Returns until when the session is good that `ssl` will offer; nullopt: it offers none.
+  // Makes `ssl` offer the stored session, and returns until when that is good; nullopt if there is none.
   std::optional<std::int64_t> resume(const std::string& peer, WOLFSSL* ssl, std::int64_t now_s);
 
  private:
@@ -109,7 +109,7 @@ class ClientContext {
   const std::vector<ContextNote>& notes() const { return notes_; }
   bool verify_host_name() const { return verify_host_name_; }
   bool has_identity() const { return has_identity_; }
-  // Null where sessions are not resumed.
+  // Null if sessions are not resumed.
   Sessions* sessions() const { return sessions_.get(); }
 
  private:

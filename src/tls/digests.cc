@@ -19,7 +19,7 @@ namespace {
 
 static_assert(WC_SHA512_DIGEST_SIZE == digest_size_max && WC_SHA256_DIGEST_SIZE <= digest_size_max);
 
-// wolfCrypt refuses a null pointer even for no bytes.
+// wolfCrypt refuses a null pointer, even for 0 bytes.
 const byte* in(std::span<const std::byte> bytes) {
   static constexpr byte nothing{};
   return bytes.empty() ? &nothing : reinterpret_cast<const byte*>(bytes.data());
@@ -40,7 +40,7 @@ int size_int(std::size_t size) {
 }
 
 int hmac_type(Hash hash) {
-  if (hash == Hash::sha256) return WC_SHA256;  // two enumerations: no conditional expression
+  if (hash == Hash::sha256) return WC_SHA256;  // two enumerations, so no conditional expression
   return WC_SHA512;
 }
 
@@ -94,7 +94,7 @@ void random_bytes(std::span<std::byte> bytes) {
 
 std::string base64(std::span<const std::byte> bytes) {
   if (bytes.empty()) return {};
-  std::string text((bytes.size() + 2) / 3 * 4 + 1, '\0');  // wolfCrypt wants room for a final zero
+  std::string text((bytes.size() + 2) / 3 * 4 + 1, '\0');  // wolfCrypt writes a final zero
   word32 size = size32(text.size());
   KFERRY_ASSERT(
       Base64_Encode_NoNl(in(bytes), size32(bytes.size()), reinterpret_cast<byte*>(text.data()), &size) == 0);
@@ -105,7 +105,7 @@ std::string base64(std::span<const std::byte> bytes) {
 std::optional<std::vector<std::byte>> parse_base64(std::string_view text) {
   if (text.empty()) return std::vector<std::byte>{};
   if (text.size() % 4 != 0) return std::nullopt;
-  // wolfCrypt skips line ends and looks no further than the padding, so the form is judged here.
+  // Checks the form here, because wolfCrypt skips line ends and ignores what follows the padding.
   std::size_t digits = text.size();
   while (digits > text.size() - 2 && text[digits - 1] == '=') --digits;
   for (const char c : text.substr(0, digits)) {

@@ -1,6 +1,6 @@
-// Digests, keyed digests, key derivation, randomness and base64 by wolfCrypt, for SCRAM and tokens of
-// kferry's own. Pure functions on bytes; any thread. An allocation or entropy failure of the library ends the
-// process: none of them can fail on valid arguments.
+// Digests, keyed digests, key derivation, random bytes and base64 by wolfCrypt, for SCRAM and for kferry's own tokens.
+// Pure functions on bytes; any thread. They cannot fail on valid arguments: if wolfCrypt has no memory or entropy, the
+// process ends.
 #pragma once
 
 #include <array>
@@ -24,7 +24,7 @@ constexpr std::size_t digest_size(Hash hash) {
   return hash == Hash::sha256 ? 32 : 64;
 }
 
-// A digest of the hash's size, zeroed when it goes: it may be a key.
+// A digest of the hash's size. It may be a key, so the destructor zeroes it.
 class Digest {
  public:
   explicit Digest(Hash hash) : size_(digest_size(hash)) {}
@@ -41,18 +41,18 @@ class Digest {
 };
 
 Digest digest(Hash hash, std::span<const std::byte> message);
-// RFC 2104. The key may be of any length, empty too.
+// RFC 2104. The key may have any length, even 0.
 Digest hmac(Hash hash, std::span<const std::byte> key, std::span<const std::byte> message);
-// RFC 8018, PBKDF2 with HMAC, one block of the hash's size (Hi() of RFC 5802). `iterations` is at least 1.
+// RFC 8018: PBKDF2 with HMAC, one block of the hash's size (Hi() of RFC 5802). `iterations` is at least 1.
 Digest pbkdf2(Hash hash, std::span<const std::byte> password, std::span<const std::byte> salt,
               std::uint32_t iterations);
 
-// Fills `out` from the kernel's generator, getrandom(2); ends the process where there is none.
+// Fills `out` with getrandom(2), and ends the process if that is unavailable.
 void random_bytes(std::span<std::byte> out);
 
 // RFC 4648 §4 with padding, no line breaks.
 std::string base64(std::span<const std::byte> bytes);
-// Strict: padding required, no white space or other characters. nullopt when malformed.
+// Strict: padding is required, white space and other characters are not allowed. nullopt if malformed.
 std::optional<std::vector<std::byte>> parse_base64(std::string_view text);
 
 }  // namespace kferry::tls

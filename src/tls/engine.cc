@@ -78,7 +78,7 @@ std::unique_ptr<Engine> Engine::client(std::shared_ptr<const ClientContext> cont
 
 void Engine::begin(WOLFSSL* ssl) {
   if (ssl == nullptr) {
-    fail({"memory_exhausted", "there is no memory for the TLS state of this connection"});
+    fail({"memory_exhausted", "kferry has no memory left for the TLS state of this connection"});
     return;
   }
   ssl_.reset(ssl);
@@ -99,7 +99,7 @@ void Engine::read_hello(std::span<const std::byte> cipher) {
       return;
     case HelloReading::malformed:
       alert(Alert::decode_error);
-      fail({"client_hello_malformed", "the client's TLS ClientHello cannot be read"});
+      fail({"client_hello_malformed", "the client's TLS ClientHello is malformed"});
       return;
     case HelloReading::too_long:
       alert(Alert::illegal_parameter);
@@ -125,7 +125,7 @@ void Engine::serve() {
     alert(Alert::unrecognized_name);
     fail({"server_name_unknown",
           client_hello_.server_name.empty()
-              ? "the client sent no server name (SNI), by which this port tells its brokers apart"
+              ? "the client sent no server name (SNI), which this port needs to choose a broker"
               : "no listener here serves the name " + client_hello_.server_name});
     return;
   }
@@ -140,7 +140,7 @@ void Engine::serve() {
   if (state_ == State::failed) return;
   switch (server_context_->client_auth()) {
     case ClientAuth::none:
-      wolfSSL_set_verify(ssl_.get(), WOLFSSL_VERIFY_NONE, on_verify);  // none is to come
+      wolfSSL_set_verify(ssl_.get(), WOLFSSL_VERIFY_NONE, on_verify);  // a client must not send one
       break;
     case ClientAuth::optional:
       wolfSSL_set_verify(ssl_.get(), WOLFSSL_VERIFY_PEER, on_verify);
@@ -151,7 +151,7 @@ void Engine::serve() {
   }
 }
 
-// True when the handshake is done.
+// Continues the handshake. True once it is done.
 bool Engine::take_steps() {
   const int result = remote_ == Remote::client ? wolfSSL_accept(ssl_.get()) : wolfSSL_connect(ssl_.get());
   if (result == WOLFSSL_SUCCESS) {
@@ -188,7 +188,7 @@ std::size_t Engine::feed(Gather& cipher, std::span<std::byte> plain) {
   return made + feed_records(cipher, plain.subspan(made));
 }
 
-// While wolfSSL has the connection, or nobody any more.
+// feed() while wolfSSL has the connection, or after its end.
 Engine::Moved Engine::feed_piece(std::span<const std::byte> cipher, std::span<std::byte> plain) {
   Moved moved;
   if (state_ == State::failed) return moved;
@@ -235,8 +235,8 @@ void Engine::follow_records() {
   }
 }
 
-// wolfSSL's part is done once the handshake is, between two records: its keys go to the records, its state goes. True
-// when it has gone. A broker's tickets, which come before its first data, are wolfSSL's to read.
+// Moves wolfSSL's keys to records_ and frees its state, once the handshake is done and between two records. True if
+// that is done. wolfSSL still reads a broker's tickets, which precede its first data.
 bool Engine::take_over() {
   if (records_ != nullptr) return true;
   if (closed_ || record_rest() > 0 || wolfSSL_pending(ssl_.get()) > 0 || !hello_.empty()) return false;
@@ -245,7 +245,7 @@ bool Engine::take_over() {
   if (tickets_due && !data_came_) return false;
   const auto keys = keys_of(ssl_.get(), negotiated_.version, remote_ == Remote::client, sent_nonce_);
   if (!keys) return false;
-  // wolfSSL may have followed a KeyUpdate already, of which it tells nobody: one behind Finished in its record, too.
+  // wolfSSL may already have followed a KeyUpdate, which it does not report, even one in the same record as Finished.
   const auto drop_if_stale = [](TrafficSecret& secret, const TrafficKey& key) {
     if (!secret.empty() && secret.key(key.cipher).key != key.key) secret = {};
   };
@@ -316,7 +316,7 @@ Engine::Moved Engine::write(Gather& plain, std::span<std::byte> cipher) {
   return {before - plain.size(), made};
 }
 
-// A record at a time, as many as fit.
+// Encrypts as many records as fit.
 void Engine::write_by_library(Gather& plain) {
   std::array<std::byte, record_plain_max> content;
   while (plain.size() > 0 && out_.size() > record_overhead_max) {
@@ -336,7 +336,7 @@ void Engine::sent(std::size_t size) {
   pending_at_ += size;
   KFERRY_ASSERT(pending_at_ <= pending_.size());
   if (pending_at_ < pending_.size()) return;
-  Bytes().swap(pending_);  // gives the memory back, as assigning nothing would not
+  Bytes().swap(pending_);  // frees the memory, which clear() would not
   pending_at_ = 0;
 }
 
@@ -345,20 +345,9 @@ void Engine::close() {
   closed_ = true;
   if (records_ != nullptr && state_ != State::failed) records_->close(pending_);
   if (ssl_ == nullptr || state_ == State::failed) return;
-  if (state_ == State::handshaking) return;  // there is nothing whose end could be told from a cut
+  if (state_ == State::handshaking) return;  // nothing was sent whose truncation would matter
   wolfSSL_shutdown(ssl_.get());
   finished_ = state_ == State::ended;
-}
-
-// wolfSSL hands over whole records. The last has the newest explicit nonce, should it be TLS 1.2's GCM.
-void Engine::note_nonce(std::span<const std::byte> records) {
-  while (records.size() >= record_header_size) {
-    const std::size_t size = record_body_size(records.first<record_header_size>());
-    const auto body =
-        records.subspan(record_header_size, std::min(size, records.size() - record_header_size));
-    if (body.size() >= sent_nonce_.size()) std::copy_n(body.begin(), sent_nonce_.size(), sent_nonce_.begin());
-    records = records.subspan(record_header_size + body.size());
-  }
 }
 
 std::size_t Engine::record_rest() const {
@@ -377,57 +366,6 @@ void Engine::take_forged() {
 
 std::optional<OwnRecord> Engine::own_record() const {
   return records_ == nullptr ? std::nullopt : records_->own_record();
-}
-
-void Engine::keep_session() {
-  ticket_came_ = false;
-  if (state_ != State::open && state_ != State::ended) return;
-  // wolfSSL 5.5's client holds a ticket of TLS 1.2 for accepted whatever the server answers: a broker that has
-  // restarted would cost a failed dial. So 1.2 is never resumed.
-  if (negotiated_.version == Version::tls_1_2) return;
-  client_context_->sessions()->keep_from(ssl_.get(), session_name_, good_until_s_);
-}
-
-int Engine::on_receive(WOLFSSL*, char* room, int size, void* engine) {
-  Engine& self = *static_cast<Engine*>(engine);
-  if (self.to_send().size() > pending_size_max) return WOLFSSL_CBIO_ERR_WANT_READ;
-  // A server's first bytes were held back until the ClientHello was whole.
-  const bool held = self.remote_ == Remote::client && self.hello_at_ < self.hello_.size();
-  const auto source = held ? std::span<const std::byte>(self.hello_).subspan(self.hello_at_) : self.in_;
-  const auto part = source.first(std::min(source.size(), static_cast<std::size_t>(size)));
-  if (part.empty()) return WOLFSSL_CBIO_ERR_WANT_READ;
-  self.framing_.note(part);
-  std::memcpy(room, part.data(), part.size());
-  if (!held) {
-    self.in_ = self.in_.subspan(part.size());
-  } else {
-    self.hello_at_ += part.size();
-    if (self.hello_at_ == self.hello_.size()) {
-      Bytes().swap(self.hello_);
-      self.hello_at_ = 0;
-    }
-  }
-  return static_cast<int>(part.size());
-}
-
-int Engine::on_send(WOLFSSL* ssl, char* bytes, int size, void* engine) {
-  Engine& self = *static_cast<Engine*>(engine);
-  // An alert of its own, for what is told better by another.
-  if (self.alert_said_ || (self.unasked_ && wolfSSL_version(ssl) != TLS1_3_VERSION)) return size;
-  const auto all = std::as_bytes(std::span(bytes, static_cast<std::size_t>(size)));
-  self.note_nonce(all);
-  // Once something had to go to pending_, what follows must too.
-  const std::size_t straight = self.to_send().empty() ? std::min(all.size(), self.out_.size()) : 0;
-  std::copy_n(all.begin(), straight, self.out_.begin());
-  self.out_ = self.out_.subspan(straight);
-  self.pending_.insert(self.pending_.end(), all.begin() + static_cast<std::ptrdiff_t>(straight), all.end());
-  return size;
-}
-
-int Engine::on_ticket(WOLFSSL*, const unsigned char*, int, void* engine) {
-  Engine& self = *static_cast<Engine*>(engine);
-  self.ticket_came_ = true;
-  return 0;
 }
 
 }  // namespace kferry::tls

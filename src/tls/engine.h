@@ -1,17 +1,17 @@
-// One TLS connection, bytes to bytes: ciphertext in, plaintext out, and back. Never does I/O and knows no
-// time; works under every split of its input. Owned by one thread. wolfSSL shakes hands; then, where the suite has an
-// AEAD, its keys go to tls/record/records.h, which does the rest, and its state is let go.
+// One TLS connection, bytes to bytes: ciphertext in, plaintext out, and back. Never does I/O, reads no clock, and
+// accepts its input in any pieces. Belongs to one thread. wolfSSL does the handshake. Then, if the suite has an AEAD,
+// Records (tls/record/records.h) takes over its keys, and wolfSSL's state is freed.
 //
 //                feed(ciphertext, room)                         write(plaintext, room)
 //   socket ────────────────────────────▶ plaintext   plaintext ────────────────────────▶ socket
-//            └─▶ to_send(): handshake, alerts, answers to KeyUpdate; goes out before what write() makes next
+//            └─▶ to_send(): handshake, alerts, answers to KeyUpdate; sent before the next output of write()
 //
-//   handshaking ──▶ open ──▶ ended      the other side said close_notify; writing may go on
-//        └───────────┴─────▶ failed     failure() says why; to_send() may still hold the alert
+//   handshaking ──▶ open ──▶ ended      the other side sent close_notify; this side may still write
+//        └───────────┴─────▶ failed     failure() gives the reason; to_send() may still hold the alert
 //
-// Memory: until a whole ClientHello is there (client_hello_size_max), its bytes; then wolfSSL's state, during the
-// handshake; one record (16 KiB) that is not whole at most; and what to_send() holds, at pending_size_max of which
-// feed() takes nothing more.
+// Memory: the bytes of the ClientHello until it is complete (at most client_hello_size_max), then wolfSSL's state until
+// the handshake is done; at most one incomplete record (16 KiB); and what to_send() holds. At pending_size_max of that,
+// feed() takes no more input.
 #pragma once
 
 #include <array>
@@ -38,32 +38,32 @@ struct WOLFSSL_X509_STORE_CTX;
 
 namespace kferry::tls {
 
-// Header, explicit nonce, padding and tag of the most wasteful cipher offered.
+// Header, explicit nonce, padding and tag of the least efficient cipher offered.
 inline constexpr std::size_t record_overhead_max = 96;
 inline constexpr std::size_t pending_size_max = 64 * 1024;
 
 struct Negotiated {
   Version version = Version::tls_1_3;
   std::string cipher;        // OpenSSL's name
-  std::string curve;         // as wolfSSL calls it; empty where a session was resumed without one
-  std::string server_name;   // what the client asked for; for a client engine, what it sent
+  std::string curve;         // wolfSSL's name; empty if a session was resumed without a key exchange
+  std::string server_name;   // the name that the client sent
   std::string peer_subject;  // RFC 2253; empty without a certificate, or in a resumed session
   bool resumed = false;
 };
 
 class Engine {
  public:
-  // Which context serves a name.
+  // Which context serves a server name.
   struct Chosen {
     Chosen(std::shared_ptr<const ServerContext> found) : context(std::move(found)) {}  // NOLINT(*-explicit-*)
     Chosen(Failure why_not) : refusal(std::move(why_not)) {}                           // NOLINT(*-explicit-*)
 
-    // Null without a refusal: nobody serves the name, and the client is told unrecognized_name.
+    // Null without a refusal: no context serves the name, and the client gets the alert unrecognized_name.
     std::shared_ptr<const ServerContext> context;
-    // Whoever serves it cannot: the client is told internal_error, upon which it may try again.
+    // Set if the name is known and cannot be served now. The client gets the alert internal_error, and may try again.
     std::optional<Failure> refusal;
   };
-  // Empty: the client sent no name. Called at most once, from within feed().
+  // The name is empty if the client sent none. Called at most once, from within feed().
   using Choose = std::function<Chosen(std::string_view server_name)>;
 
   enum class State : std::uint8_t { handshaking, open, ended, failed };
@@ -71,9 +71,8 @@ class Engine {
   using Moved = tls::Moved;
 
   static std::unique_ptr<Engine> server(Choose choose);
-  // `host` is the name or address that was dialled: it is verified, sent as SNI if it is a name, and with
-  // `port` the key of the session to resume. The ClientHello is in to_send() at once.
-  // `may_resume`: a session that was kept may be offered.
+  // `host` is the dialled name or address. It is verified, and sent as SNI if it is a name. With `port` it identifies
+  // the session to resume. The ClientHello is in to_send() at once. `may_resume`: a stored session may be offered.
   static std::unique_ptr<Engine> client(std::shared_ptr<const ClientContext> context, std::string host,
                                         std::uint16_t port, bool may_resume = true);
 
@@ -81,21 +80,21 @@ class Engine {
   Engine& operator=(const Engine&) = delete;
   ~Engine();
 
-  // Takes received bytes; returns how many it made of them. Takes fewer than given only when `plain` has no room for
-  // the next record, when to_send() holds too much, or after a failure; call again with the rest, or with nothing
-  // while has_plain(). Room for record_plain_max + 1 spares a copy. After `ended`, everything is taken and dropped, as
-  // RFC 8446 §6.1 has it.
+  // Takes received bytes, and returns how many bytes it wrote to `plain`. Takes fewer than given only if `plain` has no
+  // room for the next record, if to_send() holds too much, or after a failure. Call it again with the rest, or with
+  // nothing while has_plain(). Room for record_plain_max + 1 bytes saves a copy. Once `ended`, it takes and drops
+  // everything (RFC 8446 §6.1).
   std::size_t feed(Gather& cipher, std::span<std::byte> plain);
   Moved feed(std::span<const std::byte> cipher, std::span<std::byte> plain) {
     Gather all(cipher);
     const std::size_t made = feed(all, plain);
     return {cipher.size() - all.size(), made};
   }
-  // Decrypted bytes wait for room.
+  // Whether decrypted bytes wait for room.
   bool has_plain() const;
 
-  // Encrypts as much of `plain` as fits into `cipher` (at least record_overhead_max + 1), in full records, after
-  // what to_send() holds. Only when open or ended, and not after close().
+  // Moves what to_send() holds into `cipher` (at least record_overhead_max + 1 bytes), then encrypts as much of `plain`
+  // as fits, in full records. Only while open or ended, and not after close().
   Moved write(Gather& plain, std::span<std::byte> cipher);
   Moved write(std::span<const std::byte> plain, std::span<std::byte> cipher) {
     Gather all(plain);
@@ -105,34 +104,34 @@ class Engine {
   std::span<const std::byte> to_send() const;
   void sent(std::size_t size);
 
-  // Queues close_notify. Nothing can be written after it; reading goes on.
+  // Queues close_notify. Nothing can be written afterwards; reading continues.
   void close();
   bool closed() const { return closed_; }
-  // The socket's end came. A failure unless close_notify had come before.
+  // The stream has ended. That is a failure unless close_notify came first.
   void end_of_input();
 
   State state() const { return state_; }
-  // Of a failed engine.
+  // Valid once failed.
   const Failure& failure() const { return failure_; }
-  // Once open.
+  // Valid once open.
   const Negotiated& negotiated() const { return negotiated_; }
-  // Where the handshake stands, for a time-out's log line.
+  // The progress of the handshake, for the log line of a time-out.
   std::string handshake_state() const;
 
-  // How many bytes complete the record that has begun, at least; 0 between records.
+  // The minimum number of bytes that complete the current record; 0 between records.
   std::size_t record_rest() const;
-  // The records once wolfSSL has been let go; null before, and with suites that stay with it. Its keys are those of
-  // the kernel's next record: `receive` at record_rest() == 0, without has_plain(), with every byte received so far
-  // fed; `send` only once to_send() is empty and before close().
+  // Set once wolfSSL's state has been freed; null before, and with suites that stay with wolfSSL. Its keys fit the
+  // kernel's next record under these conditions. `receive`: record_rest() is 0, has_plain() is false, and every byte
+  // received so far has been fed. `send`: to_send() is empty, and close() has not been called.
   const Records* records() const { return records_.get(); }
-  // Gives a direction to the kernel for good; `changes_keys`: the kernel could take another key later.
+  // Hands a direction over to the kernel for good. `changes_keys`: the kernel accepts another key later.
   void hand_over(bool sending, bool changes_keys) { records_->hand_over(sending, changes_keys); }
-  // --- with a direction that is the kernel's
-  // A record that is no data, as the kernel handed it out.
+  // --- after hand_over()
+  // Takes a non-data record that the kernel decrypted.
   void take(RecordType type, std::span<const std::byte> content);
-  // One that the kernel could not decrypt.
+  // The kernel could not decrypt a record.
   void take_forged();
-  // See tls/record/records.h.
+  // Documented in tls/record/records.h.
   std::optional<TrafficKey> changed_receive_key() { return records_->changed_receive_key(); }
   bool receive_waits() const { return records_ != nullptr && records_->receive_waits(); }
   std::optional<OwnRecord> own_record() const;
@@ -140,12 +139,12 @@ class Engine {
   void sent_by_kernel(std::uint64_t bytes) { records_->sent_by_kernel(bytes); }
   bool receive_lost() const { return records_ != nullptr && records_->receive_lost(); }
   bool key_used_up() const { return records_ != nullptr && records_->key_used_up(); }
-  // Whether a failure may be due to the session that was offered: the same broker may take a full handshake, on a new
-  // connection. Of a failed client engine.
+  // Whether the failure may be due to the offered session, so that the broker may accept a full handshake on a new
+  // connection. Valid for a failed client engine.
   bool failed_on_resumption() const { return offered_session_ && !opened_ && !verdict_; }
-  // Whether any bytes have come.
+  // Whether any byte has been received.
   bool heard() const { return heard_; }
-  // Bytes this engine keeps outside wolfSSL.
+  // The bytes that this engine holds outside wolfSSL.
   std::size_t held_size() const {
     return hello_.capacity() + pending_.capacity() + (records_ == nullptr ? 0 : records_->held_size());
   }
@@ -184,7 +183,7 @@ class Engine {
   void judge(const WOLFSSL_X509_STORE_CTX& store);
   void say_alert(Alert description);
 
-  // The contexts outlive the state that refers to them: declared before it.
+  // Declared before the wolfSSL state, which refers to them.
   std::shared_ptr<const ServerContext> server_context_;
   std::shared_ptr<const ClientContext> client_context_;
   std::unique_ptr<WOLFSSL, FreeSsl> ssl_;
@@ -192,35 +191,35 @@ class Engine {
   std::string host_;
   std::string session_name_;
 
-  std::unique_ptr<ClientHelloReader> hello_reader_;  // of a server, until the ClientHello is complete
-  Bytes hello_;                                      // received before there was a wolfSSL state
-  std::size_t hello_at_ = 0;                         // what of it wolfSSL has taken
-  std::span<const std::byte> in_;                    // during feed()
-  std::span<std::byte> out_;                         // during write()
+  std::unique_ptr<ClientHelloReader> hello_reader_;  // set in a server until the ClientHello is complete
+  Bytes hello_;                                      // received before wolfSSL's state was created
+  std::size_t hello_at_ = 0;                         // how much of it wolfSSL has taken
+  std::span<const std::byte> in_;                    // valid during feed()
+  std::span<std::byte> out_;                         // valid during write()
   Bytes pending_;
   std::unique_ptr<Records> records_;
-  TrafficSecrets secrets_;  // until they are the records'
+  TrafficSecrets secrets_;  // until records_ takes them over
   std::size_t pending_at_ = 0;
 
   ClientHello client_hello_;
   Negotiated negotiated_;
   Failure failure_;
-  std::optional<x509::Verdict> verdict_;  // on the other side's certificates, once they have come
-  std::int64_t good_until_s_ = 0;  // of that verdict, or of the one that the offered session began with
-  int certificate_error_ = 0;      // wolfSSL's, which no verdict overrides
-  RecordFraming framing_;          // of what wolfSSL has taken
+  std::optional<x509::Verdict> verdict_;  // on the other side's certificates, once received
+  std::int64_t good_until_s_ = 0;         // Unix time: of that verdict, or of the offered session
+  int certificate_error_ = 0;             // wolfSSL's own objection, which no verdict overrides
+  RecordFraming framing_;                 // of what wolfSSL has taken
   SentNonce sent_nonce_{};
   Remote remote_;
   State state_ = State::handshaking;
   bool closed_ = false;
-  bool finished_ = false;  // wolfSSL's state is spent: both sides said close_notify
+  bool finished_ = false;  // both sides sent close_notify, and wolfSSL's state is no longer used
   bool heard_ = false;
   bool has_identity_ = true;      // false for a client engine without a certificate to show
   bool foreign_ = false;          // the broker answered, but not in TLS
   bool unasked_ = false;          // the client sent a certificate to a listener that asks for none
-  bool alert_said_ = false;       // by say_alert(): wolfSSL's own is not sent
-  bool leaf_accepted_ = false;    // the verify callback was called for the leaf, and is again
-  bool offered_session_ = false;  // a client's ClientHello asks to resume one
+  bool alert_said_ = false;       // by say_alert(), so wolfSSL's own alert is suppressed
+  bool leaf_accepted_ = false;    // the verify callback has been called once for the leaf
+  bool offered_session_ = false;  // the ClientHello of a client engine offers one
   bool opened_ = false;
   bool ticket_came_ = false;
   bool data_came_ = false;

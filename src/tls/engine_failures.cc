@@ -1,5 +1,5 @@
-// How an engine fails: wolfSSL's errors, the alerts and the verdict on certificates are put into words, and the alerts
-// that wolfSSL leaves out are sent. Documented in tls/engine.h.
+// How an engine fails: turns wolfSSL's errors, alerts and the verdict on certificates into failures, and sends the
+// alerts that wolfSSL omits. Documented in tls/engine.h.
 #include <wolfssl/options.h>
 // The options come first: they decide the layout of what the others declare.
 #include <wolfssl/error-ssl.h>
@@ -13,7 +13,7 @@
 namespace kferry::tls {
 namespace {
 
-// What wolfSSL leaves unsaid. Which messages out of order it tells of differs between its versions.
+// The alerts that wolfSSL omits. Its versions differ in which out-of-order messages they send an alert for.
 Alert alert_of(int error) {
   switch (error) {
     case ECC_PEERKEY_ERROR:
@@ -40,7 +40,7 @@ void Engine::fail(Failure failure) {
   failure_ = std::move(failure);
 }
 
-// What is known in every case.
+// The part of a Breakdown that is always known.
 Breakdown Engine::breakdown_now() const {
   Breakdown breakdown;
   breakdown.remote = remote_;
@@ -58,17 +58,17 @@ void Engine::fail_by_library(int result) {
       alerts.last_rx.level == alert_fatal) {
     breakdown.alert = static_cast<Alert>(alerts.last_rx.code);
   }
-  // A client that has not sent its Finished yet may send its alert in clear, which wolfSSL reads as a broken
-  // header: OpenSSL does, when it distrusts a certificate in TLS 1.3.
+  // A client that has not sent its Finished yet may send a plaintext alert, which wolfSSL takes for a broken header.
+  // OpenSSL does so in TLS 1.3 when it distrusts a certificate.
   if (!breakdown.alert && breakdown.handshaking && framing_.type() == RecordType::alert &&
       framing_.rest() == 2 && in_.size() >= 2) {
     breakdown.alert = static_cast<Alert>(in_[1]);
   }
-  // wolfSSL says nothing in several cases: to a client of TLS 1.2 that must have had a certificate, of a key share that
-  // is malformed, of a certificate that it cannot decode.
+  // wolfSSL sends no alert in several cases: a TLS 1.2 client lacks a required certificate, a key share is malformed,
+  // or a certificate cannot be decoded.
   if (breakdown.handshaking && alerts.last_tx.level != alert_fatal && !breakdown.alert) {
-    // It writes its ServerHello before it imports the client's key share; after a ServerHello an alert in clear is
-    // unexpected.
+    // wolfSSL writes its ServerHello before it imports the client's key share, and a plaintext alert must not follow a
+    // ServerHello.
     if (breakdown.error == ECC_PEERKEY_ERROR && remote_ == Remote::client) pending_.resize(pending_at_);
     say_alert(alert_of(breakdown.error));
   }
@@ -82,16 +82,17 @@ void Engine::fail_by_library(int result) {
   fail(broken_down(breakdown));
 }
 
-// RFC 8446 §4.4.2: only who was asked sends a certificate. wolfSSL, told to ask nobody, would take it, and once
-// its callback objects it ends without an alert. A client of TLS 1.2 sends it in clear, and is told so in clear.
+// RFC 8446 §4.4.2: a client sends a certificate only if it was asked for one. wolfSSL, told not to ask, would accept
+// it, and if its callback objects, wolfSSL ends without an alert. A TLS 1.2 client sends it in plaintext, and so is the
+// alert.
 void Engine::fail_unasked() {
   say_alert(Alert::unexpected_message);
   fail({"client_certificate_unasked",
-        "the client sent a certificate that nobody asked for, which TLS forbids: configure it without a key "
+        "the client sent a certificate without being asked, which TLS forbids: configure it without a key "
         "store, or have this listener ask by ssl_client_auth"});
 }
 
-// An alert of our own, before there is a wolfSSL state: in clear, as RFC 8446 §6 has it that early.
+// Sends our own alert before wolfSSL's state exists. That early, alerts are in plaintext (RFC 8446 §6).
 void Engine::alert(Alert description) {
   for (const unsigned byte :
        {unsigned{std::to_underlying(RecordType::alert)}, 3U, 3U, 0U, 2U,
@@ -114,25 +115,25 @@ void Engine::end_of_input() {
 std::string Engine::handshake_state() const {
   if (state_ != State::handshaking) return "the handshake is done";
   if (ssl_ == nullptr) {
-    return hello_.empty() ? "nothing has come of the ClientHello"
-                          : std::to_string(hello_.size()) + " bytes of the ClientHello have come";
+    return hello_.empty() ? "no byte of the ClientHello has arrived"
+                          : std::to_string(hello_.size()) + " bytes of the ClientHello have arrived";
   }
   if (remote_ == Remote::broker) {
-    return heard_ ? "the broker has answered the ClientHello, not to the end"
-                  : "the ClientHello has no answer yet";
+    return heard_ ? "the broker's answer to the ClientHello is incomplete"
+                  : "the broker has not answered the ClientHello";
   }
-  return "the client's ClientHello was answered; its Finished is due";
+  return "the client's ClientHello was answered, and its Finished is missing";
 }
 
-// wolfSSL asks here for the certificates that do not verify, and twice for the leaf. None ever verifies: its manager
-// holds no authority, because the verdict is x509::TrustStore's.
+// wolfSSL calls this for certificates that do not verify, and twice for the leaf. No certificate ever verifies, because
+// wolfSSL holds no authorities: the verdict is x509::TrustStore's.
 int Engine::on_verify(int verified, WOLFSSL_X509_STORE_CTX* store) {
   Engine& self = *static_cast<Engine*>(store->userCtx);
   if (self.remote_ == Remote::client && self.server_context_->client_auth() == ClientAuth::none) {
     self.unasked_ = true;
     return 0;
   }
-  // No certificate came. wolfSSL decides whether one is required.
+  // No certificate was sent. wolfSSL decides whether one is required.
   if (store->error_depth < 0 || store->error_depth >= store->totalCerts) return verified;
   return self.accepts(*store) ? 1 : 0;
 }
@@ -143,8 +144,8 @@ bool Engine::accepts(const WOLFSSL_X509_STORE_CTX& store) {
   const int error = store.error;
   const bool no_signer = error == 0 || error == ASN_NO_SIGNER_E || error == ASN_SELF_SIGNED_E;
   if (store.error_depth == 0) {
-    // At the second call wolfSSL has checked what it checks of its own. Only the version it asks of clients' leaves
-    // (1 is what `openssl x509 -req` makes) is not for it to say.
+    // Before the second call wolfSSL has done its own checks. They count, except the version that it demands of
+    // clients' leaves, because `openssl x509 -req` makes version 1.
     const bool second = std::exchange(leaf_accepted_, true);
     if (error == 0 || error == ASN_VERSION_E || (!second && no_signer)) return true;
     certificate_error_ = error;
@@ -172,7 +173,7 @@ void Engine::judge(const WOLFSSL_X509_STORE_CTX& store) {
   if (!verdict_->good()) say_alert(static_cast<Alert>(verdict_->objection.alert));
 }
 
-// A fatal alert in place of wolfSSL's, sealed where the keys of a TLS 1.3 handshake are there.
+// Sends a fatal alert instead of wolfSSL's, encrypted if the keys of a TLS 1.3 handshake exist.
 void Engine::say_alert(Alert description) {
   if (std::exchange(alert_said_, true)) return;
   const bool sealed = wolfSSL_version(ssl_.get()) == TLS1_3_VERSION;

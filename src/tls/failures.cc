@@ -47,7 +47,7 @@ std::string printable_hex(std::span<const std::byte> bytes) {
   return text;
 }
 
-// Kafka's frames begin with a length: the first of these bytes is 0 but for requests above 16 MiB.
+// A Kafka frame begins with its length, whose first byte is 0 in requests below 16 MiB.
 bool like_kafka(std::span<const std::byte> first) {
   return std::to_integer<unsigned>(first[0]) <= 6;
 }
@@ -94,7 +94,8 @@ Failure by_alert(const Breakdown& b) {
     case Alert::access_denied:
       return {"alert_received", said + ": its log gives the reason"};
     case Alert::protocol_version:
-      return {"no_common_version", said + ": the two sides share no TLS version; kferry speaks 1.2 and 1.3"};
+      return {"no_common_version",
+              said + ": the two sides have no TLS version in common; kferry speaks 1.2 and 1.3"};
     case Alert::handshake_failure:
     case Alert::insufficient_security:
       return {"no_common_cipher",
@@ -107,7 +108,7 @@ Failure by_alert(const Breakdown& b) {
   }
 }
 
-// What wolfSSL has against a certificate that the verdict accepts.
+// Words wolfSSL's objection to a certificate that the verdict accepts.
 std::string library_objection(int error, Remote remote) {
   switch (error) {
     case RSA_KEY_SIZE_E:
@@ -137,7 +138,7 @@ Failure by_certificate(const Breakdown& b) {
   return {"certificate_invalid", text + library_objection(b.certificate_error, b.remote)};
 }
 
-// wolfSSL decodes the leaf before anything is judged, and gives up where it cannot: its errors of ASN.1 and of keys.
+// Whether this is an error of decoding the leaf, which wolfSSL does before any verdict: of ASN.1 or of a key.
 bool cannot_decode_certificate(int error) {
   return (error <= ASN_PARSE_E && error >= ASN_ALT_NAME_E) || error == ASN_ECC_KEY_E ||
          error == ECC_CURVE_OID_E || error == ECC_BAD_ARG_E || error == ALT_NAME_E ||
@@ -168,7 +169,7 @@ std::optional<Failure> not_tls(std::span<const std::byte> first, Remote remote, 
                    "SASL_PLAINTEXT port, so set the upstream's security protocol to that"};
   }
   if (std::to_integer<unsigned>(first[0]) == 0x80 && remote == Remote::client) {
-    return Failure{"no_common_version", "the client greets in SSL 2's form: it must speak TLS 1.2 or 1.3"};
+    return Failure{"no_common_version", "the client sends an SSL 2 hello: it must speak TLS 1.2 or 1.3"};
   }
   return Failure{"not_tls", who(remote) + " does not speak TLS: its first bytes are " +
                                 printable_hex(first.first(std::min<std::size_t>(first.size(), 4)))};
@@ -178,7 +179,7 @@ Failure broken_down(const Breakdown& b) {
   if (!b.objection.cause.empty() || b.certificate_error != 0) return by_certificate(b);
   if (b.alert) {
     if (b.handshaking) return by_alert(b);
-    // In TLS 1.3 a client judges the server's certificate, and a server the client's, after the other is
+    // In TLS 1.3 a client judges the server's certificate, and a server the client's, after the other's handshake is
     // done.
     switch (*b.alert) {
       case Alert::bad_certificate:
@@ -210,7 +211,7 @@ Failure broken_down(const Breakdown& b) {
                                                      : "TLS 1." + std::to_string(b.highest_version - 0x0301))
                    : std::string()) +
               "; kferry speaks 1.2 and 1.3, within what is configured"};
-    case WOLFSSL_ERROR_SYSCALL:  // what newer ones (5.9) make of the next one: there is no system call here
+    case WOLFSSL_ERROR_SYSCALL:  // what wolfSSL 5.9 returns instead of the next one; no system call is involved
     case MATCH_SUITE_ERROR:
     case UNSUPPORTED_SUITE:
     case ECC_CURVE_ERROR:
@@ -238,7 +239,7 @@ Failure broken_down(const Breakdown& b) {
       return forged_record(b.remote);
     case MAX_CHAIN_ERROR:
       return {"chain_too_long", who(b.remote) + " sent more than " + std::to_string(x509::chain_size_max) +
-                                    " certificates: have it send its chain alone"};
+                                    " certificates: have it send only its chain"};
     case MEMORY_E:
     case MEMORY_ERROR:
       return {"memory_exhausted", "kferry has no memory left for the TLS state of this connection"};

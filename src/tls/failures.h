@@ -1,5 +1,5 @@
-// The words for what ends a TLS connection: each with a cause for machines, and for a person the place and
-// the remedy. Pure functions.
+// Failures that end a TLS connection: each has a cause for machines and, for a person, the place and the remedy. Pure
+// functions.
 #pragma once
 
 #include <cstddef>
@@ -16,17 +16,17 @@
 
 namespace kferry::tls {
 
-// What begins with these bytes where TLS was due; nullopt while there are too few to say.
+// Recognizes another protocol by its first bytes; nullopt if there are too few to tell.
 std::optional<Failure> not_tls(std::span<const std::byte> first, Remote remote, bool ended);
 
-// What was known when wolfSSL gave up.
+// What is known when a connection fails.
 struct Breakdown {
   Remote remote = Remote::client;
   bool handshaking = true;
   int error = 0;               // wolfSSL's, negative
   std::optional<Alert> alert;  // the fatal alert received
-  x509::Objection objection;   // to the certificates; an empty cause: none
-  int certificate_error = 0;   // wolfSSL's objection to a certificate, 0: none
+  x509::Objection objection;   // to the certificates; an empty cause if there is none
+  int certificate_error = 0;   // wolfSSL's objection to a certificate; 0 if there is none
   std::string certificate_subject;
   bool has_identity = true;           // false: kferry is the client, and has no certificate to show
   std::uint16_t highest_version = 0;  // what the client offered

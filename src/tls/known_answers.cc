@@ -18,7 +18,7 @@
 namespace kferry::tls {
 namespace {
 
-// A whole record with its type, and what is ciphered in one call: the ways of Aead.
+// A full record with its type, and content small enough for a single call: the two code paths of Aead.
 constexpr std::array<std::size_t, 2> sizes{record_plain_max + 1, 1000};
 
 using Tag = std::array<std::uint8_t, Aead::tag_size>;
@@ -60,7 +60,7 @@ bool right(RecordCipher cipher, std::size_t size, const Tag& known_tag) {
   Bytes content = pattern(size, 7, 3);
   Aead aead(key);
 
-  // In two pieces, of which none ends with a block.
+  // In two pieces, neither block-aligned.
   const std::size_t first = size / 3;
   const std::array<iovec, 2> pieces{iovec{content.data(), first},
                                     iovec{content.data() + first, size - first}};

@@ -1,6 +1,6 @@
-// Answers that are known, asked of the processor before anybody's bytes are. wolfCrypt chooses among several
-// implementations as it starts, by what the processor says it has; what does not hold (QEMU 7.2's "max" announces a
-// VAES that it refuses in part, and the process ends by SIGILL) comes out here, not in the midst of traffic.
+// A self-test of the ciphers. At start wolfCrypt chooses implementations by the processor's feature flags, and those
+// can be wrong: QEMU 7.2's "max" announces VAES and then rejects some of its instructions with SIGILL. This test finds
+// that out at start, not under traffic.
 #pragma once
 
 #include <optional>
@@ -8,8 +8,7 @@
 
 namespace kferry::tls {
 
-// What is computed wrong, and what to do; nullopt when all is right. Takes half a millisecond in a process just
-// started.
+// What is computed wrong, and what to do; nullopt if everything is right. Takes half a millisecond in a new process.
 std::optional<std::string> check_known_answers();
 
 }  // namespace kferry::tls

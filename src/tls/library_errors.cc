@@ -101,7 +101,7 @@ std::string_view words_of(int error) {
              "P-256";
     case UNSUPPORTED_CERTIFICATE:
     case WOLFSSL_BAD_CERTTYPE:
-      return "it offers no certificates of X.509, which kferry requires";
+      return "it offers no X.509 certificates, which kferry requires";
     case DH_KEY_SIZE_E:
       return "its Diffie-Hellman group is too small: have it offer ECDHE";
     case INPUT_SIZE_E:
@@ -117,7 +117,7 @@ std::string_view words_of(int error) {
     case EXT_MASTER_SECRET_NEEDED_E:
       return "it lacks the extended master secret (RFC 7627): update its TLS library";
     case TOO_MUCH_EARLY_DATA:
-      return "it sent more early data than may be skipped: switch early data (0-RTT) off there";
+      return "it sent more early data than kferry skips: switch early data (0-RTT) off there";
     case ALERT_COUNT_E:
     case EMPTY_RECORD_LIMIT_E:
       return "it sent too many warning alerts or empty records in a row: its TLS library is broken, or this "

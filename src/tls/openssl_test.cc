@@ -25,7 +25,7 @@ TEST_CASE("openssl s_client with every version and cipher offered") {
       const std::string name(cipher.openssl);
       const Served served =
           serve_s_client(always(context), tls_1_3 ? "-tls1_3 -ciphersuites " + name
-                                                 : "-tls1_2 -cipher " + name + ":@SECLEVEL=0");
+                                                  : "-tls1_2 -cipher " + name + ":@SECLEVEL=0");
       CAPTURE(served.openssl);
       CHECK(served.engine->state() == State::ended);
       CHECK(served.engine->negotiated().cipher == name);

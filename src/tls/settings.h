@@ -1,5 +1,5 @@
-// What one side of a TLS connection offers and demands, as plain structs. Certificates and keys are DER here:
-// stores.h reads them out of PEM, PKCS12 and JKS.
+// What one side of a TLS connection offers and demands, as plain structs. Certificates and keys are DER; x509/stores.h
+// reads them from PEM, PKCS12 and JKS.
 #pragma once
 
 #include <cstdint>
@@ -19,7 +19,7 @@ enum class ClientAuth : std::uint8_t { none, optional, require };
 
 using x509::Identity;
 
-// Unix time, by which certificates are judged.
+// Returns the Unix time that certificates are checked against.
 using WallClock = std::int64_t (*)();
 inline std::int64_t system_time() {
   return std::time(nullptr);
@@ -28,10 +28,10 @@ inline std::int64_t system_time() {
 struct Offer {
   Version lowest = Version::tls_1_2;
   Version highest = Version::tls_1_3;
-  // Names as OpenSSL, or as IANA and Java, write them, separated by colons, commas or blanks, in order of
-  // preference. Empty: every one that kferry holds safe, ECDHE with an AEAD (cipher_names.h lists them).
+  // Names of OpenSSL, or of IANA and Java, separated by colons, commas or blanks, in order of preference. Empty: all
+  // that kferry considers safe, which is ECDHE with an AEAD (cipher_names.h lists them).
   std::string ciphers{};
-  // "X25519:P-256:P-384", likewise. Empty: X25519, P-256, P-384, P-521.
+  // "X25519:P-256:P-384", in the same form. Empty: X25519, P-256, P-384, P-521.
   std::string curves{};
 };
 
@@ -39,13 +39,13 @@ struct ServerSettings {
   Offer offer{};
   Identity identity{};
   ClientAuth client_auth = ClientAuth::none;
-  // Trusted for client certificates, as x509/trust.h says; needed unless client_auth is none.
+  // Trusted to sign client certificates, as x509/trust.h says. Required unless client_auth is none.
   std::vector<Bytes> client_cas{};
-  // With one or more, every certificate below the anchor needs a current list of its issuer's.
+  // If there are any, every certificate below the anchor needs a current list of its issuer.
   std::vector<Bytes> crls{};
-  // Rules of x509/subject_rule.h, one of which the subject must match. Empty: any subject.
+  // Rules of x509/subject_rule.h. The subject must match one of them. Empty: any subject.
   std::vector<std::string> required_subjects{};
-  // Never given where client certificates are asked for: a resumed session would pass by a revocation.
+  // Ignored if client certificates are asked for, because a resumed session would bypass a revocation.
   bool session_tickets = true;
   WallClock wall_clock = system_time;
   std::uint64_t records_per_key = records_per_key_max;  // after which kferry renews its send key
@@ -53,11 +53,11 @@ struct ServerSettings {
 
 struct ClientSettings {
   Offer offer{};
-  std::vector<Bytes> cas{};  // empty: the system's
+  std::vector<Bytes> cas{};  // trusted authorities; empty: the system's
   std::vector<Bytes> crls{};
   std::optional<Identity> identity{};
   bool verify_host_name = true;  // ssl.endpoint.identification.algorithm=https
-  bool resume_sessions = true;   // in TLS 1.3 alone (engine.cc says why)
+  bool resume_sessions = true;   // only in TLS 1.3; Engine::keep_session() says why
   WallClock wall_clock = system_time;
   std::uint64_t records_per_key = records_per_key_max;  // as above
 };

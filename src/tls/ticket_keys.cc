@@ -26,7 +26,7 @@ word32 size32(std::span<const std::byte> bytes) {
   return static_cast<word32>(bytes.size());
 }
 
-// Keyed for one ticket, wiped after it.
+// Holds the key for one ticket, then wipes it.
 class Gcm {
  public:
   explicit Gcm(const Secret& key) {
@@ -63,7 +63,7 @@ void TicketKeys::advance(Instant now) {
   const std::lock_guard lock(mutex_);
   if (now - keys_.front().made < std::chrono::seconds(ticket_key_period_s)) return;
   add(now);
-  // The last ticket under a key is as old as the key that followed it.
+  // The last ticket under a key is as old as the next key.
   while (keys_.size() > 1 && now - keys_[keys_.size() - 2].made >= std::chrono::seconds(ticket_lifetime_s)) {
     keys_.pop_back();
   }
@@ -74,7 +74,7 @@ TicketKeys::Sealed TicketKeys::seal(std::span<std::byte> ticket, std::span<const
   const std::lock_guard lock(mutex_);
   const Key& key = keys_.front();
   Sealed sealed{key.name, {}, {}};
-  // A random nonce of 96 bits: safe for the 2^32 tickets that one key never seals in its hour.
+  // A random 96-bit nonce is safe for 2^32 tickets, far more than one key seals in its hour.
   random_bytes(sealed.nonce);
   Gcm gcm(key.key);
   KFERRY_ASSERT(wc_AesGcmEncrypt(&gcm, out(ticket), in(ticket), size32(ticket), in(sealed.nonce),

@@ -1,6 +1,6 @@
-// The keys that seal session tickets (RFC 5077, RFC 8446 §4.6.1): AES-256-GCM, a new key every period, the
-// previous ones kept as long as a ticket lives. Shared by the contexts of every listener; any thread. Never
-// stored, so a restart, or another replica, asks for a full handshake.
+// The keys that seal session tickets (RFC 5077, RFC 8446 §4.6.1): AES-256-GCM, with a new key every period. Previous
+// keys are kept as long as a ticket lives. Shared by the contexts of every listener; any thread. Never stored, so a
+// restart, or another replica, requires a full handshake.
 #pragma once
 
 #include <array>
@@ -38,14 +38,13 @@ class TicketKeys {
 
   explicit TicketKeys(Instant now);
 
-  // Makes a new key if the newest one's period is over, and forgets those that no living ticket was sealed
-  // with. Cheap: call it before a handshake, or by a timer.
+  // Makes a new key if the period of the newest one is over, and forgets keys that no valid ticket was sealed with.
+  // Cheap enough to be called before each handshake, or by a timer.
   void advance(Instant now);
 
   // Encrypts in place under the newest key. `bound_to` is authenticated.
   Sealed seal(std::span<std::byte> ticket, std::span<const std::byte> bound_to);
-  // Decrypts in place; on `no` the bytes are undefined. `yes_renew`: under a key that is no longer the
-  // newest.
+  // Decrypts in place. On `no` the bytes are undefined; `yes_renew` means that the key is not the newest.
   Opened open(std::span<std::byte> ticket, const Sealed& sealed, std::span<const std::byte> bound_to);
 
   std::size_t size() const;

@@ -26,8 +26,8 @@ void fill_nonce(TrafficKey& key, const unsigned char* iv, const SentNonce& sent)
     return;
   }
   fill(key.salt, iv, key.salt.size());
-  // The explicit nonce: wolfSSL begins at random and counts up, so whoever goes on where it stopped uses none twice.
-  // In the receiving direction every record brings its own.
+  // The explicit nonce: wolfSSL starts at random and counts up, so continuing its count uses no nonce twice. In the
+  // receive direction every record carries its own.
   std::ranges::copy(sent, key.iv.begin());
   count_up(std::span(key.iv).first(sent.size()));
 }
@@ -70,7 +70,7 @@ std::optional<TrafficKeys> keys_of(WOLFSSL* ssl, Version version, bool server, c
     fill_nonce(key, from_server ? wolfSSL_GetServerWriteIV(ssl) : wolfSSL_GetClientWriteIV(ssl), sent);
     return key;
   };
-  // Both return 1 where the number is 0, which is no error.
+  // Both return 1 if the number is 0, which is not an error.
   word64 sending = 0, receiving = 0;
   wolfSSL_GetSequenceNumber(ssl, &sending);
   wolfSSL_GetPeerSequenceNumber(ssl, &receiving);

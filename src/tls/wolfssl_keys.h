@@ -1,4 +1,4 @@
-// What wolfSSL knows of an open connection's keys, read out of its state for tls/record/records.h and the kernel.
+// Reads the keys of an open connection out of wolfSSL's state, for tls/record/records.h and the kernel.
 #pragma once
 
 #include <array>
@@ -13,14 +13,14 @@ struct WOLFSSL;
 
 namespace kferry::tls {
 
-// The explicit nonce of the last record that wolfSSL sent, should it be TLS 1.2's AES-GCM.
+// The explicit nonce of the last record that wolfSSL sent. Valid in TLS 1.2 with AES-GCM.
 using SentNonce = std::array<std::byte, 8>;
 
-// Between records. nullopt: the suite has no AEAD that RecordCipher names.
+// Must be called between records. nullopt if RecordCipher does not include the suite's AEAD.
 std::optional<TrafficKeys> keys_of(WOLFSSL* ssl, Version version, bool server, const SentNonce& sent);
 
-// Has wolfSSL tell `secrets` of TLS 1.3's application traffic secrets, which it does within the handshake; they
-// stay empty where it was built without that. `secrets` outlives the handshake.
+// Makes wolfSSL write TLS 1.3's application traffic secrets to `secrets` during the handshake. They stay empty if
+// wolfSSL was built without that. `secrets` must outlive the handshake.
 void note_secrets(WOLFSSL* ssl, TrafficSecrets& secrets);
 
 }  // namespace kferry::tls

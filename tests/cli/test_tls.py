@@ -241,7 +241,7 @@ def test_each_name_on_a_shared_port_shows_its_clusters_certificate(two_clusters,
 @pytest.mark.parametrize("number, words, line", [
     (2, ["-tls1_2", "-servername", "b1.elsewhere.example"], "no listener here serves the name b1.elsewhere.example"),
     (3, ["-tls1_3", "-servername", "b01.orders.example"], "no listener here serves the name b01.orders.example"),
-    (4, ["-tls1_3", "-noservername"], "the client sent no server name (SNI), by which this port tells its brokers apart")])
+    (4, ["-tls1_3", "-noservername"], "the client sent no server name (SNI), which this port needs to choose a broker")])
 def test_a_name_of_nobody_is_refused_and_told(two_clusters, number, words, line):
     folder, port = two_clusters
     # The log limits lines by client address.
