@@ -1,5 +1,5 @@
-// Assertions about our own code that stay on in release: a broken invariant ends the process with its place,
-// because going on would forward bytes nobody can vouch for. Never used on input from outside.
+// Assertions about our own code, also enabled in release builds: a broken invariant ends the process and reports its
+// location, because continuing could forward corrupt bytes. Never used on input from outside.
 #pragma once
 
 namespace kferry {

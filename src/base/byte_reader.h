@@ -1,5 +1,5 @@
-// Reads big-endian integers and counted runs off bytes, as TLS and JKS write them. Owns nothing; every length
-// is checked before it is used.
+// Reads big-endian integers and length-prefixed runs of bytes, as in TLS and JKS. Owns nothing, and checks every length
+// before using it.
 #pragma once
 
 #include <cstddef>
@@ -8,7 +8,7 @@
 
 namespace kferry {
 
-// Sticky: once something is missing, everything reads as empty and ok() is false.
+// Sticky: once bytes are missing, everything reads as empty and ok() is false.
 class ByteReader {
  public:
   explicit ByteReader(std::span<const std::byte> bytes) : rest_(bytes) {}
@@ -27,14 +27,14 @@ class ByteReader {
     return taken;
   }
 
-  // Of `size` bytes, at most 4.
+  // An integer of `size` bytes, at most 4.
   std::uint32_t integer(std::size_t size) {
     std::uint32_t value = 0;
     for (const std::byte byte : take(size)) value = value << 8 | std::to_integer<std::uint32_t>(byte);
     return value;
   }
 
-  // A run whose length stands before it in `length_size` bytes.
+  // A run of bytes after its length, which has `length_size` bytes.
   std::span<const std::byte> counted(std::size_t length_size) { return take(integer(length_size)); }
 
  private:

@@ -1,4 +1,4 @@
-// Time as the engine sees it: monotonic, in nanoseconds, read once per turn of a loop and virtual in simulation.
+// The engine's time: monotonic, in nanoseconds, read once per turn of a loop, and virtual in simulations.
 #pragma once
 
 #include <chrono>
@@ -8,7 +8,7 @@ namespace kferry {
 
 using Duration = std::chrono::nanoseconds;
 
-// A tag clock: instants come from a Ring (ring/ring.h), which is real or simulated, never from a global.
+// Only a type. Instants come from a Ring (ring/ring.h), real or simulated, never from a global.
 struct EngineClock {
   using duration = Duration;
   using rep = duration::rep;
@@ -18,7 +18,7 @@ struct EngineClock {
 };
 using Instant = EngineClock::time_point;
 
-// The host's monotonic clock, for what runs beside a ring: other threads, and the ring itself.
+// The host's monotonic clock, for code outside a ring, such as other threads, and for the ring itself.
 inline Instant monotonic_now() {
   return Instant{std::chrono::duration_cast<Duration>(std::chrono::steady_clock::now().time_since_epoch())};
 }

@@ -1,4 +1,4 @@
-// A number with its noun, as a sentence needs it: "1 broker", "3 brokers". Pure.
+// A number with its noun in the right form: "1 broker", "3 brokers". Pure.
 #pragma once
 
 #include <concepts>

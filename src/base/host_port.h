@@ -1,4 +1,4 @@
-// A host name or address literal with a port, as configuration and Kafka responses write it.
+// A host name or address literal with a port, as in configurations and Kafka responses.
 #pragma once
 
 #include <compare>
@@ -20,8 +20,8 @@ struct HostPort {
 // "host:port", with brackets around an IPv6 literal.
 std::string to_string(const HostPort& where);
 
-// Accepts `host:port` and `[v6]:port`. nullopt when the host is empty, the port is not 1..65535, or an IPv6
-// literal stands without brackets.
+// Accepts `host:port` and `[v6]:port`. nullopt if the host is empty, the port is not in 1..65535, or an IPv6 literal
+// has no brackets.
 std::optional<HostPort> parse_host_port(std::string_view text);
 
 }  // namespace kferry

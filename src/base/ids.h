@@ -1,4 +1,4 @@
-// The distinct numbers of the Kafka protocol, each with a type of its own, so that none is taken for another.
+// The numbers of the Kafka protocol, each with its own type, so that they cannot be mixed up.
 #pragma once
 
 #include <cstdint>
@@ -6,9 +6,9 @@
 
 namespace kferry {
 
-// A broker's id as the cluster knows it (`node.id`). Below 0: "no such node".
+// A broker's id in the cluster (`node.id`). Negative: no such node.
 enum class NodeId : std::int32_t {};
-// Echoed by a broker in its response. Not unique on a connection: it is an assertion, not a key.
+// Repeated by the broker in its response. Not unique on a connection, so it is asserted and never used as a key.
 enum class CorrelationId : std::int32_t {};
 // An API key. kafka/api_keys.h names the known ones.
 enum class ApiKey : std::int16_t {};

@@ -1,4 +1,4 @@
-// Where every layer tells what happened; operations writes it. One event, one line.
+// Where every layer reports what happened. operations/log.h writes it: one event, one line.
 #pragma once
 
 #include <cstdint>
@@ -11,9 +11,9 @@ enum class Severity : std::uint8_t { error, warning, info, debug };
 
 struct LogEvent {
   Severity severity = Severity::info;
-  // A stable name of what happened ("tls_hello_on_plaintext"): the sink limits repeats per cause and subject.
+  // A stable name for what happened ("tls_hello_on_plaintext"). The sink limits repeats per cause and subject.
   std::string_view cause;
-  // Whom it is about, without a port where repeats are to be counted together: a client's address, a listener.
+  // What the event is about: a client's address, a listener. Without a port if repeats are to be counted together.
   std::string_view subject;
   // What happened and what to do about it, one line, no trailing period or newline. Never a secret.
   std::string text;
@@ -26,7 +26,7 @@ class LogSink {
   virtual void write(const LogEvent& event) noexcept = 0;
 };
 
-// Drops everything; for tests and tools that report by other means.
+// Drops everything. For tests, and for tools that report in another way.
 LogSink& null_log_sink();
 
 }  // namespace kferry

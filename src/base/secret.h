@@ -1,4 +1,4 @@
-// Byte strings, and byte strings whose memory is zeroed when they go: private keys and passwords.
+// Byte strings, and byte strings whose destructor zeroes their memory, for private keys and passwords.
 #pragma once
 
 #include <cstddef>
@@ -21,19 +21,19 @@ inline std::string_view text_of(std::span<const std::byte> bytes) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
-// Overwrites with zeros in a way the compiler keeps.
+// Overwrites with zeros in a way that the compiler does not remove.
 void wipe(std::span<std::byte> bytes);
 void wipe(std::string& text);  // also empties it
 
-// True when equal; time depends on the lengths alone.
+// True if equal. The time depends only on the lengths.
 bool equal_constant_time(std::span<const std::byte> a, std::span<const std::byte> b);
 
-// Overwritten with zeros when it goes, moved from or not.
+// The destructor overwrites it with zeros, also after a move.
 class Secret {
  public:
   Secret() = default;
   explicit Secret(std::span<const std::byte> bytes) : bytes_(bytes.begin(), bytes.end()) {}
-  // Takes the vector over and leaves no second copy behind.
+  // Takes the vector over, without another copy.
   explicit Secret(Bytes&& bytes) : bytes_(std::move(bytes)) {}
   Secret(const Secret&) = default;
   Secret(Secret&& other) noexcept : bytes_(std::exchange(other.bytes_, {})) {}

@@ -14,10 +14,10 @@ namespace kferry {
 class SocketAddress {
  public:
   SocketAddress() = default;
-  // Copies at most sizeof(sockaddr_in6) bytes; a family other than AF_INET/AF_INET6 gives an empty address.
+  // Copies at most sizeof(sockaddr_in6) bytes. Families other than AF_INET and AF_INET6 give an empty address.
   SocketAddress(const sockaddr* address, socklen_t size);
 
-  // An address literal, IPv4 or IPv6 without brackets (a zone such as %eth0 is refused). Never asks DNS.
+  // Parses an address literal: IPv4, or IPv6 without brackets and without a zone such as %eth0. Never asks DNS.
   static std::optional<SocketAddress> parse(std::string_view literal, std::uint16_t port);
 
   const sockaddr* get() const { return reinterpret_cast<const sockaddr*>(&storage_); }
@@ -26,7 +26,7 @@ class SocketAddress {
   bool empty() const { return size_ == 0; }
   std::uint16_t port() const;
 
-  // IPv4-mapped IPv6 addresses count as the IPv4 address inside.
+  // An IPv4-mapped IPv6 address counts as the IPv4 address in it.
   bool is_loopback() const;
   bool is_link_local() const;
   bool is_wildcard() const;
