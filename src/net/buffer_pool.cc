@@ -8,9 +8,9 @@
 namespace kferry::net {
 namespace {
 
-// As many ropes as have something on them at one moment, but for peaks.
+// The usual number of ropes in use at one moment, apart from peaks.
 constexpr std::size_t spare_max = 64;
-// More segments are seldom on one queue: a direction keeps 16 buffers at most.
+// A queue seldom has more segments, because a direction holds at most 16 buffers.
 constexpr std::size_t kept_segments = 32;
 
 }  // namespace

@@ -1,6 +1,6 @@
-// Counts who still needs each of a ring's receive buffers, and gives a buffer back when nobody does. A piece
-// that was split between two queues is needed twice. Keeps the queues of ropes that are empty for those that are not.
-// One pool per ring, on its thread; outlives its ropes.
+// Counts the users of each of a ring's receive buffers, and recycles a buffer at zero. A piece that is split between
+// two queues counts twice. Also keeps the queues of empty ropes for others. One pool per ring, on its thread; it
+// outlives its ropes.
 #pragma once
 
 #include <cstddef>
@@ -21,7 +21,7 @@ class BufferPool {
   BufferPool(const BufferPool&) = delete;
   BufferPool& operator=(const BufferPool&) = delete;
 
-  // Takes over a buffer that a receive has delivered; its count is 1.
+  // Takes over a buffer from a receive, with a count of 1.
   void adopt(std::uint16_t id);
   void retain(std::uint16_t id);
   // Recycles the buffer when its count reaches 0.

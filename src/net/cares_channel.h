@@ -1,6 +1,6 @@
-// One c-ares channel, which belongs to one thread: what it needs polled, its questions, and their answers as plain values.
-// c-ares 1.18 has no event thread: it reports which sockets it wants watched (ARES_OPT_SOCK_STATE_CB), and the owner
-// polls them.
+// One c-ares channel, which belongs to one thread: what it needs polled, its questions, and their answers as plain
+// values. c-ares 1.18 has no event thread: it reports which sockets it wants watched (ARES_OPT_SOCK_STATE_CB), and the
+// owner polls them.
 #pragma once
 
 #include <ares.h>
@@ -48,8 +48,8 @@ class CaresChannel {
 
   // Reads resolv.conf. The error is empty on success.
   std::string open();
-  // Opens a new channel if resolv.conf has changed since, and aborts the questions of the old one. If that fails the old
-  // channel stays, and the next call tries again. True if there is a new channel.
+  // Opens a new channel if resolv.conf has changed since, and aborts the questions of the old one. If that fails the
+  // old channel stays, and the next call tries again. True if there is a new channel.
   bool reopen_if_changed();
   // Aborts every question.
   void cancel();

@@ -1,6 +1,6 @@
-// The thread behind the resolver: it polls the channel's sockets beside an eventfd that requests arrive by. c-ares cannot
-// cancel a single question, so a request that has waited long enough is answered while its question continues, and a
-// late answer still goes into the cache.
+// The thread behind the resolver: it polls the channel's sockets beside an eventfd that requests arrive by. c-ares
+// cannot cancel a single question, so a request that has waited long enough is answered while its question continues,
+// and a late answer still goes into the cache.
 #include "net/cares_resolver.h"
 
 #include <poll.h>

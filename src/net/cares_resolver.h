@@ -1,5 +1,5 @@
-// The real resolver: one thread with c-ares serves every worker. /etc/hosts, search domains and resolv.conf apply as to any
-// program on the host; resolv.conf is read again when it changes. Requests for the same name share one question.
+// The real resolver: one thread with c-ares serves every worker. /etc/hosts, search domains and resolv.conf apply as to
+// any program on the host; resolv.conf is read again when it changes. Requests for the same name share one question.
 // net/name_cache.h says how long answers live.
 #pragma once
 
@@ -26,8 +26,8 @@ struct CaresOptions {
   bool hosts_from_environment = false;
 };
 
-// Starts the thread. The error says why c-ares could not start. The destructor drops unanswered requests, whose queues get
-// nothing more, and joins the thread.
+// Starts the thread. The error says why c-ares could not start. The destructor drops unanswered requests, whose queues
+// get nothing more, and joins the thread.
 std::expected<std::unique_ptr<Resolver>, std::string> start_cares_resolver(CaresOptions options);
 
 }  // namespace kferry::net

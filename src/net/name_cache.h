@@ -1,9 +1,9 @@
-// What DNS has said, and how long it counts. Pure: time comes in with each call; one thread.
+// DNS answers, and how long they are valid. Pure: every call passes the time; one thread.
 //
 //   addresses ── fresh for their TTL (1 s to 60 s) ──▶ asked again; kept as the last good answer
-//   failure   ── fresh for 1 s ──▶ asked again; meanwhile the last good answer, stale, unless DNS said that
-//   there is no
-//                such name: then nothing is kept, since the address may be another broker's by now
+//   failure   ── fresh for 1 s ──▶ asked again; until then the last good answer, marked stale
+//
+// If DNS says that the name does not exist, its addresses are forgotten: they may belong to another broker by now.
 #pragma once
 
 #include <cstddef>
@@ -21,12 +21,12 @@
 namespace kferry::net {
 
 struct CacheRules {
-  // A TTL of 0 (an /etc/hosts line, some load balancers) would be a question per dial.
+  // A TTL of 0 (a line of /etc/hosts, some load balancers) would mean a question per dial.
   Duration ttl_min = std::chrono::seconds(1);
-  // Cloud brokers change addresses under long TTLs.
+  // Brokers in clouds change addresses in spite of long TTLs.
   Duration ttl_max = std::chrono::seconds(60);
   Duration failure_ttl = std::chrono::seconds(1);
-  // Names come from brokers' answers as well; the least recently asked one goes first.
+  // Bounded because brokers' answers contain names, too. The least recently used name is dropped first.
   std::size_t names_max = 4096;
 };
 
@@ -36,13 +36,13 @@ class NameCache {
   NameCache(const NameCache&) = delete;
   NameCache& operator=(const NameCache&) = delete;
 
-  // Whether answer() may be given without asking DNS.
+  // Whether answer() may be used without asking DNS.
   bool fresh(std::string_view name, Instant now);
-  // DNS has given these (at least one; their ports do not matter).
+  // DNS returned these addresses, at least one. Their ports are ignored.
   void learn(std::string_view name, const std::vector<SocketAddress>& addresses, Duration ttl, Instant now);
-  // DNS has failed, or (`authoritative`) has said that there are no addresses.
+  // DNS failed or, if `authoritative`, said that the name has no addresses.
   void fail(std::string_view name, std::string error, bool authoritative, Instant now);
-  // What is known now, with the request's port in each address.
+  // What is known now, with the request's port in each address. The name must be in the cache.
   Answer answer(std::string_view name, std::uint64_t request, std::uint16_t port, Instant now) const;
 
   std::size_t size() const { return names_.size(); }
@@ -52,7 +52,7 @@ class NameCache {
     std::string name;
     std::vector<SocketAddress> addresses;  // IPv4 first
     Instant learnt{};
-    std::string error;  // of the last question; empty: it was answered
+    std::string error;  // of the last question; empty if it was answered
     Instant fresh_until{};
   };
   using Use = std::list<Name>::iterator;
@@ -60,7 +60,7 @@ class NameCache {
   Name& use(std::string_view name);
 
   CacheRules rules_;
-  std::list<Name> uses_;                             // most recently asked first
+  std::list<Name> uses_;                             // most recently used first
   std::unordered_map<std::string_view, Use> names_;  // the keys are the entries' own names
 };
 

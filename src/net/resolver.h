@@ -1,13 +1,13 @@
-// Names to addresses, off the rings. A request goes to the resolver from any thread; its one answer comes
-// back through the requester's AnswerQueue, which is drained on the requester's own thread.
+// Resolves names to addresses, off the rings. Any thread may send a request to the resolver. Its one answer arrives in
+// the requester's AnswerQueue, which the requester drains on its own thread.
 //
 //   worker ── resolve(request, where, queue) ──▶ Resolver (its own thread)
 //   worker ◀─ queue->drain() ◀─ notify() ◀────── queue->push(answer)
 //
-// Rules every implementation keeps: an address literal is answered at once, without DNS, from inside
-// resolve(); all addresses of a name come in one answer, IPv4 first, each family in the order DNS gave; the
-// caller tries them all; exactly one answer per request unless the queue was closed. Implementations:
-// net/cares_resolver.h, net/simulated_resolver.h.
+// Rules for every implementation: an address literal is answered at once, without DNS, from within resolve(). All
+// addresses of a name are in one answer, IPv4 first, each family in the order of DNS, and the caller tries them all.
+// There is exactly one answer per request, unless the queue was closed. Implementations: net/cares_resolver.h and
+// net/simulated_resolver.h.
 #pragma once
 
 #include <cstdint>
@@ -25,29 +25,28 @@ namespace kferry::net {
 
 struct Answer {
   std::uint64_t request = 0;
-  // Empty: the name could not be resolved, and `error` says why. Each carries the request's port.
+  // Each with the request's port. Empty if the name could not be resolved; `error` then says why.
   std::vector<SocketAddress> addresses{};
-  // Why there is no fresh answer, for an operator: "DNS server failure (SERVFAIL) for kafka1". Empty when
-  // fresh.
+  // Why there is no fresh answer, for an operator: "DNS server failure (SERVFAIL) for kafka1". Empty if it is fresh.
   std::string error{};
-  // True: DNS failed now, and these are the last addresses it gave, `age` ago. Never after an authoritative
-  // "no such name": the address may belong to another broker by now.
+  // DNS failed, and these are the last addresses it returned, `age` ago. Never set after an authoritative "no such
+  // name", because the address may belong to another broker by now.
   bool stale = false;
   Duration age{};
 };
 
-// One requester's mailbox. Held by shared_ptr, since an answer may come after the requester has gone.
+// The answers for one requester. Held by shared_ptr, because an answer may arrive after the requester is destroyed.
 class AnswerQueue {
  public:
-  // `notify` is called from another thread after each push onto an empty queue, and under the queue's lock:
-  // it must be short and must not call the queue (Ring::wake is meant).
+  // `notify` is called from another thread after each push onto an empty queue, under the queue's lock. It must be
+  // short and must not call the queue. Ring::wake() is a good choice.
   explicit AnswerQueue(std::function<void()> notify) : notify_(std::move(notify)) {}
 
-  // Any thread. Dropped once the queue is closed.
+  // Any thread. Drops the answer if the queue is closed.
   void push(Answer answer);
-  // What has come, in order of arrival; empties the queue.
+  // Removes and returns all answers, in order of arrival.
   std::vector<Answer> drain();
-  // After it returns notify is never called again. The requester calls it before what notify uses goes.
+  // Once it has returned, notify is never called again. The requester calls it before destroying what notify uses.
   void close();
 
  private:
@@ -61,18 +60,16 @@ class Resolver {
  public:
   virtual ~Resolver() = default;
 
-  // Asks for the addresses of where.host; `request` is the caller's own number, unique within its queue, and
-  // comes back in the answer. Any thread. Never blocks on the network.
+  // Asks for the addresses of where.host. `request` is a number of the caller's, unique within its queue, and is
+  // repeated in the answer. Any thread. Never blocks on the network.
   virtual void resolve(std::uint64_t request, const HostPort& where, std::shared_ptr<AnswerQueue> queue) = 0;
 };
 
-// For those that implement the above: the same address with another port, and IPv4 in front with the order
-// kept.
+// For implementations: the same address with another port, and a stable partition with IPv4 first.
 SocketAddress with_port(const SocketAddress& address, std::uint16_t port);
 std::vector<SocketAddress> ipv4_first(const std::vector<SocketAddress>& addresses);
 
-// For tools without a ring: asks and waits for the answer, which every resolver gives within its own time
-// limit.
+// For tools without a ring: asks and waits for the answer, which every resolver gives within its own time limit.
 Answer resolve_and_wait(Resolver& resolver, const HostPort& where);
 
 }  // namespace kferry::net

@@ -88,7 +88,7 @@ void Rope::append(Queue& queue, const Segment& segment) {
     if (one_run) {
       last.size += segment.size;
       queue.size += segment.size;
-      release(segment);  // one run, one count
+      release(segment);  // one run holds one count
       return;
     }
   }
@@ -270,7 +270,7 @@ std::size_t Rope::gather(std::span<iovec> pieces) {
 }
 
 void Rope::sent(std::size_t size) {
-  if (queues_ == nullptr) return;  // what had been gathered was nothing
+  if (queues_ == nullptr) return;  // the gather was empty
   queues_->gathered = 0;
   discard_front(queues_->ready, size);
   settle();
@@ -284,8 +284,8 @@ void Rope::move_to_heap(Queue& queue, std::size_t skip) {
   if (from == segments.size()) return;
   std::size_t total = 0;
   for (std::size_t i = from; i < segments.size(); ++i) total += segments[i].size;
-  // Blocks that are no larger than what is copied behind them come along: bytes that arrive one at a time become
-  // few blocks, and each is copied a few times, not each time.
+  // Also copies preceding blocks that are no larger than what follows them. Bytes that arrive one at a time thus end up
+  // in few blocks, and each is copied a few times rather than every time.
   while (from > begin && segments[from - 1].size <= total) total += segments[--from].size;
 
   Block* block = make_block(total);

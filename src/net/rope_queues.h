@@ -1,4 +1,4 @@
-// What a rope has while something is on it. Kept by the pool for the next one, with the memory of its vectors, so that
+// The state of a rope that is not empty. The pool keeps it for the next rope, with the memory of its vectors, so that
 // an idle rope costs a pointer and a busy one no allocation.
 #pragma once
 
@@ -16,12 +16,12 @@ struct RopeBlock {  // followed by `capacity` bytes
 
 struct RopeSegment {
   std::byte* bytes;
-  RopeBlock* block;  // nullptr: leased buffer `buffer_id`
+  RopeBlock* block;  // null: in the leased buffer `buffer_id`
   std::uint32_t size;
   std::uint16_t buffer_id;
 };
 
-// First in, first out.
+// A first-in, first-out queue of segments.
 struct RopeQueue {
   std::vector<RopeSegment> segments;
   std::size_t first = 0;
@@ -44,7 +44,7 @@ struct RopeQueues {
   RopeSegment pinned{};
   RopeBlock* room = nullptr;
   std::size_t heap_bytes = 0;  // in blocks
-  std::size_t gathered = 0;    // segments at the front of `ready` that a gather names
+  std::size_t gathered = 0;    // segments at the front of `ready` that are in a gather
   bool has_pin = false;
 
   bool idle() const {

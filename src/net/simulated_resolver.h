@@ -1,5 +1,5 @@
-// A resolver for simulation: names, failures and delays are the test's, randomness is from a seed, and time
-// is the simulation's. Nothing happens in between calls: deliver() hands over what is due. One thread.
+// A resolver for simulations. The test sets names, failures and delays, a seed decides the rest, and time is the
+// simulation's. Nothing happens between calls: deliver() delivers what is due. One thread.
 #pragma once
 
 #include <cstdint>
@@ -19,30 +19,30 @@ class SimulatedResolver final : public Resolver {
   // `now` is the simulation's clock (Ring::now of the simulated ring).
   SimulatedResolver(std::uint64_t seed, std::function<Instant()> now);
 
-  // From here on `name` has these addresses (ports are the requests').
+  // From now on `name` has these addresses. Their ports are those of the requests.
   void set(const std::string& name, const std::vector<SocketAddress>& addresses);
-  // From here on asking for `name` fails: with its last addresses, stale, if it ever had any and
-  // `authoritative` is false; without any else.
+  // From now on asking for `name` fails. The answer has the last addresses, marked stale, if there were any and
+  // `authoritative` is false.
   void fail(const std::string& name, const std::string& error, bool authoritative = false);
-  // Answers take between these, evenly; 0 and 0 at first: due at once, yet only in deliver().
+  // The delay of answers, uniformly distributed. Initially 0, so that answers are due in the next deliver().
   void set_delay(Duration shortest, Duration longest);
-  // One request in a thousand times `per_mille` fails as if by fail(), whatever the name. 0 at first.
+  // How many of a thousand requests fail as if by fail(), whatever the name. Initially 0.
   void set_failures(std::uint32_t per_mille);
 
   void resolve(std::uint64_t request, const HostPort& where, std::shared_ptr<AnswerQueue> queue) override;
 
-  // When the next answer is due; nullopt when none is pending.
+  // When the next answer is due; nullopt if none is pending.
   std::optional<Instant> next_due() const;
-  // Hands over every answer due by now(); returns how many.
+  // Delivers every answer due by now(), and returns how many.
   std::size_t deliver();
-  // Requests made for a name so far, literals and unknown names too.
+  // The number of requests for a name so far, including literals and unknown names.
   std::uint64_t requests(const std::string& name) const;
 
  private:
   struct Name {
     std::vector<SocketAddress> addresses;
-    std::string error;   // empty: resolves
-    bool known = false;  // an answer with these addresses was given
+    std::string error;   // empty if the name resolves
+    bool known = false;  // an answer has contained these addresses
     bool authoritative = false;
     Instant learnt{};
     std::uint64_t requests = 0;
