@@ -21,8 +21,8 @@
 namespace kferry::operations {
 namespace {
 
-// A pipe that polls as writable takes this much at once (PIPE_BUF), and no other process's line falls in
-// between.
+// A pipe that polls as writable takes this much atomically (PIPE_BUF), so lines of other processes do not mix with
+// ours.
 constexpr std::size_t line_size_max = 4096;
 constexpr std::size_t cause_size_max = 64;
 constexpr std::size_t subject_size_max = 256;
@@ -42,7 +42,7 @@ std::string_view name(Severity severity) {
   return "unknown";
 }
 
-// Syslog's numbers, as sd-daemon(3) has them.
+// Syslog's numbers, in the form of sd-daemon(3).
 std::string_view journal_prefix(Severity severity) {
   switch (severity) {
     case Severity::error:
@@ -57,10 +57,9 @@ std::string_view journal_prefix(Severity severity) {
   return "<6>";
 }
 
-// The size of the well-formed printable UTF-8 sequence at `at`, 0 when there is none. C1 controls
-// (U+0080..9F) and the separators U+2028/2029, which some viewers take for line ends, are not printable;
-// neither are the marks that turn the direction of text (U+202A..202E, U+2066..2069), by which a line can be
-// made to read as another.
+// The size of the well-formed printable UTF-8 sequence at `at`; 0 if there is none. Not printable: C1 controls
+// (U+0080..9F); the separators U+2028/2029, which some viewers take for line ends; and the marks that change the
+// direction of text (U+202A..202E, U+2066..2069), which can make a line read as another.
 std::size_t printable_size(std::string_view text, std::size_t at) {
   const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
   const unsigned first = byte(at);
@@ -143,8 +142,8 @@ std::string quoted(std::string_view text) {
   return out;
 }
 
-// Everything behind the mutex. A window is a pair's 60 s from its first line on; windows_ is in order of
-// their ends, since all are equally long; uses_ is in order of last use.
+// Everything behind the mutex. A pair's window lasts 60 s from its first line. windows_ is in the order of their ends,
+// because all are equally long; uses_ is in the order of last use.
 class Log::Writer {
  public:
   explicit Writer(LogOptions options) : options_(std::move(options)) {
@@ -209,7 +208,7 @@ class Log::Writer {
   struct Pair {
     std::string key;  // cause, NUL, subject
     std::size_t cause_size = 0;
-    Severity severity = Severity::info;  // the gravest of those counted
+    Severity severity = Severity::info;  // the most severe of those counted
     Instant began{};
     std::uint32_t written = 1;
     std::uint64_t more = 0;
@@ -247,14 +246,15 @@ class Log::Writer {
       append_value(line, subject);
     }
     line += ' ';
-    // An escape is at most four times its byte: cut first, then look whether it still fits.
+    // An escape is at most four times as long as its byte. So this cuts first, then checks whether the rest fits.
     std::string end = quoted(text.substr(0, line_size_max));
     if (line.size() + end.size() + 1 > line_size_max) {
       static constexpr std::string_view cut = "…(cut)\"";
       std::size_t keep = line_size_max - line.size() - cut.size() - 1;
-      while (keep > 1 && (static_cast<unsigned char>(end[keep]) & 0xC0) == 0x80) --keep;  // a whole character
+      while (keep > 1 && (static_cast<unsigned char>(end[keep]) & 0xC0) == 0x80)
+        --keep;  // never within a character
       end.resize(keep);
-      // Not within an escape: an odd number of backslashes at the end would swallow the closing quote.
+      // Never within an escape: an odd number of backslashes at the end would escape the closing quote.
       const std::size_t run = end.size() - 1 - end.find_last_not_of('\\');
       if (run % 2 == 1) end.pop_back();
       end += cut;
@@ -264,7 +264,8 @@ class Log::Writer {
     put(line);
   }
 
-  // Writes what was left, then the number of lost lines, then `line`; drops `line` when there is no room.
+  // Writes what was left of the last line, then the number of lost lines, then `line`. Drops `line` if there is no
+  // room.
   void put(std::string_view line) {
     if (!rest_.empty()) {
       const std::size_t sent = put_some(rest_);
@@ -295,7 +296,7 @@ class Log::Writer {
     ++dropped_untold_;
   }
 
-  // How many bytes went. 0: no room.
+  // Returns how many bytes were written; 0 if there was no room.
   std::size_t put_some(std::string_view bytes) {
     bool may_wait = !blocked_;
     while (true) {
@@ -316,12 +317,12 @@ class Log::Writer {
         return static_cast<std::size_t>(sent);
       }
       if (errno == EINTR) continue;
-      if (errno == EAGAIN && may_wait) {  // a socket with less room than the line; wait no second time
+      if (errno == EAGAIN && may_wait) {  // a socket with less room than the line; do not wait twice
         may_wait = false;
         continue;
       }
       blocked_ = errno == EAGAIN;
-      return 0;  // nobody reads any more (EPIPE), or the disk is full: the log is not worth the process
+      return 0;  // the reader is gone (EPIPE), or the disk is full: the log must not end the process
     }
   }
 
@@ -331,7 +332,7 @@ class Log::Writer {
   std::list<Pair> uses_;
   std::list<Use> windows_;
   std::unordered_map<std::string, Use> pairs_;
-  std::string rest_;  // of a line that went in part; at most one line
+  std::string rest_;  // of a line that was written in part; at most one line
   bool blocked_ = false;
   std::uint64_t dropped_ = 0;
   std::uint64_t dropped_untold_ = 0;
@@ -343,11 +344,11 @@ Log::~Log() {
   try {
     writer_->end();
   } catch (...) {
-    // Out of memory at the very end: the last line is lost, and nothing is left to tell it to.
+    // Out of memory at the very end: the last line is lost.
   }
 }
 
-// Only allocation can throw below; a line that finds no memory is lost, not the process.
+// Only allocation can throw below. Without memory the line is lost, and the process continues.
 void Log::write(const LogEvent& event) noexcept {
   try {
     writer_->write(event);

@@ -1,18 +1,16 @@
-// Writes log events to a file descriptor (stderr), one event a line, and never more of a kind than a person
-// can read:
+// Writes log events to a file descriptor (stderr), one event per line, and never more of a kind than a person can read:
 //
 //   2026-11-24T16:38:00.123Z level=warning cause=tls_hello_on_plaintext subject=10.0.0.1 "a TLS hello came in
 //   …"
 //
-// Nothing from outside can forge a line: control bytes, quotes, backslashes and invalid UTF-8 are written as
-// escapes. Per (cause, subject) and window the first `burst` lines are written, the rest counted; the count
-// follows when the window is over ("97 more like this in 60 s"), at the next write(), tick() or at the end.
-// Debug lines are limited too.
+// Text from outside cannot forge a line: control bytes, quotes, backslashes and invalid UTF-8 are escaped. For each
+// (cause, subject) the first `burst` lines of a window are written and the rest are counted. When the window is over,
+// the count follows ("97 more like this in 60 s"), at the next write() or tick() or at the end. Debug lines are
+// limited, too.
 //
-// A descriptor nobody reads: a line waits `blocked_wait` once; until there is room again lines are dropped
-// without waiting, and how many is said first of all afterwards. The descriptor is not made O_NONBLOCK: it is
-// shared with other processes. A pipe that others fill too may therefore still block for the moment between
-// poll and write.
+// A blocked descriptor: a line waits for `blocked_wait` once. Then lines are dropped without waiting until there is
+// room again, and the next line reports how many. The descriptor is not made O_NONBLOCK, because it is shared with
+// other processes, so a pipe that others also fill may still block in the moment between poll and write.
 #pragma once
 
 #include <chrono>
@@ -31,14 +29,15 @@ namespace kferry::operations {
 struct LogOptions {
   int fd = 2;  // not closed
   Severity threshold = Severity::info;
-  // "<4>" and so on before each line, as systemd's journal reads them from stderr.
+  // Whether each line begins with "<4>" or the like, which systemd's journal understands.
   bool journal_prefixes = false;
   std::uint32_t burst = 3;
   Duration window = std::chrono::seconds(60);
-  // (cause, subject) pairs remembered; beyond it the least recently seen one is summed up and forgotten.
+  // How many (cause, subject) pairs are remembered. Beyond that, the count of the least recently seen one is written
+  // and the pair forgotten.
   std::size_t pairs_max = 4096;
   Duration blocked_wait = std::chrono::milliseconds(20);
-  // Clocks, for tests; empty: the system's.
+  // Clocks for tests. Empty: the system's.
   std::function<std::chrono::system_clock::time_point()> wall_clock{};
   std::function<Instant()> clock{};
 };
@@ -46,16 +45,16 @@ struct LogOptions {
 class Log final : public LogSink {
  public:
   explicit Log(LogOptions options);
-  // Writes the counts that are open.
+  // Writes the remaining counts.
   ~Log() override;
   Log(const Log&) = delete;
   Log& operator=(const Log&) = delete;
 
   void write(const LogEvent& event) noexcept override;
-  // Writes the counts of windows that are over. Called about once a second by whoever has a timer.
+  // Writes the counts of windows that are over. To be called about once a second.
   void tick() noexcept;
 
-  // Lines that found no room so far.
+  // The number of lines dropped so far.
   std::uint64_t dropped() const;
 
  private:
@@ -63,7 +62,7 @@ class Log final : public LogSink {
   std::unique_ptr<Writer> writer_;
 };
 
-// `text` in double quotes with everything that is not printable UTF-8 escaped: "\n", "\"", "\x1b".
+// `text` in double quotes, with everything except printable UTF-8 escaped: "\n", "\"", "\x1b".
 std::string quoted(std::string_view text);
 
 }  // namespace kferry::operations
