@@ -49,7 +49,7 @@ std::expected<Secret, std::string> read_store_file(const std::string& path) {
       break;
     }
     if (whole.capacity() < whole.size() + size) {
-      // Grown by hand, so that no copy of a key is left behind.
+      // Grown by hand, so that no copy of a key stays behind.
       Bytes larger;
       larger.reserve(std::max(2 * whole.capacity(), whole.size() + block.size()));
       larger.assign(whole.begin(), whole.end());
@@ -139,12 +139,12 @@ std::expected<x509::Identity, Failure> StoreReading::identity(const config::Iden
   if (!identity.key)
     return x509::read_identity(with_key_password(file(identity.certificates)), choice, notes);
   x509::StoreFile key = with_key_password(file(*identity.key));
-  // A key alone has no password but its own.
+  // A key on its own has only its own password.
   key.password_variable = identity.key_password_name;
   return x509::read_identity(file(identity.certificates), key, choice, notes);
 }
 
-// As config::load() reads secrets.
+// Like config::load(), which reads secrets, too.
 void StoreReading::add_password(const std::optional<config::Password>& password, const std::string& where) {
   if (!password) return;
   if (password->path.empty()) {

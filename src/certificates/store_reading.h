@@ -1,6 +1,6 @@
 // The stores of one part of the configuration (certificates, keys, authorities, revocations) and their passwords, read
-// from files or as they stand in the configuration. Every failure is kept, so that all are told at once; what was read
-// is wiped when it goes.
+// from files or from the configuration itself. Collects all failures, so that they are reported together. The
+// destructor wipes what was read.
 #pragma once
 
 #include <cstddef>
@@ -19,13 +19,13 @@
 
 namespace kferry::certificates {
 
-// The bytes of a file that may hold a key, or why they cannot be read, with the remedy.
+// Reads a file that may contain a key. The error says why it cannot be read, with the remedy.
 std::expected<Secret, std::string> read_store_file(const std::string& path);
 
-// What an operator calls it: its path, or the setting it stands in.
+// The store's name for an operator: its path, or the setting that contains it.
 std::string name_of(const config::Store& store);
 
-// The configuration outlives it: stores and passwords are known by their addresses.
+// The configuration outlives it, because stores and passwords are identified by their addresses.
 class StoreReading {
  public:
   StoreReading() = default;
@@ -39,18 +39,18 @@ class StoreReading {
   void add(const config::Identity& identity);
 
   std::vector<config::Problem>& problems() { return problems_; }
-  // What tells this reading from another: a digest of digests.
+  // Identifies this version of the files: a digest of digests.
   std::vector<std::byte> fingerprint() const;
 
-  // --- of what was added without a problem
-  // Refers to the bytes of this reading.
+  // --- valid for what was added without a problem
+  // Refers to bytes that this object owns.
   x509::StoreFile file(const config::Store& store) const;
-  // Appends to `notes` as x509::read_identity() does. `now_s` is Unix time.
+  // Appends to `notes` like x509::read_identity(). `now_s` is Unix time.
   std::expected<x509::Identity, Failure> identity(const config::Identity& identity, std::int64_t now_s,
                                                   std::vector<x509::Note>& notes) const;
 
  private:
-  // A store as it was read this time.
+  // A store, and what was read from it.
   struct Read {
     const config::Store* store = nullptr;
     Secret content;
@@ -61,11 +61,11 @@ class StoreReading {
   };
 
   void add_password(const std::optional<config::Password>& password, const std::string& where);
-  // Leaves no other copy behind.
+  // Makes no other copy.
   void take_password(const std::optional<config::Password>& password, std::optional<std::string>& into) const;
 
   std::vector<Read> reads_;
-  std::deque<PasswordRead> passwords_;  // none is ever moved, which would leave a copy behind
+  std::deque<PasswordRead> passwords_;  // a deque never moves an element, which would leave a copy behind
   std::vector<config::Problem> problems_;
 };
 

@@ -90,7 +90,7 @@ std::vector<Problem> TlsContexts::load_locked() {
   std::vector<Problem> once;
   for (TlsPart& part : parts_) {
     part.refresh(tickets_);
-    // Two listeners with one store have the same to say.
+    // Two listeners with the same store report the same problem.
     for (const Problem& problem : part.problems) {
       const bool told = std::ranges::any_of(once, [&](const Problem& other) {
         return other.where == problem.where && other.what == problem.what;

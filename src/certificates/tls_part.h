@@ -1,5 +1,5 @@
-// One listener or one upstream that has TLS: the context made from its files, and what an operator has to know about it.
-// TlsContexts owns the parts and locks them. A part that cannot be made keeps its last good context.
+// One listener or one upstream that has TLS: the context made from its files, and what an operator has to know about
+// it. TlsContexts owns the parts and locks them. A part that cannot be made keeps its last good context.
 #pragma once
 
 #include <cstddef>

@@ -1,5 +1,5 @@
-// Translates a configuration's TLS settings to those of tls, and the failures of tls to problems that name the setting at
-// fault. Pure.
+// Translates a configuration's TLS settings to those of tls, and the failures of tls to problems that name the setting
+// at fault. Pure.
 #pragma once
 
 #include <expected>

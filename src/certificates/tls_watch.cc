@@ -24,15 +24,15 @@ namespace {
 using std::chrono::milliseconds;
 using Monotonic = std::chrono::steady_clock;
 
-// How often ticket keys are looked at: their period is an hour.
+// How often ticket keys are checked. Their period is an hour.
 constexpr milliseconds ticket_turn = std::chrono::minutes(1);
-// As many links as the kernel follows (ELOOP).
+// The kernel follows as many links (ELOOP).
 constexpr int links_max = 40;
 constexpr std::uint32_t changes = IN_CLOSE_WRITE | IN_MODIFY | IN_MOVED_TO | IN_MOVED_FROM | IN_CREATE |
                                   IN_DELETE | IN_ATTRIB | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR;
 
-// The folders that a path goes through with what is looked up in each: where a link stands, where the file
-// stands or is missing.
+// Collects the folders on a path, with the names to watch in each: those of links, and that of the file, even if it is
+// missing.
 void trace(const std::filesystem::path& path, std::map<std::string, std::set<std::string>>& folders,
            int& links) {
   std::error_code ignored;
@@ -57,7 +57,7 @@ void trace(const std::filesystem::path& path, std::map<std::string, std::set<std
   }
 }
 
-// Of Unix time; at most a day.
+// The time until a Unix time, at most a day.
 milliseconds seconds_until(std::int64_t time_s) {
   constexpr std::int64_t day_s = 24 * 60 * 60;
   const std::int64_t now_s = TlsContexts::system_time();
@@ -94,10 +94,10 @@ class Watches {
   }
 
   int fd() const { return fd_; }
-  // Why some folder is not watched; empty: all are.
+  // Why a folder is not watched; empty if all are.
   const std::string& failure() const { return failure_; }
 
-  // Takes what has come. True when it concerns one of the files.
+  // Reads all events. True if one of them concerns one of the files.
   bool take() {
     bool concerned = false;
     alignas(inotify_event) std::array<char, 16 * 1024> room;
@@ -109,7 +109,7 @@ class Watches {
         std::memcpy(&event, room.data() + at, sizeof event);
         const char* name = event.len == 0 ? "" : room.data() + at + sizeof event;
         const auto names = names_.find(event.wd);
-        // The folder itself, or events lost: better once too often.
+        // Events of the folder itself, or lost events: reload once too often rather than once too seldom.
         concerned = concerned || event.len == 0 || (event.mask & IN_Q_OVERFLOW) != 0 ||
                     (names != names_.end() && names->second.contains(name));
         at += static_cast<ssize_t>(sizeof event + event.len);
@@ -142,7 +142,7 @@ void TlsWatch::run() {
   std::string told;
   std::unique_ptr<Watches> watches;
   const auto watch_and_read = [&] {
-    // Watched first: what changes while it is read is told again.
+    // Watches first, so that a change during the reading raises another event.
     watches = std::make_unique<Watches>(contexts_.files());
     if (watches->failure() != told) {
       told = watches->failure();
@@ -159,12 +159,12 @@ void TlsWatch::run() {
   watch_and_read();
   auto read_at = Monotonic::now() + interval_;
   auto turn_at = Monotonic::now() + ticket_turn;
-  // Of a change that is waited out: when it is read, and at the latest.
+  // Of a change that is not read yet: when it will be, and when at the latest.
   std::optional<Monotonic::time_point> due;
   Monotonic::time_point latest;
   for (;;) {
     auto next = std::min({read_at, turn_at, due.value_or(read_at)});
-    // Judged by the clock on the wall, which may be set: looked at again with every turn.
+    // Depends on the wall clock, which may be set, so it is checked again in every turn.
     const auto change = seconds_until(contexts_.next_change_s());
     if (change < ticket_turn) next = std::min(next, Monotonic::now() + change);
     const auto left = std::chrono::ceil<milliseconds>(next - Monotonic::now());

@@ -1,11 +1,10 @@
-// Has TlsContexts read its files again when they change, on a thread of its own: inotify on their folders,
-// and an interval for file systems that tell nothing (network shares). Follows every link on the way, so that
-// the swap of a folder behind a link (Kubernetes' ..data) counts as a change of the file. Rotates the ticket
-// keys as well.
+// Reloads TlsContexts when its files change, on a thread of its own: with inotify on their folders, and at an interval
+// for file systems without events (network shares). Follows every link on the path, so that swapping a folder behind a
+// link (Kubernetes' ..data) counts as a change of the file. Also rotates the ticket keys.
 //
 //   event ──▶ wait until nothing has happened for quiet_after, at most patience ──▶ watch anew ──▶ reload()
 //
-// A change serves new connections within patience and the time to read the files: well below a second.
+// New connections use a change after `patience` and the time to read the files at the latest: well below a second.
 #pragma once
 
 #include <chrono>
@@ -19,15 +18,15 @@ namespace kferry::certificates {
 
 class TlsWatch {
  public:
-  // A certificate and its key are two writes: what comes between them is not to be read.
+  // A certificate and its key are written one after the other, and must not be read in between.
   static constexpr std::chrono::milliseconds quiet_after{200};
   static constexpr std::chrono::milliseconds patience{600};
 
-  // Everything outlives it. The files are read at least once every `interval`.
+  // The arguments outlive it. The files are read at least once every `interval`.
   TlsWatch(TlsContexts& contexts, LogSink& log, std::chrono::milliseconds interval);
   TlsWatch(const TlsWatch&) = delete;
   TlsWatch& operator=(const TlsWatch&) = delete;
-  // Ends the thread; a reload under way is waited for.
+  // Stops the thread, after any reload in progress.
   ~TlsWatch();
 
  private:
