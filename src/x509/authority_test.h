@@ -1,5 +1,5 @@
-// A throw-away certificate authority for tests: the openssl command line in a folder of its own, gone when
-// the tests end. Keys are made anew every time; none is committed.
+// A throw-away certificate authority for tests: the openssl command line in a temporary folder, which is deleted when
+// the tests end. Keys are generated for every run and never committed.
 #pragma once
 
 #include <unistd.h>
@@ -34,7 +34,7 @@ class Folder {
   const std::filesystem::path& path() const { return path_; }
   std::string operator/(const std::string& name) const { return (path_ / name).string(); }
 
-  // A shell command within the folder; its output is kept in `log`.
+  // Runs a shell command in the folder. Its output goes to `log`.
   void run(const std::string& command) const {
     if (!runs(command)) throw std::runtime_error("failed: " + command + "\n" + text("log"));
   }
@@ -101,7 +101,7 @@ commonName = optional
 
   const Folder& folder() const { return folder_; }
 
-  // Leaves NAME.crt and NAME.key (PKCS#8) in the folder.
+  // Creates NAME.crt and NAME.key (PKCS#8) in the folder.
   Identity issue(const std::string& name, const Wish& wish) const {
     folder_.run("openssl req -new -newkey " + wish.key + " -nodes -keyout " + name + ".key -out " + name +
                 ".csr -subj '" + wish.subject + "' -addext 'subjectAltName=" + wish.names +
@@ -135,7 +135,7 @@ commonName = optional
   Folder folder_;
 };
 
-// What most tests share, made once.
+// The certificates that most tests share, made once.
 struct Certificates {
   Authority authority;
   Authority stranger{"Another CA"};

@@ -1,4 +1,4 @@
-// Reads what matters of one DER certificate: names, validity, key. By libcrypto; never does I/O.
+// Reads the relevant parts of one DER certificate: names, validity, key. Uses libcrypto; never does I/O.
 #pragma once
 
 #include <cstdint>
@@ -16,14 +16,14 @@ namespace kferry::x509 {
 // One attribute of a distinguished name (X.501).
 struct Attribute {
   std::string type;   // dotted
-  std::string value;  // UTF-8; empty where it is not text
+  std::string value;  // UTF-8; empty if it is not text
   Bytes der;          // the value with its tag and length
 };
-// The RDNs in the certificate's order, the least specific first.
+// The RDNs in the order of the certificate, the least specific first.
 using Name = std::vector<std::vector<Attribute>>;
 
 struct CertificateNames {
-  std::string subject;                 // RFC 2253, as Java and Kafka's principals write it
+  std::string subject;                 // RFC 2253, the form of Java and of Kafka's principals
   std::string common_name;             // the most specific one; empty if there is none
   std::vector<std::string> dns_names;  // subjectAltName
   std::vector<Bytes> addresses;        // subjectAltName, 4 or 16 bytes each
@@ -34,23 +34,23 @@ struct Certificate {
   std::string issuer;             // RFC 2253
   std::int64_t not_before_s = 0;  // Unix time
   std::int64_t not_after_s = 0;
-  bool is_authority = false;   // may sign certificates: basicConstraints and key usage say so
+  bool is_authority = false;   // may sign certificates, by basicConstraints and key usage
   std::string key_type;        // "RSA", "RSA-PSS", "EC P-256", "Ed25519", …
-  int key_bits = 0;            // 0 where the key cannot be decoded
-  std::string signature_hash;  // "SHA256"; empty where the signature has none of its own, as Ed25519
+  int key_bits = 0;            // 0 if the key cannot be decoded
+  std::string signature_hash;  // "SHA256"; empty if the signature algorithm implies it, like Ed25519
   Bytes public_key;            // SubjectPublicKeyInfo, DER
   Bytes der;
 };
 
-// A certificate that cannot be parsed is a Failure; validity and signatures are not judged.
+// Fails if the certificate cannot be parsed. Checks neither validity nor signatures.
 std::expected<Certificate, Failure> read_certificate(std::span<const std::byte> der);
 
-// One line that says why the certificate cannot serve at `now_s`; empty if it can.
+// Why the certificate is not valid at `now_s`, in one line; empty if it is.
 std::string validity_problem(const Certificate& certificate, std::int64_t now_s);
 
-// Whether the certificate names this host, a name or an address literal (RFC 6125, RFC 2818 as Java's HTTPS rule).
-// The common name counts only where there is no DNS name, and never for an address. A `*` stands for the whole
-// leftmost label, below a name of at least two labels.
+// Whether the certificate names this host, which is a name or an address literal (RFC 6125, and RFC 2818 like Java's
+// HTTPS rule). The common name counts only if there is no DNS name, and never for an address. A `*` matches the whole
+// leftmost label, if at least two labels follow.
 bool names_host(const Certificate& certificate, std::string_view host);
 
 // "2026-11-25 20:55 UTC"

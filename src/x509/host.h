@@ -1,4 +1,4 @@
-// The host that was dialled, as libcrypto compares it with a certificate's names. For the sources of this folder.
+// The dialled host, in the form that libcrypto compares with a certificate's names. Only for this folder.
 #pragma once
 
 #include <string>
@@ -8,14 +8,14 @@
 
 namespace kferry::x509 {
 
-// Wildcards stand for one whole label.
+// A wildcard matches one whole label.
 extern const unsigned host_flags;
 
 struct Host {
-  // Brackets, an IPv6 zone and a final dot are left out.
+  // Drops brackets, an IPv6 zone and a final dot.
   explicit Host(std::string_view host);
 
-  std::string text;  // empty: no certificate names it
+  std::string text;  // empty: no certificate can name it
   bool is_address = false;
 };
 

@@ -9,10 +9,10 @@
 
 namespace kferry::x509 {
 
-// One of the keys in a store that holds several.
+// One of the keys of a store with several.
 struct StoredKey {
   std::string alias;    // its name in the store, or its position, from 1
-  std::string subject;  // of its certificate, RFC 2253; empty where there is none
+  std::string subject;  // of its certificate, RFC 2253; empty if there is none
   bool chosen = false;
 };
 
@@ -20,7 +20,7 @@ struct Identity {
   std::vector<Bytes> chain{};        // DER, the leaf first
   Secret key{};                      // PKCS#8, DER
   std::vector<StoredKey> choices{};  // every key of its store, if there are several; otherwise empty
-  // When another certificate of the store becomes valid, which may then be taken instead; Unix time, 0: never.
+  // Unix time: when another certificate of the store becomes valid and may replace this one; 0: never.
   std::int64_t choose_again_s = 0;
 };
 

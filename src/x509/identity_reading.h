@@ -1,4 +1,4 @@
-// Makes an identity of what a store holds: chooses the key, its certificate and the chain above it. For the sources of
+// Makes an identity from the contents of a store: chooses the key, its certificate and the chain above it. Only for
 // this folder. Never does I/O.
 #pragma once
 
@@ -11,7 +11,7 @@
 
 namespace kferry::x509 {
 
-// `file` held the certificates and `key_file`, which may be the same object, the keys; `opener` is for the latter.
+// `file` contains the certificates and `key_file`, which may be the same object, the keys. `opener` opens the latter.
 std::expected<Identity, Failure> identity_of(const StoreFile& file, const StoreFile& key_file,
                                              KeyOpener& opener, StoreContents contents,
                                              const KeyChoice& choice, std::vector<Note>& notes);

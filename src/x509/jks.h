@@ -1,5 +1,5 @@
-// Sun's JKS key store (JDK 1.2 to 8's default): parsed, its digest checked, its keys unprotected. Never does I/O; every
-// length is checked before it is used. The format, all big endian:
+// Sun's JKS key store (the default of JDK 1.2 to 8): parses it, checks its digest, and decrypts its keys. Never does
+// I/O, and checks every length before using it. The format, all big endian:
 //
 //   store   = FEEDFEED version(4: 1|2) count(4) entry* sha1(password in UTF-16BE, "Mighty Aphrodite", all before)
 //   entry   = 1 alias date(8) size(4) EncryptedPrivateKeyInfo chain(4) certificate*      a key with its chain
@@ -41,15 +41,15 @@ enum class JksProblem : std::uint8_t { malformed, password_wrong };
 
 bool is_jks(std::span<const std::byte> file);
 
-// Without a password the digest goes unchecked, as Java has it for trust stores.
+// Without a password the digest is not checked, like in Java's trust stores.
 std::expected<JksStore, JksProblem> read_jks(std::span<const std::byte> file,
                                              std::optional<std::string_view> password);
 
-// PKCS#8, in clear.
+// Returns the key as unencrypted PKCS#8.
 std::expected<Secret, JksProblem> unprotect_jks_key(std::span<const std::byte> protected_key,
                                                     std::string_view password);
 
-// A Java password: UTF-8 as UTF-16, big endian. Malformed UTF-8 becomes U+FFFD.
+// A password in Java's form: UTF-16, big endian. Malformed UTF-8 becomes U+FFFD.
 Secret utf16_of(std::string_view utf8);
 
 }  // namespace kferry::x509

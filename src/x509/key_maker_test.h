@@ -1,4 +1,4 @@
-// Keys for tests that take too long to generate, or that are of a kind of their own.
+// Keys for tests: those that take too long to generate, and those of unusual kinds.
 #pragma once
 
 #include <openssl/bn.h>
@@ -15,7 +15,7 @@
 
 namespace kferry::x509 {
 
-// "RSA-PSS", "ED25519" and the like, by generating them.
+// Generates a key of a kind such as "RSA-PSS" or "ED25519".
 inline KeyPtr make_key_of_type(const char* type, int bits = 0) {
   EVP_PKEY_CTX* const maker = EVP_PKEY_CTX_new_from_name(nullptr, type, nullptr);
   EVP_PKEY* key = nullptr;
@@ -43,7 +43,7 @@ struct FreeNumber {
 };
 using NumberPtr = std::unique_ptr<BIGNUM, FreeNumber>;
 
-// The prime of a group of RFC 7919, "ffdhe4096".
+// The prime of a group of RFC 7919 such as "ffdhe4096".
 inline NumberPtr prime_of_group(const std::string& name) {
   std::string group = name;
   const OSSL_PARAM params[]{OSSL_PARAM_construct_utf8_string(OSSL_PKEY_PARAM_GROUP_NAME, group.data(), 0),
@@ -61,7 +61,7 @@ inline NumberPtr prime_of_group(const std::string& name) {
   return NumberPtr(prime);
 }
 
-// 8192 or 16384 bits, of well-known primes: those that are looked for take half a minute.
+// An RSA key of 8192 or 16384 bits, from well-known primes, because finding new ones takes half a minute.
 inline KeyPtr make_rsa_key(int bits) {
   const auto number = [] { return NumberPtr(BN_new()); };
   const NumberPtr p(bits == 8192 ? BN_get_rfc3526_prime_4096(nullptr) : BN_get_rfc3526_prime_8192(nullptr));

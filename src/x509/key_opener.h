@@ -1,4 +1,4 @@
-// Opens the keys of one file with the passwords that belong to it. For the sources of this folder.
+// Opens the keys of one file with its passwords. Only for this folder.
 #pragma once
 
 #include <expected>
@@ -18,16 +18,16 @@ class KeyOpener {
   // `file` outlives it.
   KeyOpener(const StoreFile& file, StoreKind kind) : file_(file), kind_(kind) {}
 
-  // What opening the file may still cost.
+  // The remaining effort allowed for opening the file.
   Effort& effort() { return effort_; }
-  // The store around the keys has opened. `passwords` may open its keys too; `proved`: the store has shown that they are
-  // right, as it does not where it has no MAC and nothing but its keys is encrypted.
+  // The store around the keys has been opened. `passwords` may open its keys, too. `proved`: the store has proved that
+  // they are right, which it cannot if it has no MAC and only its keys are encrypted.
   void store_opened(std::vector<Password> passwords, bool proved) {
     store_passwords_ = std::move(passwords);
     store_proved_ = proved;
   }
 
-  // Sets `opened` or `refused`, unless one of them is set.
+  // Sets `opened` or `refused`, unless one is already set.
   void open(HeldKey& key);
 
  private:

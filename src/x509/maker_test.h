@@ -1,5 +1,4 @@
-// Certificates and revocation lists made for a test by libcrypto, in a few microseconds and in any shape, wrong ones
-// too.
+// Certificates and revocation lists made by libcrypto for a test, in a few microseconds and in any shape, even invalid.
 #pragma once
 
 #include <openssl/ec.h>
@@ -37,7 +36,7 @@ inline KeyPtr make_key(const char* group = "P-256") {
 
 struct Extension {
   int nid = 0;
-  std::string value;  // as in openssl.cnf
+  std::string value;  // the syntax of openssl.cnf
 };
 
 // "CN" and its value, the least specific first.
@@ -61,10 +60,10 @@ struct Made;
 struct Wanted {
   Subject subject{};
   const Made* issuer = nullptr;                        // null: self-signed
-  std::optional<std::vector<Extension>> extensions{};  // none given: those of a leaf
+  std::optional<std::vector<Extension>> extensions{};  // nullopt: those of a leaf
   std::int64_t from_s = -day_s;                        // from now
   std::int64_t to_s = 30 * day_s;
-  EVP_PKEY* key = nullptr;  // null: a new one
+  EVP_PKEY* key = nullptr;  // null: generate one
   long version = X509_VERSION_3;
   const EVP_MD* hash = EVP_sha256();
 };
@@ -134,7 +133,7 @@ inline Made make(const Wanted& wanted) {
   EVP_PKEY* const signer = wanted.issuer == nullptr ? made.key.get() : wanted.issuer->key.get();
   if (X509_sign(x509, signer, wanted.hash) <= 0) throw std::runtime_error("X509_sign");
   made.der = der_of(i2d_X509, x509);
-  made.x509 = parse_x509(made.der);  // with nothing cached
+  made.x509 = parse_x509(made.der);  // parsed anew, with nothing cached
   return made;
 }
 

@@ -1,4 +1,4 @@
-// Distinguished names out of libcrypto's structures. For the sources of this folder.
+// Reads distinguished names from libcrypto's structures. Only for this folder.
 #pragma once
 
 #include "x509/certificate.h"

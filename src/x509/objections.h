@@ -1,4 +1,4 @@
-// What libcrypto says against a chain, in words for an operator. For the sources of this folder.
+// Words libcrypto's objections to a chain for an operator. Only for this folder.
 #pragma once
 
 #include <cstdint>
@@ -17,12 +17,12 @@ inline constexpr std::uint8_t alert_bad_certificate = 42, alert_unsupported_cert
                               alert_certificate_revoked = 44, alert_certificate_expired = 45,
                               alert_certificate_unknown = 46, alert_unknown_ca = 48, alert_access_denied = 49;
 
-// A verification that failed.
+// A failed verification.
 struct Refusal {
   Role role = Role::client;
   int error = 0;                  // X509_V_ERR_…
   int depth = 0;                  // in `path`: 0 is the peer's own certificate
-  std::span<X509* const> path{};  // as far as it was built
+  std::span<X509* const> path{};  // as far as libcrypto built it
   const std::vector<X509Ptr>& pinned;
   X509* leaf = nullptr;
   std::string_view host{};
@@ -31,7 +31,7 @@ struct Refusal {
 
 Objection objection_of(const Refusal& refusal);
 
-// Whether the path ended before it came to a certificate of the trust store.
+// Whether the path ended before it reached a certificate of the trust store.
 bool lacks_issuer(int error);
 
 // The name's text, or "(no subject)".

@@ -1,5 +1,5 @@
-// Owners for libcrypto's objects and the conversions between its types and ours. For the sources of this folder only,
-// the one place that includes OpenSSL's headers.
+// Owners for libcrypto's objects, and conversions between its types and ours. Only for this folder, which alone
+// includes OpenSSL's headers.
 #pragma once
 
 #include <openssl/bio.h>
@@ -38,17 +38,17 @@ inline const unsigned char* raw(std::span<const std::byte> bytes) {
   return reinterpret_cast<const unsigned char*>(bytes.data());
 }
 
-// Null where `der` is not exactly one certificate. Leaves no error in libcrypto's queue.
+// Null if `der` is not exactly one certificate. Leaves no error in libcrypto's queue.
 X509Ptr parse_x509(std::span<const std::byte> der);
 X509CrlPtr parse_crl(std::span<const std::byte> der);
 
-// RFC 2253, in UTF-8: "CN=app,O=Example". Empty where there is no RDN.
+// RFC 2253, in UTF-8: "CN=app,O=Example". Empty if there are no RDNs.
 std::string name_text(const X509_NAME* name);
 
-// Unix time; saturates at the ends of the representable range.
+// Unix time, saturated at the ends of the representable range.
 std::int64_t time_of(const ASN1_TIME* time);
 
-// The reason of the last error in libcrypto's queue, or an empty string; empties the queue.
+// The reason of the last error in libcrypto's queue, or an empty string. Clears the queue.
 std::string last_reason();
 
 }  // namespace kferry::x509

@@ -1,5 +1,5 @@
-// Which certificate of a store belongs to a key, which key is to be served, and the chain in order. For the sources of
-// this folder. Pure functions.
+// Finds the certificate for a key, chooses among several keys, and puts the chain in order. Only for this folder. Pure
+// functions.
 #pragma once
 
 #include <cstddef>
@@ -18,10 +18,10 @@ namespace kferry::x509 {
 std::string subject_of(X509* certificate);
 Bytes der_of(X509* certificate);
 
-// Whether the certificate names one of the hosts. `{{nodeId}}` in a host stands for the id of any broker.
+// Whether the certificate names one of the hosts. `{{nodeId}}` in a host means the id of any broker.
 bool names_any(X509* certificate, std::span<const std::string> hosts);
 
-// A certificate that has the public key of a key.
+// A certificate that matches a key.
 struct Leaf {
   std::size_t index = 0;  // in StoreContents::certificates
   bool named = false;     // names one of the hosts
@@ -32,11 +32,11 @@ struct Leaf {
 };
 Leaf judge_leaf(const StoreContents& contents, std::size_t index, std::span<const std::string> hosts,
                 std::int64_t now_s);
-// Of two certificates of one key: that a is to be preferred.
+// Whether to prefer `a` among two certificates of one key.
 bool better_leaf(const Leaf& a, const Leaf& b);
 
-// Indices of the leaf and its issuers, their issuers and so on, among the certificates in `pool`: in the pool's order
-// where several have issued one. At most chain_size_max; each certificate once.
+// The indices in `pool` of the leaf, its issuers, their issuers and so on. Several issuers of one certificate come in
+// the order of the pool. At most chain_size_max; each certificate once.
 std::vector<std::size_t> chain_of(const StoreContents& contents, std::span<const std::size_t> pool,
                                   std::size_t leaf);
 

@@ -1,6 +1,6 @@
-// Certificates that were parsed before, by their bytes. Parsing one costs libcrypto more than verifying its signature,
-// and the same few clients and brokers connect again and again. Only a parse is kept, which the bytes alone decide:
-// whether a certificate is trusted is judged anew each time. For the sources of this folder. Any thread.
+// A cache of parsed certificates, by their bytes. Parsing costs libcrypto more than verifying a signature, and the same
+// few clients and brokers connect again and again. Only the parse is cached, because it depends on the bytes alone.
+// Trust is decided anew each time. Only for this folder. Any thread.
 #pragma once
 
 #include <cstddef>
@@ -16,13 +16,13 @@ namespace kferry::x509 {
 
 class ParsedCertificates {
  public:
-  // At most this many are kept, the oldest go first; and none larger than that many bytes.
+  // How many certificates are kept, the oldest being dropped first, and how large one may be.
   static constexpr std::size_t count_max = 256;
   static constexpr std::size_t size_max = 8 * 1024;
 
-  // As parse_x509(): null where `der` is not exactly one certificate.
+  // Like parse_x509(): null if `der` is not exactly one certificate.
   X509Ptr parse(std::span<const std::byte> der) const;
-  // For certificates of good chains, so that a stranger cannot replace what others use.
+  // To be called for certificates of good chains only, so that a stranger cannot evict what others use.
   void keep(std::span<const std::byte> der, X509* certificate);
 
   std::size_t size() const;

@@ -1,4 +1,4 @@
-// PEM (RFC 7468 and RFC 1421) as people have it: finds the blocks in a text and writes blocks. Indentation, blank
+// PEM (RFC 7468 and RFC 1421) as found in practice: finds the blocks of a text, and writes blocks. Indentation, blank
 // lines, trailing blanks, any kind of line end and text between the blocks do not matter, and a damaged block does not
 // hide the next one. Never does I/O.
 #pragma once

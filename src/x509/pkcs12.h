@@ -1,5 +1,5 @@
-// PKCS12 stores (RFC 7292), DER or BER, with or without a MAC, that of RFC 9579 (PBMAC1) included: their certificates and
-// keys, by libcrypto. For the sources of this folder. Never does I/O.
+// Reads the certificates and keys of PKCS12 stores (RFC 7292), in DER or BER, with or without a MAC, including that of
+// RFC 9579 (PBMAC1). Uses libcrypto. Only for this folder. Never does I/O.
 #pragma once
 
 #include <cstdint>
@@ -19,7 +19,7 @@ enum class Pkcs12Trouble : std::uint8_t {
   password_missing,
   password_wrong,
   encryption_unknown,  // `detail` names the encryption or the MAC
-  encryption_costly,   // `detail` says what is asked for, and the limit
+  encryption_costly,   // `detail` states the demand and the limit
 };
 struct Pkcs12Reason {
   Pkcs12Trouble why = Pkcs12Trouble::malformed;
@@ -28,14 +28,14 @@ struct Pkcs12Reason {
 
 struct Pkcs12 {
   StoreContents contents;
-  // What may open its keys. One where it opened the store, which proves it; otherwise the MAC is missing and nothing but
-  // the keys is encrypted.
+  // The passwords that may open its keys. Exactly one if it opened the store, which proves it right. Otherwise the
+  // store has no MAC and only its keys are encrypted.
   std::vector<Password> passwords;
   bool proved = false;
 };
 
-// The keys stay sealed. Without a password, the MAC of a store whose certificates are in clear goes unchecked where
-// `trust_only`, as Java has it for trust stores.
+// The keys stay encrypted. With `trust_only` and without a password, the MAC of a store with unencrypted certificates
+// is not checked, like in Java's trust stores.
 std::expected<Pkcs12, Pkcs12Reason> read_pkcs12(std::span<const std::byte> file, Password password,
                                                 bool trust_only, Effort& effort, std::vector<Note>& notes);
 

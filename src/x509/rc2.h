@@ -1,5 +1,5 @@
-// RC2 in CBC mode (RFC 2268), which OpenSSL 3 has in a separate module and wolfCrypt has not given up: older OpenSSLs
-// and JDKs wrote PKCS12 with it. Never does I/O.
+// RC2 in CBC mode (RFC 2268), which older versions of OpenSSL and the JDK use in PKCS12. OpenSSL 3 has moved it to a
+// separate module, so this uses wolfCrypt. Never does I/O.
 #pragma once
 
 #include <cstddef>
@@ -10,8 +10,8 @@
 
 namespace kferry::x509 {
 
-// Decrypts and removes the padding of PKCS#7. The effective key length is that of `key`; `iv` has 8 bytes. nullopt: the
-// padding is wrong, so the key probably is too.
+// Decrypts, and removes the padding of PKCS#7. The effective key length is that of `key`; `iv` has 8 bytes. nullopt if
+// the padding is wrong, and so probably the key.
 std::optional<Secret> decrypt_rc2_cbc(std::span<const std::byte> key, std::span<const std::byte> iv,
                                       std::span<const std::byte> sealed);
 

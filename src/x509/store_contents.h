@@ -1,5 +1,5 @@
-// What a store holds, before a key is chosen: certificates, and keys that are not opened yet (key_opener.h). For the
-// sources of this folder.
+// The contents of a store, before a key is chosen: certificates, and unopened keys (key_opener.h). Only for this
+// folder.
 #pragma once
 
 #include <openssl/pkcs7.h>
@@ -27,7 +27,7 @@ namespace kferry::x509 {
 
 struct HeldCertificate {
   X509Ptr x509;
-  std::string key_id;  // PKCS12's localKeyID, which joins it to its key; often empty
+  std::string key_id;  // PKCS12's localKeyID, which links it to its key; often empty
 };
 
 struct HeldKey {
@@ -35,13 +35,13 @@ struct HeldKey {
 
   std::string alias;  // its name in the store, or its position, from 1
   Form form = Form::der;
-  Secret sealed;        // or in clear
-  std::string headers;  // rfc1421: those of its PEM block
+  Secret sealed;        // encrypted or plain
+  std::string headers;  // with rfc1421: the headers of its PEM block
   std::string key_id;
-  // Where its certificates are in StoreContents::certificates: JKS keeps a chain for each key. None: anywhere.
+  // The indices of its certificates in StoreContents::certificates, because JKS has a chain for each key. Empty: any.
   std::optional<std::vector<std::size_t>> chain;
 
-  // One of them is set once the key has been tried to open.
+  // Exactly one of them is set after an attempt to open the key.
   KeyPtr opened{};
   std::optional<Failure> refused{};
 };
@@ -49,11 +49,11 @@ struct HeldKey {
 struct StoreContents {
   std::vector<HeldCertificate> certificates;
   std::vector<HeldKey> keys;
-  // The first part that could not be read; empty where every part could.
+  // The first part that could not be read; empty if there is none.
   std::string_view damage_cause{};
   std::string damage_text{};
 
-  // Adds a Note about a part that cannot be read.
+  // Adds a Note about an unreadable part.
   void damage(std::string_view cause, std::string text, std::vector<Note>& notes) {
     if (damage_text.empty()) {
       damage_cause = cause;
@@ -65,12 +65,12 @@ struct StoreContents {
 
 class KeyOpener;
 
-// Of a file of this kind. Tells `opener` of a PKCS12 or JKS store that has opened. `trust_only`: keys and what belongs to
-// them may be left out, and a password too that is only there to check the store's integrity.
+// Reads a file of this kind. Tells `opener` when a PKCS12 or JKS store has been opened. `trust_only`: keys and their
+// certificates may be skipped, and so may a password that only protects the store's integrity.
 std::expected<StoreContents, Failure> read_contents(const StoreFile& file, StoreKind kind, bool trust_only,
                                                     KeyOpener& opener, std::vector<Note>& notes);
 
-// What a PEM file without certificates holds instead, to follow "holds no certificate"; empty where that says it all.
+// What a PEM file without certificates contains instead, to follow "holds no certificate"; may be empty.
 std::string instead_of_certificates(const StoreFile& file, StoreKind kind);
 
 // "the CERTIFICATE block at line 12"
@@ -79,10 +79,10 @@ bool is_key(const PemBlock& block);
 bool is_pkcs7(const PemBlock& block);
 
 using Pkcs7Ptr = std::unique_ptr<PKCS7, Free<PKCS7_free>>;
-// Null where it is not PKCS7 that carries certificates or lists.
+// Null if it is not a PKCS7 with certificates or lists.
 Pkcs7Ptr parse_pkcs7(std::span<const std::byte> der);
 
-// An alias as it may be shown in a line of text.
+// An alias, safe to be shown in a line of text.
 inline std::string shown_alias(std::string_view alias) {
   std::string shown(alias);
   for (char& c : shown) {

@@ -1,5 +1,4 @@
-// A file of certificates or keys as it was read, with the words that an operator knows it by, and failures in those
-// words.
+// A file of certificates or keys that has been read, under the name that the operator knows, and failures that use it.
 #pragma once
 
 #include <cstddef>
@@ -14,14 +13,14 @@
 
 namespace kferry::x509 {
 
-// No store is larger.
+// Larger files are refused.
 inline constexpr std::size_t store_size_max = 4 * MiB;
 
 struct StoreFile {
-  std::string name;  // "/etc/kferry/tls.p12", or the variable that holds PEM itself
+  std::string name;  // "/etc/kferry/tls.p12", or the variable that contains the PEM
   std::span<const std::byte> bytes{};
-  std::optional<std::string> password{};                   // of the store: UTF-8, as Java clients take it
-  std::optional<std::string> key_password{};               // of the key; the store's, where it is missing
+  std::optional<std::string> password{};                   // of the store: UTF-8, as in Java clients
+  std::optional<std::string> key_password{};               // of the key; nullopt: the same as the store's
   std::string password_variable = "the store's password";  // "GATEWAY_SSL_KEY_STORE_PASSWORD"
   std::string key_password_variable = "the key's password";
 
@@ -30,8 +29,8 @@ struct StoreFile {
 
 std::unexpected<Failure> fail(const StoreFile& file, std::string_view cause, std::string_view words);
 
-// The remedy where `password`, which `variable` holds, opens nothing. A password is used as it was written, blanks at
-// its ends included.
+// The remedy if `password`, which comes from `variable`, opens nothing. A password is used exactly as written, with any
+// leading and trailing blanks.
 std::string correct(const std::string& variable, const std::optional<std::string>& password);
 
 }  // namespace kferry::x509

@@ -1,4 +1,4 @@
-// What kind of file holds certificates or keys, by its content. Pure functions.
+// Recognizes the kind of a file with certificates or keys by its content. Pure functions.
 #pragma once
 
 #include <cstddef>
@@ -15,19 +15,19 @@ enum class StoreKind : std::uint8_t {
   certificate,  // DER, and so are the next five
   revocations,  // a CRL
   pkcs7,
-  key,            // in clear
+  key,            // unencrypted
   encrypted_key,  // PKCS#8
   bcfks,          // BouncyCastle's store for FIPS
   jceks,
   bks,     // BouncyCastle's
-  utf16,   // PEM as Windows' shell redirects it
+  utf16,   // PEM redirected by a Windows shell
   base64,  // of PEM or DER, without BEGIN and END lines
   unknown,
 };
 
 StoreKind recognise(std::span<const std::byte> file);
 
-// Completes "FILE: " for a kind that cannot be read, with the remedy.
+// Completes "FILE: " for an unsupported kind, with the remedy.
 std::string_view unreadable_kind(StoreKind kind);
 
 }  // namespace kferry::x509

@@ -1,4 +1,4 @@
-// Rules over a certificate's subject, matched attribute by attribute: "CN=app-*,OU=*,O=Example".
+// Rules for a certificate's subject, matched attribute by attribute: "CN=app-*,OU=*,O=Example".
 //
 //   rule      = rdn *( "," rdn )                  in RFC 2253's order, the most specific first; as many as the subject has
 //   rdn       = attribute *( "+" attribute )      a set: the order within does not matter
@@ -31,8 +31,8 @@ class SubjectRule {
  private:
   struct Pattern {
     std::string type;                // dotted
-    std::vector<std::string> parts;  // what the stars are between; decoded
-    bool der = false;                // the one part is the value's DER
+    std::vector<std::string> parts;  // the decoded text between the stars
+    bool der = false;                // there is one part, the value's DER
 
     bool matches(const Attribute& attribute) const;
   };
@@ -43,8 +43,8 @@ class SubjectRule {
   std::vector<std::vector<Pattern>> rdns_;  // the most specific first
 };
 
-// `*` stands for any run of characters; letters' case counts. Versions before 0.2 matched a rule so against the whole
-// subject's text, stars across attributes included.
+// `*` matches any run of characters; matching is case-sensitive. Versions before 0.2 matched a rule in this way against
+// the text of the whole subject, so that a star could span attributes.
 bool matches_glob(std::string_view glob, std::string_view text);
 
 }  // namespace kferry::x509

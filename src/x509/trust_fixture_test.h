@@ -1,4 +1,4 @@
-// What the tests of TrustStore share: a question to a store, and its answer in short.
+// Shared by the tests of TrustStore: a question to a store, and its answer in short form.
 #pragma once
 
 #include <doctest/doctest.h>
@@ -43,11 +43,11 @@ inline Verdict judge(const TrustStore& trust, const Asked& asked) {
   return trust.judge({.chain = chain, .now_s = now() + asked.after_s, .host = asked.host});
 }
 
-// The cause; "good" where there is none.
+// The cause of the objection; "good" if there is none.
 inline std::string cause(const Asked& asked) {
   const Verdict verdict = judge(*store(asked), asked);
   if (!verdict.good()) {
-    // An objection is never bare.
+    // An objection always has an alert and a text.
     CHECK(verdict.objection.alert != 0);
     CHECK_FALSE(verdict.objection.text.empty());
   }

@@ -1,4 +1,4 @@
-// The state of a TrustStore and the parts of its judgement. For x509/trust*.cc alone; documented in x509/trust.h.
+// The state of a TrustStore and the parts of its verdict. Only for x509/trust*.cc; documented in x509/trust.h.
 #pragma once
 
 #include <cstdint>
@@ -19,22 +19,22 @@ namespace kferry::x509 {
 enum class Authority : std::uint8_t { no, yes, version_1 };
 Authority authority_of(X509* certificate);
 
-// Whether this key signed the list, by name and signature.
+// Whether this key issued the list, by name and signature.
 bool is_list_of(const X509_CRL* list, X509* issuer);
 
-// Whether the extended key usage allows everything, which RFC 5280 §4.2.1.12 lets a verifier accept and OpenSSL's
-// purposes do not.
+// Whether the extended key usage allows everything. RFC 5280 §4.2.1.12 lets a verifier accept that; OpenSSL's purposes
+// do not.
 bool allows_any_purpose(X509* certificate);
 
-// Whether the key usage, if there is one, has digitalSignature.
+// Whether there is no key usage, or one with digitalSignature.
 bool allows_signing(X509* certificate);
 
 struct TrustStore::Impl {
-  // What the verifications of one chain share; reached from libcrypto's callbacks.
+  // Shared by the verifications of one chain, and accessible from libcrypto's callbacks.
   struct Attempt {
     const Impl& trust;
     std::int64_t now_s = 0;
-    // Issuers are looked at closely before a path goes through them: not at first, when the likeliest is mostly right.
+    // Whether issuers are checked closely before a path uses them. Not in the first attempt, which usually succeeds.
     bool careful = false;
     std::map<std::pair<X509*, X509*>, bool> issued{};  // the certificate and its issuer
   };
@@ -50,9 +50,10 @@ struct TrustStore::Impl {
   Role role = Role::client;
   X509StorePtr store;
   std::vector<X509Ptr> authorities;
-  // The authorities that others of them have signed, with those. They need a list like any other certificate.
+  // The authorities that other authorities here signed, with their issuers. They need a list like any other
+  // certificate.
   std::map<const X509*, std::vector<X509*>> signers;
-  std::vector<X509Ptr> revoked;  // former authorities: they make the words true, and vouch for nothing
+  std::vector<X509Ptr> revoked;  // former authorities, kept only to word objections; they vouch for nothing
   std::vector<X509Ptr> pinned;
   std::vector<X509CrlPtr> crls;
   std::vector<SubjectRule> subjects;
@@ -72,7 +73,7 @@ struct TrustStore::Impl {
 
   Outcome verify(X509* leaf, STACK_OF(X509) * untrusted, const Question& question, Attempt& attempt,
                  bool partial, const std::set<X509*>& without) const;
-  // Whether another certificate of the same name and key is left.
+  // Whether another certificate with the same name and key is left.
   bool has_twin(X509* certificate, const std::vector<X509*>& sent, const std::set<X509*>& without) const;
   Outcome search(X509* leaf, const std::vector<X509*>& sent, const Question& question) const;
   Outcome judge_pinned(X509* certificate, const Question& question) const;
