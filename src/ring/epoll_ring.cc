@@ -31,7 +31,6 @@ std::expected<std::unique_ptr<Ring>, std::string> EpollRing::create(const EpollO
 }
 
 std::expected<void, std::string> EpollRing::open(const EpollOptions& options) {
-  mailbox_ = std::make_shared<LetterBox>();
   epoll_fd_ = ::epoll_create1(EPOLL_CLOEXEC);
   int error = epoll_fd_ < 0 ? errno : -mailbox_->open();
   if (error == 0) {
@@ -58,19 +57,8 @@ EpollRing::~EpollRing() {
   if (epoll_fd_ >= 0) ::close(epoll_fd_);
 }
 
-void EpollRing::wake() {
-  if (std::this_thread::get_id() == thread_) {
-    woken_ = true;
-  } else {
-    mailbox_->wake();
-  }
-}
-
 void EpollRing::on_wake() {
-  woken_ = true;
-  mailbox_->take(letters_);
-  for (const LetterBox::Letter& letter : letters_) finish(letter.token, letter.value);
-  letters_.clear();
+  for (const LetterBox::Letter& letter : take_letters()) finish(letter.token, letter.value);
 }
 
 std::span<const Completion> EpollRing::wait() {

@@ -18,12 +18,10 @@
 #include <expected>
 #include <memory>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "ring/kernel_sockets.h"
 #include "ring/lent_buffers.h"
-#include "ring/letter_box.h"
 #include "ring/op_slab.h"
 #include "ring/slot_pool.h"
 #include "ring/splice_transfer.h"
@@ -55,8 +53,6 @@ class EpollRing final : public KernelSockets {
   void timer(Token token, Instant deadline) override;
   void cancel(Token token) override;
   void message(Token receipt, Mailbox& to, Token token, std::int32_t value) override;
-  std::shared_ptr<Mailbox> mailbox() override { return mailbox_; }
-  void wake() override;
 
   void recycle(std::uint16_t buffer_id) override { buffers_.recycle(buffer_id); }
   std::size_t buffer_size() const override { return buffers_.size(); }
@@ -109,8 +105,6 @@ class EpollRing final : public KernelSockets {
   void complete(std::uint32_t slot, std::int64_t result);
 
   int epoll_fd_ = -1;
-  const std::thread::id thread_ = std::this_thread::get_id();
-  bool woken_ = false;
   Instant now_{};
   std::array<epoll_event, 256> events_{};
   LentBuffers buffers_;
@@ -122,8 +116,6 @@ class EpollRing final : public KernelSockets {
   std::vector<Interest> interests_;  // by descriptor
   std::vector<int> due_;             // descriptors to read from before wait() blocks
   std::vector<int> taken_due_;
-  std::shared_ptr<LetterBox> mailbox_;
-  std::vector<LetterBox::Letter> letters_;
 
   std::vector<Completion> pending_;  // reported by the next wait()
   std::vector<Completion>

@@ -33,6 +33,21 @@ KernelSockets::KernelSockets() {
   if (::sigaction(SIGPIPE, nullptr, &now) == 0 && now.sa_handler == SIG_DFL) ::signal(SIGPIPE, SIG_IGN);
 }
 
+void KernelSockets::wake() {
+  if (std::this_thread::get_id() == thread_) {
+    woken_ = true;
+  } else {
+    mailbox_->wake();
+  }
+}
+
+const std::vector<LetterBox::Letter>& KernelSockets::take_letters() {
+  woken_ = true;
+  letters_.clear();
+  mailbox_->take(letters_);
+  return letters_;
+}
+
 Ring::Opened KernelSockets::make_socket(const SocketAddress& address) {
   const int fd = ::socket(address.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (fd < 0) return {Socket::none, errno};

@@ -1,7 +1,12 @@
-// What the real backends share: a Socket is a file descriptor of this process, non-blocking and close-on-exec, and the
-// calls that take effect at once are system calls on it.
+// What the real backends share. A Socket is a file descriptor of this process, non-blocking and close-on-exec, and the calls
+// that take effect at once are system calls on it. Other threads reach the ring through its LetterBox.
 #pragma once
 
+#include <memory>
+#include <thread>
+#include <vector>
+
+#include "ring/letter_box.h"
 #include "ring/ring.h"
 
 namespace kferry::ring {
@@ -19,6 +24,8 @@ class KernelSockets : public Ring {
   int receive_tls_record(Socket socket, std::span<std::byte> room, std::uint8_t& type) override;
   int send_tls_record(Socket socket, std::uint8_t type, std::span<const std::byte> content) override;
   void close(Socket socket, bool reset) override;
+  std::shared_ptr<Mailbox> mailbox() override { return mailbox_; }
+  void wake() override;
 
  protected:
   KernelSockets();
@@ -28,6 +35,15 @@ class KernelSockets : public Ring {
   static Opened make_socket(const SocketAddress& address);
   // The same for a connection on which this side sends first.
   static Opened make_connecting(const SocketAddress& address);
+  // Ends the wait and returns the letters that other threads have posted. Valid until the next call.
+  const std::vector<LetterBox::Letter>& take_letters();
+
+  const std::shared_ptr<LetterBox> mailbox_ = std::make_shared<LetterBox>();
+  bool woken_ = false;  // the current or the next wait() does not block
+
+ private:
+  const std::thread::id thread_ = std::this_thread::get_id();
+  std::vector<LetterBox::Letter> letters_;
 };
 
 }  // namespace kferry::ring

@@ -9,6 +9,7 @@ namespace kferry::ring {
 
 LetterBox::~LetterBox() {
   if (event_fd_ >= 0) ::close(event_fd_);
+  if (ring_fd_ >= 0) ::close(ring_fd_);
 }
 
 int LetterBox::open() {

@@ -152,8 +152,8 @@ void UringRing::cancel(Token token) {
 
 void UringRing::message(Token receipt, Mailbox& to, Token token, std::int32_t value) {
   KFERRY_ASSERT((token.kind & 0x8000) == 0);
-  auto& mailbox = static_cast<UringMailbox&>(to);
-  if (!mailbox.by_ring_ || mailbox.ended()) {
+  auto& mailbox = static_cast<LetterBox&>(to);
+  if (mailbox.ring_fd() < 0 || mailbox.ended()) {
     ready_.push_back(Completion{receipt, mailbox.post(token, value), false, {}});
     return;
   }
@@ -162,7 +162,7 @@ void UringRing::message(Token receipt, Mailbox& to, Token token, std::int32_t va
   addressees_.at(addressee) = mailbox.shared_from_this();
   ops_.at(slot).extra = addressee;
   io_uring_sqe& sqe = next_sqe();
-  io_uring_prep_msg_ring(&sqe, mailbox.ring_fd_, static_cast<std::uint32_t>(value), message_data(token), 0);
+  io_uring_prep_msg_ring(&sqe, mailbox.ring_fd(), static_cast<std::uint32_t>(value), message_data(token), 0);
   sqe.user_data = user_data(Tag::operation, slot, ops_.at(slot).generation);
 }
 

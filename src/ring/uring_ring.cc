@@ -17,10 +17,6 @@
 
 namespace kferry::ring {
 
-UringMailbox::~UringMailbox() {
-  if (ring_fd_ >= 0) ::close(ring_fd_);
-}
-
 std::expected<std::unique_ptr<Ring>, std::string> UringRing::create(const UringOptions& options) {
   std::unique_ptr<UringRing> ring(new UringRing);
   if (auto opened = ring->open(options); !opened) return std::unexpected(opened.error());
@@ -55,20 +51,26 @@ std::expected<void, std::string> UringRing::open(const UringOptions& options) {
             ? std::string("no memory for the receive buffers: raise the memory or memlock limit")
             : std::string("provided-buffer rings are refused: run Linux 6.1 or newer"));
 
-  mailbox_ = std::make_shared<UringMailbox>();
-  mailbox_->ring_fd_ = ::fcntl(ring_.ring_fd, F_DUPFD_CLOEXEC, 0);
-  if (mailbox_->open() != 0 || mailbox_->ring_fd_ < 0)
+  // A duplicate, so that the number never names another file.
+  const int ring_fd = ::fcntl(ring_.ring_fd, F_DUPFD_CLOEXEC, 0);
+  if (ring_fd < 0 || mailbox_->open() != 0) {
+    if (ring_fd >= 0) ::close(ring_fd);
     return std::unexpected(std::string("out of file descriptors: raise LimitNOFILE (ulimit -n)"));
-  mailbox_->by_ring_ = options.message_ring && try_message_ring();
+  }
+  if (options.message_ring && try_message_ring(ring_fd)) {
+    mailbox_->set_ring_fd(ring_fd);
+  } else {
+    ::close(ring_fd);
+  }
   now_ = monotonic_now();
   poll_wake();
   return {};
 }
 
 // Sends a message from this ring to itself.
-bool UringRing::try_message_ring() {
+bool UringRing::try_message_ring(int ring_fd) {
   io_uring_sqe& sqe = next_sqe();
-  io_uring_prep_msg_ring(&sqe, mailbox_->ring_fd_, 0, user_data(Tag::probe), 0);
+  io_uring_prep_msg_ring(&sqe, ring_fd, 0, user_data(Tag::probe), 0);
   sqe.user_data = user_data(Tag::probe, 1);
   bool arrived = false;
   bool receipt = false;
@@ -98,7 +100,7 @@ bool UringRing::try_message_ring() {
 }
 
 UringRing::~UringRing() {
-  if (mailbox_ != nullptr) mailbox_->end();
+  mailbox_->end();
   if (!ring_open_) return;
   closing_ = true;
   while (!timers_.empty()) {
@@ -157,21 +159,10 @@ void UringRing::poll_wake() {
   sqe.user_data = user_data(Tag::wake);
 }
 
-void UringRing::wake() {
-  if (std::this_thread::get_id() == thread_) {
-    woken_ = true;
-  } else {
-    mailbox_->wake();
-  }
-}
-
 void UringRing::on_wake() {
   std::uint64_t count = 0;
   [[maybe_unused]] const ssize_t size = ::read(mailbox_->event_fd(), &count, sizeof count);
-  woken_ = true;
-  mailbox_->take(letters_);
-  for (const LetterBox::Letter& letter : letters_) finish(letter.token, letter.value);
-  letters_.clear();
+  for (const LetterBox::Letter& letter : take_letters()) finish(letter.token, letter.value);
   if (!closing_) poll_wake();
 }
 

@@ -13,11 +13,9 @@
 #include <expected>
 #include <memory>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "ring/kernel_sockets.h"
-#include "ring/letter_box.h"
 #include "ring/op_slab.h"
 #include "ring/receive_buffers.h"
 #include "ring/slot_pool.h"
@@ -38,17 +36,6 @@ struct UringOptions {
   bool multishot_receives = true;
 };
 
-// With MSG_RING, messages bypass the letter box and go from ring to ring.
-class UringMailbox final : public LetterBox, public std::enable_shared_from_this<UringMailbox> {
- public:
-  ~UringMailbox() override;
-
- private:
-  friend class UringRing;
-  int ring_fd_ = -1;      // a duplicate, so that the number never names another file
-  bool by_ring_ = false;  // set before another thread can hold the mailbox
-};
-
 class UringRing final : public KernelSockets {
  public:
   // The error names the reason and the remedy.
@@ -65,8 +52,6 @@ class UringRing final : public KernelSockets {
   void timer(Token token, Instant deadline) override;
   void cancel(Token token) override;
   void message(Token receipt, Mailbox& to, Token token, std::int32_t value) override;
-  std::shared_ptr<Mailbox> mailbox() override { return mailbox_; }
-  void wake() override;
 
   void recycle(std::uint16_t buffer_id) override { buffers_.recycle(buffer_id); }
   std::size_t buffer_size() const override { return buffers_.size(); }
@@ -86,7 +71,7 @@ class UringRing final : public KernelSockets {
 
   UringRing() = default;
   std::expected<void, std::string> open(const UringOptions& options);
-  bool try_message_ring();
+  bool try_message_ring(int ring_fd);
 
   io_uring_sqe& next_sqe();
   void submit(std::uint32_t slot);
@@ -103,13 +88,11 @@ class UringRing final : public KernelSockets {
   void transfer(std::uint32_t slot);
   void end_transfer(std::uint32_t slot, bool cancelled);
 
-  const std::thread::id thread_ = std::this_thread::get_id();
   io_uring ring_{};
   bool ring_open_ = false;
   bool bundles_ = false;
   bool multishot_accept_ = true;
   bool multishot_receives_ = false;
-  bool woken_ = false;  // the current or the next wait() does not block
   bool closing_ = false;
   Instant now_{};
   ReceiveBuffers buffers_;
@@ -119,16 +102,14 @@ class UringRing final : public KernelSockets {
   SlotPool<Parcel> parcels_;
   SlotPool<SpliceTransfer> transfers_;
   std::vector<std::uint32_t> transfers_due_;  // splices not tried yet
-  SlotPool<std::shared_ptr<UringMailbox>> addressees_;
+  SlotPool<std::shared_ptr<LetterBox>> addressees_;
   std::vector<std::uint32_t> quiet_sends_;  // Notice::with_next; the kernel reports only those that fail
   std::deque<io_uring_sqe> backlog_;  // used while the submission queue is full and the kernel takes no more
-  std::shared_ptr<UringMailbox> mailbox_;
 
   // Completions that the ring produced itself (cancelled timers, queued messages), for the next wait().
   std::vector<Completion> ready_;
   std::vector<Completion> completions_;
   std::vector<Piece> pieces_;
-  std::vector<LetterBox::Letter> letters_;
 };
 
 }  // namespace kferry::ring
