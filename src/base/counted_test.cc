@@ -7,7 +7,7 @@
 
 using namespace kferry;
 
-TEST_CASE("one is singular, everything else plural") {
+TEST_CASE("1 is singular, everything else plural") {
   CHECK(counted(std::size_t{1}, "broker") == "1 broker");
   CHECK(counted(std::size_t{0}, "broker") == "0 brokers");
   CHECK(counted(std::int64_t{2}, "broker") == "2 brokers");

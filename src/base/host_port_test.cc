@@ -13,7 +13,7 @@ TEST_CASE("host:port round-trips, IPv6 in brackets") {
   }
 }
 
-TEST_CASE("host:port refuses what cannot be dialled") {
+TEST_CASE("host:port rejects what cannot be dialled") {
   for (const char* text : {"", "kafka1", ":9092", "kafka1:", "kafka1:0", "kafka1:65536", "kafka1:+1",
                            "::1:9092", "kafka1:9092x", "[::1:9092", "::1]:9092", "[]:9092", "kafka1:-1"}) {
     CAPTURE(text);

@@ -23,7 +23,7 @@ TEST_CASE("address classes see through IPv4-mapped addresses") {
   CHECK_FALSE(SocketAddress().is_loopback());
 }
 
-TEST_CASE("addresses compare by family, bytes and port") {
+TEST_CASE("addresses are compared by family, bytes and port") {
   CHECK(*SocketAddress::parse("10.0.0.1", 1) == *SocketAddress::parse("10.0.0.1", 1));
   CHECK_FALSE(*SocketAddress::parse("10.0.0.1", 1) == *SocketAddress::parse("10.0.0.1", 2));
   CHECK_FALSE(*SocketAddress::parse("10.0.0.1", 1) == *SocketAddress::parse("10.0.0.2", 1));

@@ -30,7 +30,7 @@ bool told(const std::vector<config::Problem>& problems, const std::string& where
 
 }  // namespace
 
-TEST_CASE_FIXTURE(Fixture, "every listener and upstream with TLS has its context, the others none") {
+TEST_CASE_FIXTURE(Fixture, "every listener and upstream with TLS has a context, and the others have none") {
   variables["GATEWAY_LISTENER_NAMES"] = "external,inside";
   variables["GATEWAY_LISTENER_INSIDE_PORTS"] = "7000";
   variables["GATEWAY_LISTENER_INSIDE_BIND_ADDRESS"] = "127.0.0.1";
@@ -60,7 +60,8 @@ TEST_CASE_FIXTURE(Fixture, "every listener and upstream with TLS has its context
   CHECK(log.size() == 0);
 }
 
-TEST_CASE_FIXTURE(Fixture, "what is broken names the file, the variable and the remedy, all at once") {
+TEST_CASE_FIXTURE(Fixture,
+                  "all problems are reported together, each with the file, the variable and the remedy") {
   const std::string store = "GATEWAY_SSL_KEY_STORE_PATH";
   SUBCASE("a wrong password, and an upstream's missing file") {
     variables["GATEWAY_SSL_KEY_STORE_PASSWORD"] = "s3cr3t";
@@ -116,7 +117,7 @@ TEST_CASE_FIXTURE(Fixture, "what is broken names the file, the variable and the 
   }
 }
 
-TEST_CASE_FIXTURE(Fixture, "two listeners with one broken store are told once") {
+TEST_CASE_FIXTURE(Fixture, "a broken store of two listeners is reported once") {
   variables["GATEWAY_LISTENER_NAMES"] = "external,second";
   variables["GATEWAY_LISTENER_SECOND_PORTS"] = "7000";
   variables["GATEWAY_LISTENER_SECOND_ADVERTISED_HOST"] = "one.example";
@@ -125,7 +126,7 @@ TEST_CASE_FIXTURE(Fixture, "two listeners with one broken store are told once") 
   CHECK(contexts().load().size() == 1);
 }
 
-TEST_CASE_FIXTURE(Fixture, "a reload takes what has changed and keeps the rest") {
+TEST_CASE_FIXTURE(Fixture, "a reload renews what has changed and keeps the rest") {
   TlsContexts contexts = this->contexts();
   REQUIRE(contexts.load().empty());
   const auto before = contexts.snapshot();
@@ -185,7 +186,7 @@ TEST_CASE_FIXTURE(Fixture, "a password that changes with its store is read again
   CHECK(contexts.certificates().at(0).certificate.names.subject == "CN=two.example");
 }
 
-TEST_CASE_FIXTURE(Fixture, "a certificate that ends while it serves is told once") {
+TEST_CASE_FIXTURE(Fixture, "a certificate that expires while it serves is reported once") {
   static std::int64_t now_s = 0;
   now_s = TlsContexts::system_time();
   static_cast<void>(this->contexts());
@@ -203,7 +204,7 @@ TEST_CASE_FIXTURE(Fixture, "a certificate that ends while it serves is told once
   CHECK(log.has("tls_renewed", "CN=two.example"));
 }
 
-TEST_CASE_FIXTURE(Fixture, "a certificate that is not valid yet is taken when its time comes") {
+TEST_CASE_FIXTURE(Fixture, "a certificate that is not valid yet is used once it is") {
   static std::int64_t now_s = 0;
   now_s = TlsContexts::system_time();
   static_cast<void>(this->contexts());
@@ -230,7 +231,7 @@ TEST_CASE_FIXTURE(Fixture, "a certificate that is not valid yet is taken when it
   CHECK(log.has("tls_renewed", "CN=later.example"));
 }
 
-TEST_CASE_FIXTURE(Fixture, "an authority that ends while it serves is told, and vouches for nothing more") {
+TEST_CASE_FIXTURE(Fixture, "an authority that expires while it serves is reported, and stops vouching") {
   static std::int64_t now_s = 0;
   now_s = TlsContexts::system_time();
   static_cast<void>(this->contexts());
@@ -247,7 +248,7 @@ TEST_CASE_FIXTURE(Fixture, "an authority that ends while it serves is told, and 
   CHECK_FALSE(contexts.can_serve());
 }
 
-TEST_CASE_FIXTURE(Fixture, "a listener whose certificate cannot be used leaves the others to serve") {
+TEST_CASE_FIXTURE(Fixture, "a listener with an unusable certificate does not stop the others") {
   variables["GATEWAY_LISTENER_NAMES"] = "external,other";
   variables["GATEWAY_LISTENER_OTHER_PORTS"] = "7969-7971";
   variables["GATEWAY_LISTENER_OTHER_ADVERTISED_HOST"] = "one.example";
@@ -267,7 +268,7 @@ TEST_CASE_FIXTURE(Fixture, "a listener whose certificate cannot be used leaves t
   CHECK_FALSE(alone.can_serve());
 }
 
-TEST_CASE_FIXTURE(Fixture, "a part of a bundle that cannot be used is named, and the rest serves") {
+TEST_CASE_FIXTURE(Fixture, "an unusable part of a bundle is named, and the rest serves") {
   folder.write("ca.crt", made().text("ca.crt") + made().text("old.crt"));
   TlsContexts contexts = this->contexts();
   const auto found = contexts.load();
@@ -288,7 +289,8 @@ TEST_CASE_FIXTURE(Fixture, "one broken part does not keep another from being ren
   CHECK(contexts.snapshot()->clusters[0].upstream.context == before->clusters[0].upstream.context);
 }
 
-TEST_CASE_FIXTURE(Fixture, "a certificate and its key in two files, and PEM in place of the upstream's") {
+TEST_CASE_FIXTURE(Fixture,
+                  "a certificate and its key may be in two files, and PEM in the configuration itself") {
   copy("two.crt", "server.p12");
   copy("two.key", "key");
   config::Sources sources;

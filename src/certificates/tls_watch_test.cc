@@ -33,7 +33,7 @@ struct Watched : Fixture {
 
 }  // namespace
 
-TEST_CASE_FIXTURE(Watched, "a file written in place is read again, within a second") {
+TEST_CASE_FIXTURE(Watched, "a file written in place is reloaded within a second") {
   start();
   const auto before = std::chrono::steady_clock::now();
   copy("one.p12", "server.p12");
@@ -43,7 +43,7 @@ TEST_CASE_FIXTURE(Watched, "a file written in place is read again, within a seco
   CHECK(watched.version() == 3);
 }
 
-TEST_CASE_FIXTURE(Watched, "a file renamed over it, and one removed and put back") {
+TEST_CASE_FIXTURE(Watched, "a file that is replaced, or removed and put back, is reloaded") {
   start();
   copy("one.p12", "new");
   std::filesystem::rename(folder / "new", folder / "server.p12");
@@ -54,7 +54,7 @@ TEST_CASE_FIXTURE(Watched, "a file renamed over it, and one removed and put back
   REQUIRE(log.comes("tls_renewal_well", "", soon));
 }
 
-TEST_CASE_FIXTURE(Watched, "a broken file is told, and the last good one serves on") {
+TEST_CASE_FIXTURE(Watched, "a broken file is reported, and the last good one continues to serve") {
   start();
   const auto good = watched.snapshot();
   folder.write("server.p12", "garbage");
@@ -64,7 +64,7 @@ TEST_CASE_FIXTURE(Watched, "a broken file is told, and the last good one serves 
   REQUIRE(serves_one());
 }
 
-TEST_CASE_FIXTURE(Fixture, "a folder behind a link is swapped, as Kubernetes does") {
+TEST_CASE_FIXTURE(Fixture, "swapping a folder behind a link, as Kubernetes does, reloads the files") {
   std::filesystem::create_directory(folder / "first");
   std::filesystem::create_directory(folder / "second");
   pem("two", "first/tls.pem");
@@ -84,7 +84,7 @@ TEST_CASE_FIXTURE(Fixture, "a folder behind a link is swapped, as Kubernetes doe
   CHECK(log.comes("tls_renewed", "CN=two.example", soon));
 }
 
-TEST_CASE_FIXTURE(Fixture, "a file whose folder comes later") {
+TEST_CASE_FIXTURE(Fixture, "a file in a folder that is created later is loaded") {
   variables["KAFKA_SSL_TRUSTSTORE_LOCATION"] = folder / "later/deep/ca.pem";
   TlsContexts contexts = this->contexts();
   REQUIRE(contexts.load().size() == 1);
@@ -94,7 +94,7 @@ TEST_CASE_FIXTURE(Fixture, "a file whose folder comes later") {
   CHECK(log.comes("tls_renewed", "the upstream of cluster default", soon));
 }
 
-TEST_CASE_FIXTURE(Watched, "the interval finds what no event tells") {
+TEST_CASE_FIXTURE(Watched, "the interval finds changes without events") {
   std::filesystem::create_directory(folder / "elsewhere");
   std::filesystem::create_hard_link(folder / "server.p12", folder / "elsewhere/alias");
   start(milliseconds(50));

@@ -7,7 +7,7 @@
 
 namespace kferry::net {
 
-TEST_CASE("a buffer goes back to its ring when nobody needs it any more, and not before") {
+TEST_CASE("a buffer returns to its ring when its last user releases it, and not before") {
   SimulatedStream stream({.short_read = 0}, 4, 64);
   BufferPool pool(stream.ring);
   CHECK(pool.buffer_size() == 64);
@@ -25,7 +25,7 @@ TEST_CASE("a buffer goes back to its ring when nobody needs it any more, and not
   CHECK(stream.ring.buffers_free() == 4);
 }
 
-TEST_CASE("a buffer that was given back is counted afresh when it comes again") {
+TEST_CASE("a recycled buffer is counted anew when it is received again") {
   SimulatedStream stream({.short_read = 0}, 1, 64);  // one buffer, so it is the same one every time
   BufferPool pool(stream.ring);
   for (int round = 0; round < 3; ++round) {

@@ -35,7 +35,7 @@ std::vector<std::string> texts(const Answer& answer) {
 
 using Texts = std::vector<std::string>;
 
-TEST_CASE("every address of a name comes, IPv4 first, with the request's port") {
+TEST_CASE("an answer has every address of a name, IPv4 first, with the request's port") {
   DnsServer server;
   server.set("kafka1.test", {.v4 = {"10.0.0.2", "10.0.0.1"}, .v6 = {"fd00::1"}});
   const auto resolver = start(server);
@@ -45,7 +45,7 @@ TEST_CASE("every address of a name comes, IPv4 first, with the request's port") 
   CHECK(texts(answer) == Texts{"10.0.0.2:9092", "10.0.0.1:9092", "[fd00::1]:9092"});
 }
 
-TEST_CASE("an answer counts for its TTL, whatever the case and port, and for 1 s at least") {
+TEST_CASE("an answer is reused for its TTL, at least 1 s, whatever the case and port") {
   DnsServer server;
   server.set("kafka1.test", {.v4 = {"10.0.0.1"}, .ttl_s = 0});
   const auto resolver = start(server);
@@ -60,7 +60,7 @@ TEST_CASE("an answer counts for its TTL, whatever the case and port, and for 1 s
   CHECK(texts(resolve_and_wait(*resolver, {"kafka1.test", 3})) == Texts{"10.0.0.9:3"});
 }
 
-TEST_CASE("literals need no DNS and are answered at once") {
+TEST_CASE("literals are answered at once, without DNS") {
   DnsServer server;
   const auto resolver = start(server);
   bool notified = false;
@@ -73,7 +73,7 @@ TEST_CASE("literals need no DNS and are answered at once") {
   CHECK(texts(answers[0]) == Texts{"[::1]:9092"});
 }
 
-TEST_CASE("no such name is told as that, and is asked again after a second at most") {
+TEST_CASE("a name that does not exist is reported as such, and asked again after at most a second") {
   DnsServer server;
   const auto resolver = start(server);
   const Answer answer = resolve_and_wait(*resolver, {"nowhere.test", 1});
@@ -81,7 +81,7 @@ TEST_CASE("no such name is told as that, and is asked again after a second at mo
   CHECK(answer.error.find("has no such name: nowhere.test") != std::string::npos);
 }
 
-TEST_CASE("a failing server keeps the last good answer; no such name forgets it") {
+TEST_CASE("a failing server keeps the last good answer, and \"no such name\" forgets it") {
   DnsServer server;
   server.set("kafka1.test", {.v4 = {"10.0.0.1"}, .ttl_s = 0});
   const auto resolver = start(server);
@@ -102,7 +102,7 @@ TEST_CASE("a failing server keeps the last good answer; no such name forgets it"
   CHECK(gone.addresses.empty());
 }
 
-TEST_CASE("a silent server costs the time limit, not more") {
+TEST_CASE("a silent server costs the time limit and no more") {
   DnsServer server;
   server.set("kafka1.test", {.way = Way::silence});
   const auto resolver = start(server, 300ms, 5s);
@@ -115,7 +115,7 @@ TEST_CASE("a silent server costs the time limit, not more") {
   CHECK(took < 4s);
 }
 
-TEST_CASE("garbage and answers cut short fail within the time limit") {
+TEST_CASE("garbage and truncated answers fail within the time limit") {
   DnsServer server;
   server.set("garbage.test", {.way = Way::garbage, .v4 = {"10.0.0.1"}});
   server.set("short.test", {.way = Way::truncated_bytes, .v4 = {"10.0.0.1"}, .v6 = {"fd00::1"}});
@@ -155,7 +155,7 @@ TEST_CASE("many requests for one name share one question") {
   CHECK(server.asked("kafka1.test") <= 2);  // the one that was not answered, and its repetition
 }
 
-TEST_CASE("ending with questions open drops them and calls nobody") {
+TEST_CASE("the destructor drops open questions, and calls nothing") {
   DnsServer server;
   std::atomic<int> notified = 0;
   const auto queue = std::make_shared<AnswerQueue>([&] { ++notified; });
@@ -172,7 +172,7 @@ TEST_CASE("ending with questions open drops them and calls nobody") {
   CHECK(queue->drain().empty());
 }
 
-TEST_CASE("a closed queue gets nothing more") {
+TEST_CASE("a closed queue gets no more answers") {
   DnsServer server;
   server.set("kafka1.test", {.v4 = {"10.0.0.1"}});
   const auto resolver = start(server);
@@ -204,7 +204,7 @@ class File {
   std::string path_;
 };
 
-TEST_CASE("a new resolv.conf is read, and questions open then are asked again") {
+TEST_CASE("a changed resolv.conf is read, and open questions are asked again") {
   DnsServer before;
   DnsServer after(INADDR_LOOPBACK + 1, before.port());
   before.set("stuck.test", {.way = Way::silence});
@@ -250,7 +250,7 @@ TEST_CASE("the hosts file comes before DNS") {
   CHECK(server.asked("kafka1.test") == 0);
 }
 
-TEST_CASE("servers that are none are refused at the start") {
+TEST_CASE("invalid servers are refused at the start") {
   CHECK_FALSE(start_cares_resolver({.servers = "not an address"}).has_value());
 }
 

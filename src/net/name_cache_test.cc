@@ -25,7 +25,7 @@ TEST_CASE("a TTL is honoured between its floor and its cap") {
   CHECK_FALSE(cache.fresh("k", start + 60s));
 }
 
-TEST_CASE("a failure counts for a second and keeps the last good answer, with its age") {
+TEST_CASE("a failure is reused for a second, and keeps the last good answer with its age") {
   NameCache cache{CacheRules{}};
   cache.learn("k", {a, b}, 5s, start);
   cache.fail("k", "SERVFAIL", false, start + 10s);
@@ -53,7 +53,7 @@ TEST_CASE("an authoritative failure forgets the addresses") {
   CHECK(cache.answer("k", 0, 1, start + 20s).addresses.empty());
 }
 
-TEST_CASE("names are bounded: the one least recently asked goes") {
+TEST_CASE("the number of names is limited, and the least recently used one is dropped") {
   NameCache cache{CacheRules{.names_max = 2}};
   cache.learn("a", {a}, 5s, start);
   cache.learn("b", {a}, 5s, start);

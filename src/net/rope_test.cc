@@ -249,7 +249,7 @@ class Run {
   unsigned next_ = 0;
 };
 
-TEST_CASE("whatever is done to a rope, in any order, every byte leaves once and every buffer goes back") {
+TEST_CASE("under any operations in any order, every byte leaves once and every buffer returns") {
   std::size_t sent = 0;
   for (std::uint64_t seed = 1; seed <= 300; ++seed) {
     CAPTURE(seed);
@@ -265,7 +265,7 @@ TEST_CASE("whatever is done to a rope, in any order, every byte leaves once and 
   CHECK(sent > 100'000);
 }
 
-TEST_CASE("a rope that ends gives back what it had") {
+TEST_CASE("a destroyed rope returns everything it held") {
   SimulatedStream stream({.short_read = 0}, 4, buffer_size);
   BufferPool pool(stream.ring);
   {
@@ -280,7 +280,7 @@ TEST_CASE("a rope that ends gives back what it had") {
   CHECK(stream.buffers_out() == 0);
 }
 
-TEST_CASE("a buffer that stands in two places goes back when both have let go") {
+TEST_CASE("a buffer in two queues returns when both have released it") {
   Fed fed(1);
   fed.feed(std::string(10, 'a') + std::string(20, 'b'));
   fed.rope.pass(10);
@@ -294,7 +294,7 @@ TEST_CASE("a buffer that stands in two places goes back when both have let go") 
   CHECK(fed.buffers_out() == 0);
 }
 
-TEST_CASE("inserted bytes join what is held, else they leave at once") {
+TEST_CASE("inserted bytes join the held ones, or leave at once if there are none") {
   Fed fed;
   fed.feed("abcdef");
   fed.rope.pass(2);
@@ -318,7 +318,7 @@ TEST_CASE("held bytes are overwritten across buffers and inserted bytes") {
   CHECK(ready_text(fed.rope) == std::string(buffer_size - 2, 'x') + "0123456789ab" + "xxx");
 }
 
-TEST_CASE("what joins the ready bytes during a gather is not sent with it") {
+TEST_CASE("bytes that become ready during a gather are not part of it") {
   Fed fed(1);
   fed.feed("abcdef");
   fed.rope.pass(2);
@@ -330,7 +330,7 @@ TEST_CASE("what joins the ready bytes during a gather is not sent with it") {
   CHECK(ready_text(fed.rope) == "cd");
 }
 
-TEST_CASE("bytes that come one at a time and wait do not keep buffers, nor cost more than they are") {
+TEST_CASE("waiting bytes that arrived one at a time hold no buffers, and cost only their size") {
   constexpr std::size_t bytes = 3000;
   Fed fed(4);
   for (std::size_t i = 0; i < bytes; ++i) {
@@ -350,7 +350,7 @@ TEST_CASE("bytes that come one at a time and wait do not keep buffers, nor cost 
   CHECK(runs < 16);  // of sizes that halve
 }
 
-TEST_CASE("buffers that are well filled stay, up to the limit") {
+TEST_CASE("well filled buffers stay, up to the limit") {
   Fed fed(8);
   fed.feed(std::string(4 * buffer_size, 'x'));
   const std::size_t leased = fed.rope.leased();
@@ -361,7 +361,7 @@ TEST_CASE("buffers that are well filled stay, up to the limit") {
   CHECK(fed.rope.heap_bytes() == 4 * buffer_size);
 }
 
-TEST_CASE("what is ready is sent from where it is, however much it is") {
+TEST_CASE("ready bytes stay where they are, however many") {
   Fed fed(8);
   fed.feed(std::string(6 * buffer_size, 'x'));
   fed.rope.pass(6 * buffer_size);
@@ -370,7 +370,7 @@ TEST_CASE("what is ready is sent from where it is, however much it is") {
   CHECK(fed.rope.heap_bytes() == 0);
 }
 
-TEST_CASE("what a gather names stays in its buffers, the rest goes to the heap") {
+TEST_CASE("bytes in a gather stay in their buffers, and the rest moves to the heap") {
   Fed fed(8);
   fed.feed(std::string(3 * buffer_size, 'x'));
   fed.rope.pass(3 * buffer_size);

@@ -26,7 +26,7 @@ struct Bench {
   }
 };
 
-TEST_CASE("simulated names resolve, IPv4 first, when their delay is over") {
+TEST_CASE("simulated names resolve, IPv4 first, after their delay") {
   Bench bench;
   bench.resolver.set("kafka1", bench.addresses);
   bench.resolver.set_delay(10ms, 20ms);
@@ -64,7 +64,7 @@ TEST_CASE("simulated failures keep the last good answer, authoritative ones do n
   CHECK(bench.ask("kafka1").addresses.empty());
 }
 
-TEST_CASE("literals are answered at once, and a seed repeats its failures") {
+TEST_CASE("literals are answered at once, and a seed reproduces its failures") {
   Bench first;
   Bench second;
   CHECK(first.ask("10.9.8.7").addresses.size() == 1);

@@ -96,7 +96,7 @@ TEST_CASE("hostile text cannot forge a line, a field or a terminal command") {
         R"(cause=x subject="a b=\"c\"\nlevel=error" "one\r\ntwo\"\\\x1b[2J\x7f\t\x00end")");
 }
 
-TEST_CASE("UTF-8 passes; what is none, and what turns or breaks lines, is escaped") {
+TEST_CASE("UTF-8 is kept; invalid bytes, and characters that reverse or break lines, are escaped") {
   CHECK(quoted("gr\xc3\xbc\xc3\x9f") == "\"gr\xc3\xbc\xc3\x9f\"");
   CHECK(quoted("\xf0\x9f\x98\x80") == "\"\xf0\x9f\x98\x80\"");
   CHECK(quoted("\xff") == "\"\\xff\"");
@@ -119,7 +119,7 @@ TEST_CASE("every byte gives a single printable line") {
   }
 }
 
-TEST_CASE("a long line is cut inside its quotes and stays within a pipe's atomic size") {
+TEST_CASE("a long line is cut within its quotes, to a pipe's atomic size") {
   const Bench bench;
   for (const std::string_view piece : {"a", "\\", "\x01", "\xc3\xbc", "\n"}) {
     std::string text;
@@ -133,7 +133,7 @@ TEST_CASE("a long line is cut inside its quotes and stays within a pipe's atomic
   }
 }
 
-TEST_CASE("repeats of a cause and subject are counted, others are not touched") {
+TEST_CASE("repeats of a cause and subject are counted, and others are not affected") {
   const Bench bench;
   for (int i = 0; i < 100; ++i) bench.write("refused", "10.0.0.1");
   bench.write("refused", "10.0.0.2");
@@ -141,7 +141,7 @@ TEST_CASE("repeats of a cause and subject are counted, others are not touched") 
   CHECK(bench.lines().size() == 5);
 }
 
-TEST_CASE("the count follows when the window is over, without another event") {
+TEST_CASE("the count follows at the end of the window, without another event") {
   Bench bench;
   for (int i = 0; i < 100; ++i) bench.write("refused", "10.0.0.1");
   CHECK(bench.lines().size() == 3);
@@ -158,7 +158,7 @@ TEST_CASE("the count follows when the window is over, without another event") {
   CHECK(bench.lines().size() == 3);
 }
 
-TEST_CASE("the end tells the counts that are open") {
+TEST_CASE("the destructor writes the remaining counts") {
   Bench bench;
   for (int i = 0; i < 5; ++i) bench.write("refused", "10.0.0.1");
   CHECK(bench.lines().size() == 3);
@@ -167,7 +167,7 @@ TEST_CASE("the end tells the counts that are open") {
   CHECK(bench.read().find("… 2 more like this in 10 s") != std::string::npos);
 }
 
-TEST_CASE("memory is bounded: the pair least recently seen is summed up and forgotten") {
+TEST_CASE("memory is limited: the count of the least recently seen pair is written and the pair forgotten") {
   const Bench bench(LogOptions{.pairs_max = 2});
   for (int i = 0; i < 5; ++i) bench.write("refused", "a");
   bench.write("refused", "b");
@@ -182,7 +182,7 @@ TEST_CASE("memory is bounded: the pair least recently seen is summed up and forg
   for (int i = 0; i < 20'000; ++i) bench.write("refused", std::to_string(i)), bench.read();
 }
 
-TEST_CASE("the threshold drops what is less grave") {
+TEST_CASE("the threshold drops less severe events") {
   const Bench bench(LogOptions{.threshold = Severity::warning});
   bench.log->write({Severity::info, "a", "", "text"});
   bench.log->write({Severity::debug, "b", "", "text"});
@@ -192,13 +192,13 @@ TEST_CASE("the threshold drops what is less grave") {
   CHECK(bench.lines().size() == 2);
 }
 
-TEST_CASE("journal prefixes stand in front when wanted") {
+TEST_CASE("journal prefixes are written if wanted") {
   const Bench bench(LogOptions{.journal_prefixes = true});
   bench.write("a", "b");
   CHECK(bench.read().starts_with("<4>2026-"));
 }
 
-TEST_CASE("a pipe nobody reads loses lines, not the process, and says so afterwards") {
+TEST_CASE("a blocked pipe loses lines, does not stop the process, and the loss is reported afterwards") {
   const Bench bench(LogOptions{.blocked_wait = 1ms});
   constexpr std::size_t total = 2000;
   for (std::size_t i = 0; i < total; ++i) bench.write("c", std::to_string(i), std::string(200, 'x'));
@@ -213,7 +213,7 @@ TEST_CASE("a pipe nobody reads loses lines, not the process, and says so afterwa
   CHECK(lines[1].find("subject=after") != std::string::npos);
 }
 
-TEST_CASE("a stream socket that takes part of a line gets the rest first") {
+TEST_CASE("a stream socket that took part of a line gets the rest first") {
   std::array<int, 2> ends{};
   REQUIRE(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()) == 0);
   const Bench bench(ends, LogOptions{.blocked_wait = 1ms});
@@ -234,7 +234,7 @@ TEST_CASE("a stream socket that takes part of a line gets the rest first") {
   CHECK(received == total - bench.log->dropped() + 1);
 }
 
-TEST_CASE("a reader that has gone ends nothing") {
+TEST_CASE("a reader that is gone does not end the process") {
   const auto ends = make_pipe();
   auto reading = std::make_unique<Descriptor>(ends[0]);
   const Descriptor writing(ends[1]);

@@ -44,7 +44,7 @@ std::string cut_into_records(const std::string& hello, std::size_t size) {
   return result;
 }
 
-TEST_CASE("the name and the highest version are read, in any cut, and the records are joined") {
+TEST_CASE("the name and the highest version are read from any pieces, and the records are joined") {
   for (const Version version : {Version::tls_1_2, Version::tls_1_3}) {
     const std::string whole = hello_of("B1.Kafka.example", version);
     for (const std::size_t size : {1UL, 2UL, 5UL, 50UL, 16384UL}) {
@@ -65,7 +65,7 @@ TEST_CASE("the name and the highest version are read, in any cut, and the record
   CHECK(reading.hello.server_name.empty());
 }
 
-TEST_CASE("what follows the hello is kept, in its record or in others") {
+TEST_CASE("bytes that follow the hello are kept, in its record or in others") {
   const std::string whole = hello_of("b1.example", Version::tls_1_3);
   const std::string behind = whole + "\x14\3\3\0\1\1 and more";
   std::string within = whole + "tail";
@@ -80,7 +80,7 @@ TEST_CASE("what follows the hello is kept, in its record or in others") {
   }
 }
 
-TEST_CASE("a hello whose lengths do not fit is refused, whatever byte is changed") {
+TEST_CASE("a hello with inconsistent lengths is refused, whichever byte is changed") {
   const std::string whole = hello_of("b1.example", Version::tls_1_3);
   for (std::size_t at = 0; at < whole.size(); ++at) {
     for (const int change : {0x00, 0x01, 0x7F, 0x80, 0xFF}) {
@@ -93,7 +93,7 @@ TEST_CASE("a hello whose lengths do not fit is refused, whatever byte is changed
   }
 }
 
-TEST_CASE("a hello of TLS 1.3 lacks none of what must be there") {
+TEST_CASE("a TLS 1.3 hello needs all its required extensions") {
   const std::string whole = hello_of("b1.example", Version::tls_1_3);
   REQUIRE(Reading(whole).complete());
   CHECK_FALSE(Reading(whole).hello.lacks_extension);
@@ -131,7 +131,7 @@ std::string padded_hello(std::size_t size) {
          static_cast<char>(size) + hello;
 }
 
-TEST_CASE("a long hello is read, in records of one byte too, and not held twice") {
+TEST_CASE("a long hello is read, even in records of one byte, and is held only once") {
   for (const std::size_t size : {17'000UL, client_hello_size_max}) {
     const std::string whole = padded_hello(size);
     for (const std::size_t record : {1UL, 16'384UL, 10'000UL}) {
@@ -148,7 +148,7 @@ TEST_CASE("a long hello is read, in records of one byte too, and not held twice"
         HelloReading::too_long);
 }
 
-TEST_CASE("a length that is out of bounds is refused as soon as it is read") {
+TEST_CASE("a length out of range is refused as soon as it is read") {
   const std::string claims("\x16\x03\x01\x40\x00\x01\xFF\xFF\xFF", 9);
   CHECK(Reading(claims, 1).reader.reading() == HelloReading::too_long);
   CHECK(Reading(std::string("\x16\x03\x01\x40\x01", 5)).reader.reading() == HelloReading::malformed);

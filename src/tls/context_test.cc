@@ -44,7 +44,7 @@ std::string failure_of(const ServerSettings& settings) {
   return made ? "" : std::string(made.error().cause);
 }
 
-TEST_CASE("an identity that cannot serve says why") {
+TEST_CASE("the failure says why an identity cannot serve") {
   ServerSettings none;
   CHECK(failure_of(none) == "certificate_missing");
   ServerSettings keyless = serving(certificates().ec);
@@ -95,7 +95,7 @@ TEST_CASE("an identity that cannot serve says why") {
   CHECK(failure_of(words) == "versions_empty");
 }
 
-TEST_CASE("RSA and EC certificates serve, over every version and cipher offered") {
+TEST_CASE("RSA and EC certificates work with every offered version and cipher") {
   for (const Identity* identity : {&certificates().ec, &certificates().rsa}) {
     const bool rsa = identity == &certificates().rsa;
     for (const CipherName& cipher : cipher_names()) {
@@ -120,7 +120,7 @@ TEST_CASE("RSA and EC certificates serve, over every version and cipher offered"
   }
 }
 
-TEST_CASE("every curve offered, in 1.2 and 1.3") {
+TEST_CASE("every offered curve works, in TLS 1.2 and 1.3") {
   for (const CurveName& curve : curve_names()) {
     for (const Version version : {Version::tls_1_2, Version::tls_1_3}) {
       CAPTURE(curve.openssl);
@@ -135,7 +135,7 @@ TEST_CASE("every curve offered, in 1.2 and 1.3") {
   }
 }
 
-TEST_CASE("versions that do not meet") {
+TEST_CASE("sides without a common version fail") {
   ServerSettings settings = serving(certificates().ec);
   settings.offer.lowest = Version::tls_1_3;
   ClientSettings old;
@@ -148,7 +148,7 @@ TEST_CASE("versions that do not meet") {
   CHECK(said.client == "no_common_version");
 }
 
-TEST_CASE("a broker that is not whom we dialled, or whom nobody vouches for") {
+TEST_CASE("a broker with another name, or of an untrusted authority, is refused") {
   {
     Pair pair = pair_of(serving(certificates().ec), {}, "elsewhere.example");
     const Outcome said = outcome(pair);
@@ -181,7 +181,7 @@ TEST_CASE("a broker that is not whom we dialled, or whom nobody vouches for") {
   }
 }
 
-TEST_CASE("client certificates: asked for, required, of the wrong authority, of the wrong subject") {
+TEST_CASE("client certificates may be optional or required, and need the right authority and subject") {
   const auto& all = certificates();
   ServerSettings asking = serving(all.ec);
   asking.client_cas.push_back(all.authority.certificate());
@@ -266,7 +266,7 @@ TEST_CASE("a revoked client certificate is refused, and so is one without a list
                             [](const ContextNote& one) { return one.note.cause == "revocations_missing"; }));
 }
 
-TEST_CASE("an expired certificate of the broker is named") {
+TEST_CASE("an expired broker certificate is named") {
   // The server's side refuses to load one, so it is made to expire in the client's eyes by one that has not
   // begun.
   const Identity soon = certificates().authority.issue("soon", {.usage = "clientAuth"});
@@ -275,7 +275,7 @@ TEST_CASE("an expired certificate of the broker is named") {
   CHECK(said.client == "certificate_purpose");
 }
 
-TEST_CASE("the name a client asks for chooses who answers") {
+TEST_CASE("the client's server name chooses the context") {
   const auto first = server_context(serving(certificates().ec));
   const auto second = server_context(serving(certificates().rsa));
   std::string asked;
@@ -312,7 +312,7 @@ TEST_CASE("the name a client asks for chooses who answers") {
   }
 }
 
-TEST_CASE("the system's authorities vouch for nobody of ours") {
+TEST_CASE("the system's authorities do not vouch for the test's certificates") {
   const auto made = ClientContext::make({});
   if (!made) {
     CHECK(made.error().cause == "authorities_missing");

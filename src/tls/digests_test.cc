@@ -54,7 +54,7 @@ TEST_CASE("HMAC of RFC 4231, test cases 1, 2 and 6") {
         "6b56d037e05f2598bd0fd2215d6a1e5295e64f73f63f0aec8b915a985d786598");
 }
 
-TEST_CASE("HMAC takes an empty key and an empty message") {
+TEST_CASE("HMAC accepts an empty key and an empty message") {
   CHECK(hex(hmac(Hash::sha256, {}, {})) ==
         "b613679a0814d9ec772f95d778c35fc5ff1697c493715653c6c712144292c5ad");
 }
@@ -94,7 +94,7 @@ TEST_CASE("base64 of RFC 4648's examples, both ways") {
   }
 }
 
-TEST_CASE("base64 of every length survives the way there and back") {
+TEST_CASE("base64 of every length round-trips") {
   std::vector<std::byte> bytes;
   for (unsigned size = 0; size < 300; ++size) {
     const std::string text = base64(bytes);
@@ -128,7 +128,7 @@ TEST_CASE("random bytes fill any length and differ from call to call") {
   CHECK(std::any_of(many.end() - 1000, many.end(), [](std::byte byte) { return byte != std::byte{}; }));
 }
 
-TEST_CASE("comparison sees every byte and the length") {
+TEST_CASE("the comparison covers every byte and the length") {
   const std::string a = "0123456789abcdef";
   CHECK(equal_constant_time(bytes_of(a), bytes_of(a)));
   CHECK(equal_constant_time({}, {}));

@@ -20,7 +20,7 @@ std::string random_text(std::size_t size, unsigned seed) {
   return text;
 }
 
-TEST_CASE("a handshake, bytes both ways, and an end from each side") {
+TEST_CASE("a handshake, bytes both ways, and a close from each side") {
   for (const Version version : {Version::tls_1_2, Version::tls_1_3}) {
     CAPTURE(static_cast<int>(version));
     ServerSettings settings = serving(certificates().ec);
@@ -60,7 +60,7 @@ TEST_CASE("a handshake, bytes both ways, and an end from each side") {
   }
 }
 
-TEST_CASE("every split of what passes gives the same") {
+TEST_CASE("every split of the bytes gives the same result") {
   for (const Version version : {Version::tls_1_2, Version::tls_1_3}) {
     for (const std::size_t cut : {1UL, 2UL, 3UL, 4UL, 5UL, 6UL, 7UL, 11UL, 64UL, 500UL, 16389UL}) {
       for (const std::size_t room : {1UL, 100UL, 20'000UL}) {
@@ -86,7 +86,7 @@ TEST_CASE("every split of what passes gives the same") {
   }
 }
 
-TEST_CASE("every single place for one split in the client's first flight") {
+TEST_CASE("the client's first flight may be split anywhere") {
   const auto server = server_context(serving(certificates().ec));
   const auto client = client_context({});
   auto measured = Engine::client(client, "localhost", 1);
@@ -106,7 +106,7 @@ TEST_CASE("every single place for one split in the client's first flight") {
   }
 }
 
-TEST_CASE("a stream cut short is no clean end") {
+TEST_CASE("a truncated stream is not a clean end") {
   Pair pair = pair_of(serving(certificates().ec));
   pair.run();
   pair.say(*pair.client, "some words");
@@ -115,7 +115,7 @@ TEST_CASE("a stream cut short is no clean end") {
   CHECK(pair.server->failure().cause == "truncated");
 }
 
-TEST_CASE("a handshake cut short says so, from each side") {
+TEST_CASE("a truncated handshake is reported as such, on each side") {
   Pair pair = pair_of(serving(certificates().ec));
   Bytes room(100);
   pair.server->feed(pair.client->to_send().first(20), room);
@@ -126,7 +126,7 @@ TEST_CASE("a handshake cut short says so, from each side") {
   CHECK(pair.client->failure().cause == "no_tls_answer");
 }
 
-TEST_CASE("plaintext on a TLS port is named for what it is") {
+TEST_CASE("the protocol of plaintext on a TLS port is named") {
   struct Case {
     std::string_view bytes;
     std::string_view cause;

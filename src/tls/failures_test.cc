@@ -35,7 +35,7 @@ bool has(const std::string& text, std::string_view part) {
 
 }  // namespace
 
-TEST_CASE("what the library calls a buffer error is a malformed message") {
+TEST_CASE("wolfSSL's buffer errors are reported as malformed messages") {
   for (const int error :
        std::vector<int>{BUFFER_ERROR, BUFFER_E, INCOMPLETE_DATA, INVALID_PARAMETER, DUPLICATE_TLS_EXT_E}) {
     CAPTURE(error);
@@ -50,14 +50,14 @@ TEST_CASE("what the library calls a buffer error is a malformed message") {
   CHECK(has(words_of(Remote::broker, HANDSHAKE_SIZE_ERROR), "of more than 65536 bytes"));
 }
 
-TEST_CASE("a certificate that cannot be decoded is named by what is wrong with it") {
+TEST_CASE("the failure says what is wrong with a certificate that cannot be decoded") {
   CHECK(has(words_of(Remote::client, ASN_PARSE_E), "the client sent a certificate that is not well-formed"));
   CHECK(has(words_of(Remote::broker, ECC_CURVE_OID_E),
             "whose key or signature is of a kind that is not known here"));
   CHECK(has(words_of(Remote::broker, ASN_CRIT_EXT_E), "with a critical extension that is not known here"));
 }
 
-TEST_CASE("none of the library's own strings reaches a message") {
+TEST_CASE("no message contains wolfSSL's own strings") {
   // Its ranges: TLS, PEM and negotiation, wolfCrypt.
   for (const auto& [first, last] : std::vector<std::pair<int, int>>{{WOLFSSL_FIRST_E, WOLFSSL_LAST_E},
                                                                     {WC_SPAN1_FIRST_E, WC_SPAN1_LAST_E},
@@ -78,7 +78,7 @@ TEST_CASE("none of the library's own strings reaches a message") {
   CHECK(library_words(-9999) == "the TLS library refused what it sent (wolfSSL error -9999)");
 }
 
-TEST_CASE("a broker's alert about certificates speaks of the one that kferry has, or lacks") {
+TEST_CASE("a broker's alert about certificates is about the one that kferry has, or lacks") {
   for (const Alert alert : {Alert::bad_certificate, Alert::certificate_unknown, Alert::unknown_ca}) {
     CHECK(of_alert(Remote::broker, alert).cause == "client_certificate_required");
     CHECK(has(of_alert(Remote::broker, alert).text, "which has no client certificate"));

@@ -73,7 +73,7 @@ Pair pair_on(const std::string& curve, bool tls_1_3) {
   return pair_of(server, client);
 }
 
-TEST_CASE("a point that is not on its curve ends the handshake with illegal_parameter, whoever sends it") {
+TEST_CASE("a point off its curve ends the handshake with illegal_parameter, from either side") {
   for (const std::string curve : {"P-256", "P-384", "P-521"}) {
     for (const bool tls_1_3 : {true, false}) {
       for (const bool client_lies : {true, false}) {
@@ -97,7 +97,7 @@ TEST_CASE("a point that is not on its curve ends the handshake with illegal_para
   }
 }
 
-TEST_CASE("points that are on their curves pass, and so does what has none") {
+TEST_CASE("points on their curves are accepted, and so are shares without points") {
   for (const std::string curve : {"P-256", "P-384", "P-521", "X25519"}) {
     for (const bool tls_1_3 : {true, false}) {
       CAPTURE(curve);
@@ -111,7 +111,7 @@ TEST_CASE("points that are on their curves pass, and so does what has none") {
 }
 
 // The server wants another group than the one the client has sent a share of: its second ClientHello is looked at, too.
-TEST_CASE("a second ClientHello") {
+TEST_CASE("the key share of a second ClientHello is checked, too") {
   for (const bool lies : {false, true}) {
     CAPTURE(lies);
     ServerSettings server = serving(certificates().ec);
@@ -188,7 +188,7 @@ unsigned alert_for(std::string_view shares) {
   return std::to_integer<unsigned>(said[6]);
 }
 
-TEST_CASE("a key share is judged by the group it is sent for") {
+TEST_CASE("a key share is checked against the group it is sent for") {
   constexpr unsigned illegal_parameter = 47, decode_error = 50;
   const std::string good(on_p_256), infinity(1, '\0'), origin = "\4" + std::string(64, '\0');
   std::string bad = good, hybrid = good;

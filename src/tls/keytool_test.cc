@@ -45,7 +45,7 @@ void check_opens(const std::string& store, const std::string& password = pass) {
   check_refused(read_identity(load(store, "wr0ng").file), "store_password_wrong", "STORE_PASSWORD");
 }
 
-TEST_CASE("key stores as keytool writes them: JKS, PKCS12 of today and of JDK 8 and 11") {
+TEST_CASE("key stores of keytool are read: JKS, and PKCS12 as written by JDK 8, 11 and today") {
   if (!has_keytool()) return;
   write_source("rsa");
   for (const std::string type : {"JKS", "PKCS12", "PKCS12 -J-Dkeystore.pkcs12.legacy"}) {
@@ -56,7 +56,7 @@ TEST_CASE("key stores as keytool writes them: JKS, PKCS12 of today and of JDK 8 
   }
 }
 
-TEST_CASE("PKCS12 under keytool's other algorithms opens, or the algorithm is named") {
+TEST_CASE("PKCS12 opens under keytool's other algorithms, or the algorithm is named") {
   if (!has_keytool()) return;
   write_source("ec");
   const auto write = [](const std::string& pbe, const std::string& mac, const std::string& iterations) {
@@ -88,7 +88,7 @@ TEST_CASE("PKCS12 under keytool's other algorithms opens, or the algorithm is na
                 "encrypted by PBE-SHA1-RC4-128, which kferry cannot decrypt");
 }
 
-TEST_CASE("trust stores as keytool writes them") {
+TEST_CASE("trust stores of keytool are read") {
   if (!has_keytool()) return;
   certificates();
   for (const std::string type : {"JKS", "PKCS12"}) {
@@ -109,7 +109,8 @@ TEST_CASE("trust stores as keytool writes them") {
   }
 }
 
-TEST_CASE("keys with a password of their own or beyond ASCII, several keys, and JCEKS") {
+TEST_CASE(
+    "stores with several keys, own key passwords, and passwords beyond ASCII are read; JCEKS is named") {
   if (!has_keytool()) return;
   write_source("ec");
   write_source("rsa");

@@ -92,7 +92,7 @@ const Made& root() {
   return made;
 }
 
-TEST_CASE("certificates of many names, up to 64 KB") {
+TEST_CASE("certificates with many names work, up to 64 KB") {
   for (const std::size_t names : {600UL, 1500UL}) {
     const Made leaf = make_leaf("localhost", &root(), named(names));
     CAPTURE(leaf.der.size());
@@ -104,7 +104,7 @@ TEST_CASE("certificates of many names, up to 64 KB") {
   expect({root().der, beyond.identity()}, "more than 65536 bytes", "alert");
 }
 
-TEST_CASE("chains of 16 certificates and a few more, and none beyond") {
+TEST_CASE("chains of 16 certificates and a few more work, and longer ones do not") {
   std::vector<Made> all;
   all.push_back(make_authority("Root 0"));
   for (int i = 1; i < 21; ++i) all.push_back(make_authority("CA " + std::to_string(i), &all.back()));
@@ -118,7 +118,7 @@ TEST_CASE("chains of 16 certificates and a few more, and none beyond") {
   }
 }
 
-TEST_CASE("RSA keys of 8192 bits, of a leaf and of its issuer") {
+TEST_CASE("RSA keys of 8192 bits work, in a leaf and in its issuer") {
   const KeyPtr key = make_rsa_key(8192);
   Wanted wanted;
   wanted.key = key.get();
@@ -129,7 +129,7 @@ TEST_CASE("RSA keys of 8192 bits, of a leaf and of its issuer") {
   expect({big_root.der, leaf.identity()});
 }
 
-TEST_CASE("RSA keys beyond 8192 bits: not of a leaf, in words that name the limit") {
+TEST_CASE("longer RSA keys in a leaf are refused, and the message names the limit") {
   const KeyPtr key = make_rsa_key(16'384);
   Wanted wanted;
   wanted.key = key.get();
@@ -143,7 +143,7 @@ TEST_CASE("RSA keys beyond 8192 bits: not of a leaf, in words that name the limi
   CHECK(served.error().text.find("has a key of 16384 bits: at most 8192") != std::string::npos);
 }
 
-TEST_CASE("RSASSA-PSS keys, and signatures by them") {
+TEST_CASE("RSASSA-PSS keys and their signatures work") {
   const KeyPtr of_root = make_key_of_type("RSA-PSS", 2048), of_leaf = make_key_of_type("RSA-PSS", 2048);
   Wanted wanted;
   wanted.key = of_root.get();
@@ -154,7 +154,7 @@ TEST_CASE("RSASSA-PSS keys, and signatures by them") {
   expect({pss_root.der, leaf.identity()});
 }
 
-TEST_CASE("every other kind of key that TLS 1.3 has a signature for") {
+TEST_CASE("every other kind of key with a TLS 1.3 signature works") {
   for (const char* group : {"P-256", "P-384", "P-521"}) {
     CAPTURE(group);
     const KeyPtr key = make_key(group);
@@ -171,7 +171,7 @@ TEST_CASE("every other kind of key that TLS 1.3 has a signature for") {
   }
 }
 
-TEST_CASE("a subject of many parts, of several in one, of long and of empty ones") {
+TEST_CASE("subjects with many, multi-valued, long and empty parts work") {
   Wanted wanted;
   for (int i = 0; i < 60; ++i) wanted.subject.emplace_back("OU", "Unit " + std::to_string(i));
   wanted.subject.emplace_back("CN", "localhost");
@@ -209,7 +209,7 @@ std::string cut_records(std::string_view stream, std::size_t size, bool& sealed)
   return result;
 }
 
-TEST_CASE("handshakes cut into records of one byte and of a few") {
+TEST_CASE("handshakes in records of one byte and of a few work") {
   const Made leaf = make_leaf("localhost", &root(), named(20));
   for (const std::size_t size : {1UL, 3UL, 5UL, 700UL}) {
     for (const bool server_judges : {true, false}) {
@@ -263,7 +263,7 @@ std::string hello_with_suites(Version version, std::size_t suites) {
   return hello;
 }
 
-TEST_CASE("hellos of 160 suites and of more than were ever defined") {
+TEST_CASE("hellos with 160 suites, and with more than were ever defined, work") {
   for (const Version version : {Version::tls_1_2, Version::tls_1_3}) {
     for (const std::size_t suites : {160UL, 512UL, 513UL}) {
       CAPTURE(static_cast<int>(version));
@@ -280,7 +280,7 @@ TEST_CASE("hellos of 160 suites and of more than were ever defined") {
   }
 }
 
-TEST_CASE("an unfinished hello holds at most what it may be long") {
+TEST_CASE("an incomplete hello holds at most its maximum length") {
   const auto server = Engine::server(always(server_context(serving(certificates().ec))));
   // One byte a record: 384 KB in all.
   std::string start("\x01\x00\xFF\xFF", 4);

@@ -95,7 +95,7 @@ Made leaf_with(const KeyPtr& key, Wanted wanted = {}) {
   return make_leaf("localhost", &root(), std::move(wanted));
 }
 
-TEST_CASE("openssl with RSA keys of 8192 bits and RSASSA-PSS keys, of leaf and issuer") {
+TEST_CASE("openssl works with RSA keys of 8192 bits and RSASSA-PSS keys, in leaf and issuer") {
   for (const bool pss : {false, true}) {
     CAPTURE(pss);
     const KeyPtr key = pss ? make_key_of_type("RSA-PSS", 3072) : make_rsa_key(8192);
@@ -108,12 +108,12 @@ TEST_CASE("openssl with RSA keys of 8192 bits and RSASSA-PSS keys, of leaf and i
   }
 }
 
-TEST_CASE("openssl with a key beyond 8192 bits") {
+TEST_CASE("a longer key of openssl is refused") {
   expect({leaf_with(make_rsa_key(16'384))}, "has a key of 16384 bits: at most 8192 are taken");
 }
 
 // wolfSSL can neither check what these sign nor, most of them, read their certificates.
-TEST_CASE("openssl with an issuer whose key only libcrypto knows") {
+TEST_CASE("openssl works with an issuer whose key only libcrypto supports") {
   for (const std::string kind : {"brainpoolP256r1", "secp256k1", "P-224", "RSA of 16384 bits"}) {
     CAPTURE(kind);
     const KeyPtr key = kind.starts_with("RSA") ? make_rsa_key(16'384) : make_key(kind.c_str());
@@ -125,7 +125,7 @@ TEST_CASE("openssl with an issuer whose key only libcrypto knows") {
   }
 }
 
-TEST_CASE("openssl with a certificate of 600 names, and in a chain of 16") {
+TEST_CASE("openssl works with a certificate of 600 names, and with a chain of 16") {
   std::string names = "DNS:localhost";
   for (int i = 0; i < 600; ++i) names += ",DNS:broker-" + std::to_string(i) + ".kafka.internal.example";
   std::vector<Made> all;
@@ -140,7 +140,7 @@ TEST_CASE("openssl with a certificate of 600 names, and in a chain of 16") {
 }
 
 // The other way round: OpenSSL takes what kferry serves and presents.
-TEST_CASE("openssl is shown keys and certificates of every size and kind") {
+TEST_CASE("openssl accepts our keys and certificates of every size and kind") {
   for (const std::string kind : {"RSA of 8192 bits", "RSA-PSS", "ED25519", "P-521", "P-256"}) {
     CAPTURE(kind);
     const KeyPtr key = kind == "RSA-PSS"          ? make_key_of_type("RSA-PSS", 2048)
@@ -171,7 +171,7 @@ TEST_CASE("openssl is shown keys and certificates of every size and kind") {
   }
 }
 
-TEST_CASE("openssl s_server that names 200 authorities") {
+TEST_CASE("openssl s_server may name 200 authorities") {
   const Folder folder;
   std::string all;
   for (int i = 0; i < 200; ++i) {
@@ -193,7 +193,7 @@ TEST_CASE("openssl s_server that names 200 authorities") {
   }
 }
 
-TEST_CASE("openssl s_client with every suite that it knows") {
+TEST_CASE("openssl s_client may offer every suite that it has") {
   const auto context = server_context(serving(certificates().rsa));
   for (const std::string& version : versions) {
     CAPTURE(version);

@@ -9,7 +9,7 @@
 namespace kferry::tls {
 namespace {
 
-TEST_CASE("openssl s_client with every version and cipher offered") {
+TEST_CASE("openssl s_client works with every offered version and cipher") {
   for (const Identity* identity : {&certificates().ec, &certificates().rsa}) {
     ServerSettings settings = serving(*identity);
     for (const CipherName& cipher : cipher_names()) {
@@ -36,7 +36,7 @@ TEST_CASE("openssl s_client with every version and cipher offered") {
   }
 }
 
-TEST_CASE("openssl s_client with every curve offered") {
+TEST_CASE("openssl s_client works with every offered curve") {
   const auto context = server_context(serving(certificates().ec));
   for (const CurveName& curve : curve_names()) {
     for (const std::string version : {"-tls1_2", "-tls1_3"}) {
@@ -53,7 +53,7 @@ TEST_CASE("openssl s_client with every curve offered") {
   }
 }
 
-TEST_CASE("openssl s_client with its defaults, with a name, and with one that nobody serves") {
+TEST_CASE("openssl s_client works with its defaults and with a name, and is refused with an unknown one") {
   const auto context = server_context(serving(certificates().ec));
   const Engine::Choose choose = [&](std::string_view name) {
     return name == "b0.example" ? context : nullptr;
@@ -64,14 +64,14 @@ TEST_CASE("openssl s_client with its defaults, with a name, and with one that no
   CHECK(served.openssl.find("unrecognized name") != std::string::npos);
 }
 
-TEST_CASE("openssl s_client of TLS 1.1 is refused in words") {
+TEST_CASE("openssl s_client with TLS 1.1 is refused, and the message says why") {
   const auto context = server_context(serving(certificates().ec));
   const Served served = serve_s_client(always(context), "-tls1_1 -cipher DEFAULT:@SECLEVEL=0");
   CHECK(served.engine->failure().cause == "no_common_version");
   CHECK(served.engine->failure().text.find("at most TLS 1.1") != std::string::npos);
 }
 
-TEST_CASE("openssl s_client with a client certificate, and without") {
+TEST_CASE("openssl s_client works with a required client certificate, and fails without one") {
   const auto& all = certificates();
   ServerSettings settings = serving(all.ec);
   settings.client_auth = ClientAuth::require;
@@ -89,7 +89,7 @@ TEST_CASE("openssl s_client with a client certificate, and without") {
   }
 }
 
-TEST_CASE("openssl s_client resumes by ticket") {
+TEST_CASE("openssl s_client resumes with a ticket") {
   const auto keys = std::make_shared<TicketKeys>(Instant{});
   const auto context = server_context(serving(certificates().ec), keys);
   const Folder folder;
@@ -112,7 +112,7 @@ TEST_CASE("openssl s_client resumes by ticket") {
   }
 }
 
-TEST_CASE("openssl s_client changes its keys, and asks us to change ours") {
+TEST_CASE("openssl s_client can change its keys, and ask for a change of ours") {
   std::uint16_t port = 0;
   const Fd listener(listen_anywhere(port));
   Process client("s_client -tls1_3 -connect 127.0.0.1:" + std::to_string(port));
@@ -148,7 +148,7 @@ TEST_CASE("openssl s_client changes its keys, and asks us to change ours") {
   CHECK(engine->state() == State::open);
 }
 
-TEST_CASE("openssl s_server with both versions, a client certificate, and its session resumed") {
+TEST_CASE("openssl s_server works with both versions and a client certificate, and resumes its session") {
   const auto& all = certificates();
   const auto& folder = all.authority.folder();
   for (const std::string version : {"-tls1_2", "-tls1_3"}) {

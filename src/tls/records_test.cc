@@ -66,7 +66,7 @@ std::string feed(Engine& engine, std::span<const std::byte> bytes) {
   return plain;
 }
 
-TEST_CASE("sealing and opening, of every size around the edges, in every suite") {
+TEST_CASE("content of every critical size round-trips in every suite") {
   for (const std::string suite : suites) {
     CAPTURE(suite);
     Pair pair = open_pair(suite);
@@ -86,7 +86,7 @@ TEST_CASE("sealing and opening, of every size around the edges, in every suite")
   }
 }
 
-TEST_CASE("no byte of a record may be another") {
+TEST_CASE("changing any byte of a record is detected") {
   for (const std::string suite : suites) {
     CAPTURE(suite);
     const Pair model = open_pair(suite);
@@ -119,7 +119,7 @@ struct Hostile {
   const char* alert;  // what the other side hears; null: nothing
 };
 
-TEST_CASE("records that have no place end the connection with an alert") {
+TEST_CASE("records that are not allowed end the connection with an alert") {
   const std::string large(record_plain_max, '\0');
   const std::array cases{
       Hostile{"change_cipher_spec", RecordType::change_cipher_spec, "\1"sv, true, true, "unexpected_message"},
@@ -162,7 +162,7 @@ TEST_CASE("records that have no place end the connection with an alert") {
   }
 }
 
-TEST_CASE("a length that no record has is refused at once") {
+TEST_CASE("an invalid record length is refused at once") {
   for (const std::string suite : suites) {
     for (const unsigned size : {0U, 1U, 15U, 16'384U + 257U, 0xFFFFU}) {
       CAPTURE(suite);
@@ -179,7 +179,7 @@ TEST_CASE("a length that no record has is refused at once") {
   }
 }
 
-TEST_CASE("a record of TLS 1.3 that is not sealed has no place") {
+TEST_CASE("an unprotected record is refused in TLS 1.3") {
   Pair pair = open_pair(suites[0]);
   feed(*pair.server, bytes_of("\x15\3\3\0\2\1\0"sv));
   REQUIRE(pair.server->state() == State::failed);
@@ -211,7 +211,7 @@ TEST_CASE("an alert about certificates names kferry's certificate only if there 
   }
 }
 
-TEST_CASE("what is passed over: tickets, HelloRequest, warnings, empty records; but not for ever") {
+TEST_CASE("tickets, HelloRequests, warnings and empty records are ignored, but not without limit") {
   Pair in_1_3 = open_pair(suites[0]);
   Forger server(*in_1_3.server);
   // Two tickets in three records, cut inside a header and inside a body.
@@ -249,7 +249,7 @@ TEST_CASE("what is passed over: tickets, HelloRequest, warnings, empty records; 
   }
 }
 
-TEST_CASE("keys change when the other side says so, and in the middle of anything") {
+TEST_CASE("keys change when the other side asks for it, at any point") {
   for (const std::string suite : {suites[0], suites[1], suites[2]}) {
     CAPTURE(suite);
     Pair pair = open_pair(suite, 3, 2);
@@ -279,7 +279,7 @@ TEST_CASE("keys change when the other side says so, and in the middle of anythin
   }
 }
 
-TEST_CASE("in TLS 1.2 a key that is used up has no next") {
+TEST_CASE("in TLS 1.2 an exhausted key cannot be renewed") {
   Pair pair = open_pair(suites[3], 2);
   for (int i = 0; i < 3; ++i) {
     pair.say(*pair.server, "words");
@@ -288,7 +288,7 @@ TEST_CASE("in TLS 1.2 a key that is used up has no next") {
   CHECK(pair.at_client == "hellowordswordswords");
 }
 
-TEST_CASE("where the kernel sends, what is to be said waits for it") {
+TEST_CASE("once the kernel sends, our own records wait for it") {
   Pair pair = open_pair(suites[0]);
   Forger forger(*pair.client);
   Engine& server = *pair.server;
@@ -310,7 +310,7 @@ TEST_CASE("where the kernel sends, what is to be said waits for it") {
   CHECK(server.to_send().empty());
 }
 
-TEST_CASE("where the kernel receives, its records are judged, and its key changed or lost") {
+TEST_CASE("once the kernel receives, non-data records are handled, and its key is changed or lost") {
   for (const bool changes_keys : {true, false}) {
     Pair pair = open_pair(suites[0]);
     Engine& server = *pair.server;

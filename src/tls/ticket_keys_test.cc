@@ -32,7 +32,7 @@ Opened open(TicketKeys& keys, Ticket ticket, std::string_view bound_to) {
   return opened;
 }
 
-TEST_CASE("a ticket opens while its key lives, and for what it was made") {
+TEST_CASE("a ticket opens while its key lives, and only for what it is bound to") {
   TicketKeys keys(Instant{});
   const Ticket ticket = seal(keys, "a certificate");
   CHECK_FALSE(std::ranges::equal(ticket.bytes, bytes_of(state)));
@@ -57,7 +57,7 @@ TEST_CASE("a ticket opens while its key lives, and for what it was made") {
   CHECK(keys.size() <= 2);
 }
 
-TEST_CASE("a changed ticket is no ticket") {
+TEST_CASE("a modified ticket is refused") {
   TicketKeys keys(Instant{});
   const Ticket ticket = seal(keys, "x");
   for (std::size_t i = 0; i < ticket.bytes.size(); ++i) {
@@ -67,7 +67,7 @@ TEST_CASE("a changed ticket is no ticket") {
   }
 }
 
-TEST_CASE("a client resumes while the keys live and the certificate is the same") {
+TEST_CASE("a client resumes while the keys live and the certificate stays the same") {
   const auto keys = std::make_shared<TicketKeys>(Instant{});
   const auto server = server_context(serving(certificates().ec), keys);
   const auto client = client_context({});
@@ -103,7 +103,7 @@ TEST_CASE("a client resumes while the keys live and the certificate is the same"
   CHECK(dial(renewed));
 }
 
-TEST_CASE("over TLS 1.2 a client never resumes, so that no dial fails when the broker forgot it") {
+TEST_CASE("over TLS 1.2 a client never resumes, so that a broker without the session costs no dial") {
   const auto keys = std::make_shared<TicketKeys>(Instant{});
   ServerSettings settings = serving(certificates().ec);
   settings.offer.highest = Version::tls_1_2;
@@ -119,7 +119,7 @@ TEST_CASE("over TLS 1.2 a client never resumes, so that no dial fails when the b
   }
 }
 
-TEST_CASE("nothing is resumed past a client's certificate") {
+TEST_CASE("sessions with client certificates are never resumed") {
   const auto keys = std::make_shared<TicketKeys>(Instant{});
   ServerSettings settings = serving(certificates().ec);
   settings.client_auth = ClientAuth::require;

@@ -95,7 +95,7 @@ Wanted with(std::vector<Extension> extensions, std::int64_t from_s = -day_s, std
   return wanted;
 }
 
-TEST_CASE("a certificate of the trust store that is not an authority signs for nobody") {
+TEST_CASE("a trusted certificate that is not an authority cannot sign others") {
   const Made root = make_authority("Root");
   const Made alone = make_leaf("pinned", nullptr), issued = make_leaf("issued", &root);
   for (const Made* const pinned : {&alone, &issued}) {
@@ -106,7 +106,7 @@ TEST_CASE("a certificate of the trust store that is not an authority signs for n
   }
 }
 
-TEST_CASE("each refusal says why, to the other side too") {
+TEST_CASE("each refusal gives its reason, also to the other side") {
   const Made root = make_authority("Root"), middle = make_authority("Int", &root),
              leaf = make_leaf("x", &middle);
   expect({{&root}, &leaf, {&middle}}, "");
@@ -128,7 +128,7 @@ TEST_CASE("each refusal says why, to the other side too") {
   expect({{&root}, &mute}, "certificate_purpose", "unsupported_certificate");
 }
 
-TEST_CASE("strays, expired copies, any order and duplicates do no harm") {
+TEST_CASE("strays, expired copies, duplicates and any order are tolerated") {
   const Made root = make_authority("Root"), middle = make_authority("Int", &root),
              leaf = make_leaf("x", &middle);
   const auto copy = [&](const Made& of, const char* name, const Made* issuer) {
@@ -155,7 +155,7 @@ TEST_CASE("strays, expired copies, any order and duplicates do no harm") {
   expect({{&root}, &leaf, {&old_middle}}, "certificate_expired");
 }
 
-TEST_CASE("version 1 leaves, also behind an expired copy of their issuer") {
+TEST_CASE("version 1 leaves work, also with an expired copy of their issuer") {
   const Made root = make_authority("Root"), middle = make_authority("Int", &root);
   Wanted wanted;
   wanted.version = X509_VERSION_1;
@@ -168,7 +168,7 @@ TEST_CASE("version 1 leaves, also behind an expired copy of their issuer") {
   expect({{&root}, &client, {&old_middle}}, "certificate_expired");
 }
 
-TEST_CASE("no connection's chain is remembered for the next") {
+TEST_CASE("connections do not influence each other's verdicts") {
   const Made root = make_authority("Root"), middle = make_authority("Int", &root),
              leaf = make_leaf("x", &middle);
   Wanted again = with(authority_extensions());
@@ -208,7 +208,7 @@ std::int64_t shown_time() {
   return shown_time_s != 0 ? shown_time_s : system_time();
 }
 
-TEST_CASE("an authority that expires while a context serves vouches no longer, tickets included") {
+TEST_CASE("an authority that expires while a context serves stops vouching, also for tickets") {
   const Made root = make_authority("Root", nullptr, with(authority_extensions(), -day_s, 3600));
   const Made leaf = make_leaf("localhost", &root);
   ServerSettings server;

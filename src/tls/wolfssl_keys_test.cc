@@ -66,7 +66,7 @@ std::string decrypt(TrafficKey& key, std::span<const std::byte> record) {
   return plain;
 }
 
-TEST_CASE("the keys handed over decrypt what the other side sends next") {
+TEST_CASE("the exported keys decrypt the next records of the other side") {
   for (const std::string cipher :
        {"TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256",
         "ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-ECDSA-AES256-GCM-SHA384", "ECDHE-ECDSA-CHACHA20-POLY1305"}) {
@@ -129,7 +129,7 @@ TEST_CASE("CBC suites stay with wolfSSL") {
   CHECK(pair.client->records() == nullptr);
 }
 
-TEST_CASE("what is missing of a record is known in every cut") {
+TEST_CASE("record_rest() is right for every split of a record") {
   Pair pair = pair_of(serving(certificates().ec));
   pair.run();
   Bytes record(1000), room(1000);

@@ -14,7 +14,7 @@ Certificate naming(const std::string& names) {
   return read_certificate(make_leaf("common.example", nullptr, std::move(wanted)).der).value();
 }
 
-TEST_CASE("a host's name is one of the certificate's") {
+TEST_CASE("a host name matches a name of the certificate") {
   const Certificate both = naming("DNS:a.example,DNS:B.Example");
   CHECK(names_host(both, "b.example"));
   CHECK(names_host(both, "b.eXample."));
@@ -25,7 +25,7 @@ TEST_CASE("a host's name is one of the certificate's") {
   CHECK_FALSE(names_host(both, std::string("a.example\0.evil", 15)));
 }
 
-TEST_CASE("a wildcard stands for one whole label, not too near the root") {
+TEST_CASE("a wildcard matches one whole label, and not too near the root") {
   const Certificate wild =
       naming("DNS:*.kafka.example,DNS:*.com,DNS:*,DNS:b*.part.example,DNS:*.*.twice.example");
   CHECK(names_host(wild, "b1.kafka.example"));
@@ -38,13 +38,13 @@ TEST_CASE("a wildcard stands for one whole label, not too near the root") {
   CHECK_FALSE(names_host(wild, "a.b.twice.example"));
 }
 
-TEST_CASE("the common name counts only where there is no DNS name") {
+TEST_CASE("the common name counts only without DNS names") {
   CHECK_FALSE(names_host(naming("DNS:a.example"), "common.example"));
   CHECK(names_host(naming(""), "common.example"));
   CHECK(names_host(naming("IP:127.0.0.1"), "common.example"));
 }
 
-TEST_CASE("an address is matched by its bytes, never by text") {
+TEST_CASE("an address is matched by its bytes, never by its text") {
   const Certificate certificate = naming("DNS:10.0.0.1,IP:127.0.0.1,IP:::1");
   CHECK(names_host(certificate, "127.0.0.1"));
   CHECK(names_host(certificate, "::1"));
@@ -56,7 +56,7 @@ TEST_CASE("an address is matched by its bytes, never by text") {
   CHECK(certificate.names.addresses.size() == 2);
 }
 
-TEST_CASE("a subject is written as RFC 2253 has it, in UTF-8") {
+TEST_CASE("a subject is written in the form of RFC 2253, in UTF-8") {
   Wanted wanted;
   wanted.subject = {{"C", "DE"}, {"O", "A, B + \"C\""}, {"OU", "#x "}, {"CN", " yß"}, {"+UID", "7"}};
   const auto read = read_certificate(make(wanted).der);
@@ -66,7 +66,7 @@ TEST_CASE("a subject is written as RFC 2253 has it, in UTF-8") {
   CHECK(read->names.common_name == " yß");
 }
 
-TEST_CASE("a control character in a subject does not reach a log as it is") {
+TEST_CASE("control characters in a subject are escaped") {
   Wanted wanted;
   wanted.subject = {{"CN", "a\nb"}};
   CHECK(read_certificate(make(wanted).der)->names.subject == R"(CN=a\0Ab)");
@@ -97,7 +97,7 @@ TEST_CASE("keys, signatures and authority are read") {
   CHECK(read_certificate(make_leaf("x", nullptr, std::move(other)).der)->key_type == "EC brainpoolP256r1");
 }
 
-TEST_CASE("a certificate cut anywhere, or with bytes behind it, is refused") {
+TEST_CASE("a truncated certificate, or one with trailing bytes, is refused") {
   Bytes whole = make_leaf("leaf", nullptr).der;
   for (std::size_t size = 0; size < whole.size(); ++size) {
     CHECK_FALSE(read_certificate(std::span(whole).first(size)).has_value());

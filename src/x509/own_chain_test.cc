@@ -44,7 +44,7 @@ bool names(const std::string& alt_names, const std::vector<std::string>& hosts,
   return names_any(leaf.x509.get(), hosts);
 }
 
-TEST_CASE("a chain goes from the leaf up, whatever the order, and without strangers and duplicates") {
+TEST_CASE("a chain is ordered from the leaf up, without strangers and duplicates") {
   const Made root = make_authority("root"), upper = make_authority("upper", &root),
              lower = make_authority("lower", &upper), leaf = make_leaf("leaf", &lower),
              stranger = make_authority("stranger"), sibling = make_leaf("sibling", &lower);
@@ -67,14 +67,14 @@ TEST_CASE("cross-signed certificates stay, in the file's order") {
   CHECK(chain({&leaf, &old, &lower, &cross, &root}) == Names{"leaf", "lower", "root", "root", "old"});
 }
 
-TEST_CASE("of authorities with one name, the one that has signed is the issuer") {
+TEST_CASE("of authorities with the same name, the one that signed is the issuer") {
   const Made first = make_authority("ca"), second = make_authority("ca"), leaf = make_leaf("leaf", &second);
   const StoreContents contents = contents_of({&leaf, &first, &second});
   const std::vector<std::size_t> pool{0, 1, 2};
   CHECK(chain_of(contents, pool, 0) == std::vector<std::size_t>{0, 2});
 }
 
-TEST_CASE("a chain has its bound") {
+TEST_CASE("the length of a chain is limited") {
   std::vector<Made> all;
   all.push_back(make_authority("0"));
   for (int i = 1; i < 20; ++i) all.push_back(make_authority(std::to_string(i), &all.back()));
@@ -93,7 +93,7 @@ TEST_CASE("a certificate fits if it names any host, wildcards included") {
   CHECK(names("", {"cn.example"}, "cn.example"));
 }
 
-TEST_CASE("a pattern of brokers' names fits by any id") {
+TEST_CASE("a pattern of broker names fits with any id") {
   const std::vector<std::string> pattern{"b-{{nodeId}}.k.example"};
   CHECK(names("DNS:b-0.k.example", pattern));
   CHECK(names("DNS:x,DNS:B-1234.K.example", pattern));

@@ -7,7 +7,7 @@
 namespace kferry::x509 {
 namespace {
 
-TEST_CASE("a certificate that was kept is the same object again, others are parsed") {
+TEST_CASE("a cached certificate is the same object again, and others are parsed") {
   ParsedCertificates parsed;
   const Made one = make_leaf("one", nullptr), two = make_leaf("two", nullptr);
   const X509Ptr first = parsed.parse(one.der);
@@ -22,7 +22,7 @@ TEST_CASE("a certificate that was kept is the same object again, others are pars
   CHECK(parsed.parse(longer) == nullptr);
 }
 
-TEST_CASE("what is kept is bounded, and the oldest goes first") {
+TEST_CASE("the cache is limited, and the oldest entry is dropped first") {
   ParsedCertificates parsed;
   const Made one = make_leaf("one", nullptr);
   // Each key is another run of bytes; what they parse to does not matter here.

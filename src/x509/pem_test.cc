@@ -26,7 +26,7 @@ std::string read(std::string_view text) {
   return out;
 }
 
-TEST_CASE("blocks are found whatever is around them") {
+TEST_CASE("blocks are found, whatever surrounds them") {
   CHECK(read(one + two) == "ONE@1: 1 2 3 \nTWO@4: 4 5 6 \n");
   CHECK(read("\xEF\xBB\xBFwords\n\n" + one) == "ONE@3: 1 2 3 \n");
   CHECK(read("-----BEGIN ONE-----\r\n  AQ\tI \r\n\r\nD\r\n-----END ONE-----\r\n" + two) ==
@@ -60,7 +60,7 @@ TEST_CASE("headers end where base64 begins") {
   }
 }
 
-TEST_CASE("many BEGIN lines without an END take no long time") {
+TEST_CASE("many BEGIN lines without an END do not take long") {
   std::string text;
   while (text.size() < (1 << 22)) text += "-----BEGIN X-----";
   CHECK(read_pem(text).size() == text.size() / 17);
@@ -69,7 +69,7 @@ TEST_CASE("many BEGIN lines without an END take no long time") {
   CHECK(read_pem(text).empty());
 }
 
-TEST_CASE("what is written is read again") {
+TEST_CASE("a written block reads back") {
   const Bytes bytes(100, std::byte{0xFF});
   const std::string text = write_pem("X", bytes);
   const auto blocks = read_pem(text);
