@@ -17,7 +17,7 @@ Host::Host(std::string_view host) {
   if (is_address) return;
   text = host;
   if (text.ends_with('.')) text.pop_back();
-  // libcrypto takes a leading dot for any name below.
+  // To libcrypto a leading dot means any name below.
   if (text.starts_with('.')) text.clear();
 }
 

@@ -12,14 +12,14 @@
 namespace kferry::x509 {
 namespace {
 
-// How many keys or certificates a message names.
+// How many keys or certificates a message lists.
 constexpr std::size_t named_max = 8;
-// Each is compared with every certificate.
+// Limited because each key is compared with every certificate.
 constexpr std::size_t keys_max = 256;
 
 class IdentityReading {
  public:
-  // `key_file` and `opener` are those of the keys.
+  // `key_file` and `opener` belong to the keys.
   IdentityReading(const StoreFile& file, const StoreFile& key_file, KeyOpener& opener, StoreContents contents,
                   const KeyChoice& choice, std::vector<Note>& notes)
       : file_(file),
@@ -39,7 +39,7 @@ class IdentityReading {
     }
     if (contents_.keys.size() > 1) {
       for (HeldKey& key : contents_.keys) {
-        // JKS says which certificates belong to which key.
+        // In JKS each key has its own certificates.
         if (key.form != HeldKey::Form::jks) opener_.open(key);
       }
     }
@@ -49,14 +49,14 @@ class IdentityReading {
   }
 
  private:
-  // What is known of a key before it is chosen.
+  // What is known about a key before one is chosen.
   struct Candidate {
     std::size_t key = 0;
     std::optional<Leaf> leaf{};
     bool servable = false;
 
     auto rank() const {
-      // Of keys that fit no better than others, the first is taken: renewing one must not change which it is.
+      // Among keys that fit equally well the first is chosen, so that renewing one does not change the choice.
       const bool named = leaf && leaf->named;
       return std::tuple(named, leaf.has_value(), servable, leaf && leaf->valid,
                         named ? leaf->not_after_s : 0);
@@ -77,7 +77,7 @@ class IdentityReading {
   std::expected<Identity, Failure> no_certificate() {
     if (!contents_.damage_text.empty()) return fail(file_, contents_.damage_cause, contents_.damage_text);
     if (&file_ == &key_file_) {
-      // A key that does not open at all is the first thing to know.
+      // A key that cannot be opened at all is the first thing to report.
       opener_.open(contents_.keys.front());
       if (contents_.keys.size() == 1 && contents_.keys.front().refused)
         return std::unexpected(*contents_.keys.front().refused);
@@ -96,7 +96,7 @@ class IdentityReading {
     std::optional<std::size_t> found;
     for (std::size_t i = 0; i < contents_.keys.size(); ++i) {
       if (contents_.keys[i].alias == choice_.alias) return serve(i);
-      // Java's aliases are compared without case.
+      // Java compares aliases without case.
       if (!found && same(contents_.keys[i].alias, choice_.alias)) found = i;
     }
     if (found) return serve(*found);
@@ -139,7 +139,7 @@ class IdentityReading {
     return all;
   }
 
-  // The certificates that have this key.
+  // The certificates for this key.
   std::vector<Leaf> leaves_of(const HeldKey& key) const {
     std::vector<Leaf> leaves;
     for (const std::size_t index : pool_of(key)) {

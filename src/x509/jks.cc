@@ -18,7 +18,7 @@ namespace {
 
 constexpr std::uint32_t magic = 0xFEEDFEED;
 constexpr std::size_t digest_size_sha1 = 20;
-// Entries and chains beyond these are no key store of anybody's; each costs at least its own bytes anyway.
+// No real key store has more entries or longer chains. Each costs at least its own bytes anyway.
 constexpr std::uint32_t entries_max = 100'000;
 constexpr std::uint32_t chain_max = 100;
 constexpr std::string_view protector = "1.3.6.1.4.1.42.2.17.1.1";
@@ -54,7 +54,7 @@ Bytes read_certificate_entry(ByteReader& in, std::uint32_t version) {
 
 Secret utf16_of(std::string_view utf8) {
   Bytes units;
-  units.reserve(utf8.size() * 2);  // no growth leaves a copy behind
+  units.reserve(utf8.size() * 2);  // growing would leave a copy behind
   const auto add = [&](std::uint32_t unit) {
     units.push_back(static_cast<std::byte>(unit >> 8));
     units.push_back(static_cast<std::byte>(unit));
@@ -104,7 +104,7 @@ std::expected<JksStore, JksProblem> read_jks(std::span<const std::byte> file,
   for (std::uint32_t i = 0; i < count && in.ok(); ++i) {
     const std::uint32_t kind = in.integer(4);
     std::string alias = counted_text(in);
-    in.take(8);  // when it was made
+    in.take(8);  // the creation time
     if (kind == 1) {
       JksKey key{std::move(alias), counted_bytes(in), {}};
       const std::uint32_t chain = in.integer(4);

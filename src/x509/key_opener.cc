@@ -7,8 +7,8 @@
 namespace kferry::x509 {
 
 struct KeyOpener::Passwords {
-  std::vector<Password> list;  // in the order in which they are tried
-  std::string variable;        // what to set where none is right
+  std::vector<Password> list;  // in the order of the attempts
+  std::string variable;        // what to set if none of them is right
   const std::optional<std::string>* given = nullptr;
 };
 
@@ -59,7 +59,7 @@ KeyOpener::Passwords KeyOpener::passwords() const {
   } else if (file_.password) {
     passwords.list.emplace_back(*file_.password);
   }
-  // A store asks for its own password first; a key in PEM or DER has none but its own.
+  // A store needs its own password first. A key in PEM or DER has only its own.
   const bool store = in_store || file_.password;
   passwords.variable = file_.key_password || !store ? file_.key_password_variable : file_.password_variable;
   passwords.given = file_.key_password ? &file_.key_password : &file_.password;
@@ -84,7 +84,7 @@ void KeyOpener::open(HeldKey& key) {
   if (reason.why == KeyTrouble::password_wrong && !*with.given) reason.why = KeyTrouble::password_missing;
   if (reason.why == KeyTrouble::password_missing) return refuse("its key is encrypted: set " + with.variable);
   if (reason.why != KeyTrouble::password_wrong) return refuse(words_of(reason));
-  // Where the store has opened, it is the key's own password that differs.
+  // If the store was opened, the key must have a different password.
   if (store_proved_ && !file_.key_password)
     return refuse("key " + key.alias + " has a password of its own: set " + file_.key_password_variable);
   const bool named = kind_ == StoreKind::pkcs12 || kind_ == StoreKind::jks;

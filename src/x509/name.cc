@@ -22,7 +22,7 @@ std::string utf8_of(const ASN1_STRING* string) {
 }
 
 Bytes der_of(const ASN1_STRING* string) {
-  // i2d_ASN1_TYPE writes a value of any type with its own tag; it changes nothing of what it is given.
+  // i2d_ASN1_TYPE writes a value of any type with its own tag, and does not modify its argument.
   ASN1_TYPE value{};
   value.type = ASN1_STRING_type(string);
   value.value.asn1_string = const_cast<ASN1_STRING*>(string);

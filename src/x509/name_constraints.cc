@@ -23,7 +23,7 @@ bool same(std::string_view a, std::string_view b) {
   });
 }
 
-// Calls `look` with each DNS subtree until it returns true.
+// Calls `look` for each DNS subtree until it returns true.
 template <typename Look>
 bool any_dns(const Subtrees* trees, Look look) {
   for (int i = 0; i < sk_GENERAL_SUBTREE_num(trees); ++i) {
@@ -33,7 +33,7 @@ bool any_dns(const Subtrees* trees, Look look) {
   return false;
 }
 
-// The labels behind the first.
+// The labels after the first.
 std::string_view parent(std::string_view name) {
   const std::size_t dot = name.find('.');
   return dot == std::string_view::npos ? std::string_view{} : name.substr(dot + 1);
@@ -50,14 +50,14 @@ bool is_wildcard(std::string_view name) {
   return name.starts_with("*.");
 }
 
-// Whether an excluded host is one that the wildcard stands for. One below its labels is libcrypto's to see.
+// Whether the wildcard matches an excluded host. libcrypto checks hosts below its labels.
 bool means_excluded(std::string_view name, const NAME_CONSTRAINTS& constraints) {
   return is_wildcard(name) && any_dns(constraints.excludedSubtrees, [&](std::string_view tree) {
            return tree.find('.') != std::string_view::npos && same(parent(tree), parent(name));
          });
 }
 
-// As a whole, for a name that libcrypto does not look at.
+// Checks a whole name that libcrypto does not look at.
 bool allowed(std::string_view name, const NAME_CONSTRAINTS& constraints) {
   const auto covers = [&](std::string_view tree) { return within(name, tree); };
   const bool limited = any_dns(constraints.permittedSubtrees, [](std::string_view) { return true; });
@@ -77,8 +77,8 @@ bool well_formed_mailbox(std::string_view name) {
   return well_formed_host(name.substr(at + 1)) && (quoted || name.find('@') == at);
 }
 
-// Where no DNS name is in the subjectAltName, X509_check_host looks at the common names. libcrypto constrains those
-// that look like a host's, and a wildcard does not.
+// Without DNS names in the subjectAltName, X509_check_host uses the common names. libcrypto constrains those that look
+// like a host name, which a wildcard does not.
 int check_common_names(X509* leaf, const NAME_CONSTRAINTS& constraints) {
   const X509_NAME* const subject = X509_get_subject_name(leaf);
   for (int at = -1; (at = X509_NAME_get_index_by_NID(subject, NID_commonName, at)) >= 0;) {

@@ -20,7 +20,7 @@ std::string key_of(X509* certificate) {
   return key == nullptr ? "key of an unknown kind" : std::to_string(EVP_PKEY_get_bits(key)) + "-bit key";
 }
 
-// The path ended at `last`: why there is no issuer for it.
+// Why the path, which ended at `last`, has no issuer for it.
 Objection untrusted(const Refusal& refusal, X509* last) {
   const bool client = refusal.role == Role::client;
   const bool is_leaf = last == refusal.leaf || X509_cmp(last, refusal.leaf) == 0;

@@ -8,7 +8,7 @@
 namespace kferry::x509 {
 namespace {
 
-// The first call decides: neither the host's openssl.cnf nor OPENSSL_CONF changes which algorithms there are.
+// Must be the first call, so that neither the host's openssl.cnf nor OPENSSL_CONF changes the set of algorithms.
 [[maybe_unused]] const bool without_configuration =
     OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, nullptr) == 1;
 
@@ -31,7 +31,7 @@ X509CrlPtr parse_crl(std::span<const std::byte> der) {
 }
 
 std::string name_text(const X509_NAME* name) {
-  // As XN_FLAG_RFC2253, but UTF-8 as it is.
+  // Like XN_FLAG_RFC2253, but without escaping UTF-8.
   constexpr unsigned long flags = (XN_FLAG_RFC2253 | ASN1_STRFLGS_UTF8_CONVERT) & ~ASN1_STRFLGS_ESC_MSB;
   const BioPtr out(BIO_new(BIO_s_mem()));
   if (out == nullptr || X509_NAME_print_ex(out.get(), name, 0, flags) < 0) {

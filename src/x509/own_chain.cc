@@ -19,7 +19,7 @@ std::string lower(std::string_view text) {
   return result;
 }
 
-// The names that X509_check_host() may compare, in lower case.
+// The names that X509_check_host() compares, in lower case.
 std::vector<std::string> names_of(X509* certificate) {
   std::vector<std::string> names;
   const auto add = [&](const ASN1_STRING* string) {
@@ -40,7 +40,7 @@ std::vector<std::string> names_of(X509* certificate) {
   return names;
 }
 
-// The digits of `name` between the two; empty where it is not of that form.
+// The digits of `name` between the two; empty if it does not have that form.
 std::string_view digits_between(std::string_view name, std::string_view before, std::string_view after) {
   if (name.size() <= before.size() + after.size() || !name.starts_with(before) || !name.ends_with(after))
     return {};
@@ -49,7 +49,7 @@ std::string_view digits_between(std::string_view name, std::string_view before, 
                                                                                   : std::string_view{};
 }
 
-// Asks X509_check_host() about those ids that a name of the certificate suggests.
+// Asks X509_check_host() about the ids that the certificate's names suggest.
 bool names_pattern(X509* certificate, std::string_view pattern, std::size_t mark) {
   const std::string before = lower(pattern.substr(0, mark));
   const std::string after = lower(pattern.substr(mark + node_id_mark.size()));
@@ -59,7 +59,7 @@ bool names_pattern(X509* certificate, std::string_view pattern, std::size_t mark
   if (named("0")) return true;
   for (const std::string& name : names_of(certificate)) {
     std::string_view id = digits_between(name, before, after);
-    // "*.7.example" has the id in a label that the wildcard does not cover.
+    // In "*.7.example" the id is in a label that the wildcard does not cover.
     if (const std::size_t dot = before.find('.');
         id.empty() && name.starts_with("*.") && dot != std::string::npos)
       id = digits_between(std::string_view(name).substr(1), std::string_view(before).substr(dot), after);
@@ -68,7 +68,7 @@ bool names_pattern(X509* certificate, std::string_view pattern, std::size_t mark
   return false;
 }
 
-// The issuers of `issued` in the pool: by names and key identifiers, and by the signature where it can be checked.
+// The issuers of `issued` in the pool, by names and key identifiers, and by the signature if it can be checked.
 std::vector<std::size_t> issuers_of(const StoreContents& contents, std::span<const std::size_t> pool,
                                     std::size_t issued) {
   X509* const x509 = contents.certificates[issued].x509.get();
@@ -78,7 +78,7 @@ std::vector<std::size_t> issuers_of(const StoreContents& contents, std::span<con
     X509* const issuer = contents.certificates[candidate].x509.get();
     if (candidate == issued || X509_check_issued(issuer, x509) != X509_V_OK) continue;
     EVP_PKEY* const key = X509_get0_pubkey(issuer);
-    constexpr int wrong = 0;  // as opposed to an algorithm that is unknown
+    constexpr int wrong = 0;  // as opposed to an unknown algorithm
     if (key == nullptr || X509_verify(x509, key) != wrong) found.push_back(candidate);
   }
   ERR_clear_error();

@@ -23,7 +23,7 @@ X509Ptr ParsedCertificates::parse(std::span<const std::byte> der) const {
 
 void ParsedCertificates::keep(std::span<const std::byte> der, X509* certificate) {
   if (der.size() > size_max) return;
-  X509Ptr evicted;  // freed without the lock
+  X509Ptr evicted;  // freed after releasing the lock
   const std::lock_guard lock(mutex_);
   const auto [at, added] = kept_.try_emplace(std::string(text_of(der)));
   if (!added) return;

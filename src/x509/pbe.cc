@@ -15,7 +15,7 @@ namespace kferry::x509 {
 namespace {
 
 constexpr std::size_t rc2_iv_size = 8;
-// libcrypto's own bound on scrypt's memory, 128 * N * r.
+// libcrypto's own limit for scrypt's memory, 128 * N * r.
 constexpr std::uint64_t scrypt_memory_max = 32ULL * 1024 * 1024;
 constexpr std::int64_t derived_size_max = 1024;
 // N * r * p: 32 times the default of `openssl pkcs8 -scrypt`, about a second.
@@ -42,7 +42,7 @@ std::string name_of(const X509_ALGOR* algorithm) {
   return x509::name_of(object);
 }
 
-// The algorithm's parameters, which are a SEQUENCE; null where they are not.
+// The algorithm's parameters; null if they are not a SEQUENCE.
 template <auto parse, auto free>
 auto parameters(const X509_ALGOR* algorithm) {
   using Parameters = std::remove_pointer_t<decltype(parse(nullptr, nullptr, 0))>;
@@ -65,7 +65,7 @@ auto pbes1_of(const X509_ALGOR* algorithm) {
   return parameters<d2i_PBEPARAM, PBEPARAM_free>(algorithm);
 }
 
-// Authenticated modes have parameters that libcrypto does not read here.
+// libcrypto does not read the parameters of authenticated modes here.
 bool cipher_is_known(const char* name) {
   const CipherPtr cipher(EVP_CIPHER_fetch(nullptr, name, nullptr));
   if (cipher == nullptr) return false;
@@ -96,7 +96,7 @@ Judged judge_scrypt(const X509_ALGOR* kdf) {
   const auto settings = parameters<d2i_SCRYPT_PARAMS, SCRYPT_PARAMS_free>(kdf);
   if (settings == nullptr) return locked(Locked::malformed);
   std::uint64_t n = 0, r = 0, p = 0;
-  // A number that does not fit remains 0.
+  // A number that does not fit stays 0.
   ASN1_INTEGER_get_uint64(&n, settings->costParameter);
   ASN1_INTEGER_get_uint64(&r, settings->blockSize);
   ASN1_INTEGER_get_uint64(&p, settings->parallelizationParameter);
@@ -138,7 +138,7 @@ Judged judge_pbes1(const X509_ALGOR* algorithm, Effort& effort) {
   return {};
 }
 
-// Whether libcrypto and we can decrypt it, at a cost that is allowed.
+// Whether libcrypto and this code can decrypt it, within the allowed effort.
 Judged judge(const X509_ALGOR* algorithm, Effort& effort) {
   const int nid = nid_of(algorithm);
   if (nid == NID_pbes2) return judge_pbes2(algorithm, effort);

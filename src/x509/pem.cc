@@ -15,7 +15,7 @@ constexpr std::string_view line_ends = "\r\n";
 constexpr std::string_view blanks = " \t\r\n\v\f";
 constexpr std::size_t line_width = 64;
 
-// The lines at the top that have a colon, which base64 never has.
+// The leading lines with a colon, which base64 never contains.
 std::string_view headers_of(std::string_view body) {
   std::size_t size = 0;
   std::size_t at = body.find_first_not_of(blanks);
@@ -66,7 +66,7 @@ void decode(std::string_view body, PemBlock& block) {
   block.well_formed = true;
 }
 
-// Counts lines that end in LF, CRLF or CR as it goes on.
+// Counts lines that end in LF, CRLF or CR.
 class LineCounter {
  public:
   explicit LineCounter(std::string_view text) : text_(text) {}
@@ -104,7 +104,7 @@ std::vector<PemBlock> read_pem(std::string_view text) {
     block.before = text.substr(previous_end, at - previous_end);
     block.line = lines.line_at(at);
     const std::size_t body = label_end + dashes.size();
-    // The next BEGIN line ends a block whose END line is missing.
+    // The next BEGIN line ends a block without an END line.
     const std::size_t next = std::min(text.find(begin, body), text.size());
     const std::size_t stop = std::min(text.substr(0, next).find(end, body), next);
     const std::string closing = std::string(end).append(block.label).append(dashes);

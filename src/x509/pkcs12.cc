@@ -9,7 +9,7 @@
 namespace kferry::x509 {
 namespace {
 
-// Bags within bags, which nobody writes.
+// Nested bags, which no tool writes.
 constexpr int depth_max = 4;
 
 using Pkcs12Ptr = std::unique_ptr<PKCS12, Free<PKCS12_free>>;
@@ -45,7 +45,7 @@ std::unexpected<Pkcs12Reason> trouble(const LockedReason& locked) {
   return trouble(Pkcs12Trouble::malformed);
 }
 
-// The content of the next element of `rest`, which then begins after it; empty where there is none.
+// Removes the next element from `rest` and returns its content; empty if there is none.
 std::span<const std::byte> next_content(std::span<const std::byte>& rest) {
   const unsigned char* at = raw(rest);
   long length = 0;
@@ -61,7 +61,7 @@ std::span<const std::byte> next_content(std::span<const std::byte>& rest) {
   return content;
 }
 
-// What the MAC is made over: the OCTET STRING in SEQUENCE { version, SEQUENCE { data, [0] { OCTET STRING } }, … }.
+// What the MAC covers: the OCTET STRING in SEQUENCE { version, SEQUENCE { data, [0] { OCTET STRING } }, … }.
 Bytes authenticated_part(const PKCS12* store) {
   unsigned char* der = nullptr;
   const int size = i2d_PKCS12(store, &der);
@@ -79,7 +79,7 @@ Bytes authenticated_part(const PKCS12* store) {
   return part;
 }
 
-// RFC 9579: HMAC by a key of PBKDF2.
+// RFC 9579: HMAC with a key of PBKDF2.
 std::expected<bool, Pkcs12Reason> pbmac1_verifies(const PKCS12* store, const X509_ALGOR* algorithm,
                                                   std::span<const std::byte> mac, std::string_view password,
                                                   Effort& effort) {
@@ -90,7 +90,7 @@ std::expected<bool, Pkcs12Reason> pbmac1_verifies(const PKCS12* store, const X50
   if (type != V_ASN1_SEQUENCE) return trouble(Pkcs12Trouble::malformed);
   const auto* const text = static_cast<const ASN1_STRING*>(value);
   const unsigned char* at = ASN1_STRING_get0_data(text);
-  // PBMAC1-params has the form of PBES2-params.
+  // PBMAC1-params has the same form as PBES2-params.
   const Pbmac1Ptr settings(d2i_PBE2PARAM(nullptr, &at, ASN1_STRING_length(text)));
   if (settings == nullptr) return trouble(Pkcs12Trouble::malformed);
   X509_ALGOR_get0(&object, nullptr, nullptr, settings->encryption);
@@ -163,7 +163,7 @@ class Reader {
     const unsigned char* at = raw(plain->bytes());
     const BagsPtr bags(reinterpret_cast<STACK_OF(PKCS12_SAFEBAG)*>(ASN1_item_d2i(
         nullptr, &at, static_cast<long>(plain->bytes().size()), ASN1_ITEM_rptr(PKCS12_SAFEBAGS))));
-    // The padding of noise is right once in 256 times.
+    // Random bytes have valid padding once in 256 times.
     if (bags == nullptr) return trouble(Pkcs12Trouble::password_wrong);
     decrypted_ = true;
     take_bags(bags.get(), 0);
@@ -247,7 +247,7 @@ class Reader {
 
 std::expected<Pkcs12, Pkcs12Reason> read(PKCS12* store, Password password, bool trust_only, Effort& effort,
                                          std::vector<Note>& notes) {
-  // Writers of stores without a password differ in which of these they mean.
+  // Programs differ in which of these they use for a store without a password.
   std::vector<Password> candidates;
   if (password && !password->empty()) {
     candidates = {password};
@@ -286,7 +286,7 @@ std::expected<Pkcs12, Pkcs12Reason> read(PKCS12* store, Password password, bool 
     }
     reason = read.error();
     if (reason.why != Pkcs12Trouble::password_wrong) break;
-    // The MAC has proved the password.
+    // The MAC has proved the password right.
     reason.why = verified ? Pkcs12Trouble::malformed : refused;
   }
   return std::unexpected(std::move(reason));

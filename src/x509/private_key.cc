@@ -25,7 +25,7 @@ std::unexpected<KeyReason> trouble(KeyTrouble why, std::string detail = {}) {
   return std::unexpected(KeyReason{why, std::move(detail)});
 }
 
-// The tag of the first element within the outer SEQUENCE; -1 where there is none. `size` is set to that of the whole.
+// The tag of the first element in the outer SEQUENCE; -1 if there is none. Sets `size` to that of the SEQUENCE.
 int tag_within(std::span<const std::byte> der, std::size_t& size) {
   const unsigned char* at = raw(der);
   const unsigned char* const begin = at;
@@ -42,7 +42,7 @@ int tag_within(std::span<const std::byte> der, std::size_t& size) {
   return tag;
 }
 
-// PKCS#8, PKCS#1 and SEC 1 alike: a SEQUENCE that begins with a small version.
+// PKCS#8, PKCS#1 and SEC 1 are all a SEQUENCE that begins with a small version number.
 bool looks_like_key(std::span<const std::byte> der) {
   std::size_t size = 0;
   const bool numbered = tag_within(der, size) == V_ASN1_INTEGER;
@@ -50,7 +50,7 @@ bool looks_like_key(std::span<const std::byte> der) {
   return numbered && size <= der.size();
 }
 
-// Of version 2 (RFC 5958) too, which libcrypto 3.0 does not parse: the public key that it adds is left out.
+// Also accepts version 2 (RFC 5958), which libcrypto 3.0 cannot parse, by dropping the public key that it adds.
 Pkcs8Ptr decode_pkcs8(std::span<const std::byte> der) {
   const unsigned char* at = raw(der);
   Pkcs8Ptr info(d2i_PKCS8_PRIV_KEY_INFO(nullptr, &at, static_cast<long>(der.size())));
@@ -63,7 +63,7 @@ Pkcs8Ptr decode_pkcs8(std::span<const std::byte> der) {
     ASN1_get_object(&at, &length, &tag, &xclass, static_cast<long>(size));
     ASN1_get_object(&at, &length, &tag, &xclass, end - at);
     const unsigned char* const after_version = at + length;
-    // The algorithm and the key.
+    // The algorithm, then the key.
     at = after_version;
     for (const int wanted : {V_ASN1_SEQUENCE, V_ASN1_OCTET_STRING}) {
       const int form = ASN1_get_object(&at, &length, &tag, &xclass, end - at);
@@ -93,7 +93,7 @@ Opened parse_pkcs8(const PKCS8_PRIV_KEY_INFO* info) {
   return trouble(KeyTrouble::kind_unknown, name_of(algorithm));
 }
 
-// In clear.
+// An unencrypted key.
 Opened parse_key(std::span<const std::byte> der) {
   if (const Pkcs8Ptr info = decode_pkcs8(der)) return parse_pkcs8(info.get());
   const unsigned char* at = raw(der);
@@ -122,7 +122,7 @@ Opened open_sealed(const X509_SIG* sealed, std::span<const Password> passwords, 
   const ASN1_OCTET_STRING* content = nullptr;
   X509_SIG_get0(sealed, &algorithm, &content);
   if (passwords.empty()) {
-    // An encryption that no password opens is the first thing to know.
+    // An encryption that no password can open is the first thing to report.
     const auto known = check_encryption(algorithm, effort);
     return std::unexpected(known ? KeyReason{KeyTrouble::password_missing} : reason_of(known.error()));
   }
@@ -135,7 +135,7 @@ Opened open_sealed(const X509_SIG* sealed, std::span<const Password> passwords, 
       continue;
     }
     const Pkcs8Ptr info = decode_pkcs8(plain->bytes());
-    // The padding of noise is right once in 256 times.
+    // Random bytes have valid padding once in 256 times.
     if (info != nullptr) return parse_pkcs8(info.get());
     reason = {KeyTrouble::password_wrong};
   }
@@ -149,7 +149,7 @@ std::string_view trimmed(std::string_view text) {
   return text.substr(first, text.find_last_not_of(blanks) + 1 - first);
 }
 
-// "AES-256-CBC,31D0…" out of the headers, or nothing.
+// "AES-256-CBC,31D0…" from the headers, or nothing.
 std::string_view dek_info(std::string_view headers) {
   constexpr std::string_view name = "DEK-Info:";
   const std::size_t at = headers.find(name);
@@ -217,7 +217,7 @@ std::expected<KeyPtr, KeyReason> open_rfc1421_key(std::span<const std::byte> con
     const Secret key(std::move(plain));
     if (!decrypted) continue;
     const auto der = key.bytes().first(static_cast<std::size_t>(size));
-    // There is no other check of the password: a wrong one gives noise.
+    // There is no other check of the password: a wrong one yields random bytes.
     if (!looks_like_key(der)) continue;
     auto parsed = parse_key(der);
     if (parsed || parsed.error().why == KeyTrouble::kind_unknown) return parsed;

@@ -21,7 +21,7 @@ std::string friendly_name(std::string_view before) {
   return shown_alias(rest.substr(0, rest.find_first_of("\r\n")));
 }
 
-// A certificate, with OpenSSL's trust settings behind it if `block` says so.
+// A certificate, followed by OpenSSL's trust settings if `block` says so.
 X509Ptr parse_certificate(const PemBlock& block) {
   const unsigned char* at = raw(block.bytes);
   const auto size = static_cast<long>(block.bytes.size());
@@ -30,7 +30,7 @@ X509Ptr parse_certificate(const PemBlock& block) {
   ERR_clear_error();
   return certificate;
 }
-// False where it is not PKCS7 that carries certificates.
+// False if it is not a PKCS7 with certificates.
 bool take_pkcs7(std::span<const std::byte> der, StoreContents& contents) {
   const Pkcs7Ptr pkcs7 = parse_pkcs7(der);
   if (pkcs7 == nullptr) return false;
@@ -164,7 +164,7 @@ std::expected<StoreContents, Failure> read_jks_contents(const StoreFile& file, b
   return contents;
 }
 
-// Certificates of DER, one after the other.
+// DER certificates, one after the other.
 StoreContents read_der_contents(const StoreFile& file, std::vector<Note>& notes) {
   StoreContents contents;
   const unsigned char* at = raw(file.bytes);
@@ -239,7 +239,7 @@ std::expected<StoreContents, Failure> read_contents(const StoreFile& file, Store
   }
 }
 
-// What a PEM file without certificates holds instead, in words that follow "holds no certificate".
+// What a PEM file without certificates contains instead, worded to follow "holds no certificate".
 std::string instead_of_certificates(const StoreFile& file, StoreKind kind) {
   if (kind != StoreKind::pem) return {};
   for (const PemBlock& block : read_pem(text_of(file.bytes))) {

@@ -8,8 +8,8 @@ namespace {
 
 constexpr std::string_view pem_begin = "-----BEGIN ";
 
-// The first element of `der`: its tag as it is written (0x30: SEQUENCE), 0 where there is none. `der` is moved to its
-// content, which may be cut short.
+// Returns the tag byte of the first element of `der` (0x30: SEQUENCE), or 0 if there is none. Sets `der` to its
+// content, which may be truncated.
 int enter(std::span<const std::byte>& der) {
   const unsigned char* const begin = raw(der);
   const unsigned char* at = begin;
@@ -23,7 +23,7 @@ int enter(std::span<const std::byte>& der) {
   return written;
 }
 
-// As enter(), past the element; an element that is cut short leaves nothing.
+// Like enter(), but skips the element. A truncated element leaves nothing.
 void skip(std::span<const std::byte>& der) {
   const unsigned char* const begin = raw(der);
   const unsigned char* at = begin;
@@ -70,7 +70,7 @@ StoreKind recognise_der(std::span<const std::byte> file) {
                                                                         : StoreKind::unknown;
     }
     default:
-      // Several certificates or lists in a row, or one that is damaged.
+      // Several certificates or lists in a row, or a damaged one.
       return second.empty() ? StoreKind::unknown : StoreKind::certificate;
   }
 }
@@ -94,7 +94,7 @@ StoreKind recognise(std::span<const std::byte> file) {
   const std::string_view text = text_of(file);
   if (text.find(pem_begin) != std::string_view::npos) return StoreKind::pem;
   if (text.starts_with("\xFF\xFE") || text.starts_with("\xFE\xFF")) return StoreKind::utf16;
-  // The beginnings of "-----BEGIN" and of a SEQUENCE.
+  // "-----BEGIN" and a SEQUENCE begin like this in base64.
   if (text.starts_with("LS0tLS1CRUdJTi") || text.starts_with("MII")) return StoreKind::base64;
   return recognise_der(file);
 }

@@ -14,7 +14,7 @@
 namespace kferry::x509 {
 namespace {
 
-// OpenSSL's settings behind a TRUSTED CERTIFICATE: why they keep it from vouching in this role.
+// Why the trust settings of an OpenSSL TRUSTED CERTIFICATE exclude it from this role.
 std::string trust_refused(X509* certificate, Role role) {
   const int purpose = role == Role::client ? NID_client_auth : NID_server_auth;
   const auto lists = [&](const STACK_OF(ASN1_OBJECT) * objects) {

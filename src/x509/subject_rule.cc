@@ -12,7 +12,7 @@ namespace {
 
 using namespace std::string_view_literals;
 
-// More than anybody writes into one RDN; it bounds the search for a match within a set.
+// More than a real RDN has. It limits the search for a match within a set.
 constexpr std::size_t attributes_max = 6;
 
 constexpr std::string_view specials = ",+\"\\<>;=#* ";
@@ -61,7 +61,7 @@ std::vector<std::string_view> split(std::string_view text, char separator) {
 std::string type_of(std::string_view written) {
   std::string name;
   for (const char c : written) name += static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
-  // OpenSSL knows names in one case only.
+  // OpenSSL accepts names in one case only.
   constexpr std::array known{
       std::pair{"CN"sv, "2.5.4.3"sv},
       std::pair{"SERIALNUMBER"sv, "2.5.4.5"sv},
@@ -165,7 +165,7 @@ std::string SubjectRule::read_pattern(std::string_view value, Pattern& pattern) 
 bool SubjectRule::Pattern::matches(const Attribute& attribute) const {
   if (attribute.type != type) return false;
   if (der) return text_of(attribute.der) == parts.front();
-  // What is not text has no value to compare.
+  // A value that is not text cannot be compared.
   if (attribute.value.empty() && attribute.der.size() > 2) return false;
   std::string_view rest = attribute.value;
   if (parts.size() == 1) return rest == parts.front();
@@ -181,7 +181,7 @@ bool SubjectRule::Pattern::matches(const Attribute& attribute) const {
   return true;
 }
 
-// A set on either side: each pattern takes one attribute, and none is left.
+// Compares two sets: each pattern must match exactly one attribute, and each attribute one pattern.
 bool SubjectRule::matches_rdn(std::span<const Pattern> patterns, std::vector<const Attribute*>& left) {
   if (patterns.empty()) return left.empty();
   for (std::size_t i = 0; i < left.size(); ++i) {
@@ -207,7 +207,7 @@ bool SubjectRule::matches(const Name& subject) const {
 }
 
 bool matches_glob(std::string_view glob, std::string_view text) {
-  // At a mismatch the last star takes one character more: linear but for patterns of many stars.
+  // At a mismatch the last star takes one more character. Linear, except for patterns with many stars.
   std::size_t g = 0, t = 0, star = std::string_view::npos, resume = 0;
   while (t < text.size()) {
     if (g < glob.size() && glob[g] == '*') {

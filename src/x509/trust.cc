@@ -138,8 +138,8 @@ void TrustStore::Impl::add_crl(std::span<const std::byte> der, std::int64_t now_
   crls.push_back(std::move(crl));
 }
 
-// The list that names this certificate as revoked: the newest of each issuer that signed one, whether or not it is out
-// of date by now.
+// The list that revokes this certificate: among the newest lists of each issuer that signed one, even if it has
+// expired.
 const X509_CRL* TrustStore::Impl::list_that_names(X509* certificate, std::int64_t now_s) const {
   std::map<const X509*, const X509_CRL*> newest;
   for (const X509CrlPtr& crl : crls) {
@@ -157,7 +157,7 @@ const X509_CRL* TrustStore::Impl::list_that_names(X509* certificate, std::int64_
   return nullptr;
 }
 
-// A path ends at its anchor, whose own revocation nobody looks at: a revoked anchor is none.
+// Removes revoked anchors, because libcrypto does not check the revocation of a path's anchor.
 void TrustStore::Impl::leave_out_revoked(std::int64_t now_s, std::vector<Note>& notes) {
   for (auto* group : {&authorities, &pinned}) {
     for (std::size_t i = 0; i < group->size();) {
@@ -175,7 +175,7 @@ void TrustStore::Impl::leave_out_revoked(std::int64_t now_s, std::vector<Note>& 
     }
   }
   if (revoked.empty()) return;
-  // libcrypto has no way to take a certificate out again.
+  // libcrypto cannot remove a certificate from a store.
   make_store();
   for (const X509Ptr& one : authorities) X509_STORE_add_cert(store.get(), one.get());
   for (const X509CrlPtr& crl : crls) X509_STORE_add_crl(store.get(), crl.get());
@@ -239,7 +239,7 @@ std::expected<std::shared_ptr<const TrustStore>, Failure> TrustStore::make(const
   impl->leave_out_revoked(now_s, notes);
   for (const X509CrlPtr& crl : impl->crls) {
     if (impl->issuer_of(crl.get()) != nullptr) continue;
-    // Not wrong: it may be that of an intermediate, which the peer sends.
+    // Not an error: it may be the list of an intermediate that the peer sends.
     notes.push_back({"revocations_foreign",
                      "the revocation list of " + name_or_none(X509_CRL_get_issuer(crl.get())) +
                          " was signed by no certificate of the trust store: it counts only for chains that "

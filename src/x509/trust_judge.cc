@@ -19,7 +19,8 @@ bool allows_signing(X509* certificate) {
   return (X509_get_key_usage(certificate) & KU_DIGITAL_SIGNATURE) != 0;
 }
 
-// A certificate that vouches for itself: no signature counts, and no list but one that names it (leave_out_revoked).
+// Judges a certificate that vouches for itself: no signature counts, and no list except one that revokes it
+// (leave_out_revoked).
 TrustStore::Impl::Outcome TrustStore::Impl::judge_pinned(X509* certificate, const Question& question) const {
   Outcome outcome{X509_V_OK, 0, {certificate}};
   if (question.now_s > time_of(X509_get0_notAfter(certificate))) {
@@ -40,7 +41,8 @@ TrustStore::Impl::Outcome TrustStore::Impl::judge_pinned(X509* certificate, cons
   return outcome;
 }
 
-// The earliest end of what the verdict rests on. Of several current lists of one issuer's name any may have counted.
+// The earliest end of everything that the verdict depends on. Any of several current lists with the issuer's name may
+// have counted.
 std::int64_t TrustStore::Impl::good_until(std::span<X509* const> path, std::int64_t now_s) const {
   std::int64_t until_s = std::numeric_limits<std::int64_t>::max();
   for (X509* const one : path) {
@@ -73,7 +75,7 @@ Verdict TrustStore::judge(const Question& question) const {
                          alert_bad_certificate};
     return verdict;
   }
-  // Those that cannot be parsed are strays: no path can go through them.
+  // Certificates that cannot be parsed are strays, because no path can use them.
   std::vector<X509Ptr> sent;
   std::vector<std::size_t> places;
   const auto among = [](const std::vector<X509Ptr>& group, const X509Ptr& wanted) {
@@ -82,7 +84,7 @@ Verdict TrustStore::judge(const Question& question) const {
   };
   for (std::size_t i = 1; i < question.chain.size(); ++i) {
     X509Ptr one = parse_x509(question.chain[i]);
-    // What was sent twice, or is in the trust store, is looked at once.
+    // A certificate that was sent twice, or is also in the trust store, counts once.
     if (one == nullptr || among(sent, one) || among(trust.authorities, one)) continue;
     sent.push_back(std::move(one));
     places.push_back(i);
@@ -97,7 +99,7 @@ Verdict TrustStore::judge(const Question& question) const {
     Impl::Outcome other = trust.search(leaf.get(), untrusted, question);
     if (other.good() || !pinned) outcome = std::move(other);
   }
-  // Each suite that is offered has the peer sign with its key (RFC 8446 §4.4.2.4).
+  // With every offered suite the peer signs with its key (RFC 8446 §4.4.2.4).
   if (outcome.good() && !allows_signing(leaf.get())) {
     outcome.error = X509_V_ERR_INVALID_PURPOSE;
     outcome.depth = 0;

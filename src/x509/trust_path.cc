@@ -11,23 +11,23 @@
 namespace kferry::x509 {
 namespace {
 
-// Paths tried for one chain. Each costs at most one signature a certificate; what peers have in the field needs three.
+// How many paths are tried for one chain. Each costs at most one signature per certificate. Real peers need three.
 constexpr std::size_t paths_max = 12;
-// Signatures verified while issuers are looked for: what a hostile chain may cost.
+// How many signatures are verified in the search for issuers, which limits what a hostile chain can cost.
 constexpr std::size_t signatures_max = 2 * chain_size_max;
-// OpenSSL's security level that refuses MD5 and SHA-1 signatures and RSA keys below 1024 bits.
+// The security level of OpenSSL that refuses MD5 and SHA-1 signatures and RSA keys below 1024 bits.
 constexpr int security_level = 1;
 
 struct FreeStack {
   void operator()(STACK_OF(X509) * stack) const { sk_X509_free(stack); }
 };
-using StackPtr = std::unique_ptr<STACK_OF(X509), FreeStack>;  // refers to certificates of others
+using StackPtr = std::unique_ptr<STACK_OF(X509), FreeStack>;  // does not own the certificates
 
 StackPtr new_stack() {
   return StackPtr(sk_X509_new_null());
 }
 
-// Whether a list counts now: it is current, and has no critical extension that libcrypto does not know.
+// Whether a list counts now: it is current, and has no unknown critical extension.
 bool counts(const X509_CRL* list, std::int64_t now_s) {
   const ASN1_TIME* const next = X509_CRL_get0_nextUpdate(list);
   if (now_s < time_of(X509_CRL_get0_lastUpdate(list)) || (next != nullptr && now_s >= time_of(next)))
@@ -54,14 +54,14 @@ bool has_weak_signature(X509* certificate) {
 
 namespace {
 
-// Whether the certificate that libcrypto is at is the path's last, its anchor.
+// Whether libcrypto is at the last certificate of the path, its anchor.
 bool is_at_anchor(X509_STORE_CTX* context) {
   return X509_STORE_CTX_get_error_depth(context) + 1 == sk_X509_num(X509_STORE_CTX_get0_chain(context));
 }
 
 }  // namespace
 
-// libcrypto's verify callback: what OpenSSL refuses and is right to accept here.
+// libcrypto's verify callback: accepts what OpenSSL refuses although it is acceptable here.
 int TrustStore::Impl::on_error(int ok, X509_STORE_CTX* context) {
   if (ok != 0) return ok;
   X509* const certificate = X509_STORE_CTX_get_current_cert(context);
@@ -71,7 +71,7 @@ int TrustStore::Impl::on_error(int ok, X509_STORE_CTX* context) {
       const bool is_leaf = X509_STORE_CTX_get_error_depth(context) == 0;
       return (is_leaf ? allows_signing(certificate) : X509_check_ca(certificate) == 1) ? 1 : 0;
     }
-    // on_lists() has none for the anchor.
+    // on_lists() returns no lists for the anchor.
     case X509_V_ERR_UNABLE_TO_GET_CRL: {
       if (!is_at_anchor(context)) return 0;
       const auto& attempt = *static_cast<const Attempt*>(X509_STORE_CTX_get_app_data(context));
@@ -84,8 +84,8 @@ int TrustStore::Impl::on_error(int ok, X509_STORE_CTX* context) {
   }
 }
 
-// What is wrong with the lists for an anchor; X509_V_OK where its issuer is not in the trust store, so that nobody could
-// have one. leave_out_revoked() has dealt with those that are on a list.
+// What is wrong with the lists for an anchor; X509_V_OK if its issuer is not in the trust store, so that there can be
+// no list. leave_out_revoked() has already removed revoked anchors.
 int TrustStore::Impl::listed(const X509* anchor, std::int64_t now_s) const {
   const auto found = signers.find(anchor);
   if (found == signers.end()) return X509_V_OK;
@@ -100,8 +100,8 @@ int TrustStore::Impl::listed(const X509* anchor, std::int64_t now_s) const {
   return objection;
 }
 
-// libcrypto's check whether `issuer` has issued `certificate`, by names and key identifiers; with care, by all that can
-// be said of the two.
+// libcrypto's check whether `issuer` issued `certificate`, by names and key identifiers. In the careful mode the issuer
+// must also be an authority that may sign now, and the signature must verify.
 int TrustStore::Impl::on_issuer(X509_STORE_CTX* context, X509* certificate, X509* issuer) {
   const int found = X509_check_issued(issuer, certificate);
   auto& attempt = *static_cast<Attempt*>(X509_STORE_CTX_get_app_data(context));
@@ -128,7 +128,7 @@ int TrustStore::Impl::on_issuer(X509_STORE_CTX* context, X509* certificate, X509
   return is ? 1 : 0;
 }
 
-// libcrypto's search for lists of an issuer's name. It would take the newest, whichever key of that name signed it.
+// libcrypto's search for lists with an issuer's name. On its own it would take the newest, whichever key signed it.
 STACK_OF(X509_CRL) * TrustStore::Impl::on_lists(const X509_STORE_CTX* context, const X509_NAME* issuer) {
   STACK_OF(X509)* const path = X509_STORE_CTX_get0_chain(const_cast<X509_STORE_CTX*>(context));
   const int depth = X509_STORE_CTX_get_error_depth(const_cast<X509_STORE_CTX*>(context));
@@ -137,8 +137,9 @@ STACK_OF(X509_CRL) * TrustStore::Impl::on_lists(const X509_STORE_CTX* context, c
   if (sk_X509_CRL_num(lists) < 2) return lists;
   const auto& attempt =
       *static_cast<const Attempt*>(X509_STORE_CTX_get_app_data(const_cast<X509_STORE_CTX*>(context)));
-  // The issuer's own key decides first. An authority that has changed its key signs one list for all that it issued
-  // (RFC 5280 §6.3.3 (f)), but libcrypto takes a list without a key identifier for one of the issuer's own.
+  // Lists signed by the issuer's own key come first. An authority that has changed its key signs one list for
+  // everything it issued (RFC 5280 §6.3.3 (f)), but libcrypto takes a list without a key identifier for one of the
+  // issuer's own.
   for (const bool of_issuer : {true, false}) {
     std::vector<const X509_CRL*> signed_here;
     bool usable = false;
@@ -209,7 +210,7 @@ TrustStore::Impl::Outcome TrustStore::Impl::verify(X509* leaf, STACK_OF(X509) * 
   }
   ERR_clear_error();
   if (!outcome.good()) return outcome;
-  // OpenSSL takes an issuer without basicConstraints for an authority where its key usage or a Netscape extension says
+  // OpenSSL accepts an issuer without basicConstraints as an authority if its key usage or a Netscape extension says
   // so.
   for (std::size_t i = 1; i < outcome.path.size(); ++i) {
     const Authority kind = authority_of(outcome.path[i]);
@@ -225,7 +226,7 @@ TrustStore::Impl::Outcome TrustStore::Impl::verify(X509* leaf, STACK_OF(X509) * 
 
 namespace {
 
-// What no other path can cure.
+// The errors that no other path can avoid.
 bool is_the_leafs_own(int error, int depth) {
   if (depth != 0) return false;
   switch (error) {
@@ -260,8 +261,9 @@ bool TrustStore::Impl::has_twin(X509* certificate, const std::vector<X509*>& sen
          std::ranges::any_of(authorities, [&](const X509Ptr& one) { return is_other(one.get()); });
 }
 
-// libcrypto follows the likeliest issuer and does not turn back. One good path is enough (RFC 4158 §2.4): after a
-// failure it looks again with care (on_issuer), and then without one of the certificates of the path that failed.
+// libcrypto follows the likeliest issuer and does not backtrack, although one good path is enough (RFC 4158 §2.4). So
+// after a failure this tries again in the careful mode (on_issuer), and then without one of the certificates of the
+// failed path.
 TrustStore::Impl::Outcome TrustStore::Impl::search(X509* leaf, const std::vector<X509*>& sent,
                                                    const Question& question) const {
   std::optional<Outcome> first;
@@ -281,16 +283,16 @@ TrustStore::Impl::Outcome TrustStore::Impl::search(X509* leaf, const std::vector
       Outcome outcome = verify(leaf, untrusted.get(), question, attempt, partial, without);
       if (outcome.good()) return outcome;
       if (is_the_leafs_own(outcome.error, outcome.depth)) return outcome;
-      // What a whole path found is closer to the truth than that there was none.
+      // The error of a complete path says more than the lack of a path.
       const bool truer = !first || (lacks_issuer(first->error) && !lacks_issuer(outcome.error));
       if (truer) first = outcome;
       if (!attempt.careful) continue;
-      // The one to blame first.
+      // The certificate at fault comes first.
       std::vector<X509*> suspects(outcome.path.begin() + (outcome.path.empty() ? 0 : 1), outcome.path.end());
       const auto blamed = static_cast<std::size_t>(outcome.depth) - 1;
       if (blamed < suspects.size()) std::swap(suspects[0], suspects[blamed]);
       for (X509* const suspect : suspects) {
-        if (!has_twin(suspect, sent, without)) continue;  // nothing could take its place
+        if (!has_twin(suspect, sent, without)) continue;  // no other certificate could replace it
         std::set<X509*> more = without;
         more.insert(suspect);
         if (waiting.size() < 4 * paths_max && seen.insert(more).second) waiting.push_back(std::move(more));
