@@ -106,7 +106,7 @@ TEST_CASE_FIXTURE(Fixture,
     CHECK(told(problems, "GATEWAY_SSL_CIPHER_SUITES", "TLS_AES_512_GCM"));
     CHECK(told(problems, "KAFKA_SSL_CURVES", "P-255"));
   }
-  SUBCASE("a trust store and a revocation list that are none") {
+  SUBCASE("files that are not a trust store or a revocation list") {
     variables["GATEWAY_SSL_CLIENT_AUTH"] = "REQUIRE";
     variables["GATEWAY_SSL_TRUST_STORE_PATH"] = folder / "garbage";
     variables["GATEWAY_SSL_CRL_PATH"] = folder / "ca.crt";

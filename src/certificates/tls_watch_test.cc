@@ -98,7 +98,7 @@ TEST_CASE_FIXTURE(Watched, "the interval finds changes without events") {
   std::filesystem::create_directory(folder / "elsewhere");
   std::filesystem::create_hard_link(folder / "server.p12", folder / "elsewhere/alias");
   start(milliseconds(50));
-  // A write by another name of the file is no event in the folder that is watched.
+  // A write through another name of the file raises no event in the watched folder.
   copy("one.p12", "elsewhere/alias");
   CHECK(serves_one());
 }

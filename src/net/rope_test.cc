@@ -140,7 +140,7 @@ class Run {
       const std::string text = made(1 + up_to(300));
       wire_ += text.substr(0, stream_.client.write(text));
     }
-    const auto pieces = stream_.receive(1 + up_to(200));  // none when the buffers are out
+    const auto pieces = stream_.receive(1 + up_to(200));  // empty if all buffers are in use
     std::size_t size = 0;
     for (const ring::Piece& piece : pieces) size += piece.bytes.size();
     rope_.received(pieces);

@@ -34,7 +34,7 @@ std::array<int, 2> make_pipe() {
   return ends;
 }
 
-// A pipe whose reading end never blocks, and a log into it with clocks that stand still.
+// A pipe whose read end never blocks, and a log that writes to it, with clocks that only move when told to.
 struct Bench {
   explicit Bench(LogOptions options = {}) : Bench(make_pipe(), std::move(options)) {}
   Bench(std::array<int, 2> ends, LogOptions options) : reading(ends[0]), writing(ends[1]) {

@@ -1,5 +1,5 @@
-// What the real backends share. A Socket is a file descriptor of this process, non-blocking and close-on-exec, and the calls
-// that take effect at once are system calls on it. Other threads reach the ring through its LetterBox.
+// What the real backends share. A Socket is a file descriptor of this process, non-blocking and close-on-exec, and the
+// calls that take effect at once are system calls on it. Other threads reach the ring through its LetterBox.
 #pragma once
 
 #include <memory>

@@ -1,6 +1,6 @@
 // The mailbox of a real ring: a queue that other threads fill, and an eventfd that they wake the ring with. A ring with
-// MSG_RING adds its descriptor, and messages then bypass the queue. A mailbox may outlive its ring; post() then fails with
-// -EOWNERDEAD.
+// MSG_RING adds its descriptor, and messages then bypass the queue. A mailbox may outlive its ring; post() then fails
+// with -EOWNERDEAD.
 #pragma once
 
 #include <memory>

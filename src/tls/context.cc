@@ -79,7 +79,7 @@ std::expected<ContextPtr, Failure> make_raw(const Offer& offer, Method only_1_2,
   if (method == both)
     KFERRY_ASSERT(wolfSSL_CTX_SetMinVersion(context.get(), WOLFSSL_TLSV1_2) == WOLFSSL_SUCCESS);
   if (wolfSSL_CTX_set_cipher_list(context.get(), ciphers->c_str()) != WOLFSSL_SUCCESS) {
-    return fail("cipher_unknown", "this wolfSSL has none of the ciphers " + *ciphers);
+    return fail("cipher_unknown", "this wolfSSL supports none of the ciphers " + *ciphers);
   }
   auto curves = read_curves(offer.curves);
   if (!curves) return std::unexpected(std::move(curves.error()));

@@ -256,7 +256,7 @@ TEST_CASE("a revoked client certificate is refused, and so is one without a list
     Pair pair = pair_of(settings, client);
     CHECK(outcome(pair).server == "revocations_missing");
   }
-  // A list of a foreign authority takes nothing with it: it is told, and counts for nobody else.
+  // A list of a foreign authority is reported and has no other effect.
   settings.client_cas = {certificates().authority.certificate()};
   const auto foreign = server_context(settings);
   const auto notes = foreign->notes();

@@ -47,7 +47,7 @@ TEST_CASE("a handshake, bytes both ways, and a close from each side") {
     pair.run();
     CHECK(pair.server->state() == State::ended);
     CHECK(pair.client->state() == State::open);
-    // Half closed: the other way goes on.
+    // Half closed: the other direction continues.
     pair.say(*pair.server, "the last words");
     CHECK(pair.at_client == down + "the last words");
     pair.server->close();

@@ -240,7 +240,7 @@ TEST_CASE("handshakes in records of one byte and of a few work") {
   }
 }
 
-// A client's first flight, with suites that nobody knows before its own.
+// A client's first flight, with unknown suites before its own.
 std::string hello_with_suites(Version version, std::size_t suites) {
   ClientSettings settings;
   settings.offer.highest = version;

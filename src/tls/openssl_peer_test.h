@@ -1,5 +1,5 @@
-// An engine and `openssl s_client` or `s_server`, which nobody here wrote, with a socket on loopback and a pump between
-// them; for tests.
+// An engine and `openssl s_client` or `s_server`, an independent implementation, with a socket on loopback and a pump
+// between them; for tests.
 #pragma once
 
 #include <arpa/inet.h>

@@ -219,7 +219,7 @@ TEST_CASE("tickets, HelloRequests, warnings and empty records are ignored, but n
     CHECK(feed(*in_1_3.client, server.record(RecordType::handshake, bytes_of(part))) == "");
   CHECK(feed(*in_1_3.client, server.record(RecordType::data, bytes_of("data"))) == "data");
   CHECK(in_1_3.client->state() == State::open);
-  // Data may not stand inside a message.
+  // Data must not interrupt a message.
   feed(*in_1_3.client, server.record(RecordType::handshake, bytes_of("\4\0\0\6tick"sv)));
   CHECK(feed(*in_1_3.client, server.record(RecordType::data, bytes_of("data"))) == "");
   CHECK(in_1_3.client->state() == State::failed);

@@ -82,7 +82,7 @@ TEST_CASE("a key opens under every encryption of openssl, also with a password b
                     "KEY_PASSWORD");
     }
   }
-  // The label does not say that it is encrypted; DER has none.
+  // The label does not say that it is encrypted, and DER has no label.
   folder().run("openssl pkcs8 -topk8 -in ec.key -passout pass:" + pass +
                " -out locked.key && cat ec.crt locked.key >labelled.pem && openssl pkcs8 -topk8 -in ec.key "
                "-passout pass:" +

@@ -138,7 +138,7 @@ TEST_CASE("of several keys, the one whose certificate names the host, or the one
   check_refused(read_identity(load("keys.pem").file, choice({}, "three")), "key_alias_unknown",
                 "no key with the alias three: set KEY_ALIAS to one of 1 (CN=north");
   CHECK(leaf("named.pem", choice({"a.south.example"}, "NORTH")) == north);
-  // A key that does not open is no obstacle to another, unless it is the one to be served.
+  // A key that cannot be opened does not matter unless it is the one to be served.
   CHECK(leaf("locked.pem", choice({"north.example"})) == north);
   CHECK(leaf("locked.pem", choice({"a.south.example"}), pass) == south);
   CHECK(leaf("locked.pem", choice({"a.south.example"})).starts_with("store_password_missing"));

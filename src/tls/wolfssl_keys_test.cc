@@ -99,7 +99,7 @@ TEST_CASE("the exported keys decrypt the next records of the other side") {
         CHECK(decrypt(receiving.receive, std::span(record).first(wrote.made)) == "a record");
         if (sending.send.version == Version::tls_1_2 &&
             sending.send.cipher != RecordCipher::chacha20_poly1305) {
-          // Whoever goes on counts from here; what was used before lies below.
+          // Counting continues from here, so earlier nonces are smaller.
           CHECK(std::equal(record.begin() + 5, record.begin() + 13, sending.send.iv.begin()));
         }
         CHECK(to.feed(std::span(record).first(wrote.made), room).made == 8);

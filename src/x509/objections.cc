@@ -51,7 +51,7 @@ Objection untrusted(const Refusal& refusal, X509* last) {
   }
   return {"certificate_untrusted",
           chain + issuer_of(last) +
-              ", which is no authority of the trust store and was not sent: add that authority, "
+              ", which is not an authority of the trust store and was not sent: add that authority, "
               "or have " +
               (client ? "the client" : "the broker") + " send its whole chain",
           alert_unknown_ca};

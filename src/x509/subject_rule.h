@@ -1,11 +1,11 @@
 // Rules for a certificate's subject, matched attribute by attribute: "CN=app-*,OU=*,O=Example".
 //
-//   rule      = rdn *( "," rdn )                  in RFC 2253's order, the most specific first; as many as the subject has
+//   rule      = rdn *( "," rdn )               the most specific first, as in RFC 2253; as many as in the subject
 //   rdn       = attribute *( "+" attribute )      a set: the order within does not matter
 //   attribute = type "=" pattern                  type: a short name (CN, OU, O, L, ST, STREET, C, DC, UID,
 //                                                 emailAddress, serialNumber) or a dotted number, without case
 //   pattern   = characters, `*` for any run of them within this one value, `\` before one that is meant literally,
-//               `\` and two hex digits for one byte of UTF-8; or "#" and the hex of the value's whole DER, without stars
+//               `\` and two hex digits for one byte of UTF-8; or "#" and the hex of the value's DER, without stars
 //
 // Values are compared after decoding to UTF-8, case and white space included. Pure; any thread.
 #pragma once

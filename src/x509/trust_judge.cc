@@ -126,7 +126,7 @@ Verdict TrustStore::judge(const Question& question) const {
     const Name name = read_name(subject);
     if (std::ranges::none_of(trust.subjects, [&](const SubjectRule& rule) { return rule.matches(name); })) {
       verdict.objection = {"certificate_not_allowed",
-                           "is good, but its subject is none of those required here", alert_access_denied};
+                           "is good, but its subject is not one of those required here", alert_access_denied};
       return verdict;
     }
   }

@@ -44,7 +44,7 @@ TEST_CASE("an intermediate in the trust store is an anchor, and its own revocati
   const Made root = make_authority("Root"), middle = make_authority("Int", &root);
   const Made leaf = make_leaf("app", &middle);
   const Bytes of_middle = make_list(middle, {});
-  // Its issuer is not in the store, so nobody could have a list for it.
+  // Its issuer is not in the store, so there can be no list for it.
   CHECK(cause({.trusted = {&middle}, .lists = {of_middle}, .chain = {&leaf}}) == "good");
   CHECK(cause({.trusted = {&middle}, .lists = {make_list(root, {})}, .chain = {&leaf}}) ==
         "revocations_missing");

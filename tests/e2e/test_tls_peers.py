@@ -75,7 +75,7 @@ def listeners(authority, revoked, offered, rsa):
 
 BAD_BROKERS = {
     "wrongname": ("does not name {host}", "advertise a name|reissue"),
-    "untrusted": ("no authority of the trust store", "add that authority"),
+    "untrusted": ("not an authority of the trust store", "add that authority"),
     "expired": ("has expired", "renew"),
     "demanding": ("certificate", "key store"),
     "plaintext": ("plaintext", "PLAINTEXT or SASL_PLAINTEXT"),
