@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """The layers of ARCHITECTURE.md, checked: an include against the arrows, an arrow that no include needs, a file
-without its contract, a header that does not compile alone. Ends in the line `N passed, N failed`.
+without its contract, a header that does not compile alone; and the form of the sources: lines, columns, and words that
+read as translated. Ends in the line `N passed, N failed`.
 
 Static libraries pass include paths on transitively, so the build alone does not see a wrong include.
 """
@@ -38,6 +39,12 @@ RESERVED = {
 }
 # The layers that may include a library's headers.
 LIBRARIES = {"openssl": {"x509"}, "wolfssl": {"x509", "tls/record", "tls"}}
+# The form of a file: lines, columns of code, columns of a line with a comment.
+LINES_MAX, CODE_MAX, COMMENT_MAX = 400, 110, 120
+# Words of the old prose, in comments, texts and names. What ASN.1 calls an OCTET STRING is written in capitals.
+STALE_WORDS = re.compile(r"\b(?:[Oo]ctets?|[Ww]hom|[Ww]hoever|[Nn]obody|thereof|to be had|let go|stands)\b")
+# The layers whose form is checked. The others join when they have been revised.
+REVISED = {"base", "ring", "x509", "tls/record", "tls", "certificates", "net", "operations"}
 INCLUDE = re.compile(r'^\s*#\s*include\s*["<]([^">]+)[">]', re.MULTILINE)
 FLAGS = ["-std=c++23", "-fsyntax-only", "-Wall", "-Wextra", "-Werror", "-x", "c++"]
 
@@ -98,6 +105,24 @@ def arrows_out_of_date(source):
                      for layer, arrows in RESERVED.items() for arrow in sorted(arrows & used[layer])]
 
 
+def form(source):
+    """What is wrong with the form of the revised layers, a line each."""
+    wrong = []
+    for name, text in sources_of(source):
+        if layer_of(name) not in REVISED:
+            continue
+        lines = text.splitlines()
+        if len(lines) > LINES_MAX:
+            wrong.append(f"src/{name}: {len(lines)} lines, more than {LINES_MAX}: split it by what it does")
+        for number, line in enumerate(lines, 1):
+            columns = COMMENT_MAX if "//" in line else CODE_MAX
+            if len(line) > columns:
+                wrong.append(f"src/{name}:{number}: {len(line)} columns, more than {columns}")
+            if stale := STALE_WORDS.search(line):
+                wrong.append(f"src/{name}:{number}: says {stale[0]!r}; write plainer English")
+    return wrong
+
+
 def compiles_alone(source, header):
     """The compiler's complaint, or an empty string."""
     program = f'#include "{header.relative_to(source)}"\n'
@@ -147,6 +172,12 @@ def planted():
             outcome.append((name, any(name in line and words in line for line in found)))
         for name in ("cli/good.cc", "cli/own_test.cc", "operations/reads_topology.h", "tls/knows_record.h"):
             outcome.append((name, not any(name in line for line in found)))
+        (source / "ring/long.h").write_text("// x\n" * (LINES_MAX + 1))
+        (source / "ring/wide.h").write_text("// x" + " x" * 59 + "\nint " + "x" * CODE_MAX + ";\n")
+        (source / "ring/words.h").write_text("// A queue that nobody reads.\n// It understands an OCTET STRING.\n")
+        misshapen = form(source)
+        for name, count in (("ring/long.h", 1), ("ring/wide.h", 2), ("ring/words.h", 1), ("cli/good.cc", 0)):
+            outcome.append((name, sum(f"src/{name}:" in line for line in misshapen) == count))
         stale = arrows_out_of_date(source)
         for arrow, expected in (("ARROWS: kafka includes nothing of base", True),
                                 ("ARROWS: cli includes nothing of proxy", False),
@@ -169,7 +200,7 @@ def main():
     if not files:
         print("src/ holds no source file")
         failed += 1
-    wrong = violations(source)
+    wrong = violations(source) + form(source)
     stale = arrows_out_of_date(source)
     headers, lonely = headers_that_fail(source)
     for line in wrong + stale + lonely:

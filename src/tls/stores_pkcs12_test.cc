@@ -79,7 +79,7 @@ TEST_CASE("PKCS12 is read with a password beyond ASCII, with an empty one, and w
   write("-keypbe NONE -certpbe NONE -nomac", pass);
   CHECK(serves(read_identity(load("store.p12").file)) == "");
   CHECK(serves(read_identity(load("store.p12", "anything").file)) == "");
-  // Whom to trust can be read without the password that guards its integrity, as in Java.
+  // Authorities can be read without the password that protects the integrity of the store, as in Java.
   folder().run("openssl pkcs12 -export -nokeys -certpbe NONE -in ca.crt -passout pass:" + pass +
                " -out trust.p12");
   CHECK(refusal(read_authorities(load("trust.p12").file)) == "");
