@@ -35,6 +35,36 @@ std::vector<std::string> texts(const Answer& answer) {
 
 using Texts = std::vector<std::string>;
 
+// The answers to requests that a test makes without waiting for each.
+class Answers {
+ public:
+  Answers()
+      : queue_(std::make_shared<AnswerQueue>([this] {
+          const std::lock_guard lock(mutex_);
+          has_arrived_ = true;
+          arrived_.notify_one();
+        })) {}
+  Answers(const Answers&) = delete;
+  Answers& operator=(const Answers&) = delete;
+  ~Answers() { queue_->close(); }
+
+  const std::shared_ptr<AnswerQueue>& queue() const { return queue_; }
+  // Waits until there are some.
+  std::vector<Answer> next() {
+    std::unique_lock lock(mutex_);
+    arrived_.wait(lock, [&] { return has_arrived_; });
+    has_arrived_ = false;
+    lock.unlock();
+    return queue_->drain();
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable arrived_;
+  bool has_arrived_ = false;
+  std::shared_ptr<AnswerQueue> queue_;
+};
+
 TEST_CASE("an answer has every address of a name, IPv4 first, with the request's port") {
   DnsServer server;
   server.set("kafka1.test", {.v4 = {"10.0.0.2", "10.0.0.1"}, .v6 = {"fd00::1"}});
@@ -55,7 +85,7 @@ TEST_CASE("an answer is reused for its TTL, at least 1 s, whatever the case and 
   const Answer again = resolve_and_wait(*resolver, {"KAFKA1.test", 2});
   const bool within = std::chrono::steady_clock::now() - learnt < 900ms;
   if (within) CHECK(texts(again) == Texts{"10.0.0.1:2"});
-  // Over: asked again, and the new address is there.
+  // The TTL is over: the name is asked for again, and the new address is used.
   std::this_thread::sleep_until(learnt + 1100ms);
   CHECK(texts(resolve_and_wait(*resolver, {"kafka1.test", 3})) == Texts{"10.0.0.9:3"});
 }
@@ -131,28 +161,18 @@ TEST_CASE("many requests for one name share one question") {
   DnsServer server;
   server.set("kafka1.test", {.way = Way::silence});
   const auto resolver = start(server, 5s, 100ms);
-  std::mutex mutex;
-  std::condition_variable arrived;
-  bool has_arrived = false;
-  const auto queue = std::make_shared<AnswerQueue>([&] {
-    const std::lock_guard lock(mutex);
-    has_arrived = true;
-    arrived.notify_one();
-  });
-  resolver->resolve(0, {"kafka1.test", 1}, queue);
+  Answers answers;
+  resolver->resolve(0, {"kafka1.test", 1}, answers.queue());
   server.wait_until_asked("kafka1.test", 1);
-  for (std::uint64_t i = 1; i < 100; ++i) resolver->resolve(i, {"kafka1.test", 1}, queue);
+  for (std::uint64_t i = 1; i < 100; ++i) resolver->resolve(i, {"kafka1.test", 1}, answers.queue());
   server.set("kafka1.test", {.v4 = {"10.0.0.1"}});
-  std::vector<Answer> answers;
-  while (answers.size() < 100) {
-    std::unique_lock lock(mutex);
-    arrived.wait(lock, [&] { return has_arrived; });
-    has_arrived = false;
-    lock.unlock();
-    for (Answer& answer : queue->drain()) answers.push_back(std::move(answer));
+  for (std::size_t count = 0; count < 100;) {
+    for (const Answer& answer : answers.next()) {
+      CHECK(texts(answer) == Texts{"10.0.0.1:1"});
+      ++count;
+    }
   }
-  for (const Answer& answer : answers) CHECK(texts(answer) == Texts{"10.0.0.1:1"});
-  CHECK(server.asked("kafka1.test") <= 2);  // the one that was not answered, and its repetition
+  CHECK(server.asked("kafka1.test") <= 2);  // the unanswered question and its repetition
 }
 
 TEST_CASE("the destructor drops open questions, and calls nothing") {
@@ -180,7 +200,7 @@ TEST_CASE("a closed queue gets no more answers") {
   const auto queue = std::make_shared<AnswerQueue>([&] { ++notified; });
   queue->close();
   resolver->resolve(0, {"kafka1.test", 1}, queue);
-  // Answered after it, on the same thread.
+  // This request is answered later, by the same thread.
   CHECK(resolve_and_wait(*resolver, {"kafka1.test", 1}).error.empty());
   CHECK(notified == 0);
   CHECK(queue->drain().empty());
@@ -215,24 +235,14 @@ TEST_CASE("a changed resolv.conf is read, and open questions are asked again") {
   auto started = start_cares_resolver(
       {.timeout = 20s, .attempt_timeout = 10s, .port = before.port(), .resolv_conf = file.path()});
   REQUIRE(started.has_value());
-  std::mutex mutex;
-  std::condition_variable arrived;
-  bool has_arrived = false;
-  const auto queue = std::make_shared<AnswerQueue>([&] {
-    const std::lock_guard lock(mutex);
-    has_arrived = true;
-    arrived.notify_one();
-  });
-  (*started)->resolve(1, {"stuck.test", 1}, queue);
+  Answers answers;
+  (*started)->resolve(1, {"stuck.test", 1}, answers.queue());
   before.wait_until_asked("stuck.test", 1);
   file.write("nameserver 127.0.0.2\n");
   CHECK(texts(resolve_and_wait(**started, {"kafka1.test", 1})) == Texts{"10.0.0.2:1"});
-  std::unique_lock lock(mutex);
-  arrived.wait(lock, [&] { return has_arrived; });
-  lock.unlock();
-  const auto answers = queue->drain();
-  REQUIRE(answers.size() == 1);
-  CHECK(texts(answers[0]) == Texts{"10.0.0.1:1"});
+  const auto stuck = answers.next();
+  REQUIRE(stuck.size() == 1);
+  CHECK(texts(stuck[0]) == Texts{"10.0.0.1:1"});
 }
 
 TEST_CASE("the hosts file comes before DNS") {
