@@ -118,7 +118,7 @@ x509::StoreFile StoreReading::file(const config::Store& store) const {
   x509::StoreFile file;
   file.name = name_of(store);
   file.bytes = read->content.bytes();
-  take_password(store.password, file.password);
+  copy_password(store.password, file.password);
   if (!store.password_name.empty()) file.password_variable = store.password_name;
   return file;
 }
@@ -132,7 +132,7 @@ std::expected<x509::Identity, Failure> StoreReading::identity(const config::Iden
   choice.alias_setting = identity.key_alias_name;
   choice.hosts = identity.hosts;
   const auto with_key_password = [&](x509::StoreFile file) {
-    take_password(identity.key_password, file.key_password);
+    copy_password(identity.key_password, file.key_password);
     file.key_password_variable = identity.key_password_name;
     return file;
   };
@@ -159,7 +159,7 @@ void StoreReading::add_password(const std::optional<config::Password>& password,
   passwords_.emplace_back(&*password).text = config::without_line_end(text_of(content->bytes()));
 }
 
-void StoreReading::take_password(const std::optional<config::Password>& password,
+void StoreReading::copy_password(const std::optional<config::Password>& password,
                                  std::optional<std::string>& into) const {
   if (!password) return;
   into.emplace(std::ranges::find(passwords_, &*password, &PasswordRead::given)->text);

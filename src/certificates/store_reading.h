@@ -62,7 +62,7 @@ class StoreReading {
 
   void add_password(const std::optional<config::Password>& password, const std::string& where);
   // Makes no other copy.
-  void take_password(const std::optional<config::Password>& password, std::optional<std::string>& into) const;
+  void copy_password(const std::optional<config::Password>& password, std::optional<std::string>& into) const;
 
   std::vector<Read> reads_;
   std::deque<PasswordRead> passwords_;  // a deque never moves an element, which would leave a copy behind

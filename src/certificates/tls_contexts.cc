@@ -92,10 +92,10 @@ std::vector<Problem> TlsContexts::load_locked() {
     part.refresh(tickets_);
     // Two listeners with the same store report the same problem.
     for (const Problem& problem : part.problems) {
-      const bool told = std::ranges::any_of(once, [&](const Problem& other) {
+      const bool reported = std::ranges::any_of(once, [&](const Problem& other) {
         return other.where == problem.where && other.what == problem.what;
       });
-      if (!told) once.push_back(problem);
+      if (!reported) once.push_back(problem);
     }
   }
   publish();
@@ -130,16 +130,16 @@ void TlsContexts::publish() {
 std::vector<Problem> TlsContexts::load() {
   const std::lock_guard lock(loading_);
   std::vector<Problem> problems = load_locked();
-  told_.clear();
-  for (const Problem& problem : problems) told_.push_back(to_string(problem));
+  reported_.clear();
+  for (const Problem& problem : problems) reported_.push_back(to_string(problem));
   return problems;
 }
 
 void TlsContexts::reload() {
   const std::lock_guard lock(loading_);
-  const bool had_told = !told_.empty();
+  const bool had_reported = !reported_.empty();
   load_locked();
-  std::vector<std::string> now_told;
+  std::vector<std::string> reported_now;
   for (const TlsPart& part : parts_) {
     if (part.renewed) {
       std::string text = part.owner + ": TLS was renewed; new connections use it";
@@ -151,9 +151,9 @@ void TlsContexts::reload() {
     }
     for (const Problem& problem : part.problems) {
       std::string text = to_string(problem);
-      if (std::ranges::find(now_told, text) != now_told.end()) continue;
-      now_told.push_back(text);
-      if (std::ranges::find(told_, text) != told_.end()) continue;
+      if (std::ranges::find(reported_now, text) != reported_now.end()) continue;
+      reported_now.push_back(text);
+      if (std::ranges::find(reported_, text) != reported_.end()) continue;
       if (problem.warning) {
         log_.write({Severity::warning, "tls_part_left_out", problem.where, std::move(text)});
       } else {
@@ -163,9 +163,9 @@ void TlsContexts::reload() {
       }
     }
   }
-  if (now_told.empty() && had_told)
+  if (reported_now.empty() && had_reported)
     log_.write({Severity::info, "tls_renewal_well", "", "every certificate and key can be read again"});
-  told_ = std::move(now_told);
+  reported_ = std::move(reported_now);
 }
 
 std::shared_ptr<const TlsSnapshot> TlsContexts::snapshot() const {

@@ -96,8 +96,8 @@ class TlsContexts {
   std::vector<std::string> files_;
   mutable std::mutex loading_;  // held during a load, while files are read
   std::vector<TlsPart> parts_;
-  std::vector<std::string> told_;  // the problems that have been logged
-  mutable std::mutex mutex_;       // held briefly
+  std::vector<std::string> reported_;  // the problems that have been logged
+  mutable std::mutex mutex_;           // held briefly
   std::shared_ptr<const TlsSnapshot> snapshot_;
   std::atomic<std::uint64_t> version_ = 0;
 };

@@ -20,7 +20,8 @@ std::string text(const std::vector<config::Problem>& problems) {
   return all;
 }
 
-bool told(const std::vector<config::Problem>& problems, const std::string& where, const std::string& part) {
+bool reported(const std::vector<config::Problem>& problems, const std::string& where,
+              const std::string& part) {
   const bool found = std::ranges::any_of(problems, [&](const config::Problem& problem) {
     return problem.where == where && problem.what.find(part) != std::string::npos;
   });
@@ -68,43 +69,44 @@ TEST_CASE_FIXTURE(Fixture,
     variables["KAFKA_SSL_TRUSTSTORE_LOCATION"] = folder / "none.pem";
     const auto problems = contexts().load();
     CHECK(problems.size() == 2);
-    CHECK(told(problems, store,
-               (folder / "server.p12") +
-                   ": does not open with this password: correct GATEWAY_SSL_KEY_STORE_PASSWORD"));
-    CHECK(told(problems, "KAFKA_SSL_TRUSTSTORE_LOCATION", (folder / "none.pem") + ": there is no such file"));
+    CHECK(reported(problems, store,
+                   (folder / "server.p12") +
+                       ": does not open with this password: correct GATEWAY_SSL_KEY_STORE_PASSWORD"));
+    CHECK(reported(problems, "KAFKA_SSL_TRUSTSTORE_LOCATION",
+                   (folder / "none.pem") + ": there is no such file"));
     CHECK(text(problems).find("s3cr3t") == std::string::npos);
   }
   SUBCASE("no password") {
     variables.erase("GATEWAY_SSL_KEY_STORE_PASSWORD");
-    CHECK(told(contexts().load(), store, "set GATEWAY_SSL_KEY_STORE_PASSWORD"));
+    CHECK(reported(contexts().load(), store, "set GATEWAY_SSL_KEY_STORE_PASSWORD"));
   }
   SUBCASE("an expired certificate") {
     pem("old", "server.p12");
-    CHECK(told(contexts().load(), store, "CN=old.example expired at 2021-01-01"));
+    CHECK(reported(contexts().load(), store, "CN=old.example expired at 2021-01-01"));
   }
   SUBCASE("a key of another certificate") {
     folder.write("server.p12", made().text("one.crt") + made().text("two.key"));
-    CHECK(told(contexts().load(), store, "does not belong to the certificate of CN=one.example"));
+    CHECK(reported(contexts().load(), store, "does not belong to the certificate of CN=one.example"));
   }
   SUBCASE("a certificate without a key") {
     copy("one.crt", "server.p12");
-    CHECK(told(contexts().load(), store, "no private key"));
+    CHECK(reported(contexts().load(), store, "no private key"));
   }
   SUBCASE("a folder") {
     variables[store] = folder.path().string();
-    CHECK(told(contexts().load(), store, "name the file within it"));
+    CHECK(reported(contexts().load(), store, "name the file within it"));
   }
   SUBCASE("a file that may not be read") {
     if (geteuid() == 0) return;  // root reads all
     REQUIRE(chmod((folder / "server.p12").c_str(), 0) == 0);
-    CHECK(told(contexts().load(), store, "let kferry's user read the file"));
+    CHECK(reported(contexts().load(), store, "let kferry's user read the file"));
   }
   SUBCASE("an unknown cipher and an unknown curve, each where it is written") {
     variables["GATEWAY_SSL_CIPHER_SUITES"] = "TLS_AES_512_GCM";
     variables["KAFKA_SSL_CURVES"] = "P-255";
     const auto problems = contexts().load();
-    CHECK(told(problems, "GATEWAY_SSL_CIPHER_SUITES", "TLS_AES_512_GCM"));
-    CHECK(told(problems, "KAFKA_SSL_CURVES", "P-255"));
+    CHECK(reported(problems, "GATEWAY_SSL_CIPHER_SUITES", "TLS_AES_512_GCM"));
+    CHECK(reported(problems, "KAFKA_SSL_CURVES", "P-255"));
   }
   SUBCASE("files that are not a trust store or a revocation list") {
     variables["GATEWAY_SSL_CLIENT_AUTH"] = "REQUIRE";
@@ -112,8 +114,8 @@ TEST_CASE_FIXTURE(Fixture,
     variables["GATEWAY_SSL_CRL_PATH"] = folder / "ca.crt";
     folder.write("garbage", "garbage");
     const auto problems = contexts().load();
-    CHECK(told(problems, "GATEWAY_SSL_TRUST_STORE_PATH", "neither PEM, PKCS12 nor JKS"));
-    CHECK(told(problems, "GATEWAY_SSL_CRL_PATH", "no revocation list"));
+    CHECK(reported(problems, "GATEWAY_SSL_TRUST_STORE_PATH", "neither PEM, PKCS12 nor JKS"));
+    CHECK(reported(problems, "GATEWAY_SSL_CRL_PATH", "no revocation list"));
   }
 }
 
@@ -312,6 +314,6 @@ TEST_CASE_FIXTURE(Fixture,
   CHECK(contexts.files() == std::vector<std::string>{folder / "server.p12", folder / "key"});
 
   copy("one.key", "key");
-  CHECK(told(contexts.load(), "k.toml:" + std::to_string(std::ranges::count(sources.toml->text, '\n')),
-             (folder / "key") + ": the private key does not belong"));
+  CHECK(reported(contexts.load(), "k.toml:" + std::to_string(std::ranges::count(sources.toml->text, '\n')),
+                 (folder / "key") + ": the private key does not belong"));
 }

@@ -98,7 +98,7 @@ class Watches {
   const std::string& failure() const { return failure_; }
 
   // Reads all events. True if one of them concerns one of the files.
-  bool take() {
+  bool read_events() {
     bool concerned = false;
     alignas(inotify_event) std::array<char, 16 * 1024> room;
     for (;;) {
@@ -173,7 +173,7 @@ void TlsWatch::run() {
     const int ready = poll(wanted.data(), wanted.size(), static_cast<int>(wait));
     if (ready > 0 && wanted[0].revents != 0) return;
     const auto now = Monotonic::now();
-    if (ready > 0 && wanted[1].revents != 0 && watches->take()) {
+    if (ready > 0 && wanted[1].revents != 0 && watches->read_events()) {
       if (!due) latest = now + patience;
       due = std::min(now + quiet_after, latest);
     }
