@@ -97,7 +97,7 @@ TEST_CASE_FIXTURE(Fixture,
     CHECK(reported(contexts().load(), store, "name the file within it"));
   }
   SUBCASE("a file that may not be read") {
-    if (geteuid() == 0) return;  // root reads all
+    if (geteuid() == 0) return;  // root may read everything
     REQUIRE(chmod((folder / "server.p12").c_str(), 0) == 0);
     CHECK(reported(contexts().load(), store, "let kferry's user read the file"));
   }
@@ -245,7 +245,7 @@ TEST_CASE_FIXTURE(Fixture, "an authority that expires while it serves is reporte
   contexts.reload();
   CHECK(log.has("tls_part_left_out", "CN=Kferry Test CA expired at"));
   CHECK(log.has("tls_renewal_failed", "no certificate in it vouches for anything now"));
-  // Its kept sessions went with it.
+  // Its stored sessions are gone, too.
   CHECK(contexts.snapshot()->clusters[0].upstream.context != before);
   CHECK_FALSE(contexts.can_serve());
 }

@@ -1,5 +1,5 @@
-// What the tests of TLS contexts share: a configuration of one listener and one upstream with TLS over files
-// that the test may change, certificates by the openssl command, and a log that can be waited for.
+// Shared by the tests of TLS contexts: a configuration of one listener and one upstream with TLS, with files that the
+// test may change; certificates made with openssl; and a log to wait for.
 #pragma once
 
 #include <doctest/doctest.h>
@@ -35,7 +35,7 @@ class Lines final : public LogSink {
     const std::lock_guard lock(mutex_);
     return holds(cause, part);
   }
-  // Whether such a line comes within the time.
+  // Waits for such a line. False after the time-out.
   bool comes(const std::string& cause, const std::string& part, std::chrono::milliseconds patience) {
     std::unique_lock lock(mutex_);
     return written_.wait_for(lock, patience, [&] { return holds(cause, part); });
@@ -72,7 +72,7 @@ struct Made {
                     {.subject = "/CN=later.example", .dates = "-startdate " + stamp(1) + " -days 20"});
   }
 
-  // The start of the day so many days from now, as openssl ca takes it.
+  // The start of the day `days` days from now, in the form of openssl ca.
   static std::string stamp(int days) {
     const std::time_t at = std::time(nullptr) + days * 86400;
     std::array<char, 32> text{};
@@ -85,7 +85,7 @@ inline const x509::Folder& made() {
   return once.authority.folder();
 }
 
-// A configuration of one TLS listener and one TLS upstream over files in a folder of the test's own.
+// A configuration of one TLS listener and one TLS upstream, with files in a temporary folder.
 struct Fixture {
   x509::Folder folder;
   Lines log;

@@ -14,7 +14,7 @@ namespace {
 using std::chrono::milliseconds;
 
 constexpr milliseconds never = std::chrono::hours(1);
-// What is promised is a second; a laden machine under a sanitizer may take longer to be scheduled.
+// The promise is one second. A loaded machine with a sanitizer may take longer.
 constexpr milliseconds soon = std::chrono::seconds(10);
 
 struct Watched : Fixture {
@@ -23,7 +23,7 @@ struct Watched : Fixture {
 
   void start(milliseconds interval = never) {
     REQUIRE(watched.load().empty());
-    // The watch reads once when it has begun: this change is found by that reading, or by an event.
+    // The watch reads once when it starts, so this change is found by that reading or by an event.
     pem("two", "server.p12");
     watch = std::make_unique<TlsWatch>(watched, log, interval);
     REQUIRE(log.comes("tls_renewed", "CN=two.example", soon));

@@ -117,16 +117,16 @@ TEST_CASE("a failing server keeps the last good answer, and \"no such name\" for
   const auto resolver = start(server);
   CHECK(resolve_and_wait(*resolver, {"kafka1.test", 1}).error.empty());
   server.set("kafka1.test", {.way = Way::server_failure});
-  std::this_thread::sleep_for(1050ms);  // the TTL's floor
+  std::this_thread::sleep_for(1050ms);  // the minimum TTL
   const Answer kept = resolve_and_wait(*resolver, {"kafka1.test", 1});
   CHECK(kept.stale);
   CHECK(kept.age >= 1s);
   CHECK(kept.error.find("kafka1.test") != std::string::npos);
   CHECK(kept.error.find("SERVFAIL") !=
-        std::string::npos);  // newer versions of c-ares tell it from "unreachable"
+        std::string::npos);  // newer versions of c-ares distinguish it from "unreachable"
   CHECK(texts(kept) == Texts{"10.0.0.1:1"});
   server.set("kafka1.test", {.way = Way::no_such_name});
-  std::this_thread::sleep_for(1050ms);  // what a failure counts for
+  std::this_thread::sleep_for(1050ms);  // as long as a failure is reused
   const Answer gone = resolve_and_wait(*resolver, {"kafka1.test", 1});
   CHECK_FALSE(gone.stale);
   CHECK(gone.addresses.empty());

@@ -1,5 +1,5 @@
-// A DNS server for tests: UDP on loopback, one thread, says what the test has told it to. Only what the
-// resolver's tests need: A and AAAA questions, and broken answers.
+// A DNS server for tests: UDP on loopback, one thread, with answers set by the test. It has only what the resolver's
+// tests need: A and AAAA questions, and broken answers.
 #pragma once
 
 #include <arpa/inet.h>
@@ -63,7 +63,7 @@ class DnsServer {
     const std::lock_guard lock(mutex_);
     records_[name] = std::move(record);
   }
-  // Questions for A records of `name` so far.
+  // The number of questions for A records of `name` so far.
   std::size_t asked(const std::string& name) {
     const std::lock_guard lock(mutex_);
     return asked_[name];
@@ -90,7 +90,7 @@ class DnsServer {
       if (reply.empty()) continue;
       if (::sendto(socket_, reply.data(), reply.size(), 0, reinterpret_cast<const sockaddr*>(&from),
                    from_size) < 0) {
-        continue;  // the asker has gone
+        continue;  // the client is gone
       }
     }
   }
@@ -100,7 +100,7 @@ class DnsServer {
     out += static_cast<char>(value & 255);
   }
 
-  // RFC 1035, 4.1: header, the question as it came, then answers that point back at its name.
+  // RFC 1035, 4.1: header, the question unchanged, then answers that point back at its name.
   std::string reply_to(const std::string& question) {
     std::string name;
     std::size_t at = 12;

@@ -25,7 +25,7 @@ std::string text_of(std::span<const iovec> pieces) {
   return text;
 }
 
-// Everything that is ready, as it would be sent; the gather is taken back.
+// The ready bytes, as they would be sent. Takes the gather back.
 std::string ready_text(Rope& rope) {
   std::array<iovec, 1024> pieces;
   const std::string text = text_of(std::span<const iovec>(pieces.data(), rope.gather(pieces)));
@@ -33,7 +33,7 @@ std::string ready_text(Rope& rope) {
   return text;
 }
 
-// A rope fed by a simulated connection, whole.
+// A rope, fed by a simulated connection.
 struct Fed : SimulatedStream {
   explicit Fed(std::size_t buffers = 8)
       : SimulatedStream({.short_read = 0, .no_buffers = 0}, buffers, buffer_size) {}
@@ -47,7 +47,7 @@ struct Fed : SimulatedStream {
   Rope rope{pool};
 };
 
-// The same operations on a rope and on plain strings, in an order of chance.
+// Performs the same operations on a rope and on plain strings, in random order.
 class Run {
  public:
   explicit Run(std::uint64_t seed)
@@ -60,7 +60,7 @@ class Run {
     }
   }
 
-  // Lets everything leave and compares.
+  // Sends everything and compares.
   void drain() {
     while (!rope_.empty() || gathered_) {
       if (gathered_) finish_gather();
@@ -74,7 +74,7 @@ class Run {
     CHECK(stream_.buffers_out() == 0);
   }
 
-  // Drops everything, as a session that ends does.
+  // Drops everything, like a session that ends.
   void clear() {
     if (gathered_) finish_gather();
     rope_.clear();
@@ -147,7 +147,7 @@ class Run {
     take(wire_, input_, size);
   }
 
-  // As a walker does: looks at the first run while it judges.
+  // Like a walker: reads the first run while it decides.
   void walk() {
     const std::span<const std::byte> pinned = rope_.pin_input();
     CHECK(pinned.empty() == input_.empty());
@@ -219,7 +219,7 @@ class Run {
   }
 
   void finish_gather() {
-    REQUIRE(text_of(*gathered_) == named_);  // nothing has moved or changed meanwhile
+    REQUIRE(text_of(*gathered_) == named_);  // nothing has moved or changed in between
     const std::size_t size = up_to(3) == 0 ? up_to(named_.size()) : named_.size();
     rope_.sent(size);
     sent_ += size;
@@ -347,7 +347,7 @@ TEST_CASE("waiting bytes that arrived one at a time hold no buffers, and cost on
     fed.rope.unpin();
     ++runs;
   }
-  CHECK(runs < 16);  // of sizes that halve
+  CHECK(runs < 16);  // their sizes halve
 }
 
 TEST_CASE("well filled buffers stay, up to the limit") {

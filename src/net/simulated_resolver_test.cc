@@ -51,7 +51,7 @@ TEST_CASE("simulated failures keep the last good answer, authoritative ones do n
   CHECK_FALSE(bench.ask("kafka1").error.empty());
   bench.resolver.set("kafka1", bench.addresses);
   bench.resolver.fail("kafka1", "SERVFAIL");
-  CHECK(bench.ask("kafka1").addresses.empty());  // it never resolved yet
+  CHECK(bench.ask("kafka1").addresses.empty());  // it has never resolved
   bench.resolver.set("kafka1", bench.addresses);
   CHECK(bench.ask("kafka1").error.empty());
   bench.now += 5s;

@@ -1,4 +1,4 @@
-// A connection in a simulated world whose far end the test plays: what it writes arrives in the ring's own buffers.
+// A connection in a simulated world. The test plays the far end, and what it writes arrives in the ring's own buffers.
 #pragma once
 
 #include <cstddef>
@@ -19,7 +19,7 @@ struct SimulatedStream {
   SimulatedStream(const SimulatedStream&) = delete;
   SimulatedStream& operator=(const SimulatedStream&) = delete;
 
-  // What the next receive brings; nothing when there are no buffers. The far end must have written something.
+  // The pieces of the next receive; empty if there are no buffers. The far end must have written something.
   std::vector<ring::Piece> receive(std::size_t size_max) {
     ring.receive(ring::Token{.kind = 2}, socket, size_max, 0);
     const ring::Completion completion = complete(2);

@@ -105,7 +105,7 @@ TEST_CASE("UTF-8 is kept; invalid bytes, and characters that reverse or break li
   CHECK(quoted("\xe2\x80\xa8") == "\"\\xe2\\x80\\xa8\"");  // line separator
   CHECK(quoted("\xe2\x80\xae") == "\"\\xe2\\x80\\xae\"");  // right to left
   CHECK(quoted("\xed\xa0\x80") == "\"\\xed\\xa0\\x80\"");  // a surrogate
-  CHECK(quoted("\xe2\x82") == "\"\\xe2\\x82\"");           // cut short
+  CHECK(quoted("\xe2\x82") == "\"\\xe2\\x82\"");           // truncated
 }
 
 TEST_CASE("every byte gives a single printable line") {
@@ -153,7 +153,7 @@ TEST_CASE("the count follows at the end of the window, without another event") {
   CHECK(bench.read() ==
         "2026-11-24T16:39:00.123Z level=warning cause=refused subject=10.0.0.1 \"… 97 more like this in 60 "
         "s\"\n");
-  // And the next three are told again.
+  // Then the next three are written again.
   for (int i = 0; i < 5; ++i) bench.write("refused", "10.0.0.1");
   CHECK(bench.lines().size() == 3);
 }
@@ -171,11 +171,11 @@ TEST_CASE("memory is limited: the count of the least recently seen pair is writt
   const Bench bench(LogOptions{.pairs_max = 2});
   for (int i = 0; i < 5; ++i) bench.write("refused", "a");
   bench.write("refused", "b");
-  for (int i = 0; i < 2; ++i) bench.write("refused", "a");  // a is the most recent one again
+  for (int i = 0; i < 2; ++i) bench.write("refused", "a");  // a is the most recent pair again
   CHECK(bench.lines().size() == 4);
-  bench.write("refused", "c");  // b goes, silently
+  bench.write("refused", "c");  // b is forgotten, without a count
   CHECK(bench.lines().size() == 1);
-  bench.write("refused", "d");  // a goes, with its count
+  bench.write("refused", "d");  // a is forgotten, with its count
   const auto lines = bench.lines();
   REQUIRE(lines.size() == 2);
   CHECK(lines[0].find("subject=a \"… 4 more like this") != std::string::npos);
@@ -230,7 +230,7 @@ TEST_CASE("a stream socket that took part of a line gets the rest first") {
     REQUIRE(all.compare(at, 5, "2026-") == 0);
     at = end + 1;
   }
-  // Every line that was not dropped, and the one about those that were.
+  // Every line that was not dropped, and the line about those that were.
   CHECK(received == total - bench.log->dropped() + 1);
 }
 

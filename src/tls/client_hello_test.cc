@@ -18,7 +18,7 @@ std::string hello_of(const std::string& host, Version highest) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
-// What comes of a stream that comes in pieces of `cut` bytes.
+// The result of reading a stream in pieces of `cut` bytes.
 struct Reading {
   ClientHelloReader reader;
   Bytes records;
@@ -72,7 +72,7 @@ TEST_CASE("bytes that follow the hello are kept, in its record or in others") {
   within[4] = static_cast<char>(within[4] + 4);
   for (const std::size_t cut : {1UL, 100'000UL}) {
     for (const std::string& stream : {behind, within}) {
-      // The reader takes nothing more after the piece with which the hello is complete.
+      // The reader takes nothing after the piece that completes the hello.
       const Reading reading(stream, cut);
       REQUIRE(reading.complete());
       CHECK(text_of(reading.records).starts_with(cut == 1 ? stream.substr(0, whole.size()) : stream));
@@ -99,7 +99,7 @@ TEST_CASE("a TLS 1.3 hello needs all its required extensions") {
   CHECK_FALSE(Reading(whole).hello.lacks_extension);
   using namespace std::string_view_literals;
   for (const std::string_view type : {"\x00\x0A"sv, "\x00\x0D"sv, "\x00\x33"sv}) {
-    // As if it were another extension; elsewhere these bytes mean something else.
+    // Makes it another extension. Elsewhere these bytes have a different meaning.
     std::size_t lacking = 0;
     for (std::size_t at = whole.find(type); at != std::string::npos; at = whole.find(type, at + 1)) {
       std::string changed = whole;
@@ -114,7 +114,7 @@ TEST_CASE("a TLS 1.3 hello needs all its required extensions") {
   CHECK_FALSE(reading.hello.lacks_extension);
 }
 
-// A hello of TLS 1.3 whose padding makes it as long as `size`.
+// A TLS 1.3 hello, padded to `size` bytes.
 std::string padded_hello(std::size_t size) {
   std::string hello = hello_of("b1.example", Version::tls_1_3).substr(9);
   const auto byte_at = [&](std::size_t at) { return std::size_t{static_cast<unsigned char>(hello[at])}; };

@@ -15,7 +15,7 @@ namespace {
 
 using State = Engine::State;
 
-// What each side said of a handshake that cannot come about.
+// What each side reports about a handshake that cannot succeed.
 struct Outcome {
   std::string server;
   std::string client;
@@ -25,7 +25,7 @@ struct Outcome {
 
 Outcome outcome(Pair& pair) {
   pair.run();
-  // The handshake of TLS 1.3 is done at the client before the server has judged it.
+  // In TLS 1.3 the client's handshake is done before the server has checked its certificate.
   if (pair.client->state() == State::open && pair.server->state() == State::open) {
     pair.say(*pair.client, "x");
     pair.run();
@@ -267,8 +267,7 @@ TEST_CASE("a revoked client certificate is refused, and so is one without a list
 }
 
 TEST_CASE("an expired broker certificate is named") {
-  // The server's side refuses to load one, so it is made to expire in the client's eyes by one that has not
-  // begun.
+  // A server refuses to load an expired certificate. So this uses one that is not valid yet in the client's eyes.
   const Identity soon = certificates().authority.issue("soon", {.usage = "clientAuth"});
   Pair pair = pair_of(serving(soon));
   const Outcome said = outcome(pair);

@@ -15,7 +15,7 @@ inline std::string der(int tag, std::string_view content) {
   return out.append(1, static_cast<char>(content.size())).append(content);
 }
 
-// The elements within `content`, each with its tag and length: of 4 bytes at most, as openssl writes them.
+// The elements in `content`, each with its tag and length, which has at most 4 bytes, as openssl writes it.
 inline std::vector<std::string> elements(std::string_view content) {
   std::vector<std::string> all;
   while (content.size() >= 2) {

@@ -124,7 +124,7 @@ TEST_CASE("random bytes fill any length and differ from call to call") {
   CHECK(seen.size() == 64);
   std::vector<std::byte> many(100'000);
   random_bytes(many);
-  // The last kilobyte all zero would be an unfilled tail.
+  // If the last kilobyte were all zero, the tail would not have been filled.
   CHECK(std::any_of(many.end() - 1000, many.end(), [](std::byte byte) { return byte != std::byte{}; }));
 }
 

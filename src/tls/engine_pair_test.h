@@ -1,4 +1,4 @@
-// Two engines that talk to each other, and how finely what passes between them is cut; for tests.
+// Two connected engines for tests, with a choice of how finely the bytes between them are split.
 #pragma once
 
 #include <doctest/doctest.h>
@@ -35,7 +35,7 @@ inline Engine::Choose always(std::shared_ptr<const ServerContext> context) {
   return [context](std::string_view) { return context; };
 }
 
-// The two ends of a connection, and how finely what passes between them is cut.
+// The two ends of a connection, and how finely the bytes between them are split.
 struct Pair {
   std::unique_ptr<Engine> server;
   std::unique_ptr<Engine> client;
@@ -44,7 +44,7 @@ struct Pair {
   std::string at_server;
   std::string at_client;
 
-  // One way, everything that waits; true when something moved.
+  // Moves everything that waits, in one direction. True if something moved.
   bool carry(Engine& from, Engine& to, std::string& plain) const {
     bool moved = false;
     while (!from.to_send().empty() || to.has_plain()) {
@@ -67,7 +67,7 @@ struct Pair {
     }
   }
 
-  // Encrypts all of `text` at `from` and carries it over.
+  // Encrypts all of `text` at `from`, and feeds it to the other end.
   void say(Engine& from, std::string_view text) {
     auto rest = bytes_of(text);
     Engine& to = &from == client.get() ? *server : *client;

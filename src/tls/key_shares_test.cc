@@ -1,5 +1,5 @@
-// Key shares that are not points of their curves (RFC 8446 §4.2.8.2, RFC 8422 §5.4 and §5.11): wolfSSL refuses them
-// when it imports them, and each is answered with illegal_parameter.
+// Key shares that are not points on their curves (RFC 8446 §4.2.8.2, RFC 8422 §5.4 and §5.11): wolfSSL refuses to
+// import them, and each is answered with illegal_parameter.
 #include <algorithm>
 #include <string>
 #include <string_view>
@@ -17,15 +17,15 @@ constexpr std::size_t size_of_point(std::string_view curve) {
   return curve == "P-256" ? 65 : curve == "P-384" ? 97 : 133;
 }
 
-// Whether a TLS 1.2 message gives a point from here on: a ServerKeyExchange has named_curve(3) and the curve before it,
-// a ClientKeyExchange nothing but its header. Two bytes alone turn up in certificates by chance, too.
+// Whether a point of a TLS 1.2 message begins here: in a ServerKeyExchange it follows named_curve(3) and the curve, in
+// a ClientKeyExchange the header. Two bytes alone would also occur in certificates by chance.
 bool after_key_exchange(std::span<const std::byte> before) {
   const std::size_t size = before.size();
   return (size >= 3 && before[size - 3] == std::byte{3} && before[size - 2] == std::byte{}) ||
          (size >= 4 && before[size - 4] == std::byte{16} && before[size - 3] == std::byte{});
 }
 
-// Where an uncompressed point of this size, with its length before it in `length_size` bytes, ends; 0: nowhere.
+// The end of an uncompressed point of this size, after its length in `length_size` bytes; 0 if there is none.
 std::size_t end_of_point(std::span<const std::byte> bytes, std::size_t size, std::size_t length_size) {
   for (std::size_t at = 0; at + length_size + size <= bytes.size(); ++at) {
     const bool high = length_size == 1 ? after_key_exchange(bytes.first(at)) : bytes[at] == std::byte{};
@@ -35,7 +35,7 @@ std::size_t end_of_point(std::span<const std::byte> bytes, std::size_t size, std
   return 0;
 }
 
-// Shakes hands; the first message from `liar` that holds a point has its last byte changed. True: there was one.
+// Runs a handshake, and changes the last byte of the first message from `liar` with a point. True if there was one.
 bool shake(Pair& pair, Engine& liar, std::size_t point_size, std::size_t length_size, std::size_t cut) {
   bool lied = false;
   for (bool moved = true; moved;) {
@@ -89,7 +89,7 @@ TEST_CASE("a point off its curve ends the handshake with illegal_parameter, from
           CHECK(judge.state() == Engine::State::failed);
           CHECK(judge.failure().cause == "tls_point_off_curve");
           CHECK(liar.state() == Engine::State::failed);
-          // An alert in clear where encrypted records are due is recognised by its bytes, if they come together.
+          // A plaintext alert in place of encrypted records is recognized by its bytes, if they arrive together.
           if (cut > 1) CHECK(liar.failure().text.find("illegal_parameter") != std::string::npos);
         }
       }
@@ -110,7 +110,7 @@ TEST_CASE("points on their curves are accepted, and so are shares without points
   }
 }
 
-// The server wants another group than the one the client has sent a share of: its second ClientHello is looked at, too.
+// The server wants a group that the client has sent no share for, so that there is a second ClientHello.
 TEST_CASE("the key share of a second ClientHello is checked, too") {
   for (const bool lies : {false, true}) {
     CAPTURE(lies);
@@ -168,7 +168,7 @@ std::string client_hello(std::string_view shares) {
                         counted(1, "\0"sv) + counted(2, extensions));
 }
 
-// A server that was sent a ClientHello with these shares, and nothing after it: good ones leave it handshaking.
+// A server that received only a ClientHello with these shares. With good ones its handshake is in progress.
 std::unique_ptr<Engine> answered(std::string_view shares) {
   auto server = Engine::server(always(server_context(serving(certificates().ec))));
   const std::string hello = client_hello(shares);
@@ -177,7 +177,7 @@ std::unique_ptr<Engine> answered(std::string_view shares) {
   return server;
 }
 
-// What the server says of these shares: nothing but a fatal alert, in clear. 0: it takes them.
+// The fatal alert, in plaintext, with which the server answers these shares; 0 if it accepts them.
 unsigned alert_for(std::string_view shares) {
   const auto server = answered(shares);
   if (server->state() == Engine::State::handshaking) return 0;

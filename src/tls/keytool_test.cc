@@ -1,5 +1,5 @@
-// Stores that Java's keytool wrote, of this generation and, by its security properties, of others, read and then served
-// in a handshake.
+// Stores written by Java's keytool, in its own format and, through its security properties, in those of other versions.
+// They are read and then used in a handshake.
 #include <doctest/doctest.h>
 
 #include <cstdlib>
@@ -16,7 +16,7 @@ using namespace x509;
 
 namespace {
 
-// A virtual machine that starts fast does for a store.
+// Sets options with which the virtual machine starts fast.
 bool has_keytool() {
   static const bool found = [] {
     setenv("JAVA_TOOL_OPTIONS", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -XX:-UsePerfData", 1);
@@ -26,14 +26,14 @@ bool has_keytool() {
   return found;
 }
 
-// KIND.p12 by openssl, with the alias KIND.
+// Creates KIND.p12 with openssl, with the alias KIND.
 void write_source(const std::string& kind) {
   certificates();
   folder().run("openssl pkcs12 -export -name " + kind + " -inkey " + kind + ".key -in " + kind +
                ".crt -certfile ca.crt -passout pass:" + pass + " -out " + kind + ".p12");
 }
 
-// Adds what is in KIND.p12 to `store`.
+// Adds the content of KIND.p12 to `store`.
 std::string import(const std::string& kind, const std::string& store, const std::string& options,
                    const std::string& password = pass) {
   return "keytool " + options + " -importkeystore -noprompt -srckeystore " + kind + ".p12 -srcstorepass " +
@@ -104,7 +104,7 @@ TEST_CASE("trust stores of keytool are read") {
     check_refused(read_authorities(load("trust.store", "wr0ng").file), "store_password_wrong",
                   "STORE_PASSWORD");
     check_refused(read_identity(load("trust.store", pass).file), "key_missing", "is it the trust store?");
-    // JKS opens without its password, as in Java; PKCS12 does where its certificates are in clear.
+    // JKS opens without its password, as in Java; PKCS12 does if its certificates are not encrypted.
     if (type == "JKS") CHECK(read_authorities(load("trust.store").file).has_value());
   }
 }
@@ -123,7 +123,7 @@ TEST_CASE(
                 "key a has a password of its own: set KEY_PASSWORD");
   check_refused(read_identity(load("own.jks", pass, "wr0ng").file), "store_password_wrong",
                 "correct KEY_PASSWORD");
-  // Two keys in one store: the aliases are Java's.
+  // Two keys in one store, with Java's aliases.
   folder().run(import("rsa", "own.jks", ""));
   CHECK(serves(read_identity(load("own.jks", pass).file, choice({"localhost"}))) == "");
   CHECK(subject_of(

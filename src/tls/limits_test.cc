@@ -1,6 +1,6 @@
-// What other TLS libraries take, kferry takes too, on both sides and in both versions: long certificates and hellos,
-// many names and certificates, large keys, every way to cut a handshake into records. What is beyond the limits is
-// refused by an alert, in words that name the limit.
+// kferry accepts what other TLS libraries accept, on both sides and in both versions: long certificates and hellos,
+// many names and certificates, large keys, and any split of a handshake into records. What exceeds a limit is refused
+// with an alert, and the message names the limit.
 #include <doctest/doctest.h>
 
 #include <functional>
@@ -17,9 +17,9 @@ namespace {
 using namespace x509;
 
 struct Ended {
-  std::string judge;  // the cause of the side that reads the certificates, empty where it is open
+  std::string judge;  // the cause at the side that reads the certificates; empty if it is open
   std::string text;
-  std::string other;  // what the side that sent them says
+  std::string other;  // the text of the side that sent them
 };
 
 struct Shaken {
@@ -58,7 +58,7 @@ Ended shake(
   return ended;
 }
 
-// Both sides, both versions: accepted, or refused in these words and with this alert.
+// Expects success, or a refusal with these words and this alert, on both sides and in both versions.
 void expect(const Shaken& given, const std::string& words = "", const std::string& alert = "") {
   for (const bool server_judges : {true, false}) {
     for (const Version version : {Version::tls_1_2, Version::tls_1_3}) {
@@ -184,8 +184,8 @@ TEST_CASE("subjects with many, multi-valued, long and empty parts work") {
   expect({root().der, make(wanted).identity()});
 }
 
-// As `stream`, with every handshake record in clear cut into records of `size` bytes. `sealed`: a ChangeCipherSpec of
-// TLS 1.2 has come this way.
+// Returns `stream` with every plaintext handshake record split into records of `size` bytes. `sealed`: there has been a
+// TLS 1.2 ChangeCipherSpec in this direction.
 std::string cut_records(std::string_view stream, std::size_t size, bool& sealed) {
   std::string result;
   while (!stream.empty()) {
@@ -282,7 +282,7 @@ TEST_CASE("hellos with 160 suites, and with more than were ever defined, work") 
 
 TEST_CASE("an incomplete hello holds at most its maximum length") {
   const auto server = Engine::server(always(server_context(serving(certificates().ec))));
-  // One byte a record: 384 KB in all.
+  // One byte per record: 384 KB in total.
   std::string start("\x01\x00\xFF\xFF", 4);
   start.resize(65'538, 'x');
   bool sealed = false;

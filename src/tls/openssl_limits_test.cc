@@ -1,5 +1,5 @@
-// OpenSSL sends what it takes itself: keys, certificates and handshake messages of every size and kind. Where kferry
-// takes less, it says so by an alert.
+// OpenSSL sends keys, certificates and handshake messages of every size and kind that it accepts itself. If kferry
+// accepts less, it sends an alert.
 #include <doctest/doctest.h>
 
 #include <string>
@@ -21,14 +21,14 @@ const Made& root() {
   return made;
 }
 
-// What OpenSSL serves or presents, and what kferry trusts.
+// The identity of OpenSSL, and what kferry trusts.
 struct Peer {
   Made leaf;
   std::vector<Bytes> rest{};
   Bytes trusted = root().der;
 };
 
-// The words for openssl's command line, of files in the folder.
+// The options for openssl, with files in the folder.
 std::string options_for(const Peer& peer, const Folder& folder) {
   std::string chain;
   for (const Bytes& one : peer.rest) chain += write_pem("CERTIFICATE", one);
@@ -40,8 +40,8 @@ std::string options_for(const Peer& peer, const Folder& folder) {
 }
 
 struct Came {
-  std::string text;     // why not; empty where it is open
-  std::string openssl;  // what the other side said
+  std::string text;     // why it failed; empty if it is open
+  std::string openssl;  // the output of the other side
 };
 
 Came dial(const Peer& peer, const std::string& version, const std::string& more = "") {
@@ -74,7 +74,7 @@ Came serve(const Peer& peer, const std::string& version, const std::string& more
   return {served.engine->failure().text, served.openssl};
 }
 
-// On both sides and in both versions: accepted, or refused in these words, of which an alert tells.
+// Expects success, or a refusal with these words and an alert, on both sides and in both versions.
 void expect(const Peer& peer, const std::string& words = "") {
   for (const std::string& version : versions) {
     for (const bool broker : {true, false}) {
@@ -112,7 +112,7 @@ TEST_CASE("a longer key of openssl is refused") {
   expect({leaf_with(make_rsa_key(16'384))}, "has a key of 16384 bits: at most 8192 are taken");
 }
 
-// wolfSSL can neither check what these sign nor, most of them, read their certificates.
+// wolfSSL cannot check signatures by these keys, and cannot read most of their certificates.
 TEST_CASE("openssl works with an issuer whose key only libcrypto supports") {
   for (const std::string kind : {"brainpoolP256r1", "secp256k1", "P-224", "RSA of 16384 bits"}) {
     CAPTURE(kind);
@@ -139,7 +139,7 @@ TEST_CASE("openssl works with a certificate of 600 names, and with a chain of 16
   expect(peer);
 }
 
-// The other way round: OpenSSL takes what kferry serves and presents.
+// The other way round: OpenSSL accepts kferry's keys and certificates.
 TEST_CASE("openssl accepts our keys and certificates of every size and kind") {
   for (const std::string kind : {"RSA of 8192 bits", "RSA-PSS", "ED25519", "P-521", "P-256"}) {
     CAPTURE(kind);

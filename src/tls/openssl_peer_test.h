@@ -39,7 +39,7 @@ struct Fd {
   }
 };
 
-// An openssl process: what it says is in a file, its input is a pipe that we hold.
+// An openssl process. Its output goes to a file, and its input is a pipe held by this object.
 class Process {
  public:
   explicit Process(const std::string& command) {
@@ -119,7 +119,7 @@ inline int listen_anywhere(std::uint16_t& port) {
   return fd;
 }
 
-// Moves bytes between a socket and an engine until `done`, the end, or the limit of patience.
+// Moves bytes between a socket and an engine until `done`, the end of stream, or a time-out.
 template <typename Done>
 void pump(int fd, Engine& engine, std::string& plain, Done done) {
   const auto until = Clock::now() + patience;
@@ -216,7 +216,7 @@ inline Dialled dial_s_server(std::uint16_t port, const std::shared_ptr<const Cli
   return dialled;
 }
 
-// A port that was free a moment ago; s_server says when it listens.
+// A port that was free a moment ago. s_server reports when it listens.
 inline std::uint16_t free_port() {
   std::uint16_t port = 0;
   const Fd fd(listen_anywhere(port));

@@ -102,7 +102,7 @@ TEST_CASE("openssl s_client resumes with a ticket") {
     CHECK(second.engine->negotiated().resumed);
     CHECK(second.plain == "from openssl\n");
     CHECK(second.openssl.find("Reused, TLS") != std::string::npos);
-    // Once the keys are gone the same ticket leads to a full handshake, not to a failed one.
+    // Without the keys, the same ticket leads to a full handshake, not to a failure.
     const auto forgetful =
         server_context(serving(certificates().ec), std::make_shared<TicketKeys>(Instant{}));
     const Served third = serve_s_client(always(forgetful), version + " -sess_in " + (folder / "session"));
@@ -125,7 +125,7 @@ TEST_CASE("openssl s_client can change its keys, and ask for a change of ours") 
   REQUIRE(client.waits_for("Verify return code"));
   REQUIRE(engine->records() != nullptr);
   const TrafficKeys before = engine->records()->keys();
-  client.say("K\n");  // a command of s_client's: a KeyUpdate that asks for another
+  client.say("K\n");  // an s_client command: send a KeyUpdate that requests another
   REQUIRE(client.waits_for("KEYUPDATE"));
   client.say("after\n");
   pump(socket.number, *engine, plain, [&] { return plain.find("after") != std::string::npos; });

@@ -1,4 +1,4 @@
-// tls/record/records.h behind real handshakes: what an Engine and its Records do together.
+// tls/record/records.h after real handshakes: what an Engine and its Records do together.
 #include "tls/record/records.h"
 
 #include <doctest/doctest.h>
@@ -24,7 +24,7 @@ bool is_tls_1_3(std::string_view suite) {
   return suite.starts_with("TLS_");
 }
 
-// Two ends whose wolfSSL is gone.
+// Two ends that have freed wolfSSL's state.
 Pair open_pair(const std::string& suite, std::uint64_t server_records_per_key = records_per_key_max,
                std::uint64_t client_records_per_key = records_per_key_max) {
   ServerSettings settings = serving(certificates().ec);
@@ -39,7 +39,7 @@ Pair open_pair(const std::string& suite, std::uint64_t server_records_per_key = 
   return pair;
 }
 
-// Records of any type with any content, as `from` would protect them.
+// Protects records of any type and content like `from` does.
 class Forger {
  public:
   explicit Forger(const Engine& from) : protection_(from.records()->keys().send) {}
@@ -53,7 +53,7 @@ class Forger {
   RecordProtection protection_;
 };
 
-// Feeds all of it; what came out.
+// Feeds all of it, and returns the plaintext.
 std::string feed(Engine& engine, std::span<const std::byte> bytes) {
   std::string plain;
   Bytes room(20'000);
@@ -93,7 +93,7 @@ TEST_CASE("changing any byte of a record is detected") {
     const Bytes good = Forger(*model.server).record(RecordType::data, bytes_of("sixteen bytes.."));
     std::size_t refused = 0;
     for (std::size_t at = 0; at < good.size(); ++at) {
-      // The version of the outer header is not looked at in TLS 1.3 but authenticated; lengths may ask for more.
+      // TLS 1.3 ignores the version in the outer header, but authenticates it. A length may demand more bytes.
       RecordProtection opening(model.client->records()->keys().receive);
       Bytes bad = good;
       bad[at] ^= std::byte{1};
@@ -105,7 +105,7 @@ TEST_CASE("changing any byte of a record is detected") {
     RecordProtection opening(model.client->records()->keys().receive);
     Bytes room(good.size());
     REQUIRE(opening.open(good, room).has_value());
-    // The same again is a replay.
+    // Repeating it is a replay.
     CHECK_FALSE(opening.open(good, room).has_value());
   }
 }
@@ -116,7 +116,7 @@ struct Hostile {
   std::string_view content;
   bool in_1_3;
   bool in_1_2;
-  const char* alert;  // what the other side hears; null: nothing
+  const char* alert;  // the alert for the other side; null if there is none
 };
 
 TEST_CASE("records that are not allowed end the connection with an alert") {
@@ -198,10 +198,10 @@ TEST_CASE("an alert about certificates names kferry's certificate only if there 
         has_identity ? "client_certificate_refused" : "client_certificate_required";
     ClientSettings settings;
     if (has_identity) settings.identity = certificates().client;
-    // In the handshake, in clear.
+    // During the handshake, in plaintext.
     Pair shaking = pair_of(serving(certificates().ec), settings);
     CHECK(failure_of(*shaking.client, bytes_of("\x15\3\3\0\2\2\x2A"sv)) == expected);
-    // After it: in TLS 1.3 a broker judges the client's certificate when the client is done.
+    // After it: in TLS 1.3 a broker checks the client's certificate after the client's handshake is done.
     Pair open = pair_of(serving(certificates().ec), settings);
     open.run();
     open.say(*open.server, "hello");
@@ -214,7 +214,7 @@ TEST_CASE("an alert about certificates names kferry's certificate only if there 
 TEST_CASE("tickets, HelloRequests, warnings and empty records are ignored, but not without limit") {
   Pair in_1_3 = open_pair(suites[0]);
   Forger server(*in_1_3.server);
-  // Two tickets in three records, cut inside a header and inside a body.
+  // Two tickets in three records, split within a header and within a body.
   for (const auto part : {"\4\0\0\6ticket\4\0"sv, "\0\4tic"sv, "k"sv})
     CHECK(feed(*in_1_3.client, server.record(RecordType::handshake, bytes_of(part))) == "");
   CHECK(feed(*in_1_3.client, server.record(RecordType::data, bytes_of("data"))) == "data");
@@ -229,7 +229,7 @@ TEST_CASE("tickets, HelloRequests, warnings and empty records are ignored, but n
   CHECK(feed(*in_1_2.client, broker.record(RecordType::handshake, bytes_of("\0\0\0\0"sv))) == "");
   CHECK(feed(*in_1_2.client, broker.record(RecordType::alert, bytes_of("\1\x64"sv))) == "");
   CHECK(feed(*in_1_2.client, broker.record(RecordType::data, bytes_of("data"))) == "data");
-  // A client that wants to negotiate again is told no, and may go on.
+  // A client that asks for renegotiation is refused, and may continue.
   Forger client(*in_1_2.client);
   CHECK(feed(*in_1_2.server, client.record(RecordType::handshake, bytes_of("\1\0\0\2hi"sv))) == "");
   CHECK(in_1_2.server->state() == State::open);
@@ -266,7 +266,7 @@ TEST_CASE("keys change when the other side asks for it, at any point") {
     CHECK(pair.at_client == "hello" + down);
     CHECK_FALSE(pair.server->key_used_up());
 
-    // Asked for ours: the answer comes before what is sent next, and the new key after it.
+    // If asked for ours, the answer precedes the next data, which uses the new key.
     Pair asked = open_pair(suite);
     Forger forger(*asked.client);
     const TrafficKeys before = asked.server->records()->keys();
@@ -323,7 +323,7 @@ TEST_CASE("once the kernel receives, non-data records are handled, and its key i
     server.take(RecordType::alert, bytes_of("\1\0"sv));
     CHECK(server.state() == State::ended);
   }
-  // A KeyUpdate in two records, and what begins like one inside another message: only the kernel is misled.
+  // A KeyUpdate in two records, and a record within another message that begins like one: only the kernel is misled.
   {
     Pair pair = open_pair(suites[0]);
     Engine& client = *pair.client;
@@ -344,7 +344,7 @@ TEST_CASE("once the kernel receives, non-data records are handled, and its key i
     CHECK_FALSE(client.receive_waits());
     CHECK(client.state() == State::ended);
   }
-  // One that cannot take another key for sending, and is asked to: the connection is to end in order.
+  // If asked for another send key without having one, the connection has to be closed in order.
   Pair pair = open_pair(suites[0]);
   pair.server->hand_over(true, false);
   feed(*pair.server, Forger(*pair.client).record(RecordType::handshake, bytes_of("\x18\0\0\1\1"sv)));

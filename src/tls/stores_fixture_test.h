@@ -1,5 +1,4 @@
-// What the tests of stores share: a folder of certificates, reading without a look at notes, and a handshake with what
-// was read.
+// Shared by the tests of stores: a folder of certificates, reading without the notes, and a handshake with the result.
 #pragma once
 
 #include <doctest/doctest.h>
@@ -18,7 +17,7 @@ namespace kferry::tls {
 
 inline constexpr std::string_view secret = "s3cret-Pass";
 
-// A fixture's folder: ec.crt, ec.key and so on, ca.crt.
+// The folder of the fixture, with ca.crt, ec.crt, ec.key and so on.
 inline const Folder& folder() {
   return certificates().authority.folder();
 }
@@ -69,13 +68,13 @@ inline ReadList read_revocations(const x509::StoreFile& file) {
   return x509::read_revocations(file, notes);
 }
 
-// "cause: text", or nothing where it was read.
+// "cause: text" of the failure; empty if it was read.
 template <typename Read>
 std::string refusal(const Read& read) {
   return read ? std::string() : std::string(read.error().cause) + ": " + read.error().text;
 }
 
-// Whether the identity serves a handshake; else why not.
+// Why the identity cannot serve a handshake; empty if it can.
 inline std::string serves(const ReadIdentity& identity) {
   if (!identity) return refusal(identity);
   const auto context = ServerContext::make(serving(*identity), nullptr);
@@ -87,14 +86,14 @@ inline std::string serves(const ReadIdentity& identity) {
   return pair.client->state() == Engine::State::open ? "" : pair.client->failure().text;
 }
 
-// One line, and no secret in it.
+// Checks that the text is one line without a secret.
 inline void check_words(const Failure& failure) {
   CHECK(failure.text.find('\n') == std::string::npos);
   CHECK(failure.text.find(secret) == std::string::npos);
   CHECK(failure.text.find("wr0ng") == std::string::npos);
 }
 
-// That `read` was refused for `cause`, with these words among its own.
+// Checks that `read` was refused with this cause, and that its text contains these words.
 template <typename Read>
 void check_refused(const Read& read, std::string_view cause, std::string_view words) {
   REQUIRE_FALSE(read.has_value());
@@ -124,7 +123,7 @@ inline std::string replaced(std::string text, std::string_view what, std::string
   return text;
 }
 
-// NAME.crt for the key KEY.key, by the test's authority.
+// Makes NAME.crt for the key KEY.key, signed by the test's authority.
 inline void issue(const std::string& name, const std::string& key, const std::string& subject,
                   const std::string& names, const std::string& dates) {
   if (folder().text(key + ".key").empty())

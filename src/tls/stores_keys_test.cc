@@ -52,7 +52,7 @@ TEST_CASE("PEM keys are read in every form, plain and encrypted") {
   }
 }
 
-// Where only a module of OpenSSL's can write it.
+// For encryptions that need OpenSSL's legacy module.
 const std::string legacy = " -provider legacy -provider default";
 
 TEST_CASE("a key opens under every encryption of openssl, also with a password beyond ASCII") {
@@ -113,7 +113,7 @@ TEST_CASE("an unknown encryption is named, and the password is not blamed") {
   }
 }
 
-// Of 70,000 iterations, 8,388,607 in as many bytes.
+// Replaces 70,000 iterations by 8,388,607, which is encoded in as many bytes.
 std::string costlier(const std::string& file) {
   return replaced(folder().text(file), std::string_view("\x02\x03\x01\x11\x70", 5), "\x02\x03\x7F\xFF\xFF");
 }
@@ -137,7 +137,7 @@ TEST_CASE("iterations are limited, and the message names the limit") {
                 "key_encryption_costly", words);
   check_refused(read_identity(load("costly.p12", pass).file), "store_unreadable", words);
   check_refused(read_identity(load("nomac.p12", pass).file), "key_encryption_costly", words);
-  // N = 16384, r = 8: four times the r is 64 MiB.
+  // N = 16384 and r = 8; four times that r needs 64 MiB.
   CHECK(serves(read_identity(load("ec.crt").file, load("scrypt.der", {}, pass).file)) == "");
   folder().write("scrypt.der",
                  replaced(folder().text("scrypt.der"), std::string_view("\x02\x02\x40\x00\x02\x01\x08", 7),

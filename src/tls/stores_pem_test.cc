@@ -43,7 +43,7 @@ TEST_CASE("PEM is read in any order and layout") {
     CAPTURE(text);
     CHECK(serves(read(text)) == "");
   }
-  // On one line, as some templates leave it.
+  // On a single line, as some templates write it.
   CHECK(serves(read(replaced(usual, "\n", " "))) == "");
 }
 
@@ -66,7 +66,7 @@ TEST_CASE(
   CHECK(subject_of(all->chain.at(0)) == "CN=long,O=Example");
   CHECK(all->chain.size() == 2);
   CHECK(all->choices.empty());
-  // When the next one begins: 2098-01-01.
+  // The validity of the next one begins on 2098-01-01.
   CHECK(all->choose_again_s == 4039372800);
   REQUIRE(notes.size() == 1);
   CHECK(notes.at(0).cause == "certificate_stray");
@@ -75,7 +75,7 @@ TEST_CASE(
   KeyChoice then = choice();
   then.now_s = 4039372801;
   CHECK(subject_of(read_identity(load("all.pem").file, then)->chain.at(0)) == "CN=later,O=Example");
-  // Which of them cannot serve is for others to judge.
+  // Reading does not decide which of them cannot serve.
   CHECK(subject_of(read_identity(load("none.pem").file)->chain.at(0)) == "CN=later,O=Example");
   CHECK(subject_of(read_identity(load("chain.pem").file, load("renewed.key").file)->chain.at(0)) ==
         "CN=short,O=Example");
@@ -103,7 +103,7 @@ TEST_CASE("one malformed block does not spoil the others") {
     CHECK(serves(read_identity(load("bad.pem").file)) == "");
     folder().write("bad.pem", bad);
     CHECK_FALSE(read_authorities(load("bad.pem").file).has_value());
-    // It may be the leaf.
+    // The malformed block may be the leaf.
     folder().write("bad.pem", ca + bad + key);
     check_refused(read_identity(load("bad.pem").file),
                   bad == empty ? "certificate_malformed" : "pem_malformed", "at line ");

@@ -70,7 +70,7 @@ TEST_CASE("PKCS12 is read with a password beyond ASCII, with an empty one, and w
   }
   check_refused(read_identity(load("store.p12", "wr0ng\n").file), "store_password_wrong",
                 "begins or ends with a blank or a line end");
-  // Nothing but the key is encrypted, so only that proves the password.
+  // Only the key is encrypted, so only the key proves the password.
   write("-certpbe NONE -nomac", pass);
   CHECK(serves(read_identity(load("store.p12", pass).file)) == "");
   check_refused(read_identity(load("store.p12", "wr0ng").file), "store_password_wrong",
@@ -106,7 +106,7 @@ TEST_CASE("PKCS12 is read in BER with indefinite lengths") {
   check_refused(read_identity(load("ber.p12", "wr0ng").file), "store_password_wrong", "STORE_PASSWORD");
 }
 
-// As RFC 9579 has it: PBMAC1 with PBKDF2, both with HMAC of `prf`.
+// Makes a store according to RFC 9579: PBMAC1 with PBKDF2, both with HMAC of `prf`.
 std::string with_pbmac1(std::string_view store, std::string_view password, const std::string& prf, Hash hash,
                         std::uint16_t iterations) {
   const auto pfx = elements(inside(store));
@@ -136,7 +136,7 @@ TEST_CASE("PKCS12 is read with the MAC of RFC 9579, PBMAC1") {
     CHECK(serves(read_identity(load("pbmac1.p12", std::string(foreign)).file)) == "");
     check_refused(read_identity(load("pbmac1.p12", "wr0ng").file), "store_password_wrong", "STORE_PASSWORD");
   }
-  // HMAC with a digest that is unknown.
+  // HMAC with an unknown digest.
   folder().write("pbmac1.p12",
                  with_pbmac1(folder().text("store.p12"), foreign, "\x2A\x03\x04", Hash::sha256, 2048));
   check_refused(read_identity(load("pbmac1.p12", std::string(foreign)).file), "store_unreadable", "1.2.3.4");

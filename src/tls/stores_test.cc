@@ -17,7 +17,7 @@ using namespace x509;
 
 namespace {
 
-// Of a file with this content: why no identity can be read from it.
+// Why no identity can be read from a file with this content.
 std::string refusal_of(std::string_view text) {
   StoreFile file;
   file.name = "file";
@@ -77,7 +77,7 @@ TEST_CASE("what kferry cannot read is named, with the remedy") {
   folder().run("rm -f ssh* && ssh-keygen -q -t ecdsa -N '' -f ssh && cat ssh ec.crt >ssh.pem || : >ssh.pem");
   if (!folder().text("ssh.pem").empty())
     check_refused(read_identity(load("ssh.pem").file), "key_unsupported", "ssh-keygen -p -m PKCS8");
-  // The algorithm of a key that libcrypto does not know, under a password that is right or in clear.
+  // A key of an algorithm that libcrypto does not know, with the right password or unencrypted.
   folder().run("openssl pkcs8 -topk8 -nocrypt -in ec.key -outform DER -out ec.der");
   folder().write("unknown.der", replaced(folder().text("ec.der"), "\x2A\x86\x48\xCE\x3D\x02\x01",
                                          "\x2A\x86\x48\xCE\x3D\x02\x09"));
@@ -142,7 +142,7 @@ TEST_CASE("of several keys, the one whose certificate names the host, or the one
   CHECK(leaf("locked.pem", choice({"north.example"})) == north);
   CHECK(leaf("locked.pem", choice({"a.south.example"}), pass) == south);
   CHECK(leaf("locked.pem", choice({"a.south.example"})).starts_with("store_password_missing"));
-  // Without a host, as a client has none, the first; the list of them is for `check`.
+  // Without a host, as for a client, the first is chosen. `check` lists them.
   std::vector<Note> notes;
   const auto first = x509::read_identity(load("keys.pem").file, choice(), notes);
   REQUIRE(refusal(first) == "");

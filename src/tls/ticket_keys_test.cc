@@ -52,7 +52,7 @@ TEST_CASE("a ticket opens while its key lives, and only for what it is bound to"
   keys.advance(Instant{} + hours(13));
   CHECK(open(keys, ticket, "a certificate") == Opened::no);
   CHECK(keys.size() == ticket_keys_max);
-  // A night without a handshake leaves the newest two at most.
+  // After a night without handshakes at most the newest two are left.
   keys.advance(Instant{} + hours(100));
   CHECK(keys.size() <= 2);
 }
@@ -93,7 +93,7 @@ TEST_CASE("a client resumes while the keys live and the certificate stays the sa
   keys->advance(Instant{} + hours(2));
   CHECK(dial(server));
   CHECK(dial(server));
-  // Twice: the last key made is kept until the next one is as old as a ticket may be.
+  // Twice: the last key is kept until the next one is as old as a ticket may be.
   keys->advance(Instant{} + hours(30));
   keys->advance(Instant{} + hours(60));
   CHECK_FALSE(dial(server));

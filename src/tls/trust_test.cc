@@ -1,5 +1,5 @@
-// The verdict on certificates, carried through real handshakes of both versions and on both sides: what wolfSSL says of
-// a chain by itself never lets one in, nor keeps one out that has a good path.
+// The verdict on certificates in real handshakes of both versions and on both sides. wolfSSL's own opinion never admits
+// a chain, and never refuses one with a good path.
 #include <doctest/doctest.h>
 
 #include <string>
@@ -23,7 +23,7 @@ Identity identity_of(const Made& leaf, const std::vector<const Made*>& rest) {
   return leaf.identity(ders(rest));
 }
 
-// What the side that judges says (its cause, empty where it accepts), and the alert that the other side read.
+// The cause at the side that judges, empty if it accepts, and the alert that the other side received.
 struct Told {
   std::string cause;
   std::string text;
@@ -48,7 +48,7 @@ struct Case {
   std::vector<Bytes> lists{};
 };
 
-// One side of kferry's judges, in one version.
+// kferry judges on one side, in one version.
 Told handshake(const Case& given, bool server_judges, Version version) {
   ServerSettings server;
   ClientSettings client;
@@ -72,7 +72,7 @@ Told handshake(const Case& given, bool server_judges, Version version) {
   return told(std::move(pair), server_judges);
 }
 
-// Accepted, or refused with this cause and alert, by either side and in either version.
+// Expects success, or a refusal with this cause and alert, on either side and in either version.
 void expect(const Case& given, const std::string& cause, const std::string& alert = {}) {
   for (const bool server_judges : {true, false}) {
     for (const Version version : {Version::tls_1_2, Version::tls_1_3}) {
@@ -151,7 +151,7 @@ TEST_CASE("strays, expired copies, duplicates and any order are tolerated") {
     expect({{&root}, &leaf, chains[i]}, "");
     expect({{&old_root, &root}, &leaf, chains[i]}, "");
   }
-  // An expired copy opens nothing by itself.
+  // An expired copy alone is not enough.
   expect({{&root}, &leaf, {&old_middle}}, "certificate_expired");
 }
 
@@ -184,7 +184,7 @@ TEST_CASE("connections do not influence each other's verdicts") {
     settings.offer.highest = version;
     settings.client_auth = ClientAuth::require;
     settings.client_cas = {root.der};
-    const auto context = server_context(settings);  // one for all
+    const auto context = server_context(settings);  // shared by all
     const auto dial = [&](const Made& who, const std::vector<const Made*>& rest) {
       Pair pair;
       pair.server = Engine::server(always(context));
@@ -221,7 +221,7 @@ TEST_CASE("an authority that expires while a context serves stops vouching, also
     pair.server = Engine::server(always(serves));
     pair.client = Engine::client(dials, "localhost", 1);
     pair.run();
-    if (pair.server->state() == Engine::State::open) pair.say(*pair.server, "x");  // tickets come before data
+    if (pair.server->state() == Engine::State::open) pair.say(*pair.server, "x");  // tickets precede data
     pair.run();
     return pair.client->state() == Engine::State::failed ? std::string(pair.client->failure().cause)
            : pair.client->negotiated().resumed           ? "resumed"
@@ -234,7 +234,7 @@ TEST_CASE("an authority that expires while a context serves stops vouching, also
   shown_time_s = system_time() + 3601;
   CHECK(dial() == "certificate_expired");
   shown_time_s = 0;
-  CHECK(dial() == "full");  // the session went with the verdict
+  CHECK(dial() == "full");  // the session ended with the verdict
 }
 
 }  // namespace

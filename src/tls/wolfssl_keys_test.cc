@@ -20,7 +20,7 @@ const unsigned char* in(std::span<const std::byte> bytes) {
   return reinterpret_cast<const unsigned char*>(bytes.data());
 }
 
-// Decrypts one record as the kernel does (net/tls/tls_sw.c), from the key alone; "" when it does not verify.
+// Decrypts one record like the kernel (net/tls/tls_sw.c), with only the key; "" if it does not verify.
 std::string decrypt(TrafficKey& key, std::span<const std::byte> record) {
   const bool tls_1_3 = key.version == Version::tls_1_3;
   const bool chacha = key.cipher == RecordCipher::chacha20_poly1305;
@@ -74,12 +74,12 @@ TEST_CASE("the exported keys decrypt the next records of the other side") {
     ServerSettings settings = serving(certificates().ec);
     settings.offer.ciphers = cipher;
     if (!cipher.starts_with("TLS_")) settings.offer.highest = Version::tls_1_2;
-    // With tickets: in TLS 1.3 one more record under the traffic key.
+    // With tickets, TLS 1.3 has one more record under the traffic key.
     Pair pair;
     pair.server = Engine::server(always(server_context(settings, std::make_shared<TicketKeys>(Instant{}))));
     pair.client = Engine::client(client_context({}), "localhost", 1);
     pair.run();
-    // The client keeps wolfSSL for the tickets, until data comes.
+    // The client keeps wolfSSL's state for the tickets, until data arrives.
     CHECK((pair.client->records() == nullptr) == cipher.starts_with("TLS_"));
     pair.say(*pair.server, "first");
     for (int words = 0; words < 3; ++words) {
@@ -99,13 +99,14 @@ TEST_CASE("the exported keys decrypt the next records of the other side") {
         CHECK(decrypt(receiving.receive, std::span(record).first(wrote.made)) == "a record");
         if (sending.send.version == Version::tls_1_2 &&
             sending.send.cipher != RecordCipher::chacha20_poly1305) {
-          // Counting continues from here, so earlier nonces are smaller.
+          // The exported iv is the explicit nonce of the next record.
           CHECK(std::equal(record.begin() + 5, record.begin() + 13, sending.send.iv.begin()));
         }
         CHECK(to.feed(std::span(record).first(wrote.made), room).made == 8);
       }
     }
-    // Finished in 1.2, the ticket in 1.3: one each before the words, four and three.
+    // The server has sent Finished (TLS 1.2) or the ticket (TLS 1.3), then four records of data. The client has sent
+    // Finished (TLS 1.2) and three.
     const TrafficKeys after = pair.server->records()->keys();
     CHECK(after.send.rec_seq[7] == std::byte{5});
     CHECK(after.receive.rec_seq[7] ==

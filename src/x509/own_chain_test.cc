@@ -10,7 +10,7 @@
 namespace kferry::x509 {
 namespace {
 
-// Names of certificates, in order.
+// The names of these certificates, in order.
 using Names = std::vector<std::string>;
 
 std::string common_name(X509* x509) {
@@ -24,7 +24,7 @@ StoreContents contents_of(const std::vector<const Made*>& all) {
   return contents;
 }
 
-// The chain of the first of these.
+// The chain of the first certificate.
 Names chain(const std::vector<const Made*>& all) {
   const StoreContents contents = contents_of(all);
   std::vector<std::size_t> pool(all.size());

@@ -25,7 +25,7 @@ TEST_CASE("a cached certificate is the same object again, and others are parsed"
 TEST_CASE("the cache is limited, and the oldest entry is dropped first") {
   ParsedCertificates parsed;
   const Made one = make_leaf("one", nullptr);
-  // Each key is another run of bytes; what they parse to does not matter here.
+  // Every key is different. What they parse to does not matter here.
   for (std::size_t i = 0; i < 3 * ParsedCertificates::count_max; ++i)
     parsed.keep(bytes_of(std::to_string(i)), one.x509.get());
   CHECK(parsed.size() == ParsedCertificates::count_max);

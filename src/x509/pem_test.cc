@@ -16,7 +16,7 @@ std::string hex(std::span<const std::byte> bytes) {
   return text;
 }
 
-// "LABEL@LINE: bytes", each block on a line of its own; "!" for one that is not well formed.
+// "LABEL@LINE: bytes", one line per block; "!" if the block is not well formed.
 std::string read(std::string_view text) {
   std::string out;
   for (const PemBlock& block : read_pem(text)) {

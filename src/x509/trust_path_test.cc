@@ -51,7 +51,7 @@ TEST_CASE("one valid path is enough, whatever else was sent") {
     CHECK(cause({.trusted = {&root}, .chain = chains[i]}) == "good");
     CHECK(cause({.trusted = {&old_root, &root}, .chain = chains[i]}) == "good");
     CHECK(cause({.trusted = {&root, &old_root, &stray}, .chain = chains[i]}) == "good");
-    // None of them opens a path that is not there.
+    // They never create a path that does not exist.
     auto without = chains[i];
     std::erase(without, &middle);
     CHECK(cause({.trusted = {&root}, .chain = without}) != "good");
@@ -82,7 +82,7 @@ TEST_CASE("a chain may be as long as allowed, and not one longer") {
   CHECK(cause({.trusted = {&all[0]}, .chain = chain}) == "chain_too_long");
 }
 
-// As of an authority that has changed its key: the old one signs the new certificate, whose identifiers say so.
+// Like an authority that has changed its key: the old key signs the new certificate, whose identifiers say so.
 Made renew(const Made& root, const std::string& name) {
   std::vector<Extension> extensions = authority_extensions();
   extensions.push_back({NID_subject_key_identifier, "hash"});
@@ -97,12 +97,12 @@ Made make_root_with_identifier(const std::string& name) {
 }
 
 TEST_CASE("the search passes over certificates that only look like issuers") {
-  // A root that has changed its key and signs its new certificate by the old one; nothing tells the two apart by name.
+  // A root that has changed its key and signs its new certificate with the old one. Both have the same name.
   const Made root = make_root_with_identifier("Root"), renewed = renew(root, "Root");
   const Made leaf = make_leaf("app", &renewed);
   CHECK(cause({.trusted = {&root}, .chain = {&leaf, &renewed}}) == "good");
   CHECK(cause({.trusted = {&root}, .chain = {&leaf, &root, &renewed}}) == "good");
-  // Namesakes, expired, powerless and foreign copies on three levels.
+  // Copies with the same name on three levels: expired, not an authority, or foreign.
   const Made first = make_authority("First", &root);
   const Made old =
       make_authority("First", &root, keyed(first, lasting(-9 * day_s, -day_s, authority_extensions())));

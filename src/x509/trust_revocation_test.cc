@@ -48,7 +48,7 @@ TEST_CASE("an intermediate in the trust store is an anchor, and its own revocati
   CHECK(cause({.trusted = {&middle}, .lists = {of_middle}, .chain = {&leaf}}) == "good");
   CHECK(cause({.trusted = {&middle}, .lists = {make_list(root, {})}, .chain = {&leaf}}) ==
         "revocations_missing");
-  // Its issuer is: then it needs a list like any other.
+  // If its issuer is, it needs a list like any other certificate.
   CHECK(cause({.trusted = {&root, &middle}, .lists = {of_middle}, .chain = {&leaf}}) ==
         "revocations_missing");
   CHECK(cause({.trusted = {&root, &middle}, .lists = {make_list(root, {}), of_middle}, .chain = {&leaf}}) ==

@@ -1,4 +1,4 @@
-// TrustStore: who is trusted, for how long, and what a store or a chain that cannot be used leads to.
+// TrustStore: which certificates are trusted and for how long, and unusable stores and chains.
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -77,7 +77,7 @@ TEST_CASE("a pinned certificate expires, and has to name the host") {
         "certificate_not_allowed");
   const Made server = make_leaf("app", nullptr, with({{NID_ext_key_usage, "serverAuth"}}));
   CHECK(cause({.trusted = {&server}, .chain = {&server}}) == "certificate_purpose");
-  // Pinned and issued by an authority of the store, too: either is enough.
+  // Pinned, and also issued by an authority of the store: either is enough.
   const Made root = make_authority("Root"), both = make_leaf("both", &root);
   CHECK(cause({.trusted = {&both, &root}, .chain = {&both}}) == "good");
 }

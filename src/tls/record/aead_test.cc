@@ -75,7 +75,7 @@ Aead::Nonce nonce_of(std::span<const std::byte> bytes) {
   return nonce;
 }
 
-// A copy of bytes in runs of their own, so that reading past one is found out.
+// Copies bytes into separate allocations, so that reading past the end of one is detected.
 class Runs {
  public:
   Runs(std::span<const std::byte> all, const std::vector<std::size_t>& sizes) {
@@ -140,7 +140,7 @@ TEST_CASE("content in pieces gives the same result as in one run, whatever the s
       for (std::byte& byte : plain) byte = static_cast<std::byte>(random());
       plain.back() = last[0];
       const Bytes additional(below(30), std::byte{7});
-      // wolfCrypt's call for all at once makes what is compared with; in place, as open() may be.
+      // wolfCrypt's single call makes the expected result, in place, as open() also works.
       Bytes whole(size + 1 + Aead::tag_size);
       for (int round = 0; round < 40; ++round) {
         std::vector<std::size_t> cuts;
@@ -165,7 +165,7 @@ TEST_CASE("content in pieces gives the same result as in one run, whatever the s
         Bytes opened(plain.size());
         CHECK(aead.open(nonce, additional, cipher, opened));
         CHECK(opened == plain);
-        // One byte another: refused however it is cut.
+        // With one byte changed it is refused, however it is split.
         Bytes bad = whole;
         bad[below(bad.size())] ^= std::byte{1};
         Runs forged(bad, cuts);
