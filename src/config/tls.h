@@ -1,5 +1,5 @@
 // The configuration of TLS as plain structs, complete and valid as far as the text alone shows: no file
-// is opened here (proxy/tls_contexts.h reads them), and names of ciphers and curves are the library's to
+// is opened here (certificates/tls_contexts.h reads them), and names of ciphers and curves are the library's to
 // know.
 #pragma once
 
