@@ -50,7 +50,7 @@ def sent_by_java(tmp_path_factory):
 
 
 @pytest.mark.parametrize("pattern", PATTERNS)
-def test_check_tells_of_the_names_that_java_does_not_send(sent_by_java, pattern):
+def test_check_warns_of_names_that_java_does_not_send(sent_by_java, pattern):
     shown = subprocess.run([KFERRY, "check"], capture_output=True, text=True, timeout=60, check=False, env={
         "PATH": os.environ["PATH"], "KAFKA_BOOTSTRAP_SERVERS": "192.0.2.1:9092", "GATEWAY_LISTENER_NAMES": "external",
         "GATEWAY_LISTENER_EXTERNAL_PORTS": "9092", "GATEWAY_LISTENER_EXTERNAL_SECURITY_PROTOCOL": "SSL",

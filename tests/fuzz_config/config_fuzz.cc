@@ -1,5 +1,5 @@
-// Fuzzes the loader: the input's first octet says how many lines are variables, the rest is TOML.
-// It must neither crash nor show the secret that every run carries, whatever stands around it.
+// Fuzzes the loader: the input's first byte says how many lines are variables, the rest is TOML. The loader must
+// neither crash nor show the secret that every run contains.
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
@@ -23,7 +23,7 @@ void require_no_secret(const std::vector<Problem>& problems) {
   }
 }
 
-// What is made is read back, and the bootstrap name is no broker's.
+// Every composed name parses back, and the bootstrap name belongs to no broker.
 void require_names(const SniNames& names) {
   for (const std::int32_t id : {0, 7, 2147483647}) {
     const auto target = sni_target(names, names.host_of(kferry::NodeId{id}));
@@ -35,14 +35,14 @@ void require_names(const SniNames& names) {
 
 }  // namespace
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* octets, std::size_t size);
-int LLVMFuzzerTestOneInput(const std::uint8_t* octets, std::size_t size) {
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t size);
+int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t size) {
   if (size == 0) return 0;
-  std::string_view text(reinterpret_cast<const char*>(octets) + 1, size - 1);
-  // An input that names the secret in a plain key would be told of it rightly.
+  std::string_view text(reinterpret_cast<const char*>(bytes) + 1, size - 1);
+  // A message may rightly quote an input that contains the secret in a key that is not secret.
   if (text.find(secret) != std::string_view::npos) return 0;
   Sources sources;
-  for (int lines = octets[0] % 16; lines > 0 && !text.empty(); --lines) {
+  for (int lines = bytes[0] % 16; lines > 0 && !text.empty(); --lines) {
     const std::string_view line = text.substr(0, text.find('\n'));
     text.remove_prefix(std::min(text.size(), line.size() + 1));
     const auto equals = line.find('=');
