@@ -18,7 +18,7 @@ _kferry() {
       run) words="--config --help" ;;
       check) words="--config --dial --help" ;;
       doctor|completion) words="--help" ;;
-      settings) words="--tsv --help" ;;
+      settings) words="$("${COMP_WORDS[0]}" settings --tsv 2>/dev/null | tail -n +2 | cut -f 2) --tsv --help" ;;
       probe) words="--tls --ca --ca-password-file --certificate --key --password-file --server-name --timeout --help" ;;
     esac
   fi

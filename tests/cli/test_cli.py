@@ -37,7 +37,7 @@ def kferry(*words, env=None):
                           text=True, timeout=60)
 
 
-def test_help_and_version_are_well():
+def test_help_and_version_succeed():
     shown = kferry("--help")
     assert shown.returncode == 0
     for verb in ("run", "check", "doctor", "probe", "settings", "completion"):
@@ -51,7 +51,7 @@ def test_help_and_version_are_well():
 
 @pytest.mark.parametrize("words", [["bogus"], ["--bogus"], ["probe"], ["probe", "nowhere"], ["completion", "csh"],
                                    ["probe", "a:1", "--timeout", "x"]])
-def test_wrong_words_are_status_1(words):
+def test_wrong_arguments_exit_with_status_1(words):
     assert kferry(*words).returncode == 1
 
 
@@ -71,7 +71,7 @@ def readme_variables(first_line):
     return dict(word.split("=", 1) for word in words if word.split("=")[0].isupper())
 
 
-def test_the_quick_start_names_the_certificate_it_lacks():
+def test_check_of_the_quick_start_names_the_missing_certificate():
     variables = readme_variables("KAFKA_BOOTSTRAP_SERVERS")
     assert len(variables) == 11
     credentials = 'a.PlainLoginModule required username="u" password="p";'
@@ -81,7 +81,7 @@ def test_the_quick_start_names_the_certificate_it_lacks():
     assert "GATEWAY_SSL_KEY_STORE_PATH is missing" in shown.stderr
 
 
-def test_the_plaintext_quick_start_is_well():
+def test_the_plaintext_quick_start_is_valid():
     variables = readme_variables("export KAFKA_BOOTSTRAP_SERVERS")
     assert len(variables) == 6
     shown = kferry("check", env=variables)
@@ -90,7 +90,7 @@ def test_the_plaintext_quick_start_is_well():
     assert "error" not in shown.stderr
 
 
-def test_check_tells_everything_wrong_at_once():
+def test_check_reports_everything_wrong_at_once():
     shown = kferry("check", env=PLAIN | {"KAFKA_BOOTSTRAP_SERVERS": "x", "GATEWAY_LISTENER_EXTERNAL_PORTS": "0",
                                          "GATEWAY_SECURITY_MODE": "GATEWAY_MANAGED"})
     assert shown.returncode == 2
@@ -99,7 +99,7 @@ def test_check_tells_everything_wrong_at_once():
     assert shown.stdout == ""
 
 
-def test_a_file_is_read_and_a_missing_one_is_status_2(tmp_path):
+def test_errors_in_a_file_and_a_missing_file_exit_with_status_2(tmp_path):
     file = tmp_path / "k.toml"
     file.write_text('[cluster.a.upstream]\nbootstrap_servers = "192.0.2.1:1"\n[cluster.a.listener.x]\n'
                     'prots = "1"\n')
@@ -195,6 +195,13 @@ def test_bash_completes_verbs():
     script = kferry("completion", "bash").stdout
     asked = script + 'COMP_WORDS=(kferry ch); COMP_CWORD=1; _kferry; echo "${COMPREPLY[@]}"\n'
     assert subprocess.run(["bash"], input=asked, text=True, capture_output=True, timeout=30).stdout == "check\n"
+
+
+def test_bash_completes_keys():
+    script = kferry("completion", "bash").stdout
+    asked = script + f'COMP_WORDS=({KFERRY} settings keepalive_i); COMP_CWORD=2; _kferry; printf "%s\\n" "${{COMPREPLY[@]}}"\n'
+    shown = subprocess.run(["bash"], input=asked, text=True, capture_output=True, timeout=30)
+    assert shown.stdout.split() == ["keepalive_idle_s", "keepalive_interval_s"]
 
 
 def test_the_man_page_has_no_warnings():
