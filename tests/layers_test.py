@@ -38,13 +38,13 @@ RESERVED = {
     "operations": {"config", "ring", "net", "proxy/topology.h"},
 }
 # The layers that may include a library's headers.
-LIBRARIES = {"openssl": {"x509"}, "wolfssl": {"x509", "tls/record", "tls"}}
+LIBRARIES = {"openssl": {"x509"}, "wolfssl": {"x509", "tls/record", "tls"}, "toml++": {"config"}}
 # The form of a file: lines, columns of code, columns of a line with a comment.
 LINES_MAX, CODE_MAX, COMMENT_MAX = 400, 110, 120
 # Words of the old prose, in comments, texts and names. What ASN.1 calls an OCTET STRING is written in capitals.
 STALE_WORDS = re.compile(r"\b(?:[Oo]ctets?|[Ww]hom|[Ww]hoever|[Nn]obody|thereof|to be had|let go|stands)\b")
 # The layers whose form is checked. The others join when they have been revised.
-REVISED = {"base", "ring", "x509", "tls/record", "tls", "certificates", "net", "operations"}
+REVISED = {"base", "ring", "x509", "tls/record", "tls", "config", "certificates", "net", "operations"}
 INCLUDE = re.compile(r'^\s*#\s*include\s*["<]([^">]+)[">]', re.MULTILINE)
 FLAGS = ["-std=c++23", "-fsyntax-only", "-Wall", "-Wextra", "-Werror", "-x", "c++"]
 

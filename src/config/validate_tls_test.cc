@@ -64,7 +64,8 @@ TEST_CASE("a listener's own tls table, and what only the file can say") {
   const Loaded loaded = load_text(toml_upstream + "ssl_truststore_location = \"/b.pem\"\n" + toml_listener +
                                   R"(ssl_client_auth = "optional"
 tls = { certificate = "/t.crt", key = "/t.key", key_password = "k", password = "s", client_cas = "/ca.pem",
-        crl = "/crl.pem", required_subjects = ["CN=a,O=E", "CN=b"], enabled_protocols = ["TLSv1.2", "TLSv1.3"],
+        crl = "/crl.pem", required_subjects = ["CN=a,O=E", "CN=b"],
+        enabled_protocols = ["TLSv1.2", "TLSv1.3"],
         cipher_suites = ["TLS_AES_128_GCM_SHA256"], curves = "X25519" }
 [tls]
 kernel_receive = "off"
