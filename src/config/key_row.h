@@ -63,7 +63,7 @@ consteval NumberField number_field() {
 template <auto Field>
 consteval Key integer(std::string_view name, std::int64_t low, std::int64_t high, std::string_view meaning) {
   using Value = typename Member<Field>::Value;
-  // Not a constant expression, hence an error of the compiler's.
+  // Not a constant expression: the compiler rejects the row.
   if (low > high || !std::in_range<Value>(low) || !std::in_range<Value>(high))
     throw "the field is too narrow";
   return {.table = Member<Field>::table,

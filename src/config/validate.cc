@@ -61,10 +61,10 @@ class Validation : private SectionReader {
                         ? "set GATEWAY_LISTENER_NAMES=external and GATEWAY_LISTENER_EXTERNAL_PORTS"
                         : "write [cluster." + draft.name + ".listener.external] with its ports");
     }
-    const ListenerSetting setting{draft, cluster.upstream, protocol_known,
-                                  draft.name == "default" ? &draft_.of(Table::listener_tls) : nullptr};
+    const ClusterView view{draft, cluster.upstream, protocol_known,
+                           draft.name == "default" ? &draft_.of(Table::listener_tls) : nullptr};
     for (const DraftListener& listener : draft.listeners)
-      cluster.listeners.push_back(read_listener(listener, setting, report_));
+      cluster.listeners.push_back(read_listener(listener, view, report_));
     return cluster;
   }
 

@@ -20,14 +20,14 @@ namespace {
 
 class ListenerValidation : private SectionReader {
  public:
-  ListenerValidation(const DraftListener& draft, const ListenerSetting& setting, Report& report)
+  ListenerValidation(const DraftListener& draft, const ClusterView& view, Report& report)
       : SectionReader(report),
         draft_(draft),
         section_(draft.settings),
-        cluster_(setting.cluster),
-        upstream_(setting.upstream),
-        upstream_protocol_known_(setting.upstream_protocol_known),
-        shared_tls_(setting.shared_tls) {}
+        cluster_(view.cluster),
+        upstream_(view.upstream),
+        upstream_protocol_known_(view.upstream_protocol_known),
+        shared_tls_(view.shared_tls) {}
 
   Listener run() {
     Listener listener;
@@ -188,8 +188,8 @@ class ListenerValidation : private SectionReader {
 
 }  // namespace
 
-Listener read_listener(const DraftListener& draft, const ListenerSetting& setting, Report& report) {
-  return ListenerValidation(draft, setting, report).run();
+Listener read_listener(const DraftListener& draft, const ClusterView& view, Report& report) {
+  return ListenerValidation(draft, view, report).run();
 }
 
 std::string listener_key_name(const DraftCluster& cluster, const DraftListener& listener,
