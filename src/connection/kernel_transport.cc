@@ -64,7 +64,7 @@ Transport::Received KernelTransport::received(std::int32_t result, std::span<con
 Transport::Received KernelTransport::receive_failed(int error, net::Rope& input) {
   if (receive_ == Direction::kernel && error == EIO) return take_record(input);
   if (receive_ == Direction::kernel && error == EBADMSG) {
-    tls().take_forged();
+    tls().handle_forged_record();
     return {Received::What::failed};
   }
   return {Received::What::error, error};
@@ -77,7 +77,7 @@ Transport::Received KernelTransport::take_record(net::Rope& input) {
   const int size = ring().receive_tls_record(socket_, room, type);
   if (size == -EAGAIN) return {};
   if (size == -EBADMSG) {
-    tls().take_forged();
+    tls().handle_forged_record();
     return {Received::What::failed};
   }
   if (size < 0) return {Received::What::error, -size};
@@ -87,7 +87,7 @@ Transport::Received KernelTransport::take_record(net::Rope& input) {
     input.received_copy(content);
     return {};
   }
-  tls().take(record, content);
+  tls().handle_record(record, content);
   if (state() == State::failed) return {Received::What::failed};
   if (tls().receive_lost()) return {Received::What::keys_lost};
   int error = 0;
@@ -105,12 +105,12 @@ Transport::Received KernelTransport::take_record(net::Rope& input) {
 // What the engine itself has to say where the kernel sends: alerts, a KeyUpdate.
 Transport::OwnRecords KernelTransport::send_own_records() {
   if (send_ != Direction::kernel) return OwnRecords::sent;
-  while (const auto record = tls().own_record()) {
+  while (const auto record = tls().control_record()) {
     const int result =
         ring().send_tls_record(socket_, static_cast<std::uint8_t>(record->type), record->content());
     if (result == -EAGAIN) return OwnRecords::no_room;
     // The next operation on the socket reports any other error.
-    const auto key = tls().own_record_sent();
+    const auto key = tls().control_record_sent();
     if (key && give_key(true, *key) != 0 && result >= 0) return OwnRecords::no_key;
   }
   return OwnRecords::sent;
@@ -133,7 +133,7 @@ void KernelTransport::sent(net::Rope& output, std::size_t size) {
 }
 
 bool KernelTransport::drained() const {
-  return send_ == Direction::kernel ? !tls().own_record().has_value() : RecordTransport::drained();
+  return send_ == Direction::kernel ? !tls().control_record().has_value() : RecordTransport::drained();
 }
 
 }  // namespace kferry::connection

@@ -75,10 +75,10 @@ class Connection {
   // What the server owes goes out; how many KeyUpdates there were.
   int send_own_records() {
     int updates = 0;
-    while (const auto record = server().own_record()) {
+    while (const auto record = server().control_record()) {
       REQUIRE(ring_->send_tls_record(socket(), static_cast<std::uint8_t>(record->type), record->content()) ==
               0);
-      if (const auto key = server().own_record_sent()) {
+      if (const auto key = server().control_record_sent()) {
         REQUIRE(give_key(true, *key) == 0);
         ++updates;
       }
@@ -152,7 +152,7 @@ class Connection {
     std::uint8_t type = 0;
     const int size = ring_->receive_tls_record(socket(), room, type);
     REQUIRE(size >= 0);
-    server().take(static_cast<RecordType>(type), std::span(room).first(static_cast<std::size_t>(size)));
+    server().handle_record(static_cast<RecordType>(type), std::span(room).first(static_cast<std::size_t>(size)));
     const auto key = server().changed_receive_key();
     if (!key) return false;
     REQUIRE(give_key(false, *key) == 0);

@@ -227,9 +227,9 @@ void Engine::follow_records() {
   if (records_->failure()) {
     fail(*records_->failure());
   } else if (const auto alert = records_->fatal_alert()) {
-    Breakdown breakdown = breakdown_now();
+    Breakdown breakdown = known_breakdown();
     breakdown.alert = alert;
-    fail(broken_down(breakdown));
+    fail(failure_of(breakdown));
   } else if (records_->ended()) {
     state_ = State::ended;
   }
@@ -354,18 +354,18 @@ std::size_t Engine::record_rest() const {
   return records_ != nullptr ? records_->record_rest() : framing_.rest();
 }
 
-void Engine::take(RecordType type, std::span<const std::byte> content) {
-  records_->take(type, content, pending_);
+void Engine::handle_record(RecordType type, std::span<const std::byte> content) {
+  records_->handle_record(type, content, pending_);
   follow_records();
 }
 
-void Engine::take_forged() {
-  records_->take_forged(pending_);
+void Engine::handle_forged_record() {
+  records_->handle_forged_record(pending_);
   follow_records();
 }
 
-std::optional<OwnRecord> Engine::own_record() const {
-  return records_ == nullptr ? std::nullopt : records_->own_record();
+std::optional<ControlRecord> Engine::control_record() const {
+  return records_ == nullptr ? std::nullopt : records_->control_record();
 }
 
 }  // namespace kferry::tls

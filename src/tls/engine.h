@@ -127,15 +127,15 @@ class Engine {
   // Hands a direction over to the kernel for good. `changes_keys`: the kernel accepts another key later.
   void hand_over(bool sending, bool changes_keys) { records_->hand_over(sending, changes_keys); }
   // --- after hand_over()
-  // Takes a non-data record that the kernel decrypted.
-  void take(RecordType type, std::span<const std::byte> content);
+  // Handles a non-data record that the kernel decrypted.
+  void handle_record(RecordType type, std::span<const std::byte> content);
   // The kernel could not decrypt a record.
-  void take_forged();
+  void handle_forged_record();
   // Documented in tls/record/records.h.
   std::optional<TrafficKey> changed_receive_key() { return records_->changed_receive_key(); }
   bool receive_waits() const { return records_ != nullptr && records_->receive_waits(); }
-  std::optional<OwnRecord> own_record() const;
-  std::optional<TrafficKey> own_record_sent() { return records_->own_record_sent(); }
+  std::optional<ControlRecord> control_record() const;
+  std::optional<TrafficKey> control_record_sent() { return records_->control_record_sent(); }
   void sent_by_kernel(std::uint64_t bytes) { records_->sent_by_kernel(bytes); }
   bool receive_lost() const { return records_ != nullptr && records_->receive_lost(); }
   bool key_used_up() const { return records_ != nullptr && records_->key_used_up(); }
@@ -159,7 +159,7 @@ class Engine {
   void fail(Failure failure);
   void fail_by_library(int result);
   void fail_unasked();
-  Breakdown breakdown_now() const;
+  Breakdown known_breakdown() const;
   void begin(WOLFSSL* ssl);
   void read_hello(std::span<const std::byte> cipher);
   void serve();

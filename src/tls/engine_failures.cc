@@ -41,7 +41,7 @@ void Engine::fail(Failure failure) {
 }
 
 // The part of a Breakdown that is always known.
-Breakdown Engine::breakdown_now() const {
+Breakdown Engine::known_breakdown() const {
   Breakdown breakdown;
   breakdown.remote = remote_;
   breakdown.handshaking = state_ == State::handshaking;
@@ -51,7 +51,7 @@ Breakdown Engine::breakdown_now() const {
 
 void Engine::fail_by_library(int result) {
   if (unasked_) return fail_unasked();
-  Breakdown breakdown = breakdown_now();
+  Breakdown breakdown = known_breakdown();
   breakdown.error = wolfSSL_get_error(ssl_.get(), result);
   WOLFSSL_ALERT_HISTORY alerts{};
   if (wolfSSL_get_alert_history(ssl_.get(), &alerts) == WOLFSSL_SUCCESS &&
@@ -79,7 +79,7 @@ void Engine::fail_by_library(int result) {
   }
   breakdown.highest_version = client_hello_.highest_version;
   breakdown.host = host_;
-  fail(broken_down(breakdown));
+  fail(failure_of(breakdown));
 }
 
 // RFC 8446 §4.4.2: a client sends a certificate only if it was asked for one. wolfSSL, told not to ask, would accept
@@ -109,7 +109,7 @@ void Engine::end_of_input() {
   if (foreign_) {
     if (auto failure = not_tls(hello_, remote_, true)) return fail(std::move(*failure));
   }
-  fail(cut_short(remote_, state_ == State::handshaking, heard_));
+  fail(ended_early(remote_, state_ == State::handshaking, heard_));
 }
 
 std::string Engine::handshake_state() const {

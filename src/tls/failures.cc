@@ -175,7 +175,7 @@ std::optional<Failure> not_tls(std::span<const std::byte> first, Remote remote, 
                                 printable_hex(first.first(std::min<std::size_t>(first.size(), 4)))};
 }
 
-Failure broken_down(const Breakdown& b) {
+Failure failure_of(const Breakdown& b) {
   if (!b.objection.cause.empty() || b.certificate_error != 0) return by_certificate(b);
   if (b.alert) {
     if (b.handshaking) return by_alert(b);
@@ -254,7 +254,7 @@ Failure broken_down(const Breakdown& b) {
               " failed: " + library_words(b.error)};
 }
 
-Failure cut_short(Remote remote, bool handshaking, bool heard_anything) {
+Failure ended_early(Remote remote, bool handshaking, bool heard_anything) {
   if (!handshaking) {
     return {"truncated",
             who(remote) + " ended the stream without close_notify: what came last may be cut off"};

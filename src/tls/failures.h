@@ -32,9 +32,9 @@ struct Breakdown {
   std::uint16_t highest_version = 0;  // what the client offered
   std::string host;                   // the broker's name
 };
-Failure broken_down(const Breakdown& breakdown);
+Failure failure_of(const Breakdown& breakdown);
 
 // The stream ended without close_notify.
-Failure cut_short(Remote remote, bool handshaking, bool heard_anything);
+Failure ended_early(Remote remote, bool handshaking, bool heard_anything);
 
 }  // namespace kferry::tls

@@ -20,14 +20,14 @@ std::string words_of(Remote remote, int error, bool handshaking = true) {
   breakdown.remote = remote;
   breakdown.handshaking = handshaking;
   breakdown.error = error;
-  return broken_down(breakdown).text;
+  return failure_of(breakdown).text;
 }
 kferry::Failure of_alert(Remote remote, Alert alert, bool has_identity = false) {
   Breakdown breakdown;
   breakdown.remote = remote;
   breakdown.alert = alert;
   breakdown.has_identity = has_identity;
-  return broken_down(breakdown);
+  return failure_of(breakdown);
 }
 bool has(const std::string& text, std::string_view part) {
   return text.find(part) != std::string::npos;

@@ -293,20 +293,20 @@ TEST_CASE("once the kernel sends, our own records wait for it") {
   Forger forger(*pair.client);
   Engine& server = *pair.server;
   server.hand_over(true, true);
-  CHECK_FALSE(server.own_record().has_value());
+  CHECK_FALSE(server.control_record().has_value());
   feed(server, forger.record(RecordType::handshake, bytes_of("\x18\0\0\1\1"sv)));
-  auto record = server.own_record();
+  auto record = server.control_record();
   REQUIRE(record.has_value());
   CHECK(record->type == RecordType::handshake);
   CHECK(std::ranges::equal(record->content(), bytes_of("\x18\0\0\1\0"sv)));
-  CHECK(server.own_record_sent().has_value());
-  CHECK_FALSE(server.own_record().has_value());
+  CHECK(server.control_record_sent().has_value());
+  CHECK_FALSE(server.control_record().has_value());
   server.close();
-  record = server.own_record();
+  record = server.control_record();
   REQUIRE(record.has_value());
   CHECK(record->type == RecordType::alert);
   CHECK(std::ranges::equal(record->content(), bytes_of("\1\0"sv)));
-  CHECK_FALSE(server.own_record_sent().has_value());
+  CHECK_FALSE(server.control_record_sent().has_value());
   CHECK(server.to_send().empty());
 }
 
@@ -315,12 +315,12 @@ TEST_CASE("once the kernel receives, non-data records are handled, and its key i
     Pair pair = open_pair(suites[0]);
     Engine& server = *pair.server;
     server.hand_over(false, changes_keys);
-    server.take(RecordType::handshake, bytes_of("\x18\0\0\1\0"sv));
+    server.handle_record(RecordType::handshake, bytes_of("\x18\0\0\1\0"sv));
     CHECK(server.receive_lost() == !changes_keys);
     CHECK(server.changed_receive_key().has_value() == changes_keys);
     CHECK_FALSE(server.changed_receive_key().has_value());
     CHECK(server.state() == State::open);
-    server.take(RecordType::alert, bytes_of("\1\0"sv));
+    server.handle_record(RecordType::alert, bytes_of("\1\0"sv));
     CHECK(server.state() == State::ended);
   }
   // A KeyUpdate in two records, and a record within another message that begins like one: only the kernel is misled.
@@ -329,18 +329,18 @@ TEST_CASE("once the kernel receives, non-data records are handled, and its key i
     Engine& client = *pair.client;
     client.hand_over(false, true);
     for (const std::string_view part : {"\x18"sv, "\0\0\1"sv}) {
-      client.take(RecordType::handshake, bytes_of(part));
+      client.handle_record(RecordType::handshake, bytes_of(part));
       CHECK(client.receive_waits() == (part.size() == 1));
       CHECK_FALSE(client.changed_receive_key().has_value());
     }
-    client.take(RecordType::handshake, bytes_of("\0"sv));
+    client.handle_record(RecordType::handshake, bytes_of("\0"sv));
     CHECK_FALSE(client.receive_waits());
     CHECK(client.changed_receive_key().has_value());
-    client.take(RecordType::handshake, bytes_of("\4\0\0\2"sv));
+    client.handle_record(RecordType::handshake, bytes_of("\4\0\0\2"sv));
     CHECK_FALSE(client.receive_waits());
-    client.take(RecordType::handshake, bytes_of("\x18\x18"sv));
+    client.handle_record(RecordType::handshake, bytes_of("\x18\x18"sv));
     CHECK(client.receive_waits());
-    client.take(RecordType::alert, bytes_of("\1\0"sv));
+    client.handle_record(RecordType::alert, bytes_of("\1\0"sv));
     CHECK_FALSE(client.receive_waits());
     CHECK(client.state() == State::ended);
   }
@@ -349,7 +349,7 @@ TEST_CASE("once the kernel receives, non-data records are handled, and its key i
   pair.server->hand_over(true, false);
   feed(*pair.server, Forger(*pair.client).record(RecordType::handshake, bytes_of("\x18\0\0\1\1"sv)));
   CHECK(pair.server->key_used_up());
-  CHECK_FALSE(pair.server->own_record().has_value());
+  CHECK_FALSE(pair.server->control_record().has_value());
   CHECK(pair.server->state() == State::open);
 }
 

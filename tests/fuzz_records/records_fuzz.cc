@@ -95,7 +95,7 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t size) {
     }
     if (say.size() > 4096) std::abort();
     say.clear();
-    while (const auto own = records.own_record()) records.own_record_sent();
+    while (const auto own = records.control_record()) records.control_record_sent();
   }
   if (records.failure() && (records.failure()->cause.empty() || records.failure()->text.empty() ||
                             records.failure()->text.find('\n') != std::string::npos))

@@ -139,7 +139,7 @@ std::size_t Records::open(Gather& cipher, std::size_t size, std::span<std::byte>
   const auto opened = receive_->open(record, size, room);
   if (!in_place) cipher.skip(rest);
   if (!opened) {
-    take_forged(say);
+    handle_forged_record(say);
     return 0;
   }
   if (opened->size > record_plain_max) {
@@ -147,7 +147,7 @@ std::size_t Records::open(Gather& cipher, std::size_t size, std::span<std::byte>
     return 0;
   }
   if (opened->type != RecordType::data) {
-    take(opened->type, room.first(opened->size), say);
+    handle_record(opened->type, room.first(opened->size), say);
     return 0;
   }
   if (!goes_on_with(opened->type, opened->size > 0, say)) return 0;
@@ -176,15 +176,15 @@ bool Records::goes_on_with(RecordType type, bool data, Bytes& say) {
   return !failed();
 }
 
-void Records::take(RecordType type, std::span<const std::byte> content, Bytes& say) {
+void Records::handle_record(RecordType type, std::span<const std::byte> content, Bytes& say) {
   receive_waits_ = false;
   if (failed() || ended_ || !goes_on_with(type, false, say)) return;
   switch (type) {
     case RecordType::alert:
-      return take_alert(content, say);
+      return handle_alert(content, say);
     case RecordType::handshake:
       if (content.empty()) return refuse("with a handshake message is empty", Alert::unexpected_message, say);
-      take_handshake(content, say);
+      handle_handshake(content, say);
       // The kernel looks only at the first byte, even in the middle of a message.
       receive_waits_ = receive_ == nullptr && !secrets_.receive.empty() && content[0] == key_update &&
                        is_tls_1_3() && !receive_changed_;
@@ -196,11 +196,11 @@ void Records::take(RecordType type, std::span<const std::byte> content, Bytes& s
   }
 }
 
-void Records::take_forged(Bytes& say) {
+void Records::handle_forged_record(Bytes& say) {
   fail(forged_record(remote_), Alert::bad_record_mac, say);
 }
 
-void Records::take_alert(std::span<const std::byte> content, Bytes& say) {
+void Records::handle_alert(std::span<const std::byte> content, Bytes& say) {
   if (content.size() != 2) return refuse("with an alert has an invalid length", Alert::decode_error, say);
   const auto level = static_cast<AlertLevel>(content[0]);
   const auto description = static_cast<Alert>(content[1]);
@@ -213,7 +213,7 @@ void Records::take_alert(std::span<const std::byte> content, Bytes& say) {
   fatal_alert_ = description;  // not answered: the other side has closed
 }
 
-void Records::take_handshake(std::span<const std::byte> content, Bytes& say) {
+void Records::handle_handshake(std::span<const std::byte> content, Bytes& say) {
   while (!content.empty() && !failed()) {
     if (message_rest_ > 0) {
       const std::size_t part = std::min<std::size_t>(message_rest_, content.size());
@@ -340,9 +340,9 @@ std::optional<TrafficKey> Records::changed_receive_key() {
   return secrets_.receive.key(cipher_);
 }
 
-std::optional<OwnRecord> Records::own_record() const {
+std::optional<ControlRecord> Records::control_record() const {
   if (send_ != nullptr) return std::nullopt;
-  OwnRecord record;
+  ControlRecord record;
   if (key_update_owed_) {
     record.type = RecordType::handshake;
     record.bytes = key_update_message;
@@ -355,7 +355,7 @@ std::optional<OwnRecord> Records::own_record() const {
   return record;
 }
 
-std::optional<TrafficKey> Records::own_record_sent() {
+std::optional<TrafficKey> Records::control_record_sent() {
   if (!key_update_owed_) {
     owed_alert_.reset();
     return std::nullopt;

@@ -33,7 +33,7 @@ struct Moved {
 };
 
 // A record for the kernel to send, once it protects this direction.
-struct OwnRecord {
+struct ControlRecord {
   RecordType type = RecordType::alert;
   std::array<std::byte, 5> bytes{};
   std::uint8_t size = 0;
@@ -76,10 +76,10 @@ class Records {
   TrafficKeys keys() const;
   // `changes_keys`: whether the kernel accepts another key later.
   void hand_over(bool sending, bool changes_keys);
-  // Takes a non-data record that the kernel decrypted.
-  void take(RecordType type, std::span<const std::byte> content, Bytes& say);
+  // Handles a non-data record that the kernel decrypted.
+  void handle_record(RecordType type, std::span<const std::byte> content, Bytes& say);
   // The kernel could not decrypt a record.
-  void take_forged(Bytes& say);
+  void handle_forged_record(Bytes& say);
   // The other side has changed its key, which the kernel cannot follow: nothing more can be received.
   bool receive_lost() const { return receive_lost_; }
   // The kernel's next receive key, returned once after each KeyUpdate.
@@ -87,10 +87,10 @@ class Records {
   // The kernel took the last record for a KeyUpdate and waits for a key, but it was only part of one, or something
   // else.
   bool receive_waits() const { return receive_waits_; }
-  // The record that the kernel has to send next; nullopt if there is none. own_record_sent() confirms it, and returns
+  // The record that the kernel has to send next; nullopt if there is none. control_record_sent() confirms it, and returns
   // the new send key if the record was a KeyUpdate.
-  std::optional<OwnRecord> own_record() const;
-  std::optional<TrafficKey> own_record_sent();
+  std::optional<ControlRecord> control_record() const;
+  std::optional<TrafficKey> control_record_sent();
   // Counts bytes that the kernel has sent. When the key is exhausted, a KeyUpdate is due, or else key_used_up().
   void sent_by_kernel(std::uint64_t bytes);
 
@@ -106,8 +106,8 @@ class Records {
   void fail(Failure failure, Alert alert, Bytes& say);
   void refuse(std::string_view what, Alert alert, Bytes& say);
   bool goes_on_with(RecordType type, bool data, Bytes& say);
-  void take_alert(std::span<const std::byte> content, Bytes& say);
-  void take_handshake(std::span<const std::byte> content, Bytes& say);
+  void handle_alert(std::span<const std::byte> content, Bytes& say);
+  void handle_handshake(std::span<const std::byte> content, Bytes& say);
   bool begin_message(Bytes& say);
   void update_keys(bool requested, Bytes& say);
   void renew_send_key();
