@@ -4,6 +4,7 @@
 #include <array>
 #include <cstddef>
 
+#include "kafka/own_answer.h"
 #include "kafka/treatments.h"
 
 namespace kferry::kafka {
@@ -283,7 +284,7 @@ constexpr Field response(std::span<const Field> fields) {
 constexpr Field plain = request(client_id_alone);
 
 constexpr std::array table{
-    // key, versions, flexible, walked responses, shape, treatment, request, response
+    // key, versions, flexible, walked responses, shape, treatment, request, response, refusal
     Api{produce_key, between(0, 13), clamped, since(9), since(10), Shape::tail_without_records,
         map_node_endpoints, request(produce_request), response(produce_response)},
     Api{fetch_key, between(0, 18), clamped, since(12), since(16), Shape::tail, map_node_endpoints, plain,
@@ -297,7 +298,7 @@ constexpr std::array table{
     Api{sasl_handshake_key, always, any_version, never, between(0, 0), Shape::head, note_sasl_handshake,
         request(sasl_handshake_request), response(sasl_handshake_response)},
     Api{api_versions_key, between(0, 5), clamped, since(3), always, Shape::head, limit_api_ranges,
-        request(api_versions_request), response(api_versions_response)},
+        request(api_versions_request), response(api_versions_response), &unsupported_api_versions},
     Api{describe_quorum_key, between(0, 2), clamped, always, since(2), Shape::head, blank_listeners, plain,
         response(describe_quorum_response)},
     Api{describe_cluster_key, between(0, 2), clamped, always, always, Shape::head, map_described_cluster,

@@ -1,7 +1,6 @@
 #include "kafka/api_versions.h"
 
 #include "kafka/api_table.h"
-#include "kafka/error_codes.h"
 
 namespace kferry::kafka {
 namespace {
@@ -13,13 +12,6 @@ bool clamp(Bytes& bytes, const FoundRange& range) {
   if (range.min > api->versions.to || range.max < api->versions.from) return false;
   if (range.max > api->versions.to) store<ApiVersion>(&bytes[range.max_at], api->versions.to);
   return true;
-}
-
-// A frame of version 0 as far as its count, which is left 0.
-void begin_unsupported(std::span<std::byte> frame, CorrelationId id) {
-  store<std::int32_t>(&frame[0], static_cast<std::int32_t>(frame.size() - 4));
-  store<std::int32_t>(&frame[4], number(id));
-  store<std::int16_t>(&frame[8], error_unsupported_version);
 }
 
 }  // namespace
@@ -48,22 +40,6 @@ Bytes with_known_ranges(Findings& found, bool compact, std::span<const std::int1
   append(out, ranges);
   append(out, octets(found.list.end, found.bytes.size()));
   return out;
-}
-
-std::array<std::byte, 20> unsupported_api_versions(CorrelationId id) {
-  std::array<std::byte, 20> frame{};
-  begin_unsupported(frame, id);
-  store<std::int32_t>(&frame[10], 1);
-  store<std::int16_t>(&frame[14], number(api_versions_key));
-  store<std::int16_t>(&frame[16], find_api(api_versions_key)->versions.from);
-  store<std::int16_t>(&frame[18], find_api(api_versions_key)->versions.to);
-  return frame;
-}
-
-std::array<std::byte, 14> unsupported_without_ranges(CorrelationId id) {
-  std::array<std::byte, 14> frame{};
-  begin_unsupported(frame, id);
-  return frame;
 }
 
 }  // namespace kferry::kafka

@@ -32,11 +32,14 @@ struct Policy {
   std::size_t exact_rewrite_size_max = kferry::exact_rewrite_size_max;
 };
 
+struct OwnAnswer;
+
 struct Unanswered {
   ApiKey key{};
   ApiVersion version = 0;
   CorrelationId correlation_id{};
-  bool own = false;  // kferry answers this one itself (ApiVersions above the table), at its turn
+  // The answer that kferry gives when the turn of this request comes (own_answer.h); nullptr: the broker answers.
+  const OwnAnswer* own = nullptr;
 };
 
 class Conversation {

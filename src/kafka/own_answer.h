@@ -1,4 +1,4 @@
-// Answers that kferry gives in a broker's place. Each kind is one row; the queue entry of a request names the row
+// Answers that kferry gives in the broker's place. Each kind is one row: the queue entry of a request names the row
 // (Unanswered::own), and ResponseWalker writes the answer when its turn comes.
 #pragma once
 
@@ -9,17 +9,17 @@
 namespace kferry::kafka {
 
 struct OwnAnswer {
-  // Appends what follows the correlation id to `body`.
+  // Appends what follows the correlation id.
   void (*write)(Writer& body, const Unanswered& request);
 };
 
-// To ApiVersions of a version outside the table: a body of version 0 with error 35 and the versions of ApiVersions
-// that kferry forwards (KIP-511).
+// To ApiVersions of a version outside the table: a body of version 0 with error 35 and the range of versions of
+// ApiVersions that kferry forwards (KIP-511).
 extern const OwnAnswer unsupported_api_versions;
-// The same without any range. The client asks again with version 0.
+// The same without any range: the client asks again with version 0.
 extern const OwnAnswer unsupported_without_ranges;
 
-// The whole frame of the answer to `request`.
+// The answer as a frame.
 Bytes frame_of(const OwnAnswer& answer, const Unanswered& request);
 
 }  // namespace kferry::kafka

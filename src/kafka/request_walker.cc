@@ -93,7 +93,8 @@ void RequestWalker::skip(std::uint64_t size) {
 
 void RequestWalker::begin_frame() {
   stage_ = Stage::length;
-  token_ = own_ = false;
+  token_ = false;
+  own_ = nullptr;
   acks_ = 1;
   asked_node_ = -1;
   client_id_ = words_[0] = words_[1] = {};
@@ -213,11 +214,12 @@ bool RequestWalker::accept_header(const std::byte* octets) {
   const Api* api = find_api(key_);
   plain_ = api == nullptr || api->request.fields.data() == plain_request().fields.data();
   if (api != nullptr && api->clamped && !api->versions.has(version_)) {
-    own_ = plain_ = key_ == api_versions_key;
-    if (!own_) {
+    own_ = api->refusal;
+    if (own_ == nullptr) {
       failure_ = version_outside_table(key_, version_, conversation_);
       return false;
     }
+    plain_ = true;
   }
   return true;
 }
@@ -311,7 +313,7 @@ RequestWalker::Stop RequestWalker::ask(Chunk& chunk) {
     request.version = version_;
     request.correlation_id = correlation_id_;
     request.client_id = text(chunk, client_id_);
-    request.own_answer = own_;
+    request.own_answer = own_ != nullptr;
     if (asked_node_ >= 0) request.asked_node = NodeId{asked_node_};
   }
   switch (judge_.judge(request)) {
@@ -349,10 +351,10 @@ void RequestWalker::queue(const Chunk& chunk) {
 }
 
 void RequestWalker::forward() {
-  stage_ = own_ ? Stage::dropping : Stage::body;
+  stage_ = own_ != nullptr ? Stage::dropping : Stage::body;
   left_ = frame_size_ - static_cast<std::uint32_t>(head_.size());
   if (head_.empty()) return;
-  if (own_) {
+  if (own_ != nullptr) {
     output_.cut_held(head_.size());
   } else {
     output_.release();

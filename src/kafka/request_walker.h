@@ -121,6 +121,7 @@ class RequestWalker {
   std::uint32_t left_ = 0;  // of the frame
   CorrelationId correlation_id_{};
   std::int32_t asked_node_ = -1;
+  const OwnAnswer* own_ = nullptr;  // the frame goes nowhere, and this answers it
   ApiKey key_{};
   ApiVersion version_ = 0;
   std::int16_t acks_ = 1;
@@ -128,7 +129,6 @@ class RequestWalker {
   Text words_[2];  // SASL mechanism; or the client software's name and version
   Stage stage_ = Stage::boundary;
   bool token_ = false;
-  bool own_ = false;
   bool plain_ = false;  // nothing is read but the client id
   bool started_ = false;
 };

@@ -4,6 +4,7 @@
 
 #include <initializer_list>
 
+#include "kafka/own_answer.h"
 #include "kafka/walking_test.h"
 
 namespace kferry::kafka::test {
@@ -192,7 +193,7 @@ TEST_CASE("ApiVersions above the table is queued as kferry's own and goes nowher
     CHECK(c.to_broker.left == next);
     CHECK(c.judge.seen.front().own_answer);
     REQUIRE(c.conversation.size() == 2);
-    CHECK(c.conversation.front().own);
+    CHECK(c.conversation.front().own == &unsupported_api_versions);
     CHECK(number(c.conversation.front().correlation_id) == 42);
   }
 }

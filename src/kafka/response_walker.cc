@@ -8,9 +8,9 @@
 #include "base/assert.h"
 #include "base/counted.h"
 #include "kafka/api_table.h"
-#include "kafka/api_versions.h"
 #include "kafka/failures.h"
 #include "kafka/findings.h"
+#include "kafka/own_answer.h"
 #include "kafka/treatments.h"
 #include "kafka/wire.h"
 
@@ -232,16 +232,21 @@ void ResponseWalker::pass_opaque(Chunk& chunk) {
 
 // ---- answers of kferry's own
 
+bool ResponseWalker::own_is_next() const {
+  return at_boundary() && !conversation_.empty() && conversation_.front().own != nullptr;
+}
+
 void ResponseWalker::answer_own() {
-  while (at_boundary() && !conversation_.empty() && conversation_.front().own) {
-    output_.insert(unsupported_api_versions(conversation_.front().correlation_id));
+  while (own_is_next()) {
+    const Unanswered& request = conversation_.front();
+    output_.insert(frame_of(*request.own, request));
     conversation_.pop();
   }
 }
 
 // Between two frames of a chunk.
 void ResponseWalker::answer_own_in(Chunk& chunk) {
-  if (!at_boundary() || conversation_.empty() || !conversation_.front().own) return;
+  if (!own_is_next()) return;
   chunk.tell_passed();
   answer_own();
 }
@@ -282,7 +287,7 @@ bool ResponseWalker::collect(Chunk& chunk) {
 // the asked version's form, or in none (librdkafka's mock cluster): it is replaced by an empty list.
 bool ResponseWalker::replace_unreadable_answer(Chunk& chunk) {
   if (!findings_->version_refused) return false;
-  output_.insert(unsupported_without_ranges(conversation_.front().correlation_id));
+  output_.insert(frame_of(unsupported_without_ranges, conversation_.front()));
   left_ = frame_size_ - static_cast<std::uint32_t>(findings_->bytes.size());
   findings_.reset();
   stage_ = Stage::discarded;

@@ -101,6 +101,7 @@ class ResponseWalker {
   void release(Chunk& chunk);
   bool treat(bool same_size);
   void refuse_cluster();
+  bool own_is_next() const;
   void answer_own_in(Chunk& chunk);
 
   Conversation& conversation_;

@@ -2,6 +2,8 @@
 
 #include <doctest/doctest.h>
 
+#include "kafka/error_codes.h"
+#include "kafka/own_answer.h"
 #include "kafka/walking_test.h"
 
 namespace kferry::kafka::test {
@@ -306,12 +308,16 @@ TEST_CASE("a part to be held has a limit") {
   CHECK(c.to_client.left.empty());
 }
 
-TEST_CASE("an answer of kferry's own comes at its turn") {
-  const Bytes own_answer = response(42).i16(35).i32(1).i16(18).i16(0).i16(5).frame();
+TEST_CASE("an answer of kferry's own leaves when its turn comes") {
+  const Bytes own_answer =
+      response(42).i16(error_unsupported_version).i32(1).i16(number(api_versions_key)).i16(0).i16(5).frame();
+  const auto own = [](ApiVersion version) {
+    return Unanswered{api_versions_key, version, CorrelationId{42}, &unsupported_api_versions};
+  };
   Walked c;
   c.expect(offset_fetch_key, 7, 1);
-  c.conversation.push({api_versions_key, 6, CorrelationId{42}, true});
-  c.conversation.push({api_versions_key, 7, CorrelationId{42}, true});
+  c.conversation.push(own(6));
+  c.conversation.push(own(7));
   c.expect(offset_fetch_key, 7, 2);
   c.responses.answer_own();
   CHECK(c.to_client.left.empty());
@@ -319,9 +325,29 @@ TEST_CASE("an answer of kferry's own comes at its turn") {
   const Bytes last = response(2).zeros(9).frame();
   REQUIRE(c.answer(first + last) == Stop::input);
   CHECK(c.to_client.left == first + own_answer + own_answer + last);
-  c.conversation.push({api_versions_key, 6, CorrelationId{42}, true});
+  c.conversation.push(own(6));
   c.responses.answer_own();
   CHECK(c.to_client.left == first + own_answer + own_answer + last + own_answer);
+  CHECK(c.conversation.empty());
+}
+
+TEST_CASE("another kind of own answer is one row") {
+  // As SaslAuthenticate is refused, in the encoding of the version that was asked.
+  static constexpr OwnAnswer refused_authentication{[](Writer& body, const Unanswered& request) {
+    Writer fields(request.version >= 2);
+    fields.tags().i16(58).str("no such user").bytes({}).i64(0).tags();
+    body.raw(fields.body());
+  }};
+  Walked c;
+  c.expect(metadata_key, 1, 1);
+  c.conversation.push({sasl_authenticate_key, 1, CorrelationId{2}, &refused_authentication});
+  c.conversation.push({sasl_authenticate_key, 2, CorrelationId{3}, &refused_authentication});
+  const Bytes metadata = response(1).i32(0).i32(0).i32(0).frame();
+  for (const std::byte one : metadata) REQUIRE(c.answer({one}) == Stop::input);
+  const Bytes classic = response(2).i16(58).str("no such user").i32(0).i64(0).frame();
+  const Bytes flexible =
+      response(3).no_tags().i16(58).compact_str("no such user").compact_array(0).i64(0).no_tags().frame();
+  CHECK(c.to_client.left == metadata + classic + flexible);
   CHECK(c.conversation.empty());
 }
 

@@ -98,6 +98,7 @@ enum class Shape : std::uint8_t {
   tail_without_records,  // the same, but held whole up to Policy::held_size_max
 };
 
+struct OwnAnswer;
 struct WalkedResponse;
 enum class Treated : std::uint8_t;
 // What becomes of a response once its described fields have been walked: treatments.h.
@@ -105,8 +106,9 @@ using Treatment = Treated (*)(WalkedResponse&);
 
 struct Api {
   ApiKey key;
-  Versions versions;  // what kferry forwards; what is beyond is clamped away and refused
-  bool clamped;       // `versions` binds; false: any version passes
+  // What kferry forwards where `clamped`: ApiVersions offers no more, and a request of another version is refused.
+  Versions versions;
+  bool clamped;  // false: any version passes
   Versions flexible;
   Versions walked;  // responses of these versions are walked, others are opaque
   Shape shape;
@@ -114,6 +116,8 @@ struct Api {
   // Structures: what follows the correlation id, as far as kferry reads.
   Field request;
   Field response;
+  // kferry's answer to a request of another version than `versions`; nullptr: it ends the connection.
+  const OwnAnswer* refusal = nullptr;
 };
 
 }  // namespace kferry::kafka

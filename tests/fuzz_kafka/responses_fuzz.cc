@@ -81,8 +81,8 @@ Outcome walk(const Asked& asked, std::span<const std::byte> frames, Cuts cuts, b
   kafka::Policy policy;
   if (!asked.exact) policy.exact_rewrite_size_max = 0;
   kafka::Conversation conversation(policy);
-  conversation.push({asked.key, asked.version, CorrelationId{7}, false});
-  conversation.push({kafka::offset_fetch_key, 7, CorrelationId{8}, false});
+  conversation.push({asked.key, asked.version, CorrelationId{7}});
+  conversation.push({kafka::offset_fetch_key, 7, CorrelationId{8}});
   if (asked.key == kafka::sasl_handshake_key)
     conversation.sasl = kafka::Conversation::Sasl::awaiting_handshake;
   Mapped view;
