@@ -4,6 +4,7 @@
 #include <array>
 #include <cstddef>
 
+#include "base/limits.h"
 #include "kafka/own_answer.h"
 #include "kafka/treatments.h"
 
@@ -14,7 +15,16 @@ using enum Wire;
 
 // ---- headers. After a request's correlation id, and after a response's, where the header has a tag section.
 
-constexpr std::array client_id_alone{Field{"client_id", classic_nullable_str, always, Role::client_id}};
+// How much of a field an observer may have. A token of OAUTHBEARER, with many claims, is the largest.
+constexpr std::uint16_t client_id_max = 256;
+constexpr std::uint16_t software_max = 64;
+constexpr std::uint16_t mechanism_max = 64;
+constexpr std::uint16_t sasl_bytes_max = 16 * KiB;
+constexpr bool secret = true;
+
+constexpr Field client_id =
+    Field{"client_id", classic_nullable_str, always, Role::client_id}.capture(client_id_max);
+constexpr std::array client_id_alone{client_id};
 constexpr Field request_header{"header", structure, always, Role::none, client_id_alone};
 constexpr Field response_header{"header", structure};
 
@@ -128,16 +138,22 @@ constexpr std::array find_coordinator_response{
 
 constexpr std::array sasl_handshake_request{
     request_header,
-    Field{"mechanism", str, always, Role::mechanism},
+    Field{"mechanism", str, always, Role::mechanism}.capture(mechanism_max),
 };
 constexpr std::array sasl_handshake_response{Field{"error_code", i16, always, Role::error_code}};
+
+// ---- SaslAuthenticate, and the token that a frame is after SaslHandshake 0
+
+constexpr Field sasl_bytes =
+    Field{"auth_bytes", nullable_bytes, always, Role::sasl_bytes}.capture(sasl_bytes_max, secret);
+constexpr std::array sasl_authenticate_request{request_header, sasl_bytes};
 
 // ---- ApiVersions: the response's header never has a tag section
 
 constexpr std::array api_versions_request{
     request_header,
-    Field{"client_software_name", str, since(3), Role::software_name},
-    Field{"client_software_version", str, since(3), Role::software_version},
+    Field{"client_software_name", str, since(3), Role::software_name}.capture(software_max),
+    Field{"client_software_version", str, since(3), Role::software_version}.capture(software_max),
     Field{"cluster_id", nullable_str, since(5)},  // KIP-1242
     Field{"node_id", i32, since(5), Role::asked_node},
 };
@@ -267,7 +283,7 @@ constexpr std::array share_acknowledge_response{
 // ---- ControlledShutdown: its version 0 is the only request with a header of version 0, without a client id
 
 constexpr std::array controlled_shutdown_request{
-    Field{"client_id", classic_nullable_str, since(1), Role::client_id},
+    Field{"client_id", classic_nullable_str, since(1), Role::client_id}.capture(client_id_max),
 };
 
 // ---- the table
@@ -284,7 +300,8 @@ constexpr Field response(std::span<const Field> fields) {
 constexpr Field plain = request(client_id_alone);
 
 constexpr std::array table{
-    // key, versions, flexible, walked responses, shape, treatment, request, response, refusal
+    // key, versions, flexible, walked responses, shape, treatment, request, response, refusal,
+    // read for
     Api{produce_key, between(0, 13), clamped, since(9), since(10), Shape::tail_without_records,
         map_node_endpoints, request(produce_request), response(produce_response)},
     Api{fetch_key, between(0, 18), clamped, since(12), since(16), Shape::tail, map_node_endpoints, plain,
@@ -297,6 +314,8 @@ constexpr std::array table{
         response(find_coordinator_response)},
     Api{sasl_handshake_key, always, any_version, never, between(0, 0), Shape::head, note_sasl_handshake,
         request(sasl_handshake_request), response(sasl_handshake_response)},
+    Api{sasl_authenticate_key, between(0, 2), any_version, since(2), never, Shape::head, nullptr,
+        request(sasl_authenticate_request), response({}), nullptr, Role::sasl_bytes},
     Api{api_versions_key, between(0, 5), clamped, since(3), always, Shape::head, limit_api_ranges,
         request(api_versions_request), response(api_versions_response), &unsupported_api_versions},
     Api{describe_quorum_key, between(0, 2), clamped, always, since(2), Shape::head, blank_listeners, plain,
@@ -348,6 +367,14 @@ bool hidden(ApiKey key, std::span<const std::int16_t> pass_api_keys) {
 
 const Field& plain_request() {
   return plain;
+}
+
+const Field& client_id_field() {
+  return client_id;
+}
+
+const Field& raw_token_field() {
+  return sasl_bytes;
 }
 
 }  // namespace kferry::kafka

@@ -19,5 +19,8 @@ bool hidden(ApiKey key, std::span<const std::int16_t> pass_api_keys);
 
 // What follows the correlation id in a request of an API without a row: the client id.
 const Field& plain_request();
+const Field& client_id_field();
+// What a whole frame is while raw SASL tokens are sent.
+const Field& raw_token_field();
 
 }  // namespace kferry::kafka

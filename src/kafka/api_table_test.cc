@@ -26,6 +26,15 @@ void check_rows(const Field& structure, bool top) {
   }
 }
 
+// Those of the message itself; an observer never gets one from further inside.
+std::ptrdiff_t captured_fields(const Field& message) {
+  for (const Field& field : message.fields)
+    for (const Field& inner : field.fields) CHECK((inner.captured_max == 0 || inner.role == Role::client_id));
+  return std::count_if(message.fields.begin(), message.fields.end(), [](const Field& field) {
+    return field.captured_max > 0 && field.role != Role::client_id;
+  });
+}
+
 TEST_CASE("the rows are as the walker needs them") {
   int decoded = 0;
   for (std::int16_t key = -1; key < 200; ++key) {
@@ -41,10 +50,11 @@ TEST_CASE("the rows are as the walker needs them") {
     const bool walked = api->walked.from != never.from;
     CHECK((api->treatment != nullptr) == walked);
     CHECK(api->response.fields.empty() == !walked);
+    CHECK(captured_fields(api->request) <= 2);  // what RequestWalker has room for, the client id apart
     // What ends in a tag section must be flexible wherever it is walked to its end.
     if (api->shape != Shape::head) CHECK(api->flexible.has(api->walked.from));
   }
-  CHECK(decoded == 11);
+  CHECK(decoded == 12);
 }
 
 TEST_CASE("every known API has a name, and unknown and vendor APIs have a word") {

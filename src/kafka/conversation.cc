@@ -2,6 +2,7 @@
 
 #include "base/assert.h"
 #include "kafka/error_codes.h"
+#include "kafka/observer.h"
 
 namespace kferry::kafka {
 namespace {
@@ -18,14 +19,22 @@ void Conversation::push(const Unanswered& request) {
   }
   unanswered_.push_back(request);
   raw_answers = false;
+  if (observer_ != nullptr) observer_->queued(request);
 }
 
 void Conversation::pop() {
   KFERRY_ASSERT(!empty());
+  if (observer_ != nullptr) observer_->answered(front());
   if (++first_ < unanswered_.size()) return;
   first_ = 0;
   unanswered_.clear();
   if (unanswered_.capacity() > kept_unanswered) std::vector<Unanswered>().swap(unanswered_);
+}
+
+void Conversation::observe(Observer* observer, Roles captured) {
+  KFERRY_ASSERT(observer != nullptr || captured.empty());
+  observer_ = observer;
+  captured_ = captured;
 }
 
 void Conversation::on_handshake_answered(std::int64_t error_code) {

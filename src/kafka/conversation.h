@@ -20,6 +20,7 @@
 
 #include "base/ids.h"
 #include "base/limits.h"
+#include "kafka/schema.h"
 
 namespace kferry::kafka {
 
@@ -32,6 +33,7 @@ struct Policy {
   std::size_t exact_rewrite_size_max = kferry::exact_rewrite_size_max;
 };
 
+class Observer;
 struct OwnAnswer;
 
 struct Unanswered {
@@ -61,6 +63,12 @@ class Conversation {
   // The broker has answered SaslHandshake 0 with this error code.
   void on_handshake_answered(std::int64_t error_code);
 
+  // Tells `observer` of all that follows, and gives it the fields of requests with a role in `captured`. It outlives
+  // the conversation, or is replaced by nullptr.
+  void observe(Observer* observer, Roles captured = {});
+  Observer* observer() const { return observer_; }
+  Roles captured() const { return captured_; }
+
   Sasl sasl = Sasl::framed;
   // Mechanism of the last SaslHandshake request, upper case as sent; at most 64 octets are kept.
   std::string sasl_mechanism;
@@ -73,6 +81,8 @@ class Conversation {
 
  private:
   const Policy* policy_;
+  Observer* observer_ = nullptr;
+  Roles captured_;                      // empty without an observer
   std::vector<Unanswered> unanswered_;  // a queue: [first_, end)
   std::size_t first_ = 0;
 };

@@ -6,8 +6,10 @@
 
 #include "base/assert.h"
 #include "base/counted.h"
+#include "base/secret.h"
 #include "kafka/api_table.h"
 #include "kafka/failures.h"
+#include "kafka/observer.h"
 #include "kafka/wire.h"
 
 namespace kferry::kafka {
@@ -30,6 +32,10 @@ static_assert(header_size == length_size + static_cast<std::size_t>(request_size
 
 RequestWalker::RequestWalker(Conversation& conversation, RequestJudge& judge, Output& output)
     : conversation_(conversation), judge_(judge), output_(output) {}
+
+RequestWalker::~RequestWalker() {
+  drop_head();
+}
 
 const Failure& RequestWalker::failure() const {
   return failure_ ? *failure_ : no_failure();
@@ -61,6 +67,9 @@ RequestWalker::Stop RequestWalker::advance(Chunk& chunk) {
         break;
       case Stage::fields:
         if (!read_fields(chunk)) return unfinished();
+        break;
+      case Stage::token:
+        if (!read_token(chunk)) return unfinished();
         break;
       case Stage::ready: {
         const Stop stop = ask(chunk);
@@ -97,10 +106,22 @@ void RequestWalker::begin_frame() {
   own_ = nullptr;
   acks_ = 1;
   asked_node_ = -1;
-  client_id_ = words_[0] = words_[1] = {};
+  client_id_ = {};
+  texts_ = {};
+  texts_size_ = 0;
+  enough_ = 0;
+  secret_ = conversation_.sasl == Conversation::Sasl::raw;
 }
 
 void RequestWalker::keep(Chunk& chunk, std::size_t size) {
+  if (secret_ && head_.capacity() - head_.size() < size) {
+    // The vector would leave the old bytes in freed memory.
+    std::vector<std::byte> larger;
+    larger.reserve(std::max(2 * head_.capacity(), head_.size() + size));
+    append(larger, head_);
+    wipe(head_);
+    head_.swap(larger);
+  }
   append(head_, std::span(chunk.data(), size));
   chunk.at += size;
   chunk.hold();
@@ -136,8 +157,7 @@ bool RequestWalker::read_length(Chunk& chunk) {
   }
   frame_size_ = static_cast<std::uint32_t>(size) + length_size;
   if (raw && (counted_tokens() || size < request_size_min)) {
-    token_ = true;
-    stage_ = Stage::ready;
+    begin_token();
   } else {
     stage_ = Stage::header;
   }
@@ -160,8 +180,7 @@ bool RequestWalker::read_header(Chunk& chunk) {
   if (octets == nullptr) return false;
   if (!plausible(octets)) {
     if (conversation_.sasl != Conversation::Sasl::raw) return refuse_header(octets);
-    token_ = true;
-    stage_ = Stage::ready;
+    begin_token();
     return true;
   }
   conversation_.sasl = Conversation::Sasl::framed;
@@ -212,7 +231,7 @@ bool RequestWalker::accept_header(const std::byte* octets) {
     return false;
   }
   const Api* api = find_api(key_);
-  plain_ = api == nullptr || api->request.fields.data() == plain_request().fields.data();
+  plain_ = api == nullptr || !reads_fields(*api);
   if (api != nullptr && api->clamped && !api->versions.has(version_)) {
     own_ = api->refusal;
     if (own_ == nullptr) {
@@ -222,6 +241,12 @@ bool RequestWalker::accept_header(const std::byte* octets) {
     plain_ = true;
   }
   return true;
+}
+
+bool RequestWalker::reads_fields(const Api& api) const {
+  if (api.request.fields.data() == plain_request().fields.data()) return false;
+  return api.read_for == Role::none ||
+         (conversation_.captured().has(api.read_for) && api.versions.has(version_));
 }
 
 void RequestWalker::begin_fields() {
@@ -257,7 +282,8 @@ bool RequestWalker::read_fields(Chunk& chunk) {
     failure_ = malformed(key_, version_, "request", *walker_);
     return false;
   }
-  if (step == StructureWalker::Step::more) {
+  const bool enough = enough_ > 0 && walker_->position() >= enough_;
+  if (step == StructureWalker::Step::more && !enough) {
     keep(chunk, chunk.left());
     const std::size_t size_max = std::min(head_size_max, conversation_.policy().held_size_max);
     if (head_.size() > size_max) {
@@ -276,27 +302,42 @@ bool RequestWalker::read_fields(Chunk& chunk) {
 }
 
 void RequestWalker::note_field() {
+  const Field& field = walker_->field();
   const Text here{walker_->position(), walker_->size()};
-  switch (walker_->field().role) {
+  switch (field.role) {
     case Role::client_id:
       client_id_ = here;
-      break;
+      return;
     case Role::acks:
       acks_ = static_cast<std::int16_t>(walker_->value());
-      break;
-    case Role::mechanism:
-    case Role::software_name:
-      words_[0] = here;
-      break;
-    case Role::software_version:
-      words_[1] = here;
-      break;
+      return;
     case Role::asked_node:
       asked_node_ = static_cast<std::int32_t>(walker_->value());
-      break;
+      return;
     default:
       break;
   }
+  if (field.captured_max == 0) return;
+  KFERRY_ASSERT(texts_size_ < texts_.size());
+  texts_[texts_size_++] = here;
+  secret_ = secret_ || field.secret;
+  // Bytes may be long, and are the last field that is read: what lies behind the captured part need not be here.
+  if (field.wire == Wire::nullable_bytes)
+    enough_ = here.at + std::min<std::uint32_t>(here.size, field.captured_max);
+}
+
+void RequestWalker::begin_token() {
+  token_ = true;
+  texts_[0] = {length_size, frame_size_ - static_cast<std::uint32_t>(length_size)};
+  stage_ = conversation_.captured().has(Role::sasl_bytes) ? Stage::token : Stage::ready;
+}
+
+// As much of the token as may be captured.
+bool RequestWalker::read_token(Chunk& chunk) {
+  const std::size_t size = std::min<std::size_t>(texts_[0].size, raw_token_field().captured_max);
+  if (head(chunk, length_size + size) == nullptr) return false;
+  stage_ = Stage::ready;
+  return true;
 }
 
 std::string_view RequestWalker::text(const Chunk& chunk, const Text& where) const {
@@ -326,9 +367,27 @@ RequestWalker::Stop RequestWalker::ask(Chunk& chunk) {
     case Judgement::forward:
       break;
   }
+  if (!conversation_.captured().empty()) hand_over(request, chunk);
   queue(chunk);
   forward();
   return Stop::input;
+}
+
+// Gives the observer what it wants of the request.
+void RequestWalker::hand_over(const Request& request, const Chunk& chunk) {
+  const auto tell = [&](const Field& field, const Text& where) {
+    if (!conversation_.captured().has(field.role)) return;
+    const Text captured{where.at, std::min<std::uint32_t>(where.size, field.captured_max)};
+    conversation_.observer()->captured(request,
+                                       {field, std::as_bytes(std::span(text(chunk, captured))), where.size});
+  };
+  if (token_) return tell(raw_token_field(), texts_[0]);
+  tell(client_id_field(), client_id_);
+  if (plain_) return;
+  std::size_t next = 0;
+  for (const Field& field : find_api(key_)->request.fields)
+    if (field.captured_max > 0 && field.role != Role::client_id && field.versions.has(version_))
+      tell(field, texts_[next++]);
 }
 
 void RequestWalker::queue(const Chunk& chunk) {
@@ -339,13 +398,13 @@ void RequestWalker::queue(const Chunk& chunk) {
     return;
   }
   if (key_ == sasl_handshake_key) {
-    conversation_.sasl_mechanism = text(chunk, words_[0]).substr(0, kept_text_max);
+    conversation_.sasl_mechanism = text(chunk, texts_[0]).substr(0, kept_text_max);
     conversation_.raw_tokens = 0;
     if (version_ == 0) conversation_.sasl = Conversation::Sasl::awaiting_handshake;
   }
-  if (key_ == api_versions_key && words_[0].size > 0)
+  if (key_ == api_versions_key && texts_[0].size > 0)
     conversation_.client_software =
-        printable(text(chunk, words_[0])) + " " + printable(text(chunk, words_[1]));
+        printable(text(chunk, texts_[0])) + " " + printable(text(chunk, texts_[1]));
   if (key_ == produce_key && acks_ == 0) return;  // never answered
   conversation_.push({key_, version_, correlation_id_, own_});
 }
@@ -359,6 +418,11 @@ void RequestWalker::forward() {
   } else {
     output_.release();
   }
+  drop_head();
+}
+
+void RequestWalker::drop_head() {
+  if (secret_) wipe(head_);
   std::vector<std::byte>().swap(head_);
 }
 

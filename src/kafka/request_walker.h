@@ -2,6 +2,7 @@
 // Bytes to bytes: never does I/O, owns no received bytes beyond a partial header.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -63,6 +64,7 @@ class RequestWalker {
   };
 
   RequestWalker(Conversation& conversation, RequestJudge& judge, Output& output);
+  ~RequestWalker();
 
   // Walks a prefix of `chunk` (the bytes after those already consumed). Every consumed octet has been passed,
   // held or dropped on the output. After `refused` or `failed` it must not be called again.
@@ -83,8 +85,8 @@ class RequestWalker {
 
  private:
   // boundary ─▶ length ─▶ header ─▶ fields ─▶ ready ─judged─▶ body │ dropping ─▶ boundary
-  //                └── raw token ──────────────┘
-  enum class Stage : std::uint8_t { boundary, length, header, fields, ready, body, dropping };
+  //                └── raw token [─▶ token] ───┘
+  enum class Stage : std::uint8_t { boundary, length, header, fields, token, ready, body, dropping };
   struct Text {
     std::uint32_t at = 0;
     std::uint32_t size = 0;
@@ -98,16 +100,21 @@ class RequestWalker {
   bool read_length(Chunk& chunk);
   bool read_header(Chunk& chunk);
   bool read_fields(Chunk& chunk);
+  void begin_token();
+  bool read_token(Chunk& chunk);
   StructureWalker::Step walk_fields(std::span<const std::byte> octets, std::size_t& at);
   void note_field();
   bool plausible(const std::byte* head) const;
   bool refuse_header(const std::byte* head);
   bool accept_header(const std::byte* head);
+  bool reads_fields(const Api& api) const;
   void begin_fields();
   bool counted_tokens() const;
   std::string_view text(const Chunk& chunk, const Text& where) const;
   Stop ask(Chunk& chunk);
+  void hand_over(const Request& request, const Chunk& chunk);
   void queue(const Chunk& chunk);
+  void drop_head();
   void forward();
 
   Conversation& conversation_;
@@ -126,10 +133,13 @@ class RequestWalker {
   ApiVersion version_ = 0;
   std::int16_t acks_ = 1;
   Text client_id_;
-  Text words_[2];  // SASL mechanism; or the client software's name and version
+  std::array<Text, 2> texts_;  // the fields that can be captured, in the order of the row; or the token
+  std::uint32_t enough_ = 0;   // where what may be captured of the last field ends; 0: it must be here whole
   Stage stage_ = Stage::boundary;
+  std::uint8_t texts_size_ = 0;
   bool token_ = false;
-  bool plain_ = false;  // nothing is read but the client id
+  bool secret_ = false;  // head_ may hold credentials
+  bool plain_ = false;   // nothing is read but the client id
   bool started_ = false;
 };
 

@@ -10,6 +10,7 @@
 #include "kafka/api_table.h"
 #include "kafka/failures.h"
 #include "kafka/findings.h"
+#include "kafka/observer.h"
 #include "kafka/own_answer.h"
 #include "kafka/treatments.h"
 #include "kafka/wire.h"
@@ -232,23 +233,20 @@ void ResponseWalker::pass_opaque(Chunk& chunk) {
 
 // ---- answers of kferry's own
 
-bool ResponseWalker::own_is_next() const {
-  return at_boundary() && !conversation_.empty() && conversation_.front().own != nullptr;
-}
-
-void ResponseWalker::answer_own() {
-  while (own_is_next()) {
+void ResponseWalker::insert_own() {
+  KFERRY_ASSERT(own_is_next());
+  do {
     const Unanswered& request = conversation_.front();
     output_.insert(frame_of(*request.own, request));
     conversation_.pop();
-  }
+  } while (own_is_next());
 }
 
 // Between two frames of a chunk.
 void ResponseWalker::answer_own_in(Chunk& chunk) {
   if (!own_is_next()) return;
   chunk.tell_passed();
-  answer_own();
+  insert_own();
 }
 
 // ---- addresses near the front
@@ -287,6 +285,7 @@ bool ResponseWalker::collect(Chunk& chunk) {
 // the asked version's form, or in none (librdkafka's mock cluster): it is replaced by an empty list.
 bool ResponseWalker::replace_unreadable_answer(Chunk& chunk) {
   if (!findings_->version_refused) return false;
+  if (Observer* observer = conversation_.observer()) observer->rewritten(conversation_.front());
   output_.insert(frame_of(unsupported_without_ranges, conversation_.front()));
   left_ = frame_size_ - static_cast<std::uint32_t>(findings_->bytes.size());
   findings_.reset();
@@ -331,6 +330,7 @@ bool ResponseWalker::treat(bool same_size) {
       return true;
     case Treated::rewritten:
       findings_->bytes = std::move(response.replacement);
+      if (Observer* observer = conversation_.observer()) observer->rewritten(request);
       return true;
     case Treated::other_cluster:
       refuse_cluster();

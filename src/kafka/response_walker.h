@@ -48,7 +48,9 @@ class ResponseWalker {
 
   // Inserts answers of kferry's own that are next in the queue and whose turn has come. To be called after a
   // request with own_answer was queued; feed() calls it itself.
-  void answer_own();
+  void answer_own() {
+    if (own_is_next()) insert_own();
+  }
 
   // As RequestWalker's.
   std::uint64_t opaque_run() const {
@@ -101,7 +103,10 @@ class ResponseWalker {
   void release(Chunk& chunk);
   bool treat(bool same_size);
   void refuse_cluster();
-  bool own_is_next() const;
+  bool own_is_next() const {
+    return !conversation_.empty() && conversation_.front().own != nullptr && at_boundary();
+  }
+  void insert_own();
   void answer_own_in(Chunk& chunk);
 
   Conversation& conversation_;

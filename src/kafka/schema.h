@@ -5,6 +5,7 @@
 
 #include <array>
 #include <cstdint>
+#include <initializer_list>
 #include <limits>
 #include <span>
 #include <string_view>
@@ -59,6 +60,24 @@ enum class Role : std::uint8_t {
   software_name,
   software_version,
   asked_node,
+  sasl_bytes,
+  count_
+};
+
+// A set of roles.
+class Roles {
+ public:
+  constexpr Roles(std::initializer_list<Role> roles = {}) {
+    for (const Role role : roles) bits_ |= bit(role);
+  }
+  constexpr bool has(Role role) const { return (bits_ & bit(role)) != 0; }
+  constexpr bool empty() const { return bits_ == 0; }
+
+ private:
+  static_assert(static_cast<unsigned>(Role::count_) <= 32);
+  static constexpr std::uint32_t bit(Role role) { return std::uint32_t{1} << static_cast<unsigned>(role); }
+
+  std::uint32_t bits_ = 0;
 };
 
 struct Versions {
@@ -89,6 +108,17 @@ struct Field {
   std::int32_t tag = untagged;         // in the message's own tag section; arrays only
   // Octets that are skipped unseen; 0 where there is something to look at.
   std::uint8_t skipped = role == Role::none ? fixed_size(wire) : std::uint8_t{0};
+  bool secret = false;             // see capture()
+  std::uint16_t captured_max = 0;  // bytes; 0: the field cannot be captured
+
+  // The same field, of which an observer may have the first `bytes_max` bytes (observer.h). For texts and bytes among
+  // the request's own fields. A `secret` one is zeroed wherever the walker has copied it.
+  constexpr Field capture(std::uint16_t bytes_max, bool is_secret = false) const {
+    Field field = *this;
+    field.captured_max = bytes_max;
+    field.secret = is_secret;
+    return field;
+  }
 };
 
 // Where the described fields of a response are, which decides how much of it is kept until it can be rewritten.
@@ -118,6 +148,9 @@ struct Api {
   Field response;
   // kferry's answer to a request of another version than `versions`; nullptr: it ends the connection.
   const OwnAnswer* refusal = nullptr;
+  // The request's fields beyond the client id are read only where this role is captured, and only of `versions`;
+  // none: always.
+  Role read_for = Role::none;
 };
 
 }  // namespace kferry::kafka
