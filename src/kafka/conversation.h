@@ -69,22 +69,22 @@ class Conversation {
   Observer* observer() const { return observer_; }
   Roles captured() const { return captured_; }
 
-  Sasl sasl = Sasl::framed;
   // Mechanism of the last SaslHandshake request, upper case as sent; at most 64 octets are kept.
   std::string sasl_mechanism;
+  // Name and version from ApiVersions v3+; for messages. At most 64 octets of each are kept.
+  std::string client_software;
+  Sasl sasl = Sasl::framed;
   // Whether the broker may send tokens that no request in the queue asked for.
   bool raw_answers = false;
   // Client tokens seen since raw mode began.
   std::uint32_t raw_tokens = 0;
-  // Name and version from ApiVersions v3+; for messages. At most 64 octets of each are kept.
-  std::string client_software;
 
  private:
+  Roles captured_;           // empty without an observer
+  std::uint32_t first_ = 0;  // where the queue begins in unanswered_
+  std::vector<Unanswered> unanswered_;
   const Policy* policy_;
   Observer* observer_ = nullptr;
-  Roles captured_;                      // empty without an observer
-  std::vector<Unanswered> unanswered_;  // a queue: [first_, end)
-  std::size_t first_ = 0;
 };
 
 }  // namespace kferry::kafka

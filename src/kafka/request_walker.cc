@@ -10,23 +10,16 @@
 #include "kafka/api_table.h"
 #include "kafka/failures.h"
 #include "kafka/observer.h"
+#include "kafka/request_header.h"
 #include "kafka/wire.h"
 
 namespace kferry::kafka {
 namespace {
 
-// Length, key, version, correlation id, and the client id's length: every plausible request has them.
-constexpr std::size_t length_size = 4;
-constexpr std::size_t header_size = 14;
-constexpr std::uint32_t fields_at = 12;
 constexpr std::int32_t request_size_min = 10;
 constexpr std::int16_t version_max = 127;
 constexpr std::size_t kept_text_max = 64;
-// What a client can make us keep before a broker is dialled: a client id and a transactional id of 32 KiB, and
-// whatever tags stand beside them.
-constexpr std::size_t head_size_max = 96 * KiB;
-static_assert(head_size_max <= held_size_max);
-static_assert(header_size == length_size + static_cast<std::size_t>(request_size_min));
+static_assert(plausible_size == length_size + static_cast<std::size_t>(request_size_min));
 
 }  // namespace
 
@@ -106,7 +99,7 @@ void RequestWalker::begin_frame() {
   own_ = nullptr;
   acks_ = 1;
   asked_node_ = -1;
-  client_id_ = {};
+  client_id_size_ = 0;
   texts_ = {};
   texts_size_ = 0;
   enough_ = 0;
@@ -166,17 +159,17 @@ bool RequestWalker::read_length(Chunk& chunk) {
 
 // Whether the frame can be a request that is not hidden; decides between token and request, too.
 bool RequestWalker::plausible(const std::byte* octets) const {
-  const ApiKey key{load<std::int16_t>(octets + 4)};
-  const auto version = load<ApiVersion>(octets + 6);
+  const ApiKey key{load<std::int16_t>(octets + api_key_at)};
+  const auto version = load<ApiVersion>(octets + version_at);
   if (version < 0 || version > version_max) return false;
   if (hidden(key, conversation_.policy().pass_api_keys) && !only_controllers_speak(key)) return false;
   if (key == controlled_shutdown_key && version == 0) return true;  // no client id
-  const auto client_id_size = load<std::int16_t>(octets + fields_at);
-  return client_id_size >= -1 && client_id_size <= static_cast<std::int64_t>(frame_size_ - header_size);
+  const auto client_id_size = load<std::int16_t>(octets + client_id_at);
+  return client_id_size >= -1 && client_id_size <= static_cast<std::int64_t>(frame_size_ - plausible_size);
 }
 
 bool RequestWalker::read_header(Chunk& chunk) {
-  const std::byte* octets = head(chunk, header_size);
+  const std::byte* octets = head(chunk, plausible_size);
   if (octets == nullptr) return false;
   if (!plausible(octets)) {
     if (conversation_.sasl != Conversation::Sasl::raw) return refuse_header(octets);
@@ -186,10 +179,11 @@ bool RequestWalker::read_header(Chunk& chunk) {
   conversation_.sasl = Conversation::Sasl::framed;
   if (!accept_header(octets)) return false;
   // Most requests have nothing to look at behind the client id, and are here in one piece.
-  const auto client_id_size = load<std::int16_t>(octets + fields_at);
-  const std::size_t size = header_size + static_cast<std::size_t>(std::max<std::int16_t>(client_id_size, 0));
+  const auto client_id_size = load<std::int16_t>(octets + client_id_at);
+  const std::size_t size =
+      plausible_size + static_cast<std::size_t>(std::max<std::int16_t>(client_id_size, 0));
   if (plain_ && head_.empty() && size <= chunk.left()) {
-    client_id_ = {header_size, static_cast<std::uint32_t>(size - header_size)};
+    client_id_size_ = static_cast<std::uint16_t>(size - plausible_size);
     started_ = true;
     stage_ = Stage::ready;
     return true;
@@ -200,8 +194,8 @@ bool RequestWalker::read_header(Chunk& chunk) {
 
 // Always false.
 bool RequestWalker::refuse_header(const std::byte* octets) {
-  const ApiKey key{load<std::int16_t>(octets + 4)};
-  const auto version = load<ApiVersion>(octets + 6);
+  const ApiKey key{load<std::int16_t>(octets + api_key_at)};
+  const auto version = load<ApiVersion>(octets + version_at);
   const bool token = octets[4] == std::byte{0x60} || (octets[4] == std::byte{5} && octets[5] == std::byte{4});
   if (started_ && number(key) > newest_api_key && version >= 0 && version <= version_max) {
     failure_ = hidden_api(key, version, conversation_);
@@ -215,7 +209,7 @@ bool RequestWalker::refuse_header(const std::byte* octets) {
     failure_ = make_failure(
         "implausible_request_header",
         "no Kafka request: API key " + std::to_string(number(key)) + ", version " + std::to_string(version) +
-            ", client id of " + std::to_string(load<std::int16_t>(octets + fields_at)) +
+            ", client id of " + std::to_string(load<std::int16_t>(octets + client_id_at)) +
             " octets in a frame of " + std::to_string(frame_size_) +
             ": is it a Kafka client? A key that is newer than this build passes with pass_api_keys");
   }
@@ -223,9 +217,9 @@ bool RequestWalker::refuse_header(const std::byte* octets) {
 }
 
 bool RequestWalker::accept_header(const std::byte* octets) {
-  key_ = ApiKey{load<std::int16_t>(octets + 4)};
-  version_ = load<ApiVersion>(octets + 6);
-  correlation_id_ = CorrelationId{load<std::int32_t>(octets + 8)};
+  key_ = ApiKey{load<std::int16_t>(octets + api_key_at)};
+  version_ = load<ApiVersion>(octets + version_at);
+  correlation_id_ = CorrelationId{load<std::int32_t>(octets + correlation_id_at)};
   if (hidden(key_, conversation_.policy().pass_api_keys)) {
     failure_ = hidden_api(key_, version_, conversation_);
     return false;
@@ -249,102 +243,6 @@ bool RequestWalker::reads_fields(const Api& api) const {
          (conversation_.captured().has(api.read_for) && api.versions.has(version_));
 }
 
-void RequestWalker::begin_fields() {
-  const Api* api = find_api(key_);
-  const Field& message = plain_ ? plain_request() : api->request;
-  walker_ = take_walker();
-  walker_->begin(message, version_, !plain_ && api->flexible.has(version_), false, fields_at, frame_size_);
-  if (!head_.empty()) {
-    // In pieces: the client id's length is among what is kept.
-    std::size_t at = fields_at;
-    walk_fields(head_, at);  // a failure is told again by the next walk
-  }
-  stage_ = Stage::fields;
-}
-
-// Until the octets are used up, or the walk has ended or failed.
-StructureWalker::Step RequestWalker::walk_fields(std::span<const std::byte> octets, std::size_t& at) {
-  for (;;) {
-    const StructureWalker::Step step = walker_->walk(octets, at);
-    if (step == StructureWalker::Step::more || step == StructureWalker::Step::end ||
-        step == StructureWalker::Step::failed)
-      return step;
-    note_field();
-  }
-}
-
-bool RequestWalker::read_fields(Chunk& chunk) {
-  // At the walker's place in the frame, which begins in this chunk or went on with it.
-  const std::size_t begin = chunk.at + (head_.empty() ? walker_->position() : 0);
-  std::size_t at = begin;
-  const StructureWalker::Step step = walk_fields(chunk.bytes(), at);
-  if (step == StructureWalker::Step::failed) {
-    failure_ = malformed(key_, version_, "request", *walker_);
-    return false;
-  }
-  const bool enough = enough_ > 0 && walker_->position() >= enough_;
-  if (step == StructureWalker::Step::more && !enough) {
-    keep(chunk, chunk.left());
-    const std::size_t size_max = std::min(head_size_max, conversation_.policy().held_size_max);
-    if (head_.size() > size_max) {
-      failure_ = make_failure("head_too_large", api_text(key_, version_) + " request: more than " +
-                                                    std::to_string(size_max) +
-                                                    " octets came, and its first fields are not over: "
-                                                    "is the client a Kafka client?");
-    }
-    return false;
-  }
-  if (!head_.empty()) keep(chunk, at - begin);
-  walker_.reset();
-  started_ = true;
-  stage_ = Stage::ready;
-  return true;
-}
-
-void RequestWalker::note_field() {
-  const Field& field = walker_->field();
-  const Text here{walker_->position(), walker_->size()};
-  switch (field.role) {
-    case Role::client_id:
-      client_id_ = here;
-      return;
-    case Role::acks:
-      acks_ = static_cast<std::int16_t>(walker_->value());
-      return;
-    case Role::asked_node:
-      asked_node_ = static_cast<std::int32_t>(walker_->value());
-      return;
-    default:
-      break;
-  }
-  if (field.captured_max == 0) return;
-  KFERRY_ASSERT(texts_size_ < texts_.size());
-  texts_[texts_size_++] = here;
-  secret_ = secret_ || field.secret;
-  // Bytes may be long, and are the last field that is read: what lies behind the captured part need not be here.
-  if (field.wire == Wire::nullable_bytes)
-    enough_ = here.at + std::min<std::uint32_t>(here.size, field.captured_max);
-}
-
-void RequestWalker::begin_token() {
-  token_ = true;
-  texts_[0] = {length_size, frame_size_ - static_cast<std::uint32_t>(length_size)};
-  stage_ = conversation_.captured().has(Role::sasl_bytes) ? Stage::token : Stage::ready;
-}
-
-// As much of the token as may be captured.
-bool RequestWalker::read_token(Chunk& chunk) {
-  const std::size_t size = std::min<std::size_t>(texts_[0].size, raw_token_field().captured_max);
-  if (head(chunk, length_size + size) == nullptr) return false;
-  stage_ = Stage::ready;
-  return true;
-}
-
-std::string_view RequestWalker::text(const Chunk& chunk, const Text& where) const {
-  const std::byte* octets = head_.empty() ? chunk.data() : head_.data();
-  return {reinterpret_cast<const char*>(octets) + where.at, where.size};
-}
-
 RequestWalker::Stop RequestWalker::ask(Chunk& chunk) {
   Request request;
   request.frame_size = frame_size_;
@@ -353,7 +251,7 @@ RequestWalker::Stop RequestWalker::ask(Chunk& chunk) {
     request.key = key_;
     request.version = version_;
     request.correlation_id = correlation_id_;
-    request.client_id = text(chunk, client_id_);
+    request.client_id = client_id(chunk);
     request.own_answer = own_ != nullptr;
     if (asked_node_ >= 0) request.asked_node = NodeId{asked_node_};
   }
@@ -371,23 +269,6 @@ RequestWalker::Stop RequestWalker::ask(Chunk& chunk) {
   queue(chunk);
   forward();
   return Stop::input;
-}
-
-// Gives the observer what it wants of the request.
-void RequestWalker::hand_over(const Request& request, const Chunk& chunk) {
-  const auto tell = [&](const Field& field, const Text& where) {
-    if (!conversation_.captured().has(field.role)) return;
-    const Text captured{where.at, std::min<std::uint32_t>(where.size, field.captured_max)};
-    conversation_.observer()->captured(request,
-                                       {field, std::as_bytes(std::span(text(chunk, captured))), where.size});
-  };
-  if (token_) return tell(raw_token_field(), texts_[0]);
-  tell(client_id_field(), client_id_);
-  if (plain_) return;
-  std::size_t next = 0;
-  for (const Field& field : find_api(key_)->request.fields)
-    if (field.captured_max > 0 && field.role != Role::client_id && field.versions.has(version_))
-      tell(field, texts_[next++]);
 }
 
 void RequestWalker::queue(const Chunk& chunk) {

@@ -16,8 +16,10 @@
 #include "kafka/chunk.h"
 #include "kafka/conversation.h"
 #include "kafka/output.h"
+#include "kafka/request_header.h"
 #include "kafka/schema.h"
 #include "kafka/structure_walker.h"
+#include "kafka/walker_pool.h"
 
 namespace kferry::kafka {
 
@@ -110,7 +112,14 @@ class RequestWalker {
   bool reads_fields(const Api& api) const;
   void begin_fields();
   bool counted_tokens() const;
-  std::string_view text(const Chunk& chunk, const Text& where) const;
+  // Valid once the fields are here: in the chunk where the frame begins in it, else among what is kept.
+  std::string_view text(const Chunk& chunk, const Text& where) const {
+    const std::byte* frame = head_.empty() ? chunk.data() : head_.data();
+    return {reinterpret_cast<const char*>(frame) + where.at, where.size};
+  }
+  std::string_view client_id(const Chunk& chunk) const {
+    return text(chunk, {plausible_size, client_id_size_});
+  }
   Stop ask(Chunk& chunk);
   void hand_over(const Request& request, const Chunk& chunk);
   void queue(const Chunk& chunk);
@@ -132,7 +141,7 @@ class RequestWalker {
   ApiKey key_{};
   ApiVersion version_ = 0;
   std::int16_t acks_ = 1;
-  Text client_id_;
+  std::uint16_t client_id_size_ = 0;
   std::array<Text, 2> texts_;  // the fields that can be captured, in the order of the row; or the token
   std::uint32_t enough_ = 0;   // where what may be captured of the last field ends; 0: it must be here whole
   Stage stage_ = Stage::boundary;

@@ -23,6 +23,7 @@
 #include "kafka/output.h"
 #include "kafka/schema.h"
 #include "kafka/structure_walker.h"
+#include "kafka/walker_pool.h"
 
 namespace kferry::kafka {
 

@@ -35,6 +35,20 @@ constexpr std::uint8_t fixed_size(Wire wire) {
   return sizes[static_cast<std::size_t>(wire)];
 }
 
+constexpr bool is_array(Wire wire) {
+  return wire == Wire::array || wire == Wire::nullable_array;
+}
+
+constexpr bool is_nullable(Wire wire) {
+  return wire == Wire::nullable_str || wire == Wire::classic_nullable_str || wire == Wire::nullable_bytes ||
+         wire == Wire::nullable_array;
+}
+
+// Of a length in classic form: strings have two octets, the rest four.
+constexpr std::uint32_t classic_length_size(Wire wire) {
+  return is_array(wire) || wire == Wire::nullable_bytes ? 4 : 2;
+}
+
 // What kferry does with a field. A walker reports the fields that have one and skips the others.
 enum class Role : std::uint8_t {
   none,

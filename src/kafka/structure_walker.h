@@ -10,7 +10,6 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <span>
 #include <string_view>
 
@@ -132,13 +131,5 @@ class StructureWalker {
   bool in_tag_ = false;
   bool tag_seen_ = false;
 };
-
-// Only a connection that is walking has a walker. Each thread keeps those given back for the next structure, so that a
-// frame costs no allocation.
-struct KeepWalker {
-  void operator()(StructureWalker* walker) const;
-};
-using WalkerPtr = std::unique_ptr<StructureWalker, KeepWalker>;
-WalkerPtr take_walker();
 
 }  // namespace kferry::kafka

@@ -15,6 +15,8 @@ namespace kferry::kafka {
 
 using Bytes = std::vector<std::byte>;
 
+// Of the length in front of a frame, which does not count itself.
+inline constexpr std::uint8_t length_size = 4;
 // Five octets carry 35 bits; what does not fit in 32 is refused.
 inline constexpr std::size_t uvarint_size_max = 5;
 

@@ -8,11 +8,6 @@
 #include "base/limits.h"
 
 namespace kferry::kafka {
-namespace {
-
-constexpr std::size_t length_size = sizeof(std::int32_t);
-
-}  // namespace
 
 Writer::Writer(bool flexible) : bytes_(length_size), flexible_(flexible) {}
 

@@ -1,0 +1,21 @@
+// Where the parts of a request's header are, counted from the frame's length: length, API key, version, correlation
+// id, client id.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "base/limits.h"
+#include "kafka/wire.h"
+
+namespace kferry::kafka {
+
+inline constexpr std::size_t api_key_at = length_size;
+inline constexpr std::size_t version_at = 6;
+inline constexpr std::size_t correlation_id_at = 8;
+// Of the header's first field that is not of fixed size; a structure walker begins here.
+inline constexpr std::uint32_t client_id_at = request_header_size_min;
+// As far as the client id's length, which every plausible request has.
+inline constexpr std::size_t plausible_size = client_id_at + sizeof(std::int16_t);
+
+}  // namespace kferry::kafka
