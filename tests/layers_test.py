@@ -44,7 +44,7 @@ LINES_MAX, CODE_MAX, COMMENT_MAX = 400, 110, 120
 # Words of the old prose, in comments, texts and names. What ASN.1 calls an OCTET STRING is written in capitals.
 STALE_WORDS = re.compile(r"\b(?:[Oo]ctets?|[Ww]hom|[Ww]hoever|[Nn]obody|thereof|to be had|let go|stands)\b")
 # The layers whose form is checked. The others join when they have been revised.
-REVISED = {"base", "ring", "x509", "tls/record", "tls", "config", "certificates", "net", "operations"}
+REVISED = {"base", "kafka", "ring", "x509", "tls/record", "tls", "config", "certificates", "net", "operations"}
 INCLUDE = re.compile(r'^\s*#\s*include\s*["<]([^">]+)[">]', re.MULTILINE)
 FLAGS = ["-std=c++23", "-fsyntax-only", "-Wall", "-Wextra", "-Werror", "-x", "c++"]
 

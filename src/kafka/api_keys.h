@@ -109,8 +109,8 @@ inline constexpr auto api_names = std::to_array<std::string_view>({
     "UnregisterController",
 });
 
-// The last key of the list. A key between it and first_vendor_api_key is unknown to this build and may carry broker
-// addresses, so clients do not see it.
+// The last key of the list. A key between it and first_vendor_api_key is unknown to this build and may carry
+// broker addresses, so clients do not see it.
 inline constexpr auto newest_api_key = static_cast<std::int16_t>(api_names.size() - 1);
 // Vendors number their own APIs from here; those pass.
 inline constexpr std::int16_t first_vendor_api_key = 10'000;

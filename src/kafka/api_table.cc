@@ -13,9 +13,9 @@ namespace {
 
 using enum Wire;
 
-// ---- headers. After a request's correlation id, and after a response's, where the header has a tag section.
+// ---- headers: what follows the correlation id. A flexible response header is only a tag section.
 
-// How much of a field an observer may have. A token of OAUTHBEARER, with many claims, is the largest.
+// How many bytes of a field an observer may capture. The largest are OAUTHBEARER tokens with many claims.
 constexpr std::uint16_t client_id_max = 256;
 constexpr std::uint16_t software_max = 64;
 constexpr std::uint16_t mechanism_max = 64;
@@ -134,7 +134,7 @@ constexpr std::array find_coordinator_response{
     Field{"coordinators", array, since(4), Role::coordinators, coordinator_fields},
 };
 
-// ---- SaslHandshake: never flexible; version 0's answer decides whether raw tokens follow
+// ---- SaslHandshake: never flexible; the answer to version 0 decides whether raw tokens follow
 
 constexpr std::array sasl_handshake_request{
     request_header,
@@ -142,7 +142,7 @@ constexpr std::array sasl_handshake_request{
 };
 constexpr std::array sasl_handshake_response{Field{"error_code", i16, always, Role::error_code}};
 
-// ---- SaslAuthenticate, and the token that a frame is after SaslHandshake 0
+// ---- SaslAuthenticate; after SaslHandshake 0 the token is the whole frame
 
 constexpr Field sasl_bytes =
     Field{"auth_bytes", nullable_bytes, always, Role::sasl_bytes}.capture(sasl_bytes_max, secret);
@@ -167,7 +167,7 @@ constexpr std::array api_versions_response{
     Field{"api_keys", array, always, Role::api_ranges, api_range_fields},
 };
 
-// ---- DescribeQuorum: the listeners are controllers'
+// ---- DescribeQuorum: the listeners are those of controllers
 
 constexpr std::array replica_fields{
     Field{"replica_id", i32},
@@ -280,7 +280,7 @@ constexpr std::array share_acknowledge_response{
     Field{"node_endpoints", array, always, Role::nodes, node_fields},
 };
 
-// ---- ControlledShutdown: its version 0 is the only request with a header of version 0, without a client id
+// ---- ControlledShutdown: the only request with header version 0, in its version 0: it has no client id
 
 constexpr std::array controlled_shutdown_request{
     Field{"client_id", classic_nullable_str, since(1), Role::client_id}.capture(client_id_max),
@@ -354,14 +354,14 @@ const Api* find_api(ApiKey key) {
   return row < table.size() ? &table[row] : nullptr;
 }
 
-bool only_controllers_speak(ApiKey key) {
+bool used_by_controllers_only(ApiKey key) {
   return row_of(key) == controllers_row;
 }
 
 bool hidden(ApiKey key, std::span<const std::int16_t> pass_api_keys) {
   const std::int16_t index = number(key);
   const bool known = (index >= 0 && index <= newest_api_key) || index >= first_vendor_api_key;
-  if (known && !only_controllers_speak(key)) return false;
+  if (known && !used_by_controllers_only(key)) return false;
   return std::find(pass_api_keys.begin(), pass_api_keys.end(), index) == pass_api_keys.end();
 }
 

@@ -35,7 +35,7 @@ std::ptrdiff_t captured_fields(const Field& message) {
   });
 }
 
-TEST_CASE("the rows are as the walker needs them") {
+TEST_CASE("the rows meet the requirements of the walkers") {
   int decoded = 0;
   for (std::int16_t key = -1; key < 200; ++key) {
     const Api* api = find_api(ApiKey{key});
@@ -68,8 +68,7 @@ TEST_CASE("every known API has a name, and unknown and vendor APIs have a word")
   CHECK(api_name(ApiKey{first_vendor_api_key}) == "vendor API");
 }
 
-TEST_CASE(
-    "hidden is what only controllers speak and what nobody here knows, unless the operator lets it through") {
+TEST_CASE("keys of controllers and keys unknown to this build are hidden, unless pass_api_keys has them") {
   const std::int16_t pass[]{53, 9'999};
   for (const std::int16_t key : std::initializer_list<std::int16_t>{52, 53, 54, 58, 59, 82, 95, 9'999, -1}) {
     CHECK(hidden(ApiKey{key}, {}));

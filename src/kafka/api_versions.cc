@@ -5,7 +5,7 @@
 namespace kferry::kafka {
 namespace {
 
-// False: the range is not to be shown.
+// False: the client must not see the range.
 bool clamp(Bytes& bytes, const FoundRange& range) {
   const Api* api = find_api(range.key);
   if (api == nullptr || !api->clamped) return true;
@@ -18,7 +18,7 @@ bool clamp(Bytes& bytes, const FoundRange& range) {
 
 Bytes with_known_ranges(Findings& found, bool compact, std::span<const std::int16_t> pass_api_keys,
                         ClusterView& cluster) {
-  const auto octets = [&](std::uint32_t begin, std::size_t end) {
+  const auto bytes = [&](std::uint32_t begin, std::size_t end) {
     return std::span<const std::byte>(found.bytes).subspan(begin, end - begin);
   };
   Bytes ranges;
@@ -30,15 +30,15 @@ Bytes with_known_ranges(Findings& found, bool compact, std::span<const std::int1
       continue;
     }
     if (!clamp(found.bytes, range)) continue;
-    append(ranges, octets(range.begin, range.end));
+    append(ranges, bytes(range.begin, range.end));
     ++kept;
   }
   Bytes out;
   out.reserve(found.bytes.size());
-  append(out, octets(0, found.list.begin));
+  append(out, bytes(0, found.list.begin));
   append_count(out, kept, compact);
   append(out, ranges);
-  append(out, octets(found.list.end, found.bytes.size()));
+  append(out, bytes(found.list.end, found.bytes.size()));
   return out;
 }
 

@@ -1,4 +1,4 @@
-// What a client may learn from ApiVersions: only what kferry can carry. Bytes to bytes.
+// Limits what a client learns from ApiVersions to what kferry can forward. Bytes to bytes.
 #pragma once
 
 #include <cstdint>
@@ -10,8 +10,8 @@
 
 namespace kferry::kafka {
 
-// Lowers `max` of decoded APIs to what this build knows, drops ranges that do not meet it, and hides the keys
-// that only controllers speak or that nobody here knows. Never raises `min` (KAFKA-18659).
+// Lowers `max` of decoded APIs to what this build knows, drops ranges that do not overlap with that, and
+// hides keys that only controllers use or that this build does not know. Never raises `min` (KAFKA-18659).
 Bytes with_known_ranges(Findings& found, bool compact, std::span<const std::int16_t> pass_api_keys,
                         ClusterView& cluster);
 

@@ -33,7 +33,7 @@ class NoCluster final : public ClusterView {
   void hidden_api(ApiKey) override {}
 };
 
-Bytes octets(std::string_view hex) {
+Bytes bytes(std::string_view hex) {
   Bytes bytes;
   for (std::size_t i = 0; i + 1 < hex.size(); i += 2)
     bytes.push_back(static_cast<std::byte>(std::stoi(std::string(hex.substr(i, 2)), nullptr, 16)));
@@ -59,10 +59,10 @@ struct Asked {
 };
 
 // What librdkafka 2.0.2's mock cluster answers to version 3: error 35, and a list in a form of its own.
-const Bytes mock_answer = octets("000000110000000700230100120000000200000000");
-const Bytes empty_list = octets("0000000a00000007002300000000");
+const Bytes mock_answer = bytes("000000110000000700230100120000000200000000");
+const Bytes empty_list = bytes("0000000a00000007002300000000");
 
-TEST_CASE("an error 35 whose list cannot be read becomes one with an empty list, however it is cut") {
+TEST_CASE("error 35 with an unreadable list becomes error 35 with an empty list, however it is cut") {
   for (std::size_t at_a_time = 1; at_a_time <= mock_answer.size(); ++at_a_time) {
     Asked asked(3);
     CHECK(asked.feed(mock_answer, at_a_time) == ResponseWalker::Stop::input);
@@ -74,17 +74,17 @@ TEST_CASE("an error 35 whose list cannot be read becomes one with an empty list,
   }
 }
 
-TEST_CASE("any other unreadable ApiVersions answer ends the connection") {
+TEST_CASE("any other unreadable ApiVersions response ends the connection") {
   // No error, and a list that claims more than the frame holds.
-  const Bytes other = octets("000000110000000700007f00120000000200000000");
+  const Bytes other = bytes("000000110000000700007f00120000000200000000");
   Asked asked(3);
   CHECK(asked.feed(other, other.size()) == ResponseWalker::Stop::failed);
   CHECK(asked.walker.failure().cause == "malformed_frame");
   CHECK(asked.output.inserted.empty());
 }
 
-TEST_CASE("an error 35 in version 0 keeps the versions that the broker offers") {
-  const Bytes answer = octets("0000001000000007002300000001001200000002");
+TEST_CASE("error 35 in version 0 keeps the versions that the broker offers") {
+  const Bytes answer = bytes("0000001000000007002300000001001200000002");
   Asked asked(3);
   CHECK(asked.feed(answer, 3) == ResponseWalker::Stop::input);
   CHECK(asked.output.inserted == answer);

@@ -1,5 +1,5 @@
-// The piece of input a walker was fed, how far it has walked, and how far the output was told what becomes of
-// it. Octets that pass are told in one run, however many frames they are.
+// One piece of a walker's input: how far the walker has walked, and how much of that it has reported to
+// the output. Bytes that pass are reported in one run, even across frames.
 #pragma once
 
 #include <cstddef>
@@ -18,26 +18,27 @@ class Chunk {
   std::size_t left() const { return bytes_.size() - at; }
   bool empty() const { return at == bytes_.size(); }
   const std::byte* data() const { return bytes_.data() + at; }
-  std::size_t told() const { return told_; }
+  std::size_t reported() const { return reported_; }
 
-  // What was walked so far passes; told later.
+  // Everything walked so far passes. Reported to the output later.
   void let_pass() { passing_ = at; }
-  void tell_passed() {
-    if (passing_ > told_) output_.pass(passing_ - told_);
-    told_ = passing_;
+  void report_passed() {
+    if (passing_ > reported_) output_.pass(passing_ - reported_);
+    reported_ = passing_;
   }
-  // What was walked and may not pass yet is held, or vanishes; returns how much that is.
+  // What was walked and may not pass yet is held. Returns its size.
   std::size_t hold() {
-    tell_passed();
-    const std::size_t size = at - told_;
+    report_passed();
+    const std::size_t size = at - reported_;
     if (size > 0) output_.hold(size);
-    told_ = passing_ = at;
+    reported_ = passing_ = at;
     return size;
   }
+  // What was walked and may not pass is dropped.
   void drop() {
-    tell_passed();
-    if (at > told_) output_.drop(at - told_);
-    told_ = passing_ = at;
+    report_passed();
+    if (at > reported_) output_.drop(at - reported_);
+    reported_ = passing_ = at;
   }
 
   std::size_t at = 0;  // walked
@@ -46,7 +47,7 @@ class Chunk {
   std::span<const std::byte> bytes_;
   Output& output_;
   std::size_t passing_ = 0;
-  std::size_t told_ = 0;
+  std::size_t reported_ = 0;
 };
 
 }  // namespace kferry::kafka

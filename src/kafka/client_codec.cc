@@ -13,7 +13,7 @@
 namespace kferry::kafka {
 namespace {
 
-// Sticky: after the first failure every read gives nothing, and the caller asks once, at the end.
+// Sticky: after the first failure every read returns an empty value, and the caller checks once, at the end.
 class Reader {
  public:
   Reader(std::string_view api, std::span<const std::byte> frame) : api_(api), frame_(frame) {}
@@ -41,7 +41,7 @@ class Reader {
     const auto bytes = take(static_cast<std::size_t>(size), field);
     return {bytes.begin(), bytes.end()};
   }
-  // How many elements follow; each takes at least `element_size_min` octets, so that a count promises no more
+  // How many elements follow. Each takes at least `element_size_min` bytes, so a count can never ask for more
   // memory than the frame can fill.
   std::size_t count(std::size_t element_size_min, std::string_view field) {
     const std::int32_t count = i32(field);
@@ -72,7 +72,7 @@ class Reader {
                          std::to_string(*wrong_correlation_) + ", not " + std::to_string(number(expected_))};
     }
     if (ok()) return std::nullopt;
-    return Failure{"malformed_frame", "the broker's " + std::string(api_) + " answer of " +
+    return Failure{"malformed_frame", "the broker's " + std::string(api_) + " response of " +
                                           counted(frame_.size(), "byte") + " is malformed at offset " +
                                           std::to_string(failed_at_) + ", field " +
                                           std::string(failed_field_) + ": is it a Kafka broker?"};
@@ -86,10 +86,9 @@ class Reader {
     at_ += size;
     return frame_.subspan(at_ - size, size);
   }
-  std::uint64_t big_endian(std::size_t octets, std::string_view field) {
+  std::uint64_t big_endian(std::size_t bytes, std::string_view field) {
     std::uint64_t value = 0;
-    for (const std::byte octet : take(octets, field))
-      value = value << 8 | std::to_integer<std::uint64_t>(octet);
+    for (const std::byte byte : take(bytes, field)) value = value << 8 | std::to_integer<std::uint64_t>(byte);
     return value;
   }
 
@@ -135,12 +134,12 @@ Bytes encode_sasl_authenticate(CorrelationId id, std::string_view client_id, Api
 
 std::expected<std::size_t, Failure> frame_size(std::span<const std::byte, 4> first) {
   std::uint32_t size = 0;
-  for (const std::byte octet : first) size = size << 8 | std::to_integer<std::uint32_t>(octet);
+  for (const std::byte byte : first) size = size << 8 | std::to_integer<std::uint32_t>(byte);
   // TLS: content type 20 to 23, then the major version 3.
   if (first[0] >= std::byte{20} && first[0] <= std::byte{23} && first[1] == std::byte{3}) {
     return std::unexpected(
         Failure{"tls_answer_on_plaintext",
-                "TLS is spoken there: it is an SSL or SASL_SSL listener, set the security protocol "
+                "the server speaks TLS: it is an SSL or SASL_SSL listener, set the security protocol "
                 "accordingly or use the plaintext port"});
   }
   const std::string_view text(reinterpret_cast<const char*>(first.data()), first.size());
@@ -153,9 +152,9 @@ std::expected<std::size_t, Failure> frame_size(std::span<const std::byte, 4> fir
   }
   if (size < 4 || size > answer_size_max) {
     return std::unexpected(Failure{"implausible_frame_size",
-                                   "an answer of " + counted(static_cast<std::int32_t>(size), "byte") +
-                                       " was announced: this is not a Kafka broker, or it speaks another "
-                                       "security protocol"});
+                                   "the server announced a response of " +
+                                       counted(static_cast<std::int32_t>(size), "byte") +
+                                       ": it is not a Kafka broker, or it uses another security protocol"});
   }
   return size;
 }
@@ -187,7 +186,7 @@ std::expected<MetadataAnswer, Failure> decode_metadata(std::span<const std::byte
   }
   answer.cluster_id = in.nullable_str("cluster_id");
   answer.controller = NodeId{in.i32("controller_id")};
-  // No topic was asked for.
+  // The request named no topics.
   if (in.count(1, "topics") > 0) in.fail("topics");
   return finished(in, std::move(answer));
 }

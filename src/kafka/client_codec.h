@@ -1,8 +1,8 @@
-// The few requests kferry makes on its own behalf (discovery, `check --dial`, `probe`) and their responses.
+// The few requests that kferry sends as a client (discovery, `check --dial`, `probe`), and their responses.
 // Bytes to bytes; no I/O. Fixed, old, never flexible versions that every broker from Kafka 1.0 to 4.x
 // answers: ApiVersions 0, Metadata 2 without topics, SaslHandshake 1, SaslAuthenticate 0 and 1.
 //
-//   size (4 octets) → frame_size() → that many octets → decode_…()
+//   size (4 bytes) → frame_size() → that many bytes → decode_…()
 //
 // Every length in a response is checked before it is used; decoding never reads past the frame.
 #pragma once
@@ -24,23 +24,23 @@
 
 namespace kferry::kafka {
 
-// A description of 10,000 brokers takes about 3 MiB: a longer answer is not what we asked for.
+// A list of 10,000 brokers takes about 3 MiB: a longer response does not answer our request.
 inline constexpr std::size_t answer_size_max = 4 * MiB;
 static_assert(answer_size_max <= response_size_max);
 
-// --- requests: complete frames, their length in front
+// --- requests: complete frames, with their length
 Bytes encode_api_versions(CorrelationId id, std::string_view client_id);
-// Brokers and cluster id, no topic.
+// Asks for brokers and cluster id, but no topics.
 Bytes encode_metadata(CorrelationId id, std::string_view client_id);
 Bytes encode_sasl_handshake(CorrelationId id, std::string_view client_id, std::string_view mechanism);
-// `version` is 0 or 1; the answer to 1 has the session's lifetime. The frame holds the only copy of `token`: wipe it
-// once it has been sent.
+// `version` is 0 or 1; the answer to 1 has the session's lifetime. The frame holds the only copy of `token`:
+// wipe it once it has been sent.
 Bytes encode_sasl_authenticate(CorrelationId id, std::string_view client_id, ApiVersion version,
                                std::span<const std::byte> token);
 
 // --- responses
-// size that the first four octets of an answer announce. A failure names what speaks there when it is not
-// Kafka: a TLS record, HTTP, SSH; or a size below 4 or above answer_size_max.
+// The size of the response that begins with these four bytes. Fails if they are a TLS record, HTTP or SSH,
+// which the failure names, or if the size is below 4 or above answer_size_max.
 std::expected<std::size_t, Failure> frame_size(std::span<const std::byte, 4> first);
 
 struct ApiRange {
@@ -67,13 +67,13 @@ struct SaslHandshakeAnswer {
 };
 struct SaslAuthenticateAnswer {
   std::int16_t error = 0;
-  std::string message;  // the broker's own words; from outside: escape before printing
+  std::string message;  // the broker's words: escape them before printing
   Bytes token;
-  std::int64_t session_lifetime_ms = 0;  // 0: none, or version 0
+  std::int64_t session_lifetime_ms = 0;  // 0: unlimited, or version 0
 };
 
-// `frame` is without its length. Causes of failure: "wrong_correlation_id", "malformed_frame" (field and
-// offset named; octets after the last field count too).
+// `frame` comes without its length. Causes of failure: "wrong_correlation_id"; "malformed_frame", which names
+// field and offset, also for bytes after the last field.
 std::expected<ApiVersionsAnswer, Failure> decode_api_versions(std::span<const std::byte> frame,
                                                               CorrelationId id);
 std::expected<MetadataAnswer, Failure> decode_metadata(std::span<const std::byte> frame, CorrelationId id);

@@ -44,7 +44,7 @@ const std::string metadata_frame =
         "\0\0\0\x02"  // controller
         "\0\0\0\0");  // topics
 
-TEST_CASE("requests byte for byte") {
+TEST_CASE("requests are encoded byte for byte") {
   CHECK(text(encode_api_versions(id, "kf")) == raw("\0\0\0\x0c\0\x12\0\0\0\0\0\x07\0\x02kf"));
   CHECK(text(encode_metadata(id, "kf")) == raw("\0\0\0\x10\0\x03\0\x02\0\0\0\x07\0\x02kf\0\0\0\0"));
   CHECK(text(encode_sasl_handshake(id, "kf", "PLAIN")) ==
@@ -54,7 +54,7 @@ TEST_CASE("requests byte for byte") {
             "abc"));
 }
 
-TEST_CASE("sizes that a broker may announce, and what others say instead") {
+TEST_CASE("frame_size accepts the sizes of responses and names other protocols") {
   const auto judge = [](std::string_view first) {
     return frame_size(std::span<const std::byte, 4>(std::as_bytes(std::span(first.data(), 4))));
   };
@@ -68,7 +68,7 @@ TEST_CASE("sizes that a broker may announce, and what others say instead") {
   CHECK(judge("SSH-").error().cause == "ssh_answer");
 }
 
-TEST_CASE("Metadata gives brokers, cluster and controller") {
+TEST_CASE("Metadata returns brokers, cluster id and controller") {
   const auto answer = decode_metadata(bytes(metadata_frame), id);
   REQUIRE(answer.has_value());
   REQUIRE(answer->brokers.size() == 2);
@@ -80,7 +80,7 @@ TEST_CASE("Metadata gives brokers, cluster and controller") {
   CHECK(number(answer->controller) == 2);
 }
 
-TEST_CASE("ApiVersions gives the ranges; an error comes alone") {
+TEST_CASE("ApiVersions returns the ranges, or an error without any") {
   const auto answer = decode_api_versions(bytes(raw("\0\0\0\x07\0\0\0\0\0\x02"
                                                     "\0\x03\0\0\0\x0d"
                                                     "\0\x12\0\0\0\x05")),
@@ -93,7 +93,7 @@ TEST_CASE("ApiVersions gives the ranges; an error comes alone") {
   CHECK(decode_api_versions(bytes(raw("\0\0\0\x07\0\x23\0\0\0\0")), id)->error == 35);
 }
 
-TEST_CASE("SASL answers of both versions") {
+TEST_CASE("SASL responses of both versions are decoded") {
   const auto handshake =
       decode_sasl_handshake(bytes(raw("\0\0\0\x07\0\x21\0\0\0\x02\0\x05PLAIN\0\x0dSCRAM-SHA-256")), id);
   REQUIRE(handshake.has_value());
@@ -114,14 +114,14 @@ TEST_CASE("SASL answers of both versions") {
   CHECK(accepted->session_lifetime_ms == 1000);
 }
 
-TEST_CASE("another correlation id is a failure of its own") {
+TEST_CASE("an unexpected correlation id has its own cause") {
   const auto answer = decode_metadata(bytes(metadata_frame), CorrelationId{8});
   REQUIRE_FALSE(answer.has_value());
   CHECK(answer.error().cause == "wrong_correlation_id");
   CHECK(answer.error().text.find("7, not 8") != std::string::npos);
 }
 
-TEST_CASE("every truncation is malformed, and so is an octet too many") {
+TEST_CASE("every truncation is malformed, and so is an extra byte") {
   for (std::size_t size = 0; size < metadata_frame.size(); ++size) {
     const Bytes cut = bytes(metadata_frame.substr(0, size));
     const auto answer = decode_metadata(cut, id);
@@ -132,7 +132,7 @@ TEST_CASE("every truncation is malformed, and so is an octet too many") {
   CHECK_FALSE(decode_metadata(bytes(metadata_frame + "x"), id).has_value());
 }
 
-TEST_CASE("counts and lengths that promise more than the frame holds are refused before memory is taken") {
+TEST_CASE("counts and lengths beyond the frame are refused before anything is allocated") {
   CHECK_FALSE(decode_metadata(bytes(raw("\0\0\0\x07\x7f\xff\xff\xff")), id).has_value());
   CHECK_FALSE(decode_metadata(bytes(raw("\0\0\0\x07\xff\xff\xff\xff")), id).has_value());
   CHECK_FALSE(decode_api_versions(bytes(raw("\0\0\0\x07\0\0\x7f\xff\xff\xff")), id).has_value());

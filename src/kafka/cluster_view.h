@@ -1,4 +1,5 @@
-// What the rewriter asks of its owner: what brokers were learnt, and what a client is to be told instead.
+// What the rewriter needs from its owner: a place to report brokers, and the addresses that clients get
+// instead.
 #pragma once
 
 #include <cstdint>
@@ -11,7 +12,7 @@
 
 namespace kferry::kafka {
 
-// One broker as a response named it. Strings point into the frame and are valid during the call only.
+// A broker as a response names it. Strings point into the frame and are valid during the call only.
 struct BrokerEntry {
   NodeId id{};
   std::string_view host;
@@ -20,10 +21,10 @@ struct BrokerEntry {
 
 struct BrokerList {
   ApiKey source{};
-  // True: this response says who is live (Metadata; DescribeCluster of brokers with error 0). False: it adds
-  // addresses and removes none (FindCoordinator, NodeEndpoints).
+  // True: the response lists all live brokers (Metadata; DescribeCluster of brokers with error 0). False: it
+  // adds addresses but removes none (FindCoordinator, NodeEndpoints).
   bool full = false;
-  // Absent where the response has none or it is null (Metadata 0-1, FindCoordinator, NodeEndpoints).
+  // Absent if the response has no cluster id or a null one (Metadata 0-1, FindCoordinator, NodeEndpoints).
   std::optional<std::string_view> cluster_id;
   std::span<const BrokerEntry> brokers;  // without ids below 0
 };
@@ -32,14 +33,14 @@ class ClusterView {
  public:
   virtual ~ClusterView() = default;
 
-  // Called once per decoded list, before a byte that depends on it is forwarded. False: the list is of
-  // another cluster than the one learnt: the connection ends and the view has learnt nothing.
+  // Called once per decoded list, before any byte that depends on it leaves. False: the list belongs to
+  // another cluster than the one learnt; the connection ends, and the view has learnt nothing.
   virtual bool learn(const BrokerList& list) = 0;
-  // What clients dial for this broker through kferry, after everything learnt so far; nullopt: it cannot be
-  // mapped (clash, unlisted id) and is left out. The reference-like result is copied before the next call.
+  // The address at which clients reach this broker through kferry, given everything learnt so far; nullopt:
+  // the broker cannot be mapped (clash, unlisted id) and is left out.
   virtual std::optional<HostPort> advertised(NodeId id) = 0;
-  // A broker that could not be mapped was left out of a response, or an API key was hidden from ApiVersions;
-  // the view counts and logs it (each once).
+  // A broker that cannot be mapped was left out of a response, or an API key was hidden from ApiVersions. The
+  // view counts and logs each of them once.
   virtual void left_out(ApiKey source, NodeId id) = 0;
   virtual void hidden_api(ApiKey key) = 0;
 };

@@ -7,7 +7,8 @@
 namespace kferry::kafka {
 namespace {
 
-// An idle connection keeps room for this many; a burst's memory is given back once it is answered.
+// An idle connection keeps room for this many. What a burst needed beyond that is freed once it has been
+// answered.
 constexpr std::size_t kept_unanswered = 16;
 
 }  // namespace

@@ -1,8 +1,8 @@
 // What both directions of one Kafka connection share: the queue of unanswered requests and the SASL state.
 // A connection has one Conversation, one RequestWalker and one ResponseWalker, all on one thread.
 //
-// Responses are strictly first in, first out. The queue says what the next response is; its correlation id is
-// an assertion (ids repeat: Java's re-authentication cycles eight).
+// Responses come strictly in the order of their requests. The queue says what the next response is; its
+// correlation id only confirms it, because ids repeat (Java's re-authentication cycles through eight).
 //
 // Raw tokens (SaslHandshake v0, protocol.md 4):
 //   framed ──handshake v0 request──▶ awaiting_handshake ──answer err 0──▶ raw ──(mechanism's last token,
@@ -24,9 +24,9 @@
 
 namespace kferry::kafka {
 
-// The operator's part of the rules; outlives every conversation.
+// The operator's part of the rules. Outlives every conversation.
 struct Policy {
-  std::vector<std::int16_t> pass_api_keys;  // hidden keys let through all the same
+  std::vector<std::int16_t> pass_api_keys;  // hidden keys that pass nevertheless
   std::size_t unanswered_max = unanswered_requests_max;
   std::size_t request_size_max = kferry::request_size_max;
   std::size_t held_size_max = kferry::held_size_max;
@@ -40,7 +40,8 @@ struct Unanswered {
   ApiKey key{};
   ApiVersion version = 0;
   CorrelationId correlation_id{};
-  // The answer that kferry gives when the turn of this request comes (own_answer.h); nullptr: the broker answers.
+  // The answer that kferry gives when the turn of this request comes (own_answer.h); nullptr: the broker
+  // answers.
   const OwnAnswer* own = nullptr;
 };
 
@@ -51,30 +52,30 @@ class Conversation {
   enum class Sasl : std::uint8_t { framed, awaiting_handshake, raw };
 
   const Policy& policy() const { return *policy_; }
-  // Before the first octet.
+  // Replaces the policy. To be called before the first byte.
   void obey(const Policy& policy) { policy_ = &policy; }
   bool full() const { return unanswered_.size() - first_ >= policy_->unanswered_max; }
   bool empty() const { return unanswered_.size() == first_; }
   std::size_t size() const { return unanswered_.size() - first_; }
   const Unanswered& front() const { return unanswered_[first_]; }
-  // Ends raw mode on the broker's side: a client sends a request only after its last token.
+  // Ends raw mode on the broker's side, because a client sends no request before its last token.
   void push(const Unanswered& request);
   void pop();
   // The broker has answered SaslHandshake 0 with this error code.
   void on_handshake_answered(std::int64_t error_code);
 
-  // Tells `observer` of all that follows, and gives it the fields of requests with a role in `captured`. It outlives
-  // the conversation, or is replaced by nullptr.
+  // From now on `observer` hears of every request and answer, and gets the fields of requests whose role is
+  // in `captured`. It must outlive the conversation, or be replaced by nullptr.
   void observe(Observer* observer, Roles captured = {});
   Observer* observer() const { return observer_; }
   Roles captured() const { return captured_; }
 
-  // Mechanism of the last SaslHandshake request, upper case as sent; at most 64 octets are kept.
+  // The mechanism of the last SaslHandshake request, as sent; at most 64 bytes of it.
   std::string sasl_mechanism;
-  // Name and version from ApiVersions v3+; for messages. At most 64 octets of each are kept.
+  // Name and version from ApiVersions 3 and newer, for messages; at most 64 bytes of each.
   std::string client_software;
   Sasl sasl = Sasl::framed;
-  // Whether the broker may send tokens that no request in the queue asked for.
+  // True while the broker may send tokens that answer no request in the queue.
   bool raw_answers = false;
   // Client tokens seen since raw mode began.
   std::uint32_t raw_tokens = 0;

@@ -11,7 +11,7 @@ Unanswered numbered(std::int32_t id) {
   return {.key = metadata_key, .version = 1, .correlation_id = CorrelationId{id}};
 }
 
-TEST_CASE("requests are answered first in, first out, however long the queue has been in use") {
+TEST_CASE("requests leave the queue in order, however long it has been in use") {
   const Policy policy;
   Conversation conversation(policy);
   std::int32_t in = 0;
@@ -26,7 +26,7 @@ TEST_CASE("requests are answered first in, first out, however long the queue has
   }
 }
 
-TEST_CASE("the queue is full at the policy's limit") {
+TEST_CASE("the queue is full at the limit of the policy") {
   Policy policy;
   policy.unanswered_max = 3;
   Conversation conversation(policy);

@@ -5,7 +5,7 @@
 namespace kferry::kafka {
 namespace {
 
-TEST_CASE("errors by name") {
+TEST_CASE("error codes have names, unknown ones their number") {
   CHECK(error_name(58) == "SASL_AUTHENTICATION_FAILED");
   CHECK(error_name(0) == "NONE");
   CHECK(error_name(1234) == "error 1234");

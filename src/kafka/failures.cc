@@ -15,20 +15,21 @@ namespace {
 constexpr std::size_t printable_max = 64;
 
 struct Opening {
-  std::string_view octets;
+  std::string_view bytes;
   std::string_view cause;
   std::string_view text;
 };
 
 constexpr std::string_view http = "http_request";
 constexpr std::string_view http_text =
-    "an HTTP request came to a Kafka port: health and metrics have a port of their own (GATEWAY_HTTP_PORT)";
+    "an HTTP request arrived at a Kafka port: health and metrics have their own port (GATEWAY_HTTP_PORT)";
 
-// All of them are lengths that no request has.
+// Read as lengths, they are longer than any request.
 constexpr std::array client_openings{
-    Opening{"\x16\x03", "tls_hello_on_plaintext",
-            "a TLS hello came to a plaintext port: set the client's security.protocol to PLAINTEXT or "
-            "SASL_PLAINTEXT, as the listener has it"},
+    Opening{
+        "\x16\x03", "tls_hello_on_plaintext",
+        "a TLS ClientHello arrived at a plaintext port: set the client's security.protocol to PLAINTEXT or "
+        "SASL_PLAINTEXT, as the listener has it"},
     Opening{"GET ", http, http_text},
     Opening{"POST", http, http_text},
     Opening{"HEAD", http, http_text},
@@ -40,19 +41,21 @@ constexpr std::array client_openings{
     Opening{"CONN", http, http_text},
     Opening{"PRI ", http, http_text},
     Opening{"PROX", "proxy_protocol_header",
-            "a PROXY protocol header came: switch it off in the load balancer before this port"},
+            "a PROXY protocol header arrived: switch it off in the load balancer in front of this port"},
     Opening{"\r\n\r\n", "proxy_protocol_header",
-            "a PROXY protocol header came: switch it off in the load balancer before this port"},
-    Opening{"SSH-", "ssh_on_kafka_port", "an SSH client came to a Kafka port"},
+            "a PROXY protocol header arrived: switch it off in the load balancer in front of this port"},
+    Opening{"SSH-", "ssh_on_kafka_port", "an SSH client connected to a Kafka port"},
 };
 
 constexpr std::array broker_openings{
-    Opening{"\x15\x03", "tls_answer_on_plaintext",
-            "the broker answers in TLS: its listener is SSL or SASL_SSL: use its plaintext port, or set the "
-            "upstream's security protocol accordingly"},
-    Opening{"\x16\x03", "tls_answer_on_plaintext",
-            "the broker answers in TLS: its listener is SSL or SASL_SSL: use its plaintext port, or set the "
-            "upstream's security protocol accordingly"},
+    Opening{
+        "\x15\x03", "tls_answer_on_plaintext",
+        "the broker answered in TLS, so its listener is SSL or SASL_SSL: use its plaintext port, or set the "
+        "upstream's security protocol accordingly"},
+    Opening{
+        "\x16\x03", "tls_answer_on_plaintext",
+        "the broker answered in TLS, so its listener is SSL or SASL_SSL: use its plaintext port, or set the "
+        "upstream's security protocol accordingly"},
     Opening{"HTTP", "http_answer", "an HTTP server answered: the upstream's port is not a Kafka listener"},
     Opening{"SSH-", "ssh_answer", "an SSH server answered: the upstream's port is not a Kafka listener"},
 };
@@ -60,7 +63,7 @@ constexpr std::array broker_openings{
 FailurePtr named_by(std::span<const Opening> openings, std::span<const std::byte, 4> first) {
   const std::string_view text(reinterpret_cast<const char*>(first.data()), first.size());
   for (const Opening& opening : openings)
-    if (text.starts_with(opening.octets)) return make_failure(opening.cause, std::string(opening.text));
+    if (text.starts_with(opening.bytes)) return make_failure(opening.cause, std::string(opening.text));
   return nullptr;
 }
 
@@ -103,22 +106,22 @@ FailurePtr foreign_broker(std::span<const std::byte, 4> first) {
 FailurePtr malformed(ApiKey key, ApiVersion version, std::string_view side, const StructureWalker& walker) {
   return make_failure(
       "malformed_frame",
-      api_text(key, version) + " " + std::string(side) + ", octet " + std::to_string(walker.position()) +
+      api_text(key, version) + " " + std::string(side) + ", byte " + std::to_string(walker.position()) +
           ": " + std::string(walker.failed_field()) + " " + walker.failed_why() +
           (side == "response" ? ": is the upstream a Kafka broker?" : ": is the client a Kafka client?"));
 }
 
 FailurePtr hidden_api(ApiKey key, ApiVersion version, const Conversation& conversation) {
-  if (only_controllers_speak(key)) {
-    return make_failure("hidden_api_key", client_text(conversation) + " asks " + api_text(key, version) +
-                                              ", which only controllers speak: kferry carries clients, not "
+  if (used_by_controllers_only(key)) {
+    return make_failure("hidden_api_key", client_text(conversation) + " sent " + api_text(key, version) +
+                                              ", which only controllers use: kferry serves clients, not "
                                               "brokers or controllers");
   }
   return make_failure("hidden_api_key",
-                      client_text(conversation) + " asks API key " + std::to_string(number(key)) + " v" +
+                      client_text(conversation) + " sent API key " + std::to_string(number(key)) + " v" +
                           std::to_string(version) +
                           ", which this build does not know and which may carry broker addresses: update "
-                          "kferry, or let it through with pass_api_keys = [" +
+                          "kferry, or let the key pass with pass_api_keys = [" +
                           std::to_string(number(key)) + "]");
 }
 
@@ -127,10 +130,10 @@ FailurePtr version_outside_table(ApiKey key, ApiVersion version, const Conversat
   const bool above = version > known.to;
   return make_failure(
       above ? "version_above_table" : "version_below_table",
-      client_text(conversation) + " asks " + api_text(key, version) + "; kferry carries versions " +
+      client_text(conversation) + " sent " + api_text(key, version) + "; kferry forwards versions " +
           std::to_string(known.from) + " to " + std::to_string(known.to) +
-          " and offers no other in ApiVersions: " +
-          (above ? "update kferry, or have the client ask ApiVersions first" : "update the client"));
+          " and offers only those in ApiVersions: " +
+          (above ? "update kferry, or have the client send ApiVersions first" : "update the client"));
 }
 
 }  // namespace kferry::kafka

@@ -1,5 +1,5 @@
-// The words for what ends a connection: each with a cause for machines, and for a person the place and the
-// remedy.
+// Composes the failures that end a connection: a cause for machines, and the place and the remedy for a
+// person.
 #pragma once
 
 #include <cstddef>
@@ -16,21 +16,22 @@
 
 namespace kferry::kafka {
 
-// Kept by pointer: a connection has one at most, and most have none.
+// Kept by pointer, because few connections ever fail.
 using FailurePtr = std::unique_ptr<Failure>;
 FailurePtr make_failure(std::string_view cause, std::string text);
 const Failure& no_failure();
 
 // "Fetch v17"
 std::string api_text(ApiKey key, ApiVersion version);
-// At most the first 64 characters, what is no plain ASCII replaced by '?': it goes to logs.
+// The first 64 characters for a log line, with '?' for everything but printable ASCII.
 std::string printable(std::string_view text);
 
-// What else than Kafka begins with these four octets, as a client or as a broker; nullptr: nothing known.
+// Names a protocol other than Kafka that begins with these four bytes, as a client or a server sends them;
+// nullptr: no such protocol is known.
 FailurePtr foreign_client(std::span<const std::byte, 4> first);
 FailurePtr foreign_broker(std::span<const std::byte, 4> first);
 
-// A structure that does not follow its rows. `side`: "request" or "response".
+// A message that does not follow its rows. `side`: "request" or "response".
 FailurePtr malformed(ApiKey key, ApiVersion version, std::string_view side, const StructureWalker& walker);
 
 FailurePtr hidden_api(ApiKey key, ApiVersion version, const Conversation& conversation);

@@ -72,7 +72,7 @@ void Findings::note_integer(const StructureWalker& walker) {
       endpoint_type = value;
       break;
     case Role::node_id:
-      // Without an array around it (FindCoordinator 0-3) a broker begins with its id, after its error.
+      // A broker outside an array (FindCoordinator 0-3) begins with its id, after its error.
       if (brokers.empty()) brokers.emplace_back().error_at = error_at_;
       brokers.back().id = NodeId{static_cast<std::int32_t>(value)};
       brokers.back().id_at = at;

@@ -1,5 +1,5 @@
-// What a walk through a response found: the octets it kept, and where in them every address stands.
-// Lives from the first kept octet of a frame until what replaces them has been written.
+// What a walk through a response found: the bytes that were kept, and where every address is in them. Lives
+// from the first kept byte of a frame until its replacement has been written.
 #pragma once
 
 #include <cstdint>
@@ -13,7 +13,7 @@
 
 namespace kferry::kafka {
 
-// All offsets count from the first kept octet.
+// All offsets count from the first kept byte.
 struct FoundBroker {
   NodeId id{};
   std::int32_t port = 0;
@@ -21,7 +21,7 @@ struct FoundBroker {
   std::uint32_t end = 0;
   std::uint32_t error_at = 0;  // coordinators only
   std::uint32_t id_at = 0;
-  std::uint32_t host_at = 0;  // its length; the port follows the text at once
+  std::uint32_t host_at = 0;  // of its length; the port follows the text directly
   std::uint32_t host_text_at = 0;
   std::uint32_t port_at = 0;
 };
@@ -49,10 +49,10 @@ struct FoundTag {
 
 class Findings {
  public:
-  // `from`: the offset of the first kept octet in the frame.
+  // `from`: the offset of the first kept byte in the frame.
   explicit Findings(std::uint32_t from) : from_(from) {}
 
-  // Takes in what the walker has just reported.
+  // Notes what the walker has just reported.
   void note(StructureWalker::Step step, const StructureWalker& walker);
   std::string_view host(const FoundBroker& broker) const { return text(broker.host_text_at, broker.port_at); }
   std::optional<std::string_view> cluster_id() const {
@@ -67,7 +67,7 @@ class Findings {
   FoundList list;  // of brokers, coordinators, nodes or ranges
   std::optional<FoundTag> tag;
   std::int64_t error_code = 0;
-  bool version_refused = false;    // a version_error says so: what follows it is of version 0
+  bool version_refused = false;    // by a version_error: what follows it is of version 0
   std::int64_t endpoint_type = 1;  // brokers
 
  private:

@@ -1,6 +1,6 @@
-// Watches one connection's requests and answers, without a say in them: RequestJudge and ClusterView decide. Audit
-// and metrics implement it; a connection without an observer pays one comparison for each event. What is kept from
-// the client (brokers left out, API keys hidden) is told to ClusterView.
+// Watches the requests and answers of one connection. It decides nothing: RequestJudge and ClusterView do,
+// and brokers and API keys that are withheld from the client are reported to ClusterView. A connection
+// without an observer pays one comparison per event.
 #pragma once
 
 #include <cstddef>
@@ -14,11 +14,11 @@ namespace kferry::kafka {
 struct Request;
 struct Unanswered;
 
-// A field of a request, as far as its row lets it be captured.
+// A field of a request, or as much of it as its row lets an observer have.
 struct Captured {
   const Field& field;  // its row: name, role, whether it is secret
-  // At most field.captured_max bytes, empty for null. Valid during the call. The walker zeroes its own copy of a
-  // secret afterwards; a copy that the observer makes belongs in a Secret.
+  // At most field.captured_max bytes; empty if the field is null. Valid during the call. The walker zeroes
+  // any copy it has made of a secret; the observer's copy belongs in a Secret.
   std::span<const std::byte> bytes;
   std::uint32_t size = 0;  // of the whole field
 };
@@ -27,13 +27,13 @@ class Observer {
  public:
   virtual ~Observer() = default;
 
-  // Once for each captured field of a request that the judge has let go, before queued().
+  // Once per captured field of a request that the judge has let pass, before queued().
   virtual void captured(const Request&, const Captured&) {}
-  // A request that will be answered, by the broker or by kferry (Unanswered::own).
+  // The request passes and awaits its answer, from the broker or from kferry (Unanswered::own).
   virtual void queued(const Unanswered&) {}
-  // What leaves for the client is not what the broker answered. Before answered().
+  // The client gets something else than the broker's answer. Before answered().
   virtual void rewritten(const Unanswered&) {}
-  // The last byte of the answer was walked.
+  // The last byte of the answer has been walked.
   virtual void answered(const Unanswered&) {}
 };
 

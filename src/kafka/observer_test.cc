@@ -77,7 +77,8 @@ constexpr Roles everything{Role::client_id,     Role::mechanism,        Role::sa
 
 using Lines = std::vector<std::string>;
 
-// Checks that the observer hears `expected` of `frame` wherever it is cut, and that the frame passes as it came.
+// Checks that the observer hears `expected` of `frame` wherever it is cut, and that the frame passes as it
+// came.
 void check_captured(const Bytes& frame, const Lines& expected, Roles wanted = everything) {
   for (std::size_t step = 1; step <= frame.size(); ++step) {
     Notes notes;
@@ -132,7 +133,7 @@ TEST_CASE("an observer gets the roles it asked for, and no others") {
   check_captured(authenticate(1, plain_token()), {"queued SaslAuthenticate v1"}, {});
 }
 
-TEST_CASE("a field is captured up to its limit, and the rest of it is not waited for") {
+TEST_CASE("a field is captured up to its limit, without waiting for the rest") {
   const std::size_t limit = raw_token_field().captured_max;
   const std::string token = plain_token().append(3 * limit, 'x');
   const Bytes frame = authenticate(1, token);
@@ -151,7 +152,7 @@ TEST_CASE("a field is captured up to its limit, and the rest of it is not waited
   }
 }
 
-TEST_CASE("without an observer SaslAuthenticate passes as soon as its client id is here") {
+TEST_CASE("without an observer SaslAuthenticate passes once its client id has arrived") {
   const Bytes frame = authenticate(1, std::string(200'000, 'x'));
   Walked c;
   REQUIRE(c.ask(Bytes(frame.begin(), frame.begin() + 30)) == Stop::input);
@@ -159,7 +160,7 @@ TEST_CASE("without an observer SaslAuthenticate passes as soon as its client id 
   CHECK(c.requests.opaque_run() == frame.size() - 30);
 }
 
-TEST_CASE("a version of SaslAuthenticate that the table does not describe passes unread") {
+TEST_CASE("versions of SaslAuthenticate beyond the table pass unread") {
   check_captured(authenticate(3, plain_token()), {"client_id=client-1", "queued SaslAuthenticate v3"});
 }
 
@@ -181,7 +182,7 @@ TEST_CASE("raw tokens after SaslHandshake 0 are captured") {
   }
 }
 
-TEST_CASE("GSSAPI's raw tokens are captured, and the request behind them is not taken for one") {
+TEST_CASE("raw GSSAPI tokens are captured, and the request behind them is not") {
   const Bytes handshake = request(sasl_handshake_key, 0).str("GSSAPI").frame();
   const Bytes accepted = response().i16(0).i32(1).str("GSSAPI").frame();
   const std::string ticket = std::string("\x60\x82\x02\x5b\x06\x09\x2a\x86", 8).append(100, 't');
@@ -218,7 +219,8 @@ class Counts final : public Observer {
   std::size_t bytes = 0;
 };
 
-// Feeds `size` bytes of a frame, `step` at a time, and ends the walker; returns how often a part of the password was freed.
+// Feeds `size` bytes of a frame, `step` at a time, and ends the walker; returns how often a part of the
+// password was freed.
 int freed_with_password(const Bytes& frame, std::size_t size, std::size_t step, bool raw) {
   const Policy policy;
   Conversation conversation(policy);
@@ -263,7 +265,7 @@ TEST_CASE("the walker leaves no secret behind in freed memory") {
   }
 }
 
-TEST_CASE("requests and answers are told in order, with what became of them") {
+TEST_CASE("an observer hears of requests and answers in order") {
   Notes notes;
   Walked c;
   c.conversation.observe(&notes);

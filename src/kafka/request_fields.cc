@@ -1,5 +1,5 @@
-// RequestWalker's part inside a request's fields: reads as far as the row describes, notes what the rules and the
-// observer want, and hands that over.
+// The part of RequestWalker that reads a request's fields as far as its row describes, and hands captured
+// fields to the observer.
 #include <algorithm>
 
 #include "base/assert.h"
@@ -12,8 +12,8 @@
 namespace kferry::kafka {
 namespace {
 
-// What a client can make us keep before a broker is dialled: a client id and a transactional id of 32 KiB, and the
-// tags beside them.
+// The most that a client can make kferry keep before a broker is dialled: a client id and a transactional id
+// of 32 KiB each, and some tags.
 constexpr std::size_t head_size_max = 96 * KiB;
 static_assert(head_size_max <= held_size_max);
 
@@ -25,17 +25,17 @@ void RequestWalker::begin_fields() {
   walker_ = borrow_walker();
   walker_->begin(message, version_, !plain_ && api->flexible.has(version_), false, client_id_at, frame_size_);
   if (!head_.empty()) {
-    // In pieces: the client id's length is among what is kept.
+    // The header came in pieces, and the client id's length is among the bytes in head_.
     std::size_t at = client_id_at;
-    walk_fields(head_, at);  // a failure is told again by the next walk
+    walk_fields(head_, at);  // the next walk reports a failure again
   }
   stage_ = Stage::fields;
 }
 
-// Until the octets are used up, or the walk has ended or failed.
-StructureWalker::Step RequestWalker::walk_fields(std::span<const std::byte> octets, std::size_t& at) {
+// Walks until the bytes are used up, or the walk has ended or failed.
+StructureWalker::Step RequestWalker::walk_fields(std::span<const std::byte> bytes, std::size_t& at) {
   for (;;) {
-    const StructureWalker::Step step = walker_->walk(octets, at);
+    const StructureWalker::Step step = walker_->walk(bytes, at);
     if (step == StructureWalker::Step::more || step == StructureWalker::Step::end ||
         step == StructureWalker::Step::failed)
       return step;
@@ -44,7 +44,7 @@ StructureWalker::Step RequestWalker::walk_fields(std::span<const std::byte> octe
 }
 
 bool RequestWalker::read_fields(Chunk& chunk) {
-  // At the walker's place in the frame, which begins in this chunk or went on with it.
+  // The walker's position in the chunk, where either the frame begins or its next bytes do.
   const std::size_t begin = chunk.at + (head_.empty() ? walker_->position() : 0);
   std::size_t at = begin;
   const StructureWalker::Step step = walk_fields(chunk.bytes(), at);
@@ -59,7 +59,7 @@ bool RequestWalker::read_fields(Chunk& chunk) {
     if (head_.size() > size_max) {
       failure_ = make_failure("head_too_large", api_text(key_, version_) + " request: more than " +
                                                     std::to_string(size_max) +
-                                                    " octets came, and its first fields are not over: "
+                                                    " bytes arrived without the end of its first fields: "
                                                     "is the client a Kafka client?");
     }
     return false;
@@ -92,7 +92,7 @@ void RequestWalker::note_field() {
   KFERRY_ASSERT(texts_size_ < texts_.size());
   texts_[texts_size_++] = here;
   secret_ = secret_ || field.secret;
-  // Bytes may be long, and are the last field that is read: what lies behind the captured part need not be here.
+  // Bytes may be long and are the last field of a row, so nothing behind the captured part is needed.
   if (field.wire == Wire::nullable_bytes)
     enough_ = here.at + std::min<std::uint32_t>(here.size, field.captured_max);
 }
@@ -103,7 +103,7 @@ void RequestWalker::begin_token() {
   stage_ = conversation_.captured().has(Role::sasl_bytes) ? Stage::token : Stage::ready;
 }
 
-// As much of the token as may be captured.
+// Reads as much of the token as may be captured.
 bool RequestWalker::read_token(Chunk& chunk) {
   const std::size_t size = std::min<std::size_t>(texts_[0].size, raw_token_field().captured_max);
   if (head(chunk, length_size + size) == nullptr) return false;
@@ -111,7 +111,7 @@ bool RequestWalker::read_token(Chunk& chunk) {
   return true;
 }
 
-// Gives the observer what it wants of the request.
+// Hands the observer the fields that it wants.
 void RequestWalker::hand_over(const Request& request, const Chunk& chunk) {
   const auto tell = [&](const Field& field, const Text& where) {
     if (!conversation_.captured().has(field.role)) return;

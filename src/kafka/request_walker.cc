@@ -38,8 +38,8 @@ RequestWalker::Walked RequestWalker::feed(std::span<const std::byte> bytes) {
   KFERRY_ASSERT(!failure_);
   Chunk chunk(bytes, output_);
   const Stop stop = advance(chunk);
-  chunk.tell_passed();
-  return {chunk.told(), stop};
+  chunk.report_passed();
+  return {chunk.reported(), stop};
 }
 
 RequestWalker::Stop RequestWalker::advance(Chunk& chunk) {
@@ -108,7 +108,7 @@ void RequestWalker::begin_frame() {
 
 void RequestWalker::keep(Chunk& chunk, std::size_t size) {
   if (secret_ && head_.capacity() - head_.size() < size) {
-    // The vector would leave the old bytes in freed memory.
+    // Growing by itself, the vector would leave the secret behind in freed memory.
     std::vector<std::byte> larger;
     larger.reserve(std::max(2 * head_.capacity(), head_.size() + size));
     append(larger, head_);
@@ -131,21 +131,21 @@ bool RequestWalker::counted_tokens() const {
 }
 
 bool RequestWalker::read_length(Chunk& chunk) {
-  const std::byte* octets = head(chunk, length_size);
-  if (octets == nullptr) return false;
-  const auto size = load<std::int32_t>(octets);
+  const std::byte* bytes = head(chunk, length_size);
+  if (bytes == nullptr) return false;
+  const auto size = load<std::int32_t>(bytes);
   const bool raw = conversation_.sasl == Conversation::Sasl::raw;
   const auto size_max = static_cast<std::int64_t>(conversation_.policy().request_size_max);
   if (size > size_max || size < (raw ? 0 : request_size_min)) {
-    failure_ = foreign_client(std::span<const std::byte, 4>(octets, 4));
+    failure_ = foreign_client(std::span<const std::byte, 4>(bytes, 4));
     if (failure_) return false;
     const char* cause = size < 0          ? "negative_frame_size"
                         : size > size_max ? "frame_too_large"
                                           : "frame_too_small";
     failure_ = make_failure(
-        cause, "the client announces a request of " + counted(size, "byte") + ", where " +
+        cause, "the client announced a request of " + counted(size, "byte") + ", but " +
                    std::to_string(request_size_min) + " to " + std::to_string(size_max) +
-                   " are possible: is it a Kafka client, and does its security.protocol fit the listener?");
+                   " are possible: is it a Kafka client, and does its security.protocol match the listener?");
     return false;
   }
   frame_size_ = static_cast<std::uint32_t>(size) + length_size;
@@ -157,29 +157,29 @@ bool RequestWalker::read_length(Chunk& chunk) {
   return true;
 }
 
-// Whether the frame can be a request that is not hidden; decides between token and request, too.
-bool RequestWalker::plausible(const std::byte* octets) const {
-  const ApiKey key{load<std::int16_t>(octets + api_key_at)};
-  const auto version = load<ApiVersion>(octets + version_at);
+// True if the frame can be a request that is not hidden. Also tells a request from a token.
+bool RequestWalker::plausible(const std::byte* bytes) const {
+  const ApiKey key{load<std::int16_t>(bytes + api_key_at)};
+  const auto version = load<ApiVersion>(bytes + version_at);
   if (version < 0 || version > version_max) return false;
-  if (hidden(key, conversation_.policy().pass_api_keys) && !only_controllers_speak(key)) return false;
+  if (hidden(key, conversation_.policy().pass_api_keys) && !used_by_controllers_only(key)) return false;
   if (key == controlled_shutdown_key && version == 0) return true;  // no client id
-  const auto client_id_size = load<std::int16_t>(octets + client_id_at);
+  const auto client_id_size = load<std::int16_t>(bytes + client_id_at);
   return client_id_size >= -1 && client_id_size <= static_cast<std::int64_t>(frame_size_ - plausible_size);
 }
 
 bool RequestWalker::read_header(Chunk& chunk) {
-  const std::byte* octets = head(chunk, plausible_size);
-  if (octets == nullptr) return false;
-  if (!plausible(octets)) {
-    if (conversation_.sasl != Conversation::Sasl::raw) return refuse_header(octets);
+  const std::byte* bytes = head(chunk, plausible_size);
+  if (bytes == nullptr) return false;
+  if (!plausible(bytes)) {
+    if (conversation_.sasl != Conversation::Sasl::raw) return refuse_header(bytes);
     begin_token();
     return true;
   }
   conversation_.sasl = Conversation::Sasl::framed;
-  if (!accept_header(octets)) return false;
-  // Most requests have nothing to look at behind the client id, and are here in one piece.
-  const auto client_id_size = load<std::int16_t>(octets + client_id_at);
+  if (!accept_header(bytes)) return false;
+  // Of most requests only the client id is read, and they arrive in one piece.
+  const auto client_id_size = load<std::int16_t>(bytes + client_id_at);
   const std::size_t size =
       plausible_size + static_cast<std::size_t>(std::max<std::int16_t>(client_id_size, 0));
   if (plain_ && head_.empty() && size <= chunk.left()) {
@@ -193,33 +193,34 @@ bool RequestWalker::read_header(Chunk& chunk) {
 }
 
 // Always false.
-bool RequestWalker::refuse_header(const std::byte* octets) {
-  const ApiKey key{load<std::int16_t>(octets + api_key_at)};
-  const auto version = load<ApiVersion>(octets + version_at);
-  const bool token = octets[4] == std::byte{0x60} || (octets[4] == std::byte{5} && octets[5] == std::byte{4});
+bool RequestWalker::refuse_header(const std::byte* bytes) {
+  const ApiKey key{load<std::int16_t>(bytes + api_key_at)};
+  const auto version = load<ApiVersion>(bytes + version_at);
+  const bool token = bytes[4] == std::byte{0x60} || (bytes[4] == std::byte{5} && bytes[5] == std::byte{4});
   if (started_ && number(key) > newest_api_key && version >= 0 && version <= version_max) {
     failure_ = hidden_api(key, version, conversation_);
   } else if (!started_ && token) {
     failure_ =
         make_failure("gssapi_token_first",
-                     "an old client sends a GSSAPI token first, without SaslHandshake: kferry cannot carry "
-                     "it; use a client of Kafka 1.0 or newer (Kerberos names the broker's host, and needs "
+                     "an old client sent a GSSAPI token without SaslHandshake, which kferry cannot forward: "
+                     "use a client of Kafka 1.0 or newer (Kerberos names the broker's host, and needs "
                      "the advertised host's name)");
   } else {
-    failure_ = make_failure(
-        "implausible_request_header",
-        "no Kafka request: API key " + std::to_string(number(key)) + ", version " + std::to_string(version) +
-            ", client id of " + std::to_string(load<std::int16_t>(octets + client_id_at)) +
-            " octets in a frame of " + std::to_string(frame_size_) +
-            ": is it a Kafka client? A key that is newer than this build passes with pass_api_keys");
+    failure_ = make_failure("implausible_request_header",
+                            "not a Kafka request: API key " + std::to_string(number(key)) + ", version " +
+                                std::to_string(version) + ", client id of " +
+                                std::to_string(load<std::int16_t>(bytes + client_id_at)) +
+                                " bytes in a frame of " + std::to_string(frame_size_) +
+                                ": is it a Kafka client? To let a key pass that is newer than this build, "
+                                "add it to pass_api_keys");
   }
   return false;
 }
 
-bool RequestWalker::accept_header(const std::byte* octets) {
-  key_ = ApiKey{load<std::int16_t>(octets + api_key_at)};
-  version_ = load<ApiVersion>(octets + version_at);
-  correlation_id_ = CorrelationId{load<std::int32_t>(octets + correlation_id_at)};
+bool RequestWalker::accept_header(const std::byte* bytes) {
+  key_ = ApiKey{load<std::int16_t>(bytes + api_key_at)};
+  version_ = load<ApiVersion>(bytes + version_at);
+  correlation_id_ = CorrelationId{load<std::int32_t>(bytes + correlation_id_at)};
   if (hidden(key_, conversation_.policy().pass_api_keys)) {
     failure_ = hidden_api(key_, version_, conversation_);
     return false;
@@ -259,7 +260,7 @@ RequestWalker::Stop RequestWalker::ask(Chunk& chunk) {
     case Judgement::close:
       return Stop::refused;
     case Judgement::wait:
-      // Nothing of a frame that began in this chunk was consumed: it is read anew.
+      // Nothing of a frame that began in this chunk was consumed: the next feed() reads it again.
       if (head_.empty()) stage_ = Stage::boundary;
       return Stop::judge;
     case Judgement::forward:

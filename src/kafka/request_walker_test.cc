@@ -12,8 +12,8 @@ namespace {
 
 using Stop = RequestWalker::Stop;
 
-// Octets written as they stand.
-Bytes octets(std::string_view text) {
+// Bytes written as they stand.
+Bytes bytes(std::string_view text) {
   const auto bytes = std::as_bytes(std::span(text));
   return {bytes.begin(), bytes.end()};
 }
@@ -33,23 +33,23 @@ Bytes produce(int version, std::int16_t acks) {
   return out.i16(acks).zeros(40).frame();
 }
 
-TEST_CASE("what is no Kafka is named, with its first octets or with all of them") {
+TEST_CASE("other protocols are named by their first bytes, alone or with the rest") {
   for (const std::size_t step : {std::size_t{1}, SIZE_MAX}) {
-    CHECK(cause_of(octets(std::string_view("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 11)), step) ==
+    CHECK(cause_of(bytes(std::string_view("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 11)), step) ==
           "tls_hello_on_plaintext");
-    CHECK(cause_of(octets("GET / HTTP/1.1\r\n\r\n"), step) == "http_request");
-    CHECK(cause_of(octets("PRI * HTTP/2.0\r\n"), step) == "http_request");
-    CHECK(cause_of(octets("PROXY TCP4 1.2.3.4"), step) == "proxy_protocol_header");
-    CHECK(cause_of(octets("SSH-2.0-OpenSSH"), step) == "ssh_on_kafka_port");
+    CHECK(cause_of(bytes("GET / HTTP/1.1\r\n\r\n"), step) == "http_request");
+    CHECK(cause_of(bytes("PRI * HTTP/2.0\r\n"), step) == "http_request");
+    CHECK(cause_of(bytes("PROXY TCP4 1.2.3.4"), step) == "proxy_protocol_header");
+    CHECK(cause_of(bytes("SSH-2.0-OpenSSH"), step) == "ssh_on_kafka_port");
   }
 }
 
-TEST_CASE("a length that no request has ends the connection at once") {
-  CHECK(cause_of(octets("\xff\xff\xff\xff")) == "negative_frame_size");
-  CHECK(cause_of(octets("\x7f\xff\xff\xff")) == "frame_too_large");
-  CHECK(cause_of(octets(std::string_view("\x06\x40\x00\x01", 4))) == "frame_too_large");
-  CHECK(cause_of(octets(std::string_view("\x00\x00\x00\x09", 4))) == "frame_too_small");
-  CHECK(cause_of(octets(std::string_view("\x00\x00\x00\x00", 4))) == "frame_too_small");
+TEST_CASE("an impossible length ends the connection at once") {
+  CHECK(cause_of(bytes("\xff\xff\xff\xff")) == "negative_frame_size");
+  CHECK(cause_of(bytes("\x7f\xff\xff\xff")) == "frame_too_large");
+  CHECK(cause_of(bytes(std::string_view("\x06\x40\x00\x01", 4))) == "frame_too_large");
+  CHECK(cause_of(bytes(std::string_view("\x00\x00\x00\x09", 4))) == "frame_too_small");
+  CHECK(cause_of(bytes(std::string_view("\x00\x00\x00\x00", 4))) == "frame_too_small");
 }
 
 TEST_CASE("an implausible header ends the connection before the judge is asked") {
@@ -64,7 +64,7 @@ TEST_CASE("an implausible header ends the connection before the judge is asked")
   CHECK(cause(Writer().i16(0x0504).i16(0).i32(7).i16(0)) == "gssapi_token_first");
 }
 
-TEST_CASE("a header cut short waits for more and lets nothing pass") {
+TEST_CASE("a partial header waits for more input, and nothing passes") {
   const Bytes whole = request(metadata_key, 1).zeros(4).frame();
   for (std::size_t size = 0; size < 15; ++size) {
     Walked c;
@@ -103,7 +103,7 @@ TEST_CASE("hidden keys and versions outside the table are refused, naming the cl
   CHECK(later.requests.failure().text.find("pass_api_keys = [95]") != std::string::npos);
 }
 
-TEST_CASE("pass_api_keys and vendors' keys pass") {
+TEST_CASE("keys in pass_api_keys and vendors' keys pass") {
   Policy policy;
   policy.pass_api_keys = {95, 52};
   for (const std::int16_t key : std::initializer_list<std::int16_t>{95, 52, 10'000, 32'767}) {
@@ -128,7 +128,7 @@ TEST_CASE("Produce with acks 0 is not queued, wherever it is cut") {
   }
 }
 
-TEST_CASE("a judge that waits is asked again, and nothing has left meanwhile") {
+TEST_CASE("a judge that waits is asked again, and nothing leaves meanwhile") {
   const Bytes first = request(metadata_key, 1, 1).zeros(4).frame();
   const Bytes second = request(offset_fetch_key, 7, 2, "client").zeros(9).frame();
   SUBCASE("whole in one chunk: its frame is not consumed") {
@@ -160,7 +160,7 @@ TEST_CASE("a judge that waits is asked again, and nothing has left meanwhile") {
   }
 }
 
-TEST_CASE("a judge that closes lets nothing of the frame pass") {
+TEST_CASE("nothing of a frame passes if the judge closes") {
   Walked c;
   const Bytes first = request(metadata_key, 1).frame();
   REQUIRE(c.ask(first) == Stop::input);
@@ -170,7 +170,7 @@ TEST_CASE("a judge that closes lets nothing of the frame pass") {
   CHECK(c.conversation.size() == 1);
 }
 
-TEST_CASE("at the limit of unanswered requests walking stops, and goes on when there is room") {
+TEST_CASE("walking stops at the limit of unanswered requests, and continues when there is room") {
   Policy policy;
   policy.unanswered_max = 2;
   Walked c(policy);
@@ -184,7 +184,7 @@ TEST_CASE("at the limit of unanswered requests walking stops, and goes on when t
   CHECK(c.to_broker.left == one + one + one);
 }
 
-TEST_CASE("ApiVersions above the table is queued as kferry's own and goes nowhere") {
+TEST_CASE("ApiVersions above the table is queued with kferry's own answer and dropped") {
   const Bytes own = request(api_versions_key, 6, 42).one_tag(1, "x").zeros(20).frame();
   const Bytes next = request(metadata_key, 1).frame();
   for (std::size_t step = 1; step <= own.size() + 1; ++step) {
@@ -198,7 +198,7 @@ TEST_CASE("ApiVersions above the table is queued as kferry's own and goes nowher
   }
 }
 
-TEST_CASE("the node that ApiVersions 5 asks for is told") {
+TEST_CASE("the judge sees which node ApiVersions 5 names") {
   for (const int node : {-1, 0, 5}) {
     Walked c;
     const Bytes frame = request(api_versions_key, 5)
@@ -222,7 +222,7 @@ TEST_CASE("ControlledShutdown 0 has no client id") {
   CHECK(c.judge.client_ids.front().empty());
 }
 
-TEST_CASE("the rest of a frame is an opaque run that may be moved unseen") {
+TEST_CASE("the rest of a frame is an opaque run that may be skipped") {
   Walked c;
   const Bytes frame = request(offset_fetch_key, 1).zeros(1000).frame();
   REQUIRE(c.ask(Bytes(frame.begin(), frame.begin() + 30)) == Stop::input);
@@ -234,7 +234,7 @@ TEST_CASE("the rest of a frame is an opaque run that may be moved unseen") {
   CHECK(c.requests.opaque_run() == 0);
 }
 
-TEST_CASE("a head that never ends is not kept for ever") {
+TEST_CASE("a head without an end is kept up to a limit") {
   const auto feed = [](std::size_t size) {
     Walked c;
     const Bytes frame =
@@ -245,7 +245,7 @@ TEST_CASE("a head that never ends is not kept for ever") {
   CHECK(feed(100'000) == "head_too_large");
 }
 
-TEST_CASE("a request whose fields lie about their length is malformed") {
+TEST_CASE("a request with a field longer than the frame is malformed") {
   // The mechanism claims more than the frame holds.
   CHECK(cause_of(request(sasl_handshake_key, 1).i16(500).frame()) == "malformed_frame");
   // Its fields are over with the client id; in pieces this once walked for ever.

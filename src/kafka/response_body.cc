@@ -1,5 +1,5 @@
-// ResponseWalker's part in responses with their addresses at the end: the body, held or passing, and the tail behind
-// it.
+// The part of ResponseWalker for responses with addresses at the end: the body, which is held or passes, and
+// the tail.
 #include <array>
 
 #include "base/assert.h"
@@ -29,7 +29,7 @@ void ResponseWalker::walk_body(Chunk& chunk) {
       return;
     }
     if (step != Step::tail) continue;
-    // Usually nothing is there: one octet says so.
+    // Usually the tail is empty, which its first byte tells.
     const std::byte nothing = walker_->before_list() ? std::byte{1} : std::byte{0};
     if (*chunk.data() != nothing) return begin_tail(chunk);
   }
@@ -75,7 +75,7 @@ void ResponseWalker::finish_tail() {
   findings_.reset();
 }
 
-std::optional<std::size_t> ResponseWalker::walk_ahead(std::span<const std::byte> octets) {
+std::optional<std::size_t> ResponseWalker::walk_ahead(std::span<const std::byte> bytes) {
   KFERRY_ASSERT(can_walk_ahead());
   const auto walk = [](StructureWalker& walker, std::span<const std::byte> part, std::size_t& at) {
     walker.skip(walker.opaque_run());
@@ -86,12 +86,12 @@ std::optional<std::size_t> ResponseWalker::walk_ahead(std::span<const std::byte>
   };
   StructureWalker ahead = *walker_;
   std::size_t size = 0;
-  const Step step = walk(ahead, octets, size);
+  const Step step = walk(ahead, bytes, size);
   if (step == Step::failed || step == Step::end) return std::nullopt;
-  if (step == Step::tail) {  // the tail is told of once, and by feed()
+  if (step == Step::tail) {  // reported once, and by feed()
     ahead = *walker_;
     std::size_t at = 0;
-    const Step again = walk(ahead, octets.first(size), at);
+    const Step again = walk(ahead, bytes.first(size), at);
     KFERRY_ASSERT(again == Step::more && at == size);
   }
   *walker_ = ahead;

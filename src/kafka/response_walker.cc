@@ -39,11 +39,11 @@ ResponseWalker::Walked ResponseWalker::feed(std::span<const std::byte> bytes) {
   Chunk chunk(bytes, output_);
   while (!chunk.empty() && !failure_) advance(chunk);
   if (failure_) {
-    chunk.tell_passed();
-    return {chunk.told(), Stop::failed};
+    chunk.report_passed();
+    return {chunk.reported(), Stop::failed};
   }
   hold(chunk);
-  return {chunk.told(), Stop::input};
+  return {chunk.reported(), Stop::input};
 }
 
 void ResponseWalker::advance(Chunk& chunk) {
@@ -83,7 +83,7 @@ void ResponseWalker::hold(Chunk& chunk) {
   held_ += static_cast<std::uint32_t>(chunk.hold());
 }
 
-// What is held and what was walked leaves.
+// Everything held and everything walked leaves.
 void ResponseWalker::release(Chunk& chunk) {
   if (held_ == 0) {
     chunk.let_pass();
@@ -100,9 +100,8 @@ void ResponseWalker::read_prelude(Chunk& chunk) {
   if (prelude_size_ == 0) {
     token_ = conversation_.empty() && conversation_.raw_answers;
     if (conversation_.empty() && !token_) {
-      failure_ =
-          make_failure("unsolicited_response",
-                       "the broker sent octets that no request asked for: is the upstream a Kafka broker?");
+      failure_ = make_failure("unsolicited_response",
+                              "the broker sent bytes without a request: is the upstream a Kafka broker?");
       return;
     }
   }
@@ -134,8 +133,8 @@ bool ResponseWalker::judge_size(std::int32_t size) {
   if (size < 0 || (!token_ && size < length_size)) {
     failure_ =
         make_failure(size < 0 ? "negative_frame_size" : "frame_too_small",
-                     "the broker announces a response of " + std::to_string(size) +
-                         " octets: is the upstream a Kafka broker, and does its security protocol fit?");
+                     "the broker announced a response of " + std::to_string(size) +
+                         " bytes: is the upstream a Kafka broker, and does its security protocol match?");
     return false;
   }
   frame_size_ = static_cast<std::uint32_t>(size) + length_size;
@@ -148,11 +147,11 @@ void ResponseWalker::begin_frame(Chunk& chunk) {
     const auto id = static_cast<std::int32_t>(prelude_ & 0xFFFF'FFFF);
     if (id != number(request.correlation_id)) {
       failure_ = make_failure("wrong_correlation_id",
-                              "the broker answered with correlation id " + std::to_string(id) + " where " +
-                                  std::to_string(number(request.correlation_id)) + " of " +
+                              "the broker answered with correlation id " + std::to_string(id) +
+                                  " instead of " + std::to_string(number(request.correlation_id)) + " for " +
                                   api_text(request.key, request.version) +
-                                  " is due: something between kferry and the broker "
-                                  "mixes connections up, or it is not a Kafka broker");
+                                  ": something between kferry and the broker "
+                                  "mixes up connections, or it is not a Kafka broker");
       return;
     }
     answered_ = true;
@@ -207,7 +206,7 @@ void ResponseWalker::pass_opaque(Chunk& chunk) {
   answer_own_in(chunk);
 }
 
-// ---- answers of kferry's own
+// ---- kferry's own answers
 
 void ResponseWalker::insert_own() {
   KFERRY_ASSERT(own_is_next());
@@ -221,13 +220,13 @@ void ResponseWalker::insert_own() {
 // Between two frames of a chunk.
 void ResponseWalker::answer_own_in(Chunk& chunk) {
   if (!own_is_next()) return;
-  chunk.tell_passed();
+  chunk.report_passed();
   insert_own();
 }
 
 // ---- addresses near the front
 
-// Walks on, keeping the octets. True: the walk has ended.
+// Continues the walk and keeps the bytes. True: the walk has ended.
 bool ResponseWalker::collect(Chunk& chunk) {
   const std::size_t begin = chunk.at;
   Step step = Step::more;
@@ -236,7 +235,7 @@ bool ResponseWalker::collect(Chunk& chunk) {
     if (step == Step::more || step == Step::end || step == Step::failed) break;
     if (step == Step::tail) continue;
     findings_->note(step, *walker_);
-    // A broker that lacks the asked version answers in version 0 (protocol.md 3).
+    // A broker that does not know the requested version answers in version 0 (protocol.md 3).
     if (step == Step::integer && walker_->field().role == Role::version_error && findings_->version_refused)
       walker_->continue_as(0, false);
   }
@@ -257,8 +256,8 @@ bool ResponseWalker::collect(Chunk& chunk) {
   return step == Step::end;
 }
 
-// Error 35 says all that a client needs to ask again with version 0. Some brokers write what follows it in
-// the asked version's form, or in none (librdkafka's mock cluster): it is replaced by an empty list.
+// Error 35 alone lets a client try again with version 0. Some brokers write what follows it in the encoding
+// of the requested version, or in no valid encoding (librdkafka's mock cluster); an empty list replaces it.
 bool ResponseWalker::replace_unreadable_answer(Chunk& chunk) {
   if (!findings_->version_refused) return false;
   if (Observer* observer = conversation_.observer()) observer->rewritten(conversation_.front());
@@ -297,7 +296,7 @@ void ResponseWalker::finish_head() {
   stage_ = Stage::opaque;
 }
 
-// Does with the kept bytes what the row says. False: nothing of them may leave, and failure_ says why.
+// Treats the kept bytes as the row says. False: they may not leave, and failure_ says why.
 bool ResponseWalker::treat(bool same_size) {
   const Unanswered& request = conversation_.front();
   WalkedResponse response{request, *findings_, walker_->flexible(), same_size, conversation_, cluster_};
@@ -319,7 +318,7 @@ void ResponseWalker::refuse_cluster() {
   const Unanswered& request = conversation_.front();
   failure_ = make_failure(
       "cluster_id_changed",
-      api_text(request.key, request.version) + " response: it names another cluster id than the one learnt" +
+      api_text(request.key, request.version) + " response: its cluster id is not the one learnt" +
           (findings_->cluster_id() ? " (" + printable(*findings_->cluster_id()) + ")" : "") +
           ": do all bootstrap servers belong to one cluster?");
 }

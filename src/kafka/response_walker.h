@@ -1,12 +1,12 @@
-// Cuts the broker's bytes into responses, matches each to its request, and rewrites broker addresses in those
-// that carry them. Bytes to bytes: never does I/O, owns no received bytes beyond the held part of a frame (≤
-// Policy::held_size_max).
+// Cuts the broker's bytes into responses, matches each to its request, and rewrites the broker addresses in
+// those that carry them. Bytes to bytes: never does I/O, and owns no received bytes beyond the kept part of a
+// frame (at most Policy::held_size_max).
 //
 // Opaque responses pass as they came. Of Metadata, FindCoordinator, DescribeCluster, DescribeQuorum and
-// ApiVersions the walker keeps what comes up to the last address, and its own version leaves instead.
-// Produce, Fetch, ShareFetch and ShareAcknowledge have theirs at the end: up to
+// ApiVersions the walker keeps everything up to the last address, and sends its own version instead. Produce,
+// Fetch, ShareFetch and ShareAcknowledge have their addresses at the end: up to
 // Policy::exact_rewrite_size_max (Produce: held_size_max) they are held on the output, so that their length
-// can still change; beyond it they stream, and record bytes are never held.
+// can still change; larger ones stream, and record bytes are never held.
 #pragma once
 
 #include <cstddef>
@@ -43,17 +43,17 @@ class ResponseWalker {
   ResponseWalker(Conversation& conversation, ClusterView& cluster, Output& output);
   ~ResponseWalker();
 
-  // Walks `chunk`, which follows what was already consumed. Responses that leave the queue pop it. Answers of
-  // kferry's own are inserted at their turn.
+  // Walks `chunk`, which continues what has been consumed. The end of each response pops the queue, and
+  // kferry's own answers are inserted when their turn comes.
   Walked feed(std::span<const std::byte> chunk);
 
-  // Inserts answers of kferry's own that are next in the queue and whose turn has come. To be called after a
-  // request with own_answer was queued; feed() calls it itself.
+  // Inserts kferry's own answers whose turn has come. To be called after a request with own_answer was
+  // queued; feed() calls it, too.
   void answer_own() {
     if (own_is_next()) insert_own();
   }
 
-  // As RequestWalker's.
+  // As in RequestWalker.
   std::uint64_t opaque_run() const {
     if (stage_ == Stage::opaque) return left_;
     return stage_ == Stage::body && !exact_ ? walker_->opaque_run() : 0;
@@ -61,16 +61,16 @@ class ResponseWalker {
   void skip(std::uint64_t size);
   std::uint64_t passed() const;
 
-  // Inside the records of a large body, of which nothing but the tail can change.
+  // True inside the records of a large body, where only the tail can still change.
   bool can_walk_ahead() const { return stage_ == Stage::body && !exact_ && walker_->opaque_run() > 0; }
-  // Walks the opaque run and then `octets`, which follow it, before either has been fed: up to the tail, all of it
-  // leaves as it came, and is not to be fed any more. How many of `octets` that are; nullopt: nothing was walked,
-  // for they are malformed, which feed() will tell.
-  std::optional<std::size_t> walk_ahead(std::span<const std::byte> octets);
+  // Walks the opaque run and then `bytes`, which follow it, before either has been fed. Everything up to the
+  // tail passes as it came and must not be fed any more; returns how many of `bytes` that includes. nullopt:
+  // nothing was walked, because `bytes` are malformed, which feed() will report.
+  std::optional<std::size_t> walk_ahead(std::span<const std::byte> bytes);
 
   // True between frames with nothing held.
   bool at_boundary() const { return stage_ == Stage::prelude && prelude_size_ == 0; }
-  // True while the beginning of a response has left and its rest has not: an end here cuts it.
+  // True while a response has left in part: if the connection ends here, the response is cut.
   bool cut() const {
     return stage_ == Stage::opaque || ((stage_ == Stage::body || stage_ == Stage::tail) && !exact_);
   }
@@ -78,9 +78,9 @@ class ResponseWalker {
 
  private:
   // prelude ─▶ opaque ──────────────────────────────────────────────▶ prelude
-  //        ├─▶ head (kept by us) ─rewritten─▶ opaque (the rest) ─────────▶
-  //        └─▶ body (held, or passing) ─▶ tail (kept by us) ─rewritten───▶
-  //        └─▶ discarded (an unreadable ApiVersions answer of error 35) ──▶
+  //        ├─▶ head (kept)       ─rewritten─▶ opaque (the rest) ─────────▶
+  //        └─▶ body (held, or passing) ─▶ tail (kept)       ─rewritten───▶
+  //        └─▶ discarded (an unreadable ApiVersions response with error 35) ──▶
   enum class Stage : std::uint8_t { prelude, opaque, head, body, tail, discarded };
 
   void advance(Chunk& chunk);
@@ -114,17 +114,17 @@ class ResponseWalker {
   ClusterView& cluster_;
   Output& output_;
   std::unique_ptr<Failure> failure_;
-  std::unique_ptr<Findings> findings_;  // while octets are kept
+  std::unique_ptr<Findings> findings_;  // while bytes are kept
   WalkerPtr walker_;                    // while a structure is walked
-  std::uint64_t prelude_ = 0;           // length and correlation id, as far as they came
-  std::uint32_t frame_size_ = 0;        // with its length; once rewritten, as it leaves
-  std::uint32_t left_ = 0;              // of an opaque or discarded run that ends the frame
-  std::uint32_t held_ = 0;              // octets held on the output
+  std::uint64_t prelude_ = 0;           // the part of length and correlation id that has arrived
+  std::uint32_t frame_size_ = 0;        // including its length; once rewritten, the new size
+  std::uint32_t left_ = 0;              // of the opaque or discarded run at the end of the frame
+  std::uint32_t held_ = 0;              // bytes held on the output
   Stage stage_ = Stage::prelude;
   std::uint8_t prelude_size_ = 0;
   bool token_ = false;     // the frame is a SASL token
   bool exact_ = false;     // the body is held, so that its length can still change
-  bool answered_ = false;  // a whole prelude was seen
+  bool answered_ = false;  // a whole prelude has been read
 };
 
 }  // namespace kferry::kafka

@@ -38,7 +38,7 @@ Bytes fetch(std::size_t records, int nodes, std::uint32_t other_tags = 0) {
   return out.frame();
 }
 
-TEST_CASE("a rewritten Metadata keeps unknown tags and the tail, and teaches before a byte leaves") {
+TEST_CASE("a rewritten Metadata keeps unknown tags and the tail") {
   Writer before = metadata_head(3);
   broker(before, 1, "upstream-1", 9092, true);
   broker(before, 13, "upstream-13", 9092);
@@ -61,7 +61,7 @@ TEST_CASE("a rewritten Metadata keeps unknown tags and the tail, and teaches bef
   }
 }
 
-TEST_CASE("another cluster's Metadata ends the connection and nothing of it leaves") {
+TEST_CASE("Metadata of another cluster ends the connection, and nothing of it leaves") {
   Writer before = metadata_head(1);
   broker(before, 1, "upstream-1", 9092);
   Walked c;
@@ -72,7 +72,7 @@ TEST_CASE("another cluster's Metadata ends the connection and nothing of it leav
   CHECK(c.to_client.left.empty());
 }
 
-TEST_CASE("a coordinator that cannot be mapped becomes an error, one without an id stays") {
+TEST_CASE("a coordinator that cannot be mapped becomes an error; one without an id stays") {
   Writer before = response();
   before.no_tags().i32(0).compact_array(3);
   before.compact_str("g1").i32(13).compact_str("upstream").i32(9092).i16(0).uvarint(0).no_tags();
@@ -95,7 +95,7 @@ TEST_CASE("a coordinator that cannot be mapped becomes an error, one without an 
   CHECK(old.to_client.left == response().i16(15).i32(-1).str("").i32(-1).frame());
 }
 
-TEST_CASE("DescribeCluster of controllers teaches nothing and lists nothing") {
+TEST_CASE("DescribeCluster of controllers is emptied, and nothing is learnt from it") {
   Writer before = response();
   before.no_tags().i32(0).i16(0).uvarint(0).i8(2).compact_str("cluster-1").i32(1).compact_array(1);
   broker(before, 3000, "controller", 9093);
@@ -108,7 +108,7 @@ TEST_CASE("DescribeCluster of controllers teaches nothing and lists nothing") {
   CHECK(c.view.lessons == 0);
 }
 
-TEST_CASE("a small Fetch is rewritten exactly, its other tags kept") {
+TEST_CASE("a small Fetch is rewritten exactly and keeps its other tags") {
   for (const std::uint32_t tags : {0U, 2U}) {
     const Bytes before = fetch(100, 2, tags);
     for (std::size_t step = 1; step <= before.size(); ++step) {
@@ -126,7 +126,7 @@ TEST_CASE("a small Fetch is rewritten exactly, its other tags kept") {
   }
 }
 
-TEST_CASE("what follows records may be walked before it is fed, up to the tail") {
+TEST_CASE("what follows records can be walked before it is fed, up to the tail") {
   Writer out = response();
   out.no_tags().i32(0).i16(0).i32(0).compact_array(1).zeros(16).compact_array(3);
   for (const std::size_t records : {90'000U, 70'000U, 80'000U}) {
@@ -163,7 +163,7 @@ TEST_CASE("what follows records may be walked before it is fed, up to the tail")
   }
 }
 
-TEST_CASE("malformed octets behind records are left to feed()") {
+TEST_CASE("malformed bytes behind records are left for feed() to report") {
   const Bytes frame = fetch(200'000, 0, 2);
   Walked c;
   c.expect(fetch_key, 17);
@@ -197,7 +197,7 @@ TEST_CASE("a large Fetch streams its records and keeps its size without node end
   }
 }
 
-TEST_CASE("what nobody asked for, or asked otherwise, ends the connection") {
+TEST_CASE("an unsolicited response and a wrong correlation id end the connection") {
   Walked unsolicited;
   CHECK(unsolicited.answer(Bytes(1)) == Stop::failed);
   CHECK(unsolicited.responses.failure().cause == "unsolicited_response");
@@ -217,10 +217,10 @@ TEST_CASE("what nobody asked for, or asked otherwise, ends the connection") {
 }
 
 TEST_CASE("a broker's impossible length is named") {
-  const auto cause = [](std::string_view octets) {
+  const auto cause = [](std::string_view text) {
     Walked c;
     c.expect(metadata_key, 1);
-    const auto bytes = std::as_bytes(std::span(octets));
+    const auto bytes = std::as_bytes(std::span(text));
     REQUIRE(c.answer(Bytes(bytes.begin(), bytes.end()), 1) == Stop::failed);
     return c.responses.failure().cause;
   };
@@ -230,7 +230,7 @@ TEST_CASE("a broker's impossible length is named") {
   CHECK(cause("HTTP/1.1 400") == "http_answer");
 }
 
-TEST_CASE("garbage in a Metadata frame ends the connection and names field and offset") {
+TEST_CASE("a malformed Metadata ends the connection, naming field and offset") {
   const auto text = [](Writer out, int version) {
     Walked c;
     c.expect(metadata_key, version);
@@ -246,7 +246,7 @@ TEST_CASE("garbage in a Metadata frame ends the connection and names field and o
   has(text(response().i32(0x7FFF'FFFF).zeros(60), 0), "brokers counts more");
   has(text(response().i32(-1), 0), "brokers is null");
   has(text(response().i32(-2), 0), "brokers has a negative length");
-  has(text(response().i32(1).i32(1).i16(500).zeros(20), 0), "octet 18: host runs beyond");
+  has(text(response().i32(1).i32(1).i16(500).zeros(20), 0), "byte 18: host runs beyond");
   has(text(response().i32(1).i32(1).str("host").i16(1), 0), "port runs beyond");
   has(text(response().no_tags().i32(0).raw("\xff\xff\xff\xff\xff\xff").zeros(20), 12), "more than five");
   has(text(response().no_tags().i32(0).raw("\xff\xff\xff\xff\x7f").zeros(20), 12), "beyond 32 bits");
@@ -255,7 +255,7 @@ TEST_CASE("garbage in a Metadata frame ends the connection and names field and o
   has(text(response().one_tag(1, "").raw("\xff"), 12), "throttle_time_ms runs beyond");
 }
 
-TEST_CASE("what does not end where its frame ends is malformed") {
+TEST_CASE("a message that ends before or behind its frame is malformed") {
   Walked longer;
   longer.expect(share_acknowledge_key, 1);
   CHECK(longer.answer(response()
@@ -278,7 +278,7 @@ TEST_CASE("what does not end where its frame ends is malformed") {
   CHECK(shorter.to_client.left.empty());
 }
 
-TEST_CASE("a known tag must be as long as it says and stand there once") {
+TEST_CASE("a known tag must have the size it states, and occur once") {
   const auto answer = [](Writer tail) {
     Walked c;
     c.expect(produce_key, 10);
@@ -296,7 +296,7 @@ TEST_CASE("a known tag must be as long as it says and stand there once") {
             .find("twice") != std::string::npos);
 }
 
-TEST_CASE("a part to be held has a limit") {
+TEST_CASE("the kept part of a response is limited") {
   Policy policy;
   policy.held_size_max = 1000;
   Walked c(policy);
@@ -351,7 +351,7 @@ TEST_CASE("another kind of own answer is one row") {
   CHECK(c.conversation.empty());
 }
 
-TEST_CASE("opaque responses are one run from their first octets on") {
+TEST_CASE("an opaque response is one run behind its first bytes") {
   Walked c;
   c.expect(offset_fetch_key, 7);
   c.expect(offset_fetch_key, 7);

@@ -11,7 +11,7 @@
 namespace kferry::kafka {
 namespace {
 
-// Unknown to every client, one octet, and above Kafka's own tags.
+// No client knows it, it takes one byte, and it is above Kafka's own tags.
 constexpr std::uint32_t neutral_tag = 0x7F;
 
 std::span<const std::byte> piece(const Bytes& bytes, std::uint32_t begin, std::size_t end) {
@@ -23,7 +23,7 @@ void append_address(Bytes& out, std::string_view host, std::int32_t port, bool c
   append_integer(out, port);
 }
 
-// The elements that a client may see, with what it is to dial; returns how many.
+// Appends the brokers that a client may see, with the addresses that it may dial. Returns how many.
 std::uint32_t append_brokers(Bytes& out, const Findings& found, ApiKey source, bool compact,
                              ClusterView& cluster) {
   std::uint32_t kept = 0;
@@ -151,7 +151,7 @@ Bytes neutralised(const Findings& found) {
     append_uvarint(out, load_uvarint(tags) + 1);
     append(out, others);
     append_uvarint(out, neutral_tag);
-    // Where the length falls in a gap it is written a octet longer than need be.
+    // No minimal encoding may fit the room exactly; the length is then written one byte longer.
     const std::size_t room = was.size() - out.size();
     std::size_t width = 1;
     while (uvarint_size(static_cast<std::uint32_t>(room - width)) > width) ++width;

@@ -1,5 +1,4 @@
-// Turns what was found in a response into what a client is to be told. Bytes to bytes; teaches the view
-// first.
+// Turns what was found in a response into what the client gets. Bytes to bytes.
 #pragma once
 
 #include <span>
@@ -10,24 +9,27 @@
 
 namespace kferry::kafka {
 
-// Teaches the view what the response names, brokers without ids below 0. False: it is of another cluster.
+// Tells the view the brokers that the response names, except ids below 0. False: they belong to another
+// cluster.
 bool teach(const Findings& found, ApiKey source, bool full, ClusterView& cluster);
 
-// Each returns what replaces the kept octets; the frame's length, if among them, is still the old one.
+// Each function below returns the replacement of the kept bytes. The frame's length, if they include it, is
+// still the old one.
 
 // Metadata, DescribeCluster: a broker that cannot be mapped is left out.
 Bytes with_mapped_brokers(const Findings& found, ApiKey source, bool compact, ClusterView& cluster);
-// DescribeCluster of anything but brokers: an empty list.
+// DescribeCluster of controllers: the list becomes empty.
 Bytes without_brokers(const Findings& found, bool compact);
 // FindCoordinator: one that cannot be mapped becomes error 15, id -1, host "", port -1.
 Bytes with_mapped_coordinators(Findings& found, bool compact, ClusterView& cluster);
 // DescribeQuorum: every list of listeners becomes empty.
 Bytes with_blanked_lists(const Findings& found, bool compact);
-// The tail of Produce, Fetch, ShareFetch and ShareAcknowledge: node endpoints, as tag 0 or before the tag
-// section.
+// The tail of Produce, Fetch, ShareFetch and ShareAcknowledge, which has the node endpoints as tag 0 or
+// before the tag section.
 Bytes with_mapped_nodes(const Findings& found, ApiKey source, ClusterView& cluster);
-// The same tail without node endpoints in exactly as many octets: an unknown tag of zeros stands in for them
-// (protocol.md 5), after the other tags, because kafka-python and Java want ascending tags.
+// The same tail without node endpoints, in exactly as many bytes: an unknown tag of zeros replaces them
+// (protocol.md 5). It comes after the other tags, because kafka-python and Java expect tags in ascending
+// order.
 Bytes neutralised(const Findings& found);
 
 }  // namespace kferry::kafka

@@ -8,7 +8,7 @@
 namespace kferry::kafka::test {
 namespace {
 
-// The tail of a ShareAcknowledge with one node whose host has `host_size` octets, and what was found in it.
+// The tail of a ShareAcknowledge with one node whose host has `host_size` bytes, and what was found in it.
 Findings found_tail(std::size_t host_size, std::uint32_t tags, std::size_t count_width) {
   Writer tail;
   Bytes count;
@@ -52,10 +52,10 @@ void check_readable(const Bytes& tail, std::uint32_t tags) {
   CHECK(uvarint() == 127);
   const std::uint32_t size = uvarint();
   REQUIRE(size == rest.size());
-  CHECK(std::all_of(rest.begin(), rest.end(), [](std::byte octet) { return octet == std::byte{0}; }));
+  CHECK(std::all_of(rest.begin(), rest.end(), [](std::byte byte) { return byte == std::byte{0}; }));
 }
 
-TEST_CASE("a neutralised list keeps its size, also where the length falls into a gap") {
+TEST_CASE("a neutralised list keeps its size, even if no minimal length fits") {
   for (const std::uint32_t tags : {0U, 1U, 126U, 127U, 200U})
     for (const std::size_t width : {std::size_t{1}, std::size_t{2}, std::size_t{5}}) {
       for (std::size_t host = 0; host < 300; ++host) {
@@ -73,7 +73,7 @@ TEST_CASE("a neutralised list keeps its size, also where the length falls into a
     }
 }
 
-TEST_CASE("nothing is taught where there is nothing to teach") {
+TEST_CASE("an empty list teaches nothing, unless it is a full one") {
   Mapped view;
   CHECK(teach(Findings(0), find_coordinator_key, false, view));
   CHECK(view.lessons == 0);

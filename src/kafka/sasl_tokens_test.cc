@@ -21,7 +21,7 @@ const Bytes ordinary = request(metadata_key, 1, 8).i32(0).frame();
 const Bytes gssapi_token =
     token(std::string_view("\x60\x82\x02\x5b\x06\x09\x2a\x86\x48\x86\xf7\x12\x01\x02\x02", 15));
 
-TEST_CASE("after a SaslHandshake 0 no octet is interpreted until its answer is here") {
+TEST_CASE("after SaslHandshake 0 no byte is interpreted before the answer") {
   Walked c;
   CHECK(c.ask(handshake("PLAIN") + token("secret")) == Stop::full);
   CHECK(c.rest == token("secret"));
@@ -29,7 +29,7 @@ TEST_CASE("after a SaslHandshake 0 no octet is interpreted until its answer is h
   CHECK(c.to_broker.left == handshake("PLAIN"));
 }
 
-TEST_CASE("PLAIN has one token, SCRAM two, each way, whatever their octets look like") {
+TEST_CASE("PLAIN has one token and SCRAM two each way, even if they resemble requests") {
   for (const std::size_t step : {std::size_t{1}, std::size_t{5}, SIZE_MAX}) {
     for (const auto& [mechanism, tokens] : {std::pair("PLAIN", 1U), std::pair("SCRAM-SHA-512", 2U)}) {
       Walked c;
@@ -57,7 +57,7 @@ TEST_CASE("PLAIN has one token, SCRAM two, each way, whatever their octets look 
   }
 }
 
-TEST_CASE("GSSAPI ends when a plausible request comes") {
+TEST_CASE("GSSAPI ends with the first plausible request") {
   for (const std::size_t step : {std::size_t{1}, std::size_t{7}, SIZE_MAX}) {
     Walked c;
     REQUIRE(c.ask(handshake("GSSAPI"), step) == Stop::input);
@@ -73,7 +73,7 @@ TEST_CASE("GSSAPI ends when a plausible request comes") {
   }
 }
 
-TEST_CASE("a refused SaslHandshake 0 leaves requests as they were") {
+TEST_CASE("after a refused SaslHandshake 0 only requests are accepted") {
   Walked c;
   REQUIRE(c.ask(handshake("GSSAPI")) == Stop::input);
   REQUIRE(c.answer(handshake_answer(33), 3) == ResponseWalker::Stop::input);

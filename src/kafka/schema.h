@@ -1,5 +1,5 @@
-// How a message is described: one row per field, with the versions that have it and what it means to kferry.
-// Compactness and tag sections follow from the API's row: in its flexible versions strings and counts
+// Describes messages: one row per field, with the versions that have the field and what it means to kferry.
+// Compact encodings and tag sections follow from the API's row: in its flexible versions strings and counts
 // are compact, and every structure ends in a tag section.
 #pragma once
 
@@ -22,14 +22,14 @@ enum class Wire : std::uint8_t {
   uuid,
   str,
   nullable_str,
-  classic_nullable_str,  // classic even in flexible versions: the client id
+  classic_nullable_str,  // classic even in flexible versions, as the client id is
   nullable_bytes,
   array,
   nullable_array,
   structure,
 };
 
-// Octets of a type of fixed size; 0 for the others.
+// In bytes; 0 for a type without a fixed size.
 constexpr std::uint8_t fixed_size(Wire wire) {
   constexpr std::array<std::uint8_t, 13> sizes{1, 2, 4, 8, 16, 0, 0, 0, 0, 0, 0, 0, 0};
   return sizes[static_cast<std::size_t>(wire)];
@@ -44,16 +44,16 @@ constexpr bool is_nullable(Wire wire) {
          wire == Wire::nullable_array;
 }
 
-// Of a length in classic form: strings have two octets, the rest four.
+// In bytes, of the length or count in the classic encoding.
 constexpr std::uint32_t classic_length_size(Wire wire) {
   return is_array(wire) || wire == Wire::nullable_bytes ? 4 : 2;
 }
 
-// What kferry does with a field. A walker reports the fields that have one and skips the others.
+// What a field means to kferry. A walker reports fields with a role and skips the others.
 enum class Role : std::uint8_t {
   none,
   error_code,
-  version_error,  // an error code; 35 says that what follows it is of version 0 (KIP-511)
+  version_error,  // an error code; after 35 the rest of the message is of version 0 (KIP-511)
   cluster_id,
   endpoint_type,
   brokers,       // array; an element that cannot be mapped is left out
@@ -120,13 +120,13 @@ struct Field {
   Role role = Role::none;
   std::span<const Field> fields = {};  // of a structure or of an array's elements
   std::int32_t tag = untagged;         // in the message's own tag section; arrays only
-  // Octets that are skipped unseen; 0 where there is something to look at.
+  // The size of a field that is skipped unread; 0 if a walker must look at it.
   std::uint8_t skipped = role == Role::none ? fixed_size(wire) : std::uint8_t{0};
   bool secret = false;             // see capture()
   std::uint16_t captured_max = 0;  // bytes; 0: the field cannot be captured
 
-  // The same field, of which an observer may have the first `bytes_max` bytes (observer.h). For texts and bytes among
-  // the request's own fields. A `secret` one is zeroed wherever the walker has copied it.
+  // The same field, but an observer may capture its first `bytes_max` bytes (observer.h). For texts and bytes
+  // at the top level of a request. The walker zeroes its copies of a secret.
   constexpr Field capture(std::uint16_t bytes_max, bool is_secret = false) const {
     Field field = *this;
     field.captured_max = bytes_max;
@@ -135,35 +135,35 @@ struct Field {
   }
 };
 
-// Where the described fields of a response are, which decides how much of it is kept until it can be rewritten.
+// Where a response has its described fields. That decides how much of it is kept until it can be rewritten.
 enum class Shape : std::uint8_t {
   head,  // near the front: kept up to the last described field, the rest flows
-  tail,  // at the very end: held whole up to Policy::exact_rewrite_size_max; a larger one flows, up to its end
+  tail,  // at the end: held whole up to Policy::exact_rewrite_size_max; a larger one flows up to its tail
   tail_without_records,  // the same, but held whole up to Policy::held_size_max
 };
 
 struct OwnAnswer;
 struct WalkedResponse;
 enum class Treated : std::uint8_t;
-// What becomes of a response once its described fields have been walked: treatments.h.
+// Turns a response whose described fields have been walked into what the client gets (treatments.h).
 using Treatment = Treated (*)(WalkedResponse&);
 
 struct Api {
   ApiKey key;
-  // What kferry forwards where `clamped`: ApiVersions offers no more, and a request of another version is refused.
+  // The versions that kferry forwards if `clamped`: ApiVersions offers only these, and others are refused.
   Versions versions;
   bool clamped;  // false: any version passes
   Versions flexible;
-  Versions walked;  // responses of these versions are walked, others are opaque
+  Versions walked;  // the responses of these versions are walked, others are opaque
   Shape shape;
-  Treatment treatment;  // of the responses that are walked; nullptr: there are none
-  // Structures: what follows the correlation id, as far as kferry reads.
+  Treatment treatment;  // of walked responses; nullptr: no version is walked
+  // Structures: what follows the correlation id, as far as kferry reads it.
   Field request;
   Field response;
-  // kferry's answer to a request of another version than `versions`; nullptr: it ends the connection.
+  // kferry's answer to a version outside `versions`; nullptr: such a request ends the connection.
   const OwnAnswer* refusal = nullptr;
-  // The request's fields beyond the client id are read only where this role is captured, and only of `versions`;
-  // none: always.
+  // If set, the request's fields beyond the client id are read only while an observer captures this role, and
+  // only in `versions`.
   Role read_for = Role::none;
 };
 

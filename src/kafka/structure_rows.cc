@@ -1,5 +1,5 @@
-// The quick way through a structure: whatever is whole in the piece is taken in one go. Where something is not,
-// structure_walker.cc takes it byte by byte.
+// The fast path of StructureWalker: reads values that the piece contains whole. structure_walker.cc reads the
+// others byte by byte.
 #include <algorithm>
 
 #include "base/assert.h"
@@ -10,7 +10,7 @@
 namespace kferry::kafka {
 namespace {
 
-// `size` octets: 1, 2, 4 or 8.
+// `size` bytes: 1, 2, 4 or 8.
 std::int64_t load_integer(const std::byte* at, std::uint32_t size) {
   switch (size) {
     case 1:
@@ -26,18 +26,18 @@ std::int64_t load_integer(const std::byte* at, std::uint32_t size) {
 
 }  // namespace
 
-// The quickest way: a compact string, octets or an empty list, whole in the piece and nothing to us. False:
-// nothing was taken.
+// The fastest path: skips a compact string, bytes or an empty list without a role that the piece contains
+// whole. False: nothing was skipped.
 inline bool StructureWalker::skip_value(const Field& field, std::span<const std::byte> piece,
                                         std::size_t& at) {
   const std::size_t there = std::min<std::size_t>(piece.size() - at, left());
   if (!compact(field) || there < uvarint_size_max || field.wire == Wire::structure) return false;
   std::uint32_t length = 0;
   std::uint32_t width = 0;
-  for (std::uint32_t octet = 0x80; octet >= 0x80; ++width) {
+  for (std::uint32_t byte = 0x80; byte >= 0x80; ++width) {
     if (width == 4) return false;
-    octet = std::to_integer<std::uint32_t>(piece[at + width]);
-    length |= (octet & 0x7F) << (7 * width);
+    byte = std::to_integer<std::uint32_t>(piece[at + width]);
+    length |= (byte & 0x7F) << (7 * width);
   }
   if (length == 0) {
     if (!is_nullable(field.wire)) return false;
@@ -50,7 +50,7 @@ inline bool StructureWalker::skip_value(const Field& field, std::span<const std:
   return true;
 }
 
-// Of the fields of fixed size from `row` on, one does not fit.
+// Fails at the first field of fixed size, from `row` on, that does not fit in the frame.
 void StructureWalker::fail_in_run(const Field* row) {
   for (; !row->versions.has(version_) || row->skipped <= left(); ++row)
     if (row->versions.has(version_)) position_ += row->skipped;
@@ -75,11 +75,11 @@ bool StructureWalker::walk_value(const Field& field, std::span<const std::byte> 
   value_ = std::to_integer<std::uint64_t>(piece[at++]);
   ++position_;
   if (finish_length(step)) return true;
-  if (phase_ == Phase::octets && octets_left_ <= piece.size() - at) {
-    at += octets_left_;
-    position_ += octets_left_;
-    octets_left_ = 0;
-    phase_ = after_octets_;
+  if (phase_ == Phase::bytes && bytes_left_ <= piece.size() - at) {
+    at += bytes_left_;
+    position_ += bytes_left_;
+    bytes_left_ = 0;
+    phase_ = after_bytes_;
   }
   return false;
 }
@@ -94,7 +94,7 @@ bool StructureWalker::finish_length(Step& step) {
   }
   if (null_) length = 0;
   if (length > left()) {
-    fail(field_, is_array(field_->wire) ? "counts more elements than octets are left" : beyond_frame);
+    fail(field_, is_array(field_->wire) ? "counts more elements than bytes are left" : beyond_frame);
     return false;
   }
   size_ = static_cast<std::uint32_t>(length);
@@ -103,16 +103,14 @@ bool StructureWalker::finish_length(Step& step) {
     go(Phase::element);
     step = Step::array;
   } else {
-    octets_left_ = size_;
-    phase_ = Phase::octets;
-    after_octets_ = Phase::rows;
+    bytes_left_ = size_;
+    phase_ = Phase::bytes;
+    after_bytes_ = Phase::rows;
     step = Step::text;
   }
   return field_->role != Role::none;
 }
 
-// The quick way: values that are whole in the piece are taken in one go. Where one is not, the phases above
-// take it octet by octet.
 bool StructureWalker::walk_rows(std::span<const std::byte> piece, std::size_t& at, Step& step) {
   while (phase_ == Phase::rows) {
     Level& level = levels_[depth_];
@@ -133,9 +131,9 @@ bool StructureWalker::walk_rows(std::span<const std::byte> piece, std::size_t& a
       }
       if (run > piece.size() - at) {
         level.row = static_cast<std::uint16_t>(row - rows);
-        octets_left_ = run;
-        phase_ = Phase::octets;
-        after_octets_ = Phase::rows;
+        bytes_left_ = run;
+        phase_ = Phase::bytes;
+        after_bytes_ = Phase::rows;
         return false;
       }
       at += run;
@@ -144,9 +142,9 @@ bool StructureWalker::walk_rows(std::span<const std::byte> piece, std::size_t& a
     }
     level.row = static_cast<std::uint16_t>(row - rows);
     if (row != end) {
-      if (row->role == Role::nodes && !tail_told_ && left() > 0) {
-        tail_told_ = at < piece.size();
-        step = tail_told_ ? Step::tail : Step::more;
+      if (row->role == Role::nodes && !tail_reported_ && left() > 0) {
+        tail_reported_ = at < piece.size();
+        step = tail_reported_ ? Step::tail : Step::more;
         return true;
       }
       ++level.row;

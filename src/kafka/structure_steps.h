@@ -1,5 +1,5 @@
-// The steps that both files of StructureWalker take, inline in each: structure_walker.cc, which can stop at every
-// byte, and structure_rows.cc, which takes at once what is whole in the piece.
+// Steps that structure_walker.cc and structure_rows.cc share, inline in both: the one can stop at every byte,
+// the other reads complete values at once.
 #pragma once
 
 #include <cstdint>
@@ -11,8 +11,8 @@ namespace kferry::kafka {
 
 inline constexpr const char* beyond_frame = "runs beyond the end of the frame";
 
-inline std::int64_t sign_extended(std::uint64_t value, std::uint32_t octets) {
-  const std::uint32_t unused = 64 - 8 * octets;
+inline std::int64_t sign_extended(std::uint64_t value, std::uint32_t bytes) {
+  const std::uint32_t unused = 64 - 8 * bytes;
   return static_cast<std::int64_t>(value << unused) >> unused;
 }
 

@@ -17,7 +17,7 @@ void StructureWalker::begin(const Field& message, ApiVersion version, bool flexi
   depth_ = 0;
   levels_[0] = {&message, 0, 0};
   field_ = nullptr;
-  tail_told_ = in_tag_ = tag_seen_ = false;
+  tail_reported_ = in_tag_ = tag_seen_ = false;
   go(Phase::rows);
 }
 
@@ -29,8 +29,8 @@ void StructureWalker::continue_as(ApiVersion version, bool flexible) {
 void StructureWalker::skip(std::uint32_t size) {
   KFERRY_ASSERT(size <= opaque_run());
   position_ += size;
-  octets_left_ -= size;
-  if (octets_left_ == 0) go(after_octets_);
+  bytes_left_ -= size;
+  if (bytes_left_ == 0) go(after_bytes_);
 }
 
 StructureWalker::Step StructureWalker::walk(std::span<const std::byte> piece, std::size_t& at) {
@@ -57,28 +57,28 @@ StructureWalker::Step StructureWalker::walk(std::span<const std::byte> piece, st
         }
         if (finish_length(step)) return step;
         break;
-      case Phase::octets: {
-        const auto size = static_cast<std::uint32_t>(std::min<std::size_t>(octets_left_, piece.size() - at));
+      case Phase::bytes: {
+        const auto size = static_cast<std::uint32_t>(std::min<std::size_t>(bytes_left_, piece.size() - at));
         at += size;
         position_ += size;
-        octets_left_ -= size;
-        if (octets_left_ > 0) return Step::more;
-        go(after_octets_);
+        bytes_left_ -= size;
+        if (bytes_left_ > 0) return Step::more;
+        go(after_bytes_);
         break;
       }
       case Phase::element:
         if (next_element(step)) return step;
         break;
       case Phase::tag_count:
-        if (depth_ == 0 && !tail_told_ && left() > 0) {
+        if (depth_ == 0 && !tail_reported_ && left() > 0) {
           if (at == piece.size()) return Step::more;
-          tail_told_ = true;
+          tail_reported_ = true;
           return Step::tail;
         }
         if (!gather_uvarint(piece, at)) return unfinished();
         tags_left_ = static_cast<std::uint32_t>(value_);
         if (tags_left_ > left()) {
-          fail(nullptr, "more tags than octets are left");
+          fail(nullptr, "more tags than bytes are left");
         } else if (tags_left_ == 0) {
           close_structure();
         } else {
@@ -115,7 +115,8 @@ void StructureWalker::fail(const Field* field, const char* why) {
   phase_ = Phase::failed;
 }
 
-// A value of `size` octets, known to lie within the frame, into value_. False: more octets are needed.
+// Reads an integer of `size` bytes, which the frame is known to have, into value_. False: more bytes are
+// needed.
 bool StructureWalker::gather(std::span<const std::byte> piece, std::size_t& at, std::uint32_t size) {
   while (gathered_ < size) {
     if (at == piece.size()) return false;
@@ -126,7 +127,7 @@ bool StructureWalker::gather(std::span<const std::byte> piece, std::size_t& at, 
   return true;
 }
 
-// False: more octets are needed, or the walk has failed.
+// Reads a varint into value_. False: more bytes are needed, or the walk has failed.
 bool StructureWalker::gather_uvarint(std::span<const std::byte> piece, std::size_t& at) {
   for (;;) {
     if (left() == 0) {
@@ -134,11 +135,11 @@ bool StructureWalker::gather_uvarint(std::span<const std::byte> piece, std::size
       return false;
     }
     if (at == piece.size()) return false;
-    const auto octet = std::to_integer<std::uint64_t>(piece[at++]);
-    value_ |= (octet & 0x7F) << (7 * gathered_);
+    const auto byte = std::to_integer<std::uint64_t>(piece[at++]);
+    value_ |= (byte & 0x7F) << (7 * gathered_);
     ++gathered_;
     ++position_;
-    if (octet < 0x80) break;
+    if (byte < 0x80) break;
     if (gathered_ == uvarint_size_max) {
       fail(phase_ == Phase::length ? field_ : nullptr, "has a varint of more than five bytes");
       return false;
@@ -161,7 +162,7 @@ bool StructureWalker::finish_tag_size(Step& step) {
     for (const Field& row : levels_[0].owner->fields) {
       if (row.tag < 0 || static_cast<std::uint32_t>(row.tag) != tag_ || !row.versions.has(version_)) continue;
       if (tag_seen_) {
-        fail(&row, "is there twice");
+        fail(&row, "occurs twice");
         return false;
       }
       tag_seen_ = in_tag_ = true;
@@ -174,9 +175,9 @@ bool StructureWalker::finish_tag_size(Step& step) {
       return true;
     }
   }
-  octets_left_ = size;
-  phase_ = Phase::octets;
-  after_octets_ = Phase::next_tag;
+  bytes_left_ = size;
+  phase_ = Phase::bytes;
+  after_bytes_ = Phase::next_tag;
   return false;
 }
 

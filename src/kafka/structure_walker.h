@@ -1,10 +1,10 @@
-// Walks one message's structure as the rows of schema.h describe it, over octets that come in any pieces: it
-// can stop and go on at every octet. Reports the fields that have a role, skips the others by their length.
-// Owns nothing, allocates nothing, never recurses on input; every length is checked against what is left
-// before it is used.
+// Walks the structure of one message as the rows of schema.h describe it. The bytes may arrive in any pieces:
+// a walk can stop and continue at every byte. Reports the fields that have a role and skips the others. Owns
+// nothing, allocates nothing, never recurses on input, and checks every length against what is left of the
+// frame before using it.
 //
 //   row ─▶ value of fixed size ───────────────────────────▶ next row … tag section ─▶ outer level
-//      └─▶ length ─▶ octets of a string │ elements (one level deeper) ─▶
+//      └─▶ length ─▶ bytes of a string │ elements (one level deeper) ─▶
 #pragma once
 
 #include <array>
@@ -22,22 +22,22 @@ class StructureWalker {
   enum class Step : std::uint8_t {
     more,       // the piece is used up
     integer,    // value() of field(), which starts at start()
-    text,       // size() octets from position() on are the string's, is_null() without any; they follow
+    text,       // size() bytes of a string follow from position() on; is_null() if it is null
     array,      // size() elements follow
-    element,    // one of them begins at position()
-    array_end,  // the last one has ended at position()
-    tag,     // the known tag of field(): its number stands at start(), its size() octets from position() on
-    tail,    // what follows is the node endpoints or the tag section that may hold them; told once, where an
-             // octet is there to look at
-    end,     // everything described was walked
+    element,    // an element begins at position()
+    array_end,  // the last element has ended at position()
+    tag,        // the known tag of field(): its number is at start(), its size() bytes from position() on
+    tail,  // the node endpoints follow, or the tag section that may hold them; reported once, when its first
+           // byte has arrived
+    end,   // all described fields have been walked
     failed,  // see failure_…()
   };
 
-  // `position` and `frame_size` count from the frame's length field on. `whole`: the message's own tag
-  // section belongs to it and the frame must end with it; otherwise the walk ends after the last row.
+  // `position` and `frame_size` count from the start of the frame, its length. `whole`: the walk includes the
+  // message's own tag section, and the frame must end there; otherwise the walk ends after the last row.
   void begin(const Field& message, ApiVersion version, bool flexible, bool whole, std::uint32_t position,
              std::uint32_t frame_size);
-  // From here on the rows of another, older version hold (an ApiVersions answer with error 35).
+  // The rest of the message is of this older version (an ApiVersions response with error 35).
   void continue_as(ApiVersion version, bool flexible);
 
   // Walks piece[at..), moving `at`.
@@ -45,7 +45,7 @@ class StructureWalker {
 
   const Field& field() const { return *field_; }
   bool flexible() const { return flexible_; }
-  // At Step::tail: the node endpoints come next, and the tag section after them.
+  // At Step::tail: true if the node endpoints come next, before the tag section.
   bool before_list() const { return phase_ == Phase::rows; }
   std::uint32_t start() const { return start_; }
   std::uint32_t position() const { return position_; }
@@ -53,8 +53,8 @@ class StructureWalker {
   std::uint32_t size() const { return size_; }
   bool is_null() const { return null_; }
 
-  // Octets that come next and are skipped whatever they are; 0 inside anything else.
-  std::uint32_t opaque_run() const { return phase_ == Phase::octets ? octets_left_ : 0; }
+  // How many of the next bytes are skipped unread.
+  std::uint32_t opaque_run() const { return phase_ == Phase::bytes ? bytes_left_ : 0; }
   void skip(std::uint32_t size);
 
   std::string_view failed_field() const { return field_ != nullptr ? field_->name : "tags"; }
@@ -65,7 +65,7 @@ class StructureWalker {
     rows,
     integer,
     length,
-    octets,
+    bytes,
     element,
     tag_count,
     tag_number,
@@ -78,9 +78,9 @@ class StructureWalker {
   struct Level {
     const Field* owner;  // the array or structure whose fields these are
     std::uint32_t left;  // elements that have not begun
-    std::uint16_t row;   // the next one
+    std::uint16_t row;   // the next row
   };
-  // Message, topic, partition, list inside, and one to spare.
+  // Message, topic, partition, a list inside it, and one spare level.
   static constexpr std::size_t depth_max = 5;
 
   std::uint32_t left() const { return end_ - position_; }
@@ -98,7 +98,7 @@ class StructureWalker {
   void enter(const Field& owner, std::uint32_t elements);
   void close_structure();
   void finish_tag();
-  // Each goes as far as it can; true: a step is to be told.
+  // Each goes as far as it can. True: `step` must be reported.
   bool walk_rows(std::span<const std::byte> piece, std::size_t& at, Step& step);
   bool walk_value(const Field& field, std::span<const std::byte> piece, std::size_t& at, Step& step);
   bool skip_value(const Field& field, std::span<const std::byte> piece, std::size_t& at);
@@ -111,23 +111,23 @@ class StructureWalker {
   const char* why_ = "";
   std::uint64_t value_ = 0;
   std::uint32_t position_ = 0;
-  std::uint32_t end_ = 0;  // of the frame, or of the known tag we are in
+  std::uint32_t end_ = 0;  // of the frame, or of the known tag while inside it
   std::uint32_t frame_size_ = 0;
   std::uint32_t start_ = 0;
   std::uint32_t size_ = 0;
-  std::uint32_t octets_left_ = 0;
+  std::uint32_t bytes_left_ = 0;
   std::uint32_t tags_left_ = 0;
   std::uint32_t outer_tags_left_ = 0;
   std::uint32_t tag_ = 0;
   ApiVersion version_ = 0;
   Phase phase_ = Phase::end;
-  Phase after_octets_ = Phase::end;
+  Phase after_bytes_ = Phase::end;
   std::uint8_t depth_ = 0;
-  std::uint8_t gathered_ = 0;  // octets of an integer or a length that came so far
+  std::uint8_t gathered_ = 0;  // bytes of an integer or a length that have arrived
   bool flexible_ = false;
   bool whole_ = false;
   bool null_ = false;
-  bool tail_told_ = false;
+  bool tail_reported_ = false;
   bool in_tag_ = false;
   bool tag_seen_ = false;
 };

@@ -28,7 +28,7 @@ constexpr std::array rows{
     Field{"old", Wire::i64, between(0, 1)},
     Field{"id", Wire::uuid},
     Field{"error", Wire::i16, always, Role::error_code},
-    Field{"octets", Wire::nullable_bytes},
+    Field{"bytes", Wire::nullable_bytes},
     Field{"brokers", Wire::array, always, Role::brokers, inner},
     Field{"name", Wire::nullable_str, always, Role::cluster_id},
     Field{"nodes", Wire::array, since(2), Role::nodes, header, 0},
@@ -82,7 +82,7 @@ std::string told(const Bytes& bytes, ApiVersion version, bool flexible, std::siz
   }
 }
 
-TEST_CASE("the fields with a role are told in order, with their places, however the octets come") {
+TEST_CASE("fields with a role are reported in order, however the bytes arrive") {
   const std::string expected =
       "text client_id of 6 @2\n"
       "integer error=-35 @37\n"
@@ -100,7 +100,7 @@ TEST_CASE("the fields with a role are told in order, with their places, however 
     REQUIRE(told(bytes, 2, true, piece) == expected);
 }
 
-TEST_CASE("older versions have their own rows, and classic lengths") {
+TEST_CASE("older versions have their own rows and classic lengths") {
   const std::string expected =
       "text client_id null of 0 @2\n"
       "integer error=7 @29\n"
@@ -114,7 +114,7 @@ TEST_CASE("older versions have their own rows, and classic lengths") {
     REQUIRE(told(bytes, 1, false, piece) == expected);
 }
 
-TEST_CASE("a message cut short fails, always in the same words, and never wants more than there is") {
+TEST_CASE("a truncated message fails the same way, however its bytes arrive") {
   for (const bool flexible : {true, false}) {
     const Bytes whole = flexible ? flexible_message() : classic_message();
     for (std::size_t size = 0; size < whole.size(); ++size) {
@@ -127,7 +127,7 @@ TEST_CASE("a message cut short fails, always in the same words, and never wants 
   }
 }
 
-TEST_CASE("any octet changed is walked to an end or a failure, the same however it comes") {
+TEST_CASE("a corrupted message ends or fails the same way, however its bytes arrive") {
   const Bytes whole = flexible_message();
   for (std::size_t at = 0; at < whole.size(); ++at) {
     for (const int value : {0x00, 0x01, 0x7F, 0x80, 0xFF}) {
@@ -141,7 +141,7 @@ TEST_CASE("any octet changed is walked to an end or a failure, the same however 
   }
 }
 
-TEST_CASE("uvarints: their size, and the longer forms of one value") {
+TEST_CASE("uvarints are read back from every width") {
   for (const std::uint32_t value : {0U, 1U, 127U, 128U, 16'383U, 16'384U, 0xFFFF'FFFFU}) {
     for (std::size_t width = uvarint_size(value); width <= uvarint_size_max; ++width) {
       Bytes bytes;

@@ -1,6 +1,6 @@
-// What becomes of a response that has been walked as far as its row describes: each row of the API table names one of
-// these functions. Each teaches the cluster view what the response says about brokers, and then composes what the
-// client gets. Bytes to bytes.
+// Treats a response whose described fields have been walked: each row of the API table names one of these
+// functions. It tells the cluster view what the response says about brokers, then composes what the client
+// gets. Bytes to bytes.
 #pragma once
 
 #include <cstdint>
@@ -16,28 +16,29 @@ namespace kferry::kafka {
 struct WalkedResponse {
   const Unanswered& request;
   Findings& found;
-  bool compact;    // strings and counts are compact in the version that the broker answered in
-  bool same_size;  // the frame's length has left already, so the replacement must be as long as found.bytes
+  bool compact;    // strings and counts are compact in the version of the response
+  bool same_size;  // the frame's length has left, so the replacement must be as long as found.bytes
   Conversation& conversation;
   ClusterView& cluster;
-  // Replaces found.bytes. Valid after Treated::rewritten; a frame's length at its start is still the old one.
+  // Replaces found.bytes. Valid after Treated::rewritten. A frame's length in it is still the old one.
   Bytes replacement = {};
 };
 
 enum class Treated : std::uint8_t {
   unchanged,      // found.bytes leave as they came
   rewritten,      // WalkedResponse::replacement leaves in their place
-  other_cluster,  // the view has refused it, and nothing of it may leave
+  other_cluster,  // the view has refused the response, which may not leave
 };
 
-// Metadata: teaches the full list; brokers that cannot be mapped are left out.
+// Metadata: a full list of brokers. Those that cannot be mapped are left out.
 Treated map_brokers(WalkedResponse& response);
-// DescribeCluster: the same where it lists brokers, of which an error makes the list a partial one. Controllers are
-// left out.
+// DescribeCluster: the same for brokers, except that an error makes the list a partial one. A list of
+// controllers becomes empty.
 Treated map_described_cluster(WalkedResponse& response);
 // FindCoordinator: a coordinator that cannot be mapped becomes an error.
 Treated map_coordinators(WalkedResponse& response);
-// Produce, Fetch, ShareFetch and ShareAcknowledge: maps the node endpoints at the end, or with `same_size` removes them.
+// Produce, Fetch, ShareFetch and ShareAcknowledge: maps the node endpoints at the end, or with `same_size`
+// removes them.
 Treated map_node_endpoints(WalkedResponse& response);
 // DescribeQuorum: empties the lists of the controllers' listeners.
 Treated blank_listeners(WalkedResponse& response);

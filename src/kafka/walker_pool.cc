@@ -6,7 +6,7 @@
 namespace kferry::kafka {
 namespace {
 
-// Peaks apart, as many connections are inside a described message at one time.
+// Except in peaks, no more connections than this are inside a described message at one time.
 constexpr std::size_t spare_walkers_max = 64;
 thread_local std::vector<std::unique_ptr<StructureWalker>> spare_walkers;
 

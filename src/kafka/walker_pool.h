@@ -1,5 +1,6 @@
-// Structure walkers, lent to the connections of a thread. Only a connection that is inside a described message has
-// one; the thread keeps those given back for the next message, so that a frame costs no allocation.
+// Lends structure walkers to the connections of a thread. A connection has one only while it is inside a
+// described message; the thread keeps returned walkers for the next message, so that a frame costs no
+// allocation.
 #pragma once
 
 #include <memory>

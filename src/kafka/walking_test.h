@@ -115,7 +115,7 @@ class Judge final : public RequestJudge {
   std::vector<std::string> client_ids;
 };
 
-// One connection; feeds `step` octets at a time.
+// One connection; feeds `step` bytes at a time.
 struct Walked {
   explicit Walked(Policy rules = {}) : policy(std::move(rules)) {}
 

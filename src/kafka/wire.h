@@ -1,6 +1,5 @@
-// Kafka's primitive types: big-endian integers, unsigned varints of at most 5 octets, strings and counts in
-// their classic and compact forms. Reads only where the caller has checked the length; writes to a growing
-// buffer.
+// Kafka's primitive types: big-endian integers, unsigned varints of at most 5 bytes, strings and counts in
+// their classic and compact encodings. The caller checks lengths before reading; writing appends to a vector.
 #pragma once
 
 #include <bit>
@@ -15,9 +14,9 @@ namespace kferry::kafka {
 
 using Bytes = std::vector<std::byte>;
 
-// Of the length in front of a frame, which does not count itself.
+// Size of the length in front of a frame. The length does not include itself.
 inline constexpr std::uint8_t length_size = 4;
-// Five octets carry 35 bits; what does not fit in 32 is refused.
+// Five bytes carry 35 bits; values beyond 32 bits are refused.
 inline constexpr std::size_t uvarint_size_max = 5;
 
 // Big-endian on the wire.
@@ -47,7 +46,7 @@ constexpr std::size_t uvarint_size(std::uint32_t value) {
   return size;
 }
 
-// How many octets the uvarint at the start of `bytes` takes; they are known to hold a whole one.
+// The encoded size of the uvarint at the start of `bytes`, which are known to contain a whole one.
 inline std::size_t uvarint_width(std::span<const std::byte> bytes) {
   std::size_t size = 1;
   while ((bytes[size - 1] & std::byte{0x80}) != std::byte{0}) ++size;
@@ -67,12 +66,12 @@ inline void append(Bytes& out, std::span<const std::byte> bytes) {
 
 template <typename Integer>
 void append_integer(Bytes& out, Integer value) {
-  std::byte octets[sizeof(Integer)];
-  store(octets, value);
-  append(out, octets);
+  std::byte bytes[sizeof(Integer)];
+  store(bytes, value);
+  append(out, bytes);
 }
 
-// `width` at least its own size: a wider one is written in the non-minimal form, which every client reads.
+// `width` is at least uvarint_size(value). A wider, non-minimal encoding is valid, and every client reads it.
 inline void append_uvarint(Bytes& out, std::uint32_t value, std::size_t width) {
   for (std::size_t i = 1; i < width; ++i, value >>= 7)
     out.push_back(static_cast<std::byte>((value & 0x7FU) | 0x80U));

@@ -1,6 +1,5 @@
-// Writes Kafka messages field by field, in the classic or the flexible encoding. For the few messages that
-// kferry composes itself, and for tests and benchmarks; what passes through kferry is never written anew. Owns
-// its buffer.
+// Writes Kafka messages field by field, in the classic or the flexible encoding: the few that kferry composes
+// itself, and those of tests and benchmarks. Owns its buffer.
 #pragma once
 
 #include <cstddef>
@@ -18,7 +17,8 @@ class Writer {
   // `flexible` chooses the encoding of str(), bytes(), array() and tags(), and of their nulls.
   explicit Writer(bool flexible = false);
 
-  // Makes room for a message of `size` bytes, so that writing it leaves no copies behind in freed memory.
+  // Makes room for a message of `size` bytes, so that writing a secret leaves no copies behind in freed
+  // memory.
   void reserve(std::size_t size);
 
   Writer& i8(std::int8_t value) { return integer(value); }
@@ -51,7 +51,7 @@ class Writer {
   // What has been written so far, without a length.
   std::size_t size() const;
   Bytes body() const;
-  // Takes the message as a frame, its length in front; the writer is empty afterwards.
+  // Returns the message as a frame, its length in front. The writer is empty afterwards.
   Bytes frame();
 
  private:

@@ -284,8 +284,8 @@ def with_brokers(*brokers, cluster_id=ScriptedBroker.CLUSTER_ID):
 
 HONEST = with_brokers((0, broker_address(8), PORT))
 BAD_METADATA = {
-    "garbage": (answers(random.Random(1).randbytes(300)), "malformed_frame", ["Metadata v2", r"octet \d+", "brokers"]),
-    "nothing": (answers(b""), "malformed_frame", ["Metadata v2", r"octet \d+", "brokers"]),
+    "garbage": (answers(random.Random(1).randbytes(300)), "malformed_frame", ["Metadata v2", r"byte \d+", "brokers"]),
+    "nothing": (answers(b""), "malformed_frame", ["Metadata v2", r"byte \d+", "brokers"]),
     "cut in a name": (answers(HONEST[:14]), "malformed_frame", ["Metadata", "host"]),
     "a name longer than the frame": (
         answers(struct.pack("!iih", 1, 0, 30_000) + b"kafka"), "malformed_frame", ["Metadata", "host"]),
