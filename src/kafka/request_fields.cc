@@ -20,6 +20,7 @@ static_assert(head_size_max <= held_size_max);
 }  // namespace
 
 void RequestWalker::begin_fields() {
+  KFERRY_ASSERT(stage_ == Stage::header);
   const Api* api = find_api(key_);
   const Field& message = plain_ ? plain_request() : api->request;
   walker_ = borrow_walker();
@@ -44,6 +45,7 @@ StructureWalker::Step RequestWalker::walk_fields(std::span<const std::byte> byte
 }
 
 bool RequestWalker::read_fields(Chunk& chunk) {
+  KFERRY_ASSERT(stage_ == Stage::fields && walker_);
   // The walker's position in the chunk, where either the frame begins or its next bytes do.
   const std::size_t begin = chunk.at + (head_.empty() ? walker_->position() : 0);
   std::size_t at = begin;
@@ -98,6 +100,8 @@ void RequestWalker::note_field() {
 }
 
 void RequestWalker::begin_token() {
+  KFERRY_ASSERT(stage_ == Stage::length || stage_ == Stage::header);
+  KFERRY_ASSERT(conversation_.sasl == Conversation::Sasl::raw);
   token_ = true;
   texts_[0] = {length_size, frame_size_ - static_cast<std::uint32_t>(length_size)};
   stage_ = conversation_.captured().has(Role::sasl_bytes) ? Stage::token : Stage::ready;
@@ -105,6 +109,7 @@ void RequestWalker::begin_token() {
 
 // Reads as much of the token as may be captured.
 bool RequestWalker::read_token(Chunk& chunk) {
+  KFERRY_ASSERT(stage_ == Stage::token && token_);
   const std::size_t size = std::min<std::size_t>(texts_[0].size, raw_token_field().captured_max);
   if (head(chunk, length_size + size) == nullptr) return false;
   stage_ = Stage::ready;
@@ -113,6 +118,7 @@ bool RequestWalker::read_token(Chunk& chunk) {
 
 // Hands the observer the fields that it wants.
 void RequestWalker::hand_over(const Request& request, const Chunk& chunk) {
+  KFERRY_ASSERT(stage_ == Stage::ready && conversation_.observer() != nullptr);
   const auto tell = [&](const Field& field, const Text& where) {
     if (!conversation_.captured().has(field.role)) return;
     const Text captured{where.at, std::min<std::uint32_t>(where.size, field.captured_max)};

@@ -94,6 +94,8 @@ void RequestWalker::skip(std::uint64_t size) {
 }
 
 void RequestWalker::begin_frame() {
+  KFERRY_ASSERT(stage_ == Stage::boundary);
+  KFERRY_ASSERT(head_.empty());
   stage_ = Stage::length;
   token_ = false;
   own_ = nullptr;
@@ -245,6 +247,7 @@ bool RequestWalker::reads_fields(const Api& api) const {
 }
 
 RequestWalker::Stop RequestWalker::ask(Chunk& chunk) {
+  KFERRY_ASSERT(stage_ == Stage::ready);
   Request request;
   request.frame_size = frame_size_;
   request.raw_token = token_;
@@ -292,6 +295,7 @@ void RequestWalker::queue(const Chunk& chunk) {
 }
 
 void RequestWalker::forward() {
+  KFERRY_ASSERT(stage_ == Stage::ready);
   stage_ = own_ != nullptr ? Stage::dropping : Stage::body;
   left_ = frame_size_ - static_cast<std::uint32_t>(head_.size());
   if (head_.empty()) return;

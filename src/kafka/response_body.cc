@@ -16,6 +16,7 @@ using Step = StructureWalker::Step;
 }  // namespace
 
 void ResponseWalker::walk_body(Chunk& chunk) {
+  KFERRY_ASSERT(stage_ == Stage::body && walker_);
   for (;;) {
     const Step step = walker_->walk(chunk.bytes(), chunk.at);
     if (step == Step::more) {
@@ -36,12 +37,14 @@ void ResponseWalker::walk_body(Chunk& chunk) {
 }
 
 void ResponseWalker::finish_body(Chunk& chunk) {
+  KFERRY_ASSERT(stage_ == Stage::body);
   release(chunk);
   end_frame();
   answer_own_in(chunk);
 }
 
 void ResponseWalker::begin_tail(Chunk& chunk) {
+  KFERRY_ASSERT(stage_ == Stage::body);
   if (exact_) {
     hold(chunk);
   } else {
@@ -60,6 +63,8 @@ void ResponseWalker::walk_tail(Chunk& chunk) {
 }
 
 void ResponseWalker::finish_tail() {
+  KFERRY_ASSERT(stage_ == Stage::tail);
+  KFERRY_ASSERT(exact_ || held_ == 0);
   if (!treat(!exact_)) return;
   const Bytes& leaving = findings_->bytes;
   if (exact_) {

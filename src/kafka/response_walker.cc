@@ -142,6 +142,8 @@ bool ResponseWalker::judge_size(std::int32_t size) {
 }
 
 void ResponseWalker::begin_frame(Chunk& chunk) {
+  KFERRY_ASSERT(stage_ == Stage::prelude);
+  KFERRY_ASSERT(!findings_ && !walker_);
   if (!token_) {
     const Unanswered& request = conversation_.front();
     const auto id = static_cast<std::int32_t>(prelude_ & 0xFFFF'FFFF);
@@ -165,6 +167,8 @@ void ResponseWalker::begin_frame(Chunk& chunk) {
 }
 
 void ResponseWalker::begin_structure(Chunk& chunk, const Api& api) {
+  KFERRY_ASSERT(stage_ == Stage::prelude && prelude_size_ == prelude_size_full);
+  KFERRY_ASSERT(api.treatment != nullptr);
   const ApiVersion version = conversation_.front().version;
   const bool whole = api.shape != Shape::head;
   walker_ = borrow_walker();
@@ -189,6 +193,8 @@ void ResponseWalker::begin_structure(Chunk& chunk, const Api& api) {
 }
 
 void ResponseWalker::end_frame() {
+  KFERRY_ASSERT(stage_ != Stage::prelude && stage_ != Stage::head);
+  KFERRY_ASSERT(held_ == 0);
   if (!token_) conversation_.pop();
   walker_.reset();
   stage_ = Stage::prelude;
@@ -197,6 +203,7 @@ void ResponseWalker::end_frame() {
 }
 
 void ResponseWalker::pass_opaque(Chunk& chunk) {
+  KFERRY_ASSERT(stage_ == Stage::opaque);
   const auto size = static_cast<std::uint32_t>(std::min<std::size_t>(left_, chunk.left()));
   chunk.at += size;
   left_ -= size;
@@ -228,6 +235,8 @@ void ResponseWalker::answer_own_in(Chunk& chunk) {
 
 // Continues the walk and keeps the bytes. True: the walk has ended.
 bool ResponseWalker::collect(Chunk& chunk) {
+  KFERRY_ASSERT(stage_ == Stage::head || stage_ == Stage::tail);
+  KFERRY_ASSERT(findings_ && walker_);
   const std::size_t begin = chunk.at;
   Step step = Step::more;
   for (;;) {
@@ -259,6 +268,7 @@ bool ResponseWalker::collect(Chunk& chunk) {
 // Error 35 alone lets a client try again with version 0. Some brokers write what follows it in the encoding
 // of the requested version, or in no valid encoding (librdkafka's mock cluster); an empty list replaces it.
 bool ResponseWalker::replace_unreadable_answer(Chunk& chunk) {
+  KFERRY_ASSERT(stage_ == Stage::head || stage_ == Stage::tail);
   if (!findings_->version_refused) return false;
   if (Observer* observer = conversation_.observer()) observer->rewritten(conversation_.front());
   output_.insert(frame_of(unsupported_without_ranges, conversation_.front()));
@@ -270,6 +280,7 @@ bool ResponseWalker::replace_unreadable_answer(Chunk& chunk) {
 }
 
 void ResponseWalker::discard(Chunk& chunk) {
+  KFERRY_ASSERT(stage_ == Stage::discarded);
   const auto size = static_cast<std::uint32_t>(std::min<std::size_t>(left_, chunk.left()));
   chunk.at += size;
   left_ -= size;
@@ -286,6 +297,7 @@ void ResponseWalker::walk_head(Chunk& chunk) {
 }
 
 void ResponseWalker::finish_head() {
+  KFERRY_ASSERT(stage_ == Stage::head);
   if (!treat(false)) return;
   Bytes& leaving = findings_->bytes;
   left_ = frame_size_ - walker_->position();

@@ -85,6 +85,7 @@ bool StructureWalker::walk_value(const Field& field, std::span<const std::byte> 
 }
 
 bool StructureWalker::finish_length(Step& step) {
+  KFERRY_ASSERT(phase_ == Phase::length);
   std::int64_t length = compact(*field_) ? static_cast<std::int64_t>(value_) - 1
                                          : sign_extended(value_, classic_length_size(field_->wire));
   null_ = length == -1;

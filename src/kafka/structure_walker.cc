@@ -7,6 +7,7 @@
 #include "kafka/wire.h"
 
 namespace kferry::kafka {
+
 void StructureWalker::begin(const Field& message, ApiVersion version, bool flexible, bool whole,
                             std::uint32_t position, std::uint32_t frame_size) {
   version_ = version;
@@ -22,6 +23,8 @@ void StructureWalker::begin(const Field& message, ApiVersion version, bool flexi
 }
 
 void StructureWalker::continue_as(ApiVersion version, bool flexible) {
+  KFERRY_ASSERT(phase_ == Phase::rows);
+  KFERRY_ASSERT(version <= version_);
   version_ = version;
   flexible_ = flexible;
 }
@@ -153,6 +156,7 @@ bool StructureWalker::gather_uvarint(std::span<const std::byte> piece, std::size
 }
 
 bool StructureWalker::finish_tag_size(Step& step) {
+  KFERRY_ASSERT(phase_ == Phase::tag_size);
   const auto size = static_cast<std::uint32_t>(value_);
   if (size > left()) {
     fail(nullptr, beyond_frame);
@@ -182,6 +186,8 @@ bool StructureWalker::finish_tag_size(Step& step) {
 }
 
 void StructureWalker::finish_tag() {
+  KFERRY_ASSERT(phase_ == Phase::next_tag);
+  KFERRY_ASSERT(tags_left_ > 0);
   if (--tags_left_ > 0) {
     go(Phase::tag_number);
   } else {
