@@ -1,8 +1,8 @@
-// Fuzzes the frame cursor and the request walker. The input: in which state the connection is, how it is cut,
-// then a client's octets.
+// Fuzzes the request walker. The input: one byte for the state of the connection, one for the cuts, then a
+// client's bytes.
 //
-// However they are cut, the same passes, the judge is asked of the same requests, and the same is queued.
-// What leaves is what came, without the requests that kferry answers itself.
+// However the bytes are cut, the same bytes pass, the judge sees the same requests, and the same entries are
+// queued. What leaves is what came, without the requests that kferry answers itself.
 #include <array>
 #include <string>
 #include <string_view>
@@ -21,12 +21,12 @@ using Sasl = kafka::Conversation::Sasl;
 
 constexpr std::array<std::string_view, 4> mechanisms{"", "PLAIN", "SCRAM-SHA-256", "GSSAPI"};
 
-// Notes what it is asked; waits every so often when told to.
+// Notes what it is asked, and if `patient` waits once for each request.
 class Judge final : public kafka::RequestJudge {
  public:
   explicit Judge(bool patient) : patient_(patient) {}
   kafka::Judgement judge(const kafka::Request& request) override {
-    // Read, so that a sanitizer sees a string that is gone.
+    // Reads every string, so that a sanitizer notices a dangling one.
     std::string entry = std::to_string(number(request.key)) + " " + std::to_string(request.version) + " " +
                         std::to_string(number(request.correlation_id)) + " " +
                         std::string(request.client_id) + " " + std::to_string(request.frame_size) +
@@ -37,12 +37,12 @@ class Judge final : public kafka::RequestJudge {
       return kafka::Judgement::wait;
     }
     waited_ = false;
-    own_octets += request.own_answer ? request.frame_size : 0;
+    own_bytes += request.own_answer ? request.frame_size : 0;
     seen.push_back(std::move(entry));
     return seen.size() % 32 == 31 ? kafka::Judgement::close : kafka::Judgement::forward;
   }
   std::vector<std::string> seen;
-  std::size_t own_octets = 0;
+  std::size_t own_bytes = 0;
 
  private:
   bool patient_;
@@ -98,7 +98,7 @@ Outcome walk(std::uint8_t state, std::span<const std::byte> bytes, Cuts cuts, bo
     require(!walker.failure().cause.empty() && !walker.failure().text.empty());
     outcome.failure = std::string(walker.failure().cause) + ": " + walker.failure().text;
   } else {
-    require(output.left.size() + output.held.size() + judge.own_octets >= came - bytes.size());
+    require(output.left.size() + output.held.size() + judge.own_bytes >= came - bytes.size());
     outcome.boundary = walker.at_boundary();
     require(!outcome.boundary || output.held.empty() || outcome.stop != Walker::Stop::input);
   }
@@ -115,13 +115,13 @@ void require_same(const Outcome& one, const Outcome& other) {
 
 }  // namespace
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* octets, std::size_t size);
-int LLVMFuzzerTestOneInput(const std::uint8_t* octets, std::size_t size) {
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* input, std::size_t size);
+int LLVMFuzzerTestOneInput(const std::uint8_t* input, std::size_t size) {
   if (size < 2) return 0;
-  const auto bytes = std::as_bytes(std::span(octets + 2, size - 2));
-  const Outcome whole = walk(octets[0], bytes, Cuts::whole(), false);
-  require_same(whole, walk(octets[0], bytes, Cuts::seeded(octets[1]), false));
-  require_same(whole, walk(octets[0], bytes, Cuts::whole(), true));
-  if (bytes.size() <= 4096) require_same(whole, walk(octets[0], bytes, Cuts::octets(), true));
+  const auto bytes = std::as_bytes(std::span(input + 2, size - 2));
+  const Outcome whole = walk(input[0], bytes, Cuts::whole(), false);
+  require_same(whole, walk(input[0], bytes, Cuts::seeded(input[1]), false));
+  require_same(whole, walk(input[0], bytes, Cuts::whole(), true));
+  if (bytes.size() <= 4096) require_same(whole, walk(input[0], bytes, Cuts::bytes(), true));
   return 0;
 }

@@ -1,9 +1,9 @@
 // Fuzzes every decoder of the response walker. The input: which API, which version, how it is cut and
 // rewritten, then what follows the correlation id of one response.
 //
-// However the response is cut, the same leaves and the same is taught. Where it is understood, what leaves is
-// understood again, names only kferry's own addresses, and is rewritten no further; the response behind it
-// passes.
+// However the response is cut, the same bytes leave and the view learns the same. If the response is
+// well-formed, so is what leaves; it names only kferry's own addresses, and rewriting it again changes
+// nothing. The response behind it passes.
 #include <array>
 #include <cstring>
 #include <optional>
@@ -76,7 +76,7 @@ struct Asked {
   bool exact = true;
 };
 
-// `ahead`: what follows a run of records is walked before it is fed, wherever that may be done.
+// `ahead`: what follows a run of records is walked before it is fed, wherever that is possible.
 Outcome walk(const Asked& asked, std::span<const std::byte> frames, Cuts cuts, bool ahead = false) {
   kafka::Policy policy;
   if (!asked.exact) policy.exact_rewrite_size_max = 0;
@@ -123,7 +123,7 @@ void require_same(const Outcome& one, const Outcome& other) {
   const std::size_t common = std::min(one.left.size(), other.left.size());
   require(std::equal(one.left.begin(), one.left.begin() + static_cast<std::ptrdiff_t>(common),
                      other.left.begin()));
-  // A response that streams may have left as far as it came.
+  // Part of a streaming response may have left before the failure.
   if (one.understood) require(one.left.size() == other.left.size());
 }
 
@@ -143,16 +143,16 @@ void put_i32(Bytes& to, std::size_t value) {
 
 }  // namespace
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* octets, std::size_t size);
-int LLVMFuzzerTestOneInput(const std::uint8_t* octets, std::size_t size) {
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* input, std::size_t size);
+int LLVMFuzzerTestOneInput(const std::uint8_t* input, std::size_t size) {
   if (size < 4) return 0;
   Asked asked;
-  asked.key = keys[octets[0] % keys.size()];
+  asked.key = keys[input[0] % keys.size()];
   const kafka::Api* api = kafka::find_api(asked.key);
   const kafka::Versions versions = api != nullptr && api->clamped ? api->versions : kafka::between(0, 3);
-  asked.version = static_cast<ApiVersion>(versions.from + octets[1] % (versions.to - versions.from + 1));
-  asked.exact = (octets[2] & 1) == 0;
-  const auto body = std::as_bytes(std::span(octets + 4, size - 4));
+  asked.version = static_cast<ApiVersion>(versions.from + input[1] % (versions.to - versions.from + 1));
+  asked.exact = (input[2] & 1) == 0;
+  const auto body = std::as_bytes(std::span(input + 4, size - 4));
   Bytes frames;
   put_i32(frames, body.size() + 4);
   put_i32(frames, 7);
@@ -163,13 +163,13 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* octets, std::size_t size) {
   put_i32(frames, 0x05060708);
 
   const Outcome whole = walk(asked, frames, Cuts::whole());
-  require_same(whole, walk(asked, frames, Cuts::seeded(octets[3])));
-  if (frames.size() <= 4096) require_same(whole, walk(asked, frames, Cuts::octets()));
-  require_same(whole, walk(asked, frames, Cuts::seeded(octets[3]), true));
+  require_same(whole, walk(asked, frames, Cuts::seeded(input[3])));
+  if (frames.size() <= 4096) require_same(whole, walk(asked, frames, Cuts::bytes()));
+  require_same(whole, walk(asked, frames, Cuts::seeded(input[3]), true));
   if (!whole.understood) return 0;
   const Outcome again = walk(asked, whole.left, Cuts::whole());
   require(again.understood && again.ours && again.left == whole.left);
-  // Where upstream hosts alone have the marker, none may leave.
+  // If only upstream hosts contain the marker, it may not leave.
   if (markers(text_of(frames)) == markers(whole.hosts)) require(markers(text_of(whole.left)) == 0);
   return 0;
 }

@@ -16,7 +16,7 @@ namespace kferry::fuzz {
 
 using Bytes = std::vector<std::byte>;
 
-// On a broken promise the process ends: that is the finding.
+// A broken promise ends the process; that is the finding.
 inline void require(bool promise) {
   if (!promise) std::abort();
 }
@@ -24,7 +24,7 @@ inline void require(bool promise) {
 class Leaving final : public kafka::Output {
  public:
   void begin(std::span<const std::byte> chunk) { chunk_ = chunk; }
-  // The octets of the chunk that the walker has said nothing about.
+  // The bytes of the chunk that the walker has not reported.
   std::size_t untold() const { return chunk_.size(); }
 
   void pass(std::size_t size) override {
@@ -63,11 +63,11 @@ class Leaving final : public kafka::Output {
   std::span<const std::byte> chunk_;
 };
 
-// How input is cut: all at once, an octet at a time, or by a seed.
+// How input is cut: all at once, a byte at a time, or by a seed.
 class Cuts {
  public:
   static Cuts whole() { return Cuts(0); }
-  static Cuts octets() { return Cuts(1); }
+  static Cuts bytes() { return Cuts(1); }
   static Cuts seeded(std::uint8_t seed) { return Cuts(2U + seed); }
 
   std::size_t next(std::size_t left) {
@@ -81,7 +81,7 @@ class Cuts {
   std::uint64_t state_;
 };
 
-// Feeds a heap block of its own, and checks what the walker says of it.
+// Feeds a heap block of its own, and checks what the walker reports of it.
 template <typename Walker>
 typename Walker::Walked feed(Walker& walker, Leaving& output, std::span<const std::byte> bytes) {
   const auto block = std::make_unique_for_overwrite<std::byte[]>(bytes.size());

@@ -4,7 +4,7 @@ namespace kferry::vectors {
 
 std::span<const std::byte> Leaving::take(std::size_t size) {
   if (size > chunk_.size() - at_) {
-    broken_ = "more octets taken than were fed";
+    broken_ = "more bytes taken than were fed";
     size = chunk_.size() - at_;
   }
   at_ += size;
@@ -12,7 +12,7 @@ std::span<const std::byte> Leaving::take(std::size_t size) {
 }
 
 void Leaving::pass(std::size_t size) {
-  if (!held_.empty()) broken_ = "pass() while octets are held";
+  if (!held_.empty()) broken_ = "pass() while bytes are held";
   const auto bytes = take(size);
   left_.insert(left_.end(), bytes.begin(), bytes.end());
 }
@@ -173,18 +173,18 @@ bool feed(Walker& walker, Leaving& output, std::span<const std::byte> input, con
     const auto walked = walker.feed(chunk);
     if (walked.stop == decltype(walked.stop)::failed) {
       stopped = true;
-      trouble = "failed after " + std::to_string(at) + " octets: " + std::string(walker.failure().cause) +
+      trouble = "failed after " + std::to_string(at) + " bytes: " + std::string(walker.failure().cause) +
                 ": " + walker.failure().text;
       return false;
     }
     if (walked.stop != decltype(walked.stop)::input) {
-      trouble = "stopped after " + std::to_string(at) + " octets, stop " +
+      trouble = "stopped after " + std::to_string(at) + " bytes, stop " +
                 std::to_string(static_cast<int>(walked.stop));
       return false;
     }
     if (walked.consumed != chunk.size() || output.taken() != chunk.size()) {
       trouble = "consumed " + std::to_string(walked.consumed) + " and told the output " +
-                std::to_string(output.taken()) + " of " + std::to_string(chunk.size()) + " octets";
+                std::to_string(output.taken()) + " of " + std::to_string(chunk.size()) + " bytes";
       return false;
     }
     at += chunk.size();

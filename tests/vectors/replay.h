@@ -34,7 +34,7 @@ class Leaving final : public kafka::Output {
   const std::string& broken() const { return broken_; }
   // Octets moved past the walker, as a splice does.
   void move(std::span<const std::byte> bytes) {
-    if (!held_.empty()) broken_ = "an opaque run while octets are held";
+    if (!held_.empty()) broken_ = "an opaque run while bytes are held";
     left_.insert(left_.end(), bytes.begin(), bytes.end());
   }
 
@@ -64,7 +64,7 @@ class MappedView final : public kafka::ClusterView {
     bool full = false;
     std::optional<std::string> cluster_id;
     std::vector<LearntBroker> brokers;
-    std::size_t left_before = 0;  // octets that had left when it was taught
+    std::size_t left_before = 0;  // bytes that had left when it was taught
   };
 
   explicit MappedView(const Leaving& output) : output_(output) {}
@@ -100,7 +100,7 @@ class Willing final : public kafka::RequestJudge {
   std::size_t asked = 0;
 };
 
-// How input is cut: `next` octets at a time, 0 for all of it; `random` from a seed; `moved` skips opaque
+// How input is cut: `next` bytes at a time, 0 for all of it; `random` from a seed; `moved` skips opaque
 // runs; `ahead` walks what follows records before it is fed.
 struct Cut {
   enum class Way : std::uint8_t { whole, bytes, random, random_moved, random_ahead, at } way = Way::whole;

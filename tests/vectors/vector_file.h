@@ -1,5 +1,5 @@
 // Reads the file of generate.py: requests and responses made by Kafka's own serializers, one a line.
-// The format stands at the top of java/src/main/java/vectors/Generator.java.
+// The format is documented in java/src/main/java/vectors/Generator.java.
 #pragma once
 
 #include <cstddef>

@@ -66,7 +66,7 @@ std::string difference(const Bytes& got, const Bytes& expected) {
                       : to_hex(Bytes(bytes.begin() + static_cast<std::ptrdiff_t>(from),
                                      bytes.begin() + static_cast<std::ptrdiff_t>(to)));
   };
-  return "differs at octet " + std::to_string(at) + " (" + std::to_string(got.size()) + " octets, expected " +
+  return "differs at byte " + std::to_string(at) + " (" + std::to_string(got.size()) + " bytes, expected " +
          std::to_string(expected.size()) + ")\n     got      …" + around(got) + "\n     expected …" +
          around(expected);
 }
@@ -150,7 +150,7 @@ void replay(const RequestVector& v) {
       check(requests_refused, c.refused && c.to_broker.left().empty() && !c.requests.failure().text.empty(),
             v.name, [&] {
               return to_string(cut) + ": refused " + std::to_string(c.refused) + ", " +
-                     std::to_string(c.to_broker.left().size()) + " octets left " + c.trouble;
+                     std::to_string(c.to_broker.left().size()) + " bytes left " + c.trouble;
             });
       if (v.expect == Expect::refused) continue;
     }
@@ -162,7 +162,7 @@ void replay(const RequestVector& v) {
           fed && c.to_broker.left().empty() && c.to_client.left() == v.own_answer && c.conversation.empty();
       check(requests_own, good, v.name, [&] {
         return to_string(cut) + ": " + c.trouble + " " + std::to_string(c.to_broker.left().size()) +
-               " octets went upstream; " + difference(c.to_client.left(), v.own_answer);
+               " bytes went upstream; " + difference(c.to_client.left(), v.own_answer);
       });
       continue;
     }
@@ -207,8 +207,7 @@ std::string judge_lessons(const Connection& c, const ResponseVector& v) {
   if (lesson.full != (v.teaches == 'F')) return "taught a full list where it is partial, or the reverse";
   if (v.teaches != 'E' && lesson.cluster_id != v.cluster_id) return "taught another cluster id";
   if (lesson.brokers != v.brokers) return "taught other brokers";
-  if (lesson.left_before != 0)
-    return std::to_string(lesson.left_before) + " octets left before it was taught";
+  if (lesson.left_before != 0) return std::to_string(lesson.left_before) + " bytes left before it was taught";
   return "";
 }
 
@@ -255,7 +254,7 @@ void replay_exact(const ResponseVector& v, std::ostream* neutralised) {
   }
 }
 
-// Every split point; and every truncation, which is the state after each octet of a run byte by byte.
+// Every split point; and every truncation, which is the state after each byte of a run byte by byte.
 void replay_every_split(const ResponseVector& v, const kafka::Policy& policy, const Bytes& expected) {
   const std::span<const std::byte> before(v.before);
   for (std::size_t at = 0; at < v.before.size(); ++at) {
