@@ -87,8 +87,8 @@ class Records {
   // The kernel took the last record for a KeyUpdate and waits for a key, but it was only part of one, or something
   // else.
   bool receive_waits() const { return receive_waits_; }
-  // The record that the kernel has to send next; nullopt if there is none. control_record_sent() confirms it, and returns
-  // the new send key if the record was a KeyUpdate.
+  // The record that the kernel has to send next; nullopt if there is none. control_record_sent() confirms it, and
+  // returns the new send key if the record was a KeyUpdate.
   std::optional<ControlRecord> control_record() const;
   std::optional<TrafficKey> control_record_sent();
   // Counts bytes that the kernel has sent. When the key is exhausted, a KeyUpdate is due, or else key_used_up().
