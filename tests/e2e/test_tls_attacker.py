@@ -37,8 +37,7 @@ EXPECTED = {
     **both("record-damaged", "alert bad_record_mac"),
     # The other side is gone: there is nobody to answer.
     **both("fatal-alert", "closed"),
-    "close-notify-in-handshake-1.2": {"closed", REFUSED},
-    "close-notify-in-handshake-1.3": {"closed"},
+    **both("close-notify-in-handshake", "closed", REFUSED),
     # Signed by nobody whom the listener trusts, and without a signature that shows whose it is.
     **both("certificate-without-key", "alert bad_certificate", "alert unknown_ca"),
     "key-exchange-missing-1.2": {UNEXPECTED},
