@@ -101,13 +101,13 @@ void Dialler::give_up(Attempt attempt) {
   if (!same_address_) note(std::move(attempt));
   state_ = State::leaving;
   host_.clear_dial_deadline();
-  leg_.abandon();
+  leg_.abandon(true);
 }
 
 void Dialler::reject(std::string why) {
   KFERRY_ASSERT(state_ == State::dialled);
   leg_.set_owner(*this);
-  give_up({.step = Attempt::Step::handshake, .why = std::move(why)});
+  give_up({.step = Attempt::Step::use, .why = std::move(why)});
 }
 
 void Dialler::on_left(Leg& /*leg*/) {

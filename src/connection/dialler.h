@@ -42,6 +42,7 @@ struct Attempt {
     refuse,   // the host refuses the address
     connect,
     handshake,  // TLS
+    use,        // the host rejected the connection
   };
   Step step = Step::resolve;
   int error = 0;  // errno where the network or this host failed, ETIMEDOUT for a time-out; else 0

@@ -64,8 +64,9 @@ void Leg::begin(std::unique_ptr<Transport> tls) {
   stage_ = tls_ == nullptr ? Stage::open : Stage::handshaking;
 }
 
-void Leg::abandon() {
+void Leg::abandon(bool reset) {
   KFERRY_ASSERT(stage_ != Stage::none && stage_ != Stage::leaving && stage_ != Stage::closing);
+  if (reset) shutdown_ = Shutdown::reset;
   cancel_operations(std::exchange(stage_, Stage::leaving));
   expedite();
   leave_if_idle();
@@ -74,7 +75,7 @@ void Leg::abandon() {
 void Leg::leave_if_idle() {
   KFERRY_ASSERT(stage_ == Stage::leaving);
   if (outstanding_ > 0) return;
-  shared_.ring.close(std::exchange(socket_, ring::Socket::none), true);
+  shared_.ring.close(std::exchange(socket_, ring::Socket::none), shutdown_ == Shutdown::reset);
   tls_.reset();
   stage_ = Stage::none;
   receive_ = Receive::idle;

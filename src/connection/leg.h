@@ -140,8 +140,8 @@ class Leg {
   void cancel_connect();
   // Lets bytes flow, or, with a transport, its handshake. Null: plaintext.
   void begin(std::unique_ptr<Transport> tls);
-  // Gives the socket up; Owner::on_left follows, possibly from within.
-  void abandon();
+  // Gives the socket up, by RST if `reset`; Owner::on_left follows, possibly from within.
+  void abandon(bool reset);
   // Cancels what is outstanding. The destructor closes the socket, by RST if `reset`.
   void close(bool reset);
 
@@ -167,6 +167,8 @@ class Leg {
   void expedite();
 
   // --- what is so
+  // Names the leg: the token of its first operation.
+  ring::Token id() const { return token_; }
   tls::Remote remote() const { return remote_; }
   Stage stage() const { return stage_; }
   std::uint32_t outstanding() const { return outstanding_; }

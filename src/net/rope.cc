@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/assert.h"
+#include "base/secret.h"
 
 namespace kferry::net {
 
@@ -53,7 +54,8 @@ Rope::Block* Rope::make_block(std::size_t capacity) {
   void* memory = std::malloc(sizeof(Block) + capacity);
   if (memory == nullptr) throw std::bad_alloc();
   queues().heap_bytes += capacity;
-  return new (memory) Block{0, static_cast<std::uint32_t>(capacity)};
+  KFERRY_ASSERT(capacity < std::size_t{1} << 31U);
+  return new (memory) Block{0, static_cast<std::uint32_t>(capacity) & 0x7FFF'FFFFU, 0};
 }
 
 Rope::Segment Rope::copy_of(std::span<const std::byte> bytes) {
@@ -75,8 +77,10 @@ void Rope::release(const Segment& segment) {
   if (segment.block == nullptr) {
     pool_.release(segment.buffer_id);
   } else if (--segment.block->needed == 0) {
-    queues_->heap_bytes -= segment.block->capacity;
-    std::free(segment.block);
+    Block* const block = segment.block;
+    queues_->heap_bytes -= block->capacity;
+    if (block->secret != 0) wipe(std::span(block->data(), block->capacity));
+    std::free(block);
   }
 }
 
@@ -212,6 +216,14 @@ void Rope::insert(std::span<const std::byte> bytes) {
   if (bytes.empty()) return;
   RopeQueues& q = queues();
   (q.held.empty() ? q.ready : q.held).push(copy_of(bytes));
+}
+
+void Rope::insert_secret(std::span<const std::byte> bytes) {
+  if (bytes.empty()) return;
+  RopeQueues& q = queues();
+  const Segment segment = copy_of(bytes);
+  segment.block->secret = 1;
+  (q.held.empty() ? q.ready : q.held).push(segment);
 }
 
 void Rope::overwrite_held(std::size_t offset, std::span<const std::byte> bytes) {

@@ -10,7 +10,8 @@ namespace kferry::net {
 
 struct RopeBlock {  // followed by `capacity` bytes
   std::uint32_t needed;
-  std::uint32_t capacity;
+  std::uint32_t capacity : 31;
+  std::uint32_t secret : 1;  // zeroed before it is freed
   std::byte* data() { return reinterpret_cast<std::byte*>(this + 1); }
 };
 

@@ -1,8 +1,6 @@
 #include "proxy/discovery.h"
 
 #include <algorithm>
-#include <array>
-#include <cerrno>
 #include <cstring>
 #include <utility>
 
@@ -24,17 +22,10 @@ constexpr std::string_view client_id = "kferry-discovery";
 constexpr Duration backoff_min = milliseconds(500);
 constexpr Duration backoff_max = seconds(30);
 constexpr ApiVersion authenticate_version = 0;
-constexpr std::size_t receive_size_max = 64 * KiB;
 
 bool uses_sasl(const config::Upstream& upstream) {
   return upstream.security_protocol == config::SecurityProtocol::sasl_plaintext ||
          upstream.security_protocol == config::SecurityProtocol::sasl_ssl;
-}
-
-// What is in them may be a password.
-void wipe_and_clear(std::vector<std::byte>& octets) {
-  wipe(octets);
-  octets.clear();
 }
 
 }  // namespace
@@ -44,150 +35,142 @@ bool Discovery::possible(const config::Upstream& upstream) {
   return upstream.sasl && SaslClient::make(*upstream.sasl).has_value();
 }
 
-Discovery::Discovery(Worker& worker, std::uint32_t cluster) : worker_(worker), cluster_(cluster) {}
-
-ring::Token Discovery::token(Operation operation) const {
-  return {cluster_, 0,
-          static_cast<std::uint16_t>(static_cast<std::uint16_t>(Worker::Operation::discovery) +
-                                     static_cast<std::uint16_t>(operation))};
-}
+Discovery::Discovery(Worker& worker, std::uint32_t cluster, std::uint16_t kind)
+    : worker_(worker),
+      cluster_(cluster),
+      alarm_(worker.ring(), {cluster, 0, static_cast<std::uint16_t>(kind + alarm_kind)}),
+      input_(worker.pool()),
+      output_(worker.pool()),
+      leg_(worker.legs(), *this, tls::Remote::broker, {cluster, 0, kind}, input_, output_) {}
 
 void Discovery::start() {
   begin();
 }
 
 void Discovery::soon() {
-  if (stopping_ || stage_ != Stage::waiting) return;
+  if (stage_ != Stage::waiting) return;
   const Duration in = backoff_min + milliseconds(worker_.random(500));
-  if (alarm_at_ > worker_.now() + in) set_alarm(in);
+  if (alarm_.at() > worker_.now() + in) set_alarm(in);
 }
 
 void Discovery::stop() {
-  stopping_ = true;
-  if (alarm_armed_) worker_.ring().cancel(token(Operation::alarm));
-  close();
+  stage_ = Stage::stopped;
+  alarm_.cancel();
+  leg_.close(false);
+}
+
+void Discovery::on_completion(std::uint16_t kind, const ring::Completion& completion) {
+  KFERRY_ASSERT(kind <= alarm_kind && !stopped());
+  if (kind == alarm_kind) return on_alarm();
+  leg_.on_completion(static_cast<Leg::Operation>(kind), completion);
 }
 
 // --- time
 
 void Discovery::set_alarm(Duration in) {
-  if (stopping_) return;
-  alarm_at_ = worker_.now() + in;
-  if (!alarm_armed_) {
-    alarm_armed_ = true;
-    alarm_armed_for_ = alarm_at_;
-    worker_.ring().timer(token(Operation::alarm), alarm_at_);
-  } else if (alarm_at_ < alarm_armed_for_) {
-    worker_.ring().cancel(token(Operation::alarm));  // completes, and is armed anew there
-  }
+  alarm_wanted_ = true;
+  alarm_.set(worker_.now() + in);
 }
 
 void Discovery::on_alarm() {
-  alarm_armed_ = false;
-  if (stopping_) return;
-  if (worker_.now() < alarm_at_) {
-    set_alarm(alarm_at_ - worker_.now());
-  } else if (stage_ == Stage::waiting) {
-    begin();
-  } else if (stage_ == Stage::securing) {
-    give_up("TLS: timed out, " + tls_->handshake_state());
-  } else if (stage_ != Stage::resolving && stage_ != Stage::closing) {
-    give_up("timed out");
-  }
+  if (!alarm_.on_timer(alarm_wanted_ && stage_ != Stage::stopped)) return;
+  alarm_wanted_ = false;
+  if (stage_ == Stage::waiting) return begin();
+  if (stage_ == Stage::dialling) return dial_->on_deadline();
+  if (asking()) reject("timed out");
 }
 
 // --- one round
 
 void Discovery::begin() {
-  targets_.clear();
-  target_ = 0;
-  tried_.clear();
-  learnt_ = false;
-  full_handshake_ = false;
+  KFERRY_ASSERT(stage_ == Stage::waiting);
+  stage_ = Stage::dialling;
   const config::Upstream& upstream = worker_.cluster(cluster_).config.upstream;
-  const std::size_t offset = static_cast<std::size_t>(worker_.random(1'000'000));
-  for (std::size_t i = 0; i < upstream.bootstrap_servers.size(); ++i) {
-    targets_.push_back({upstream.bootstrap_servers[(offset + i) % upstream.bootstrap_servers.size()], true});
-  }
+  const auto offset = static_cast<std::size_t>(worker_.random(1'000'000));
+  const std::size_t servers = upstream.bootstrap_servers.size();
+  std::vector<connection::Candidate> candidates;
+  for (std::size_t i = 0; i < servers; ++i)
+    candidates.push_back({upstream.bootstrap_servers[(offset + i) % servers], std::nullopt});
   // A cluster may have moved away from every bootstrap server.
   for (const Node& node : worker_.snapshot(cluster_).nodes) {
-    if (node.listed) targets_.push_back({node.address, false});
+    if (node.listed) candidates.push_back({node.address, node.id});
   }
-  next_target();
+  connection::Dialler::Host& host = *this;
+  dial_ = std::make_unique<connection::Dialler>(
+      host, leg_, worker_.legs(), no_kernel_tls_,
+      connection::Dialler::Timeouts{attempt_timeout,
+                                    milliseconds(worker_.limits().tls_handshake_timeout_ms)});
+  dial_->start(std::move(candidates));
 }
 
-void Discovery::next_target() {
-  if (target_ == targets_.size()) {
-    end_round();
-    return;
-  }
-  stage_ = Stage::resolving;
-  worker_.resolve_for_discovery(cluster_, targets_[target_].address);
+void Discovery::resolve(const HostPort& where) {
+  worker_.resolve_for_discovery(cluster_, where);
 }
 
 void Discovery::on_resolved(std::vector<SocketAddress> addresses, const std::string& error) {
-  if (stopping_ || stage_ != Stage::resolving) return;
-  if (targets_[target_].bootstrap) worker_.note_bootstrap_addresses(cluster_, addresses);
-  if (addresses.empty()) tried_ += " " + to_string(targets_[target_].address) + " (" + error + ")";
-  addresses_ = std::move(addresses);
-  address_ = 0;
-  next_address();
+  if (stage_ != Stage::dialling) return;
+  if (!dial_->candidate().node) worker_.note_bootstrap_addresses(cluster_, addresses);
+  dial_->on_resolved(std::move(addresses), error);
 }
 
-void Discovery::next_address() {
-  const ClusterState& cluster = worker_.cluster(cluster_);
-  while (address_ < addresses_.size()) {
-    const SocketAddress& address = addresses_[address_];
-    const std::string_view why_not =
-        worker_.engine().why_not_dialled(cluster, address, !targets_[target_].bootstrap);
-    if (why_not.empty()) {
-      const auto opened = worker_.ring().connect(token(Operation::connect), address);
-      if (opened.error == 0) {
-        stage_ = Stage::connecting;
-        socket_ = opened.socket;
-        connecting_ = true;
-        set_alarm(attempt_timeout);
-        return;
-      }
-    }
-    tried_ += " " + address.text() + " (" + (why_not.empty() ? "no socket" : std::string(why_not)) + ")";
-    ++address_;
-  }
-  ++target_;
-  next_target();
+std::string_view Discovery::why_not_dialled(const connection::Candidate& candidate,
+                                            const SocketAddress& address, const SocketAddress& from) {
+  return worker_.engine().why_not_dialled(worker_.cluster(cluster_), address, candidate.node.has_value(),
+                                          from);
 }
 
-void Discovery::on_connected(int result) {
-  connecting_ = false;
-  if (stage_ == Stage::closing) {
-    on_closed();
+std::expected<std::shared_ptr<const tls::ClientContext>, std::string> Discovery::client_context() {
+  return worker_.upstream_context(cluster_);
+}
+
+void Discovery::set_dial_deadline(Duration in) {
+  set_alarm(in);
+}
+
+void Discovery::clear_dial_deadline() {
+  alarm_wanted_ = false;
+}
+
+void Discovery::on_candidate_failed(const connection::Candidate& /*candidate*/,
+                                    const std::string& /*tried*/) {}
+
+void Discovery::on_not_dialled(int /*local_error*/) {
+  KFERRY_ASSERT(stage_ == Stage::dialling);
+  end_round(false);
+}
+
+void Discovery::end_round(bool learnt) {
+  stage_ = Stage::waiting;
+  if (learnt) {
+    backoff_ = {};
+    warned_ = false;
+    set_alarm(seconds(worker_.limits().discovery_interval_s));
     return;
   }
-  if (result < 0) {
-    give_up(std::strerror(-result));
-    return;
+  const std::string& name = worker_.cluster(cluster_).config.name;
+  if (!std::exchange(warned_, true)) {
+    worker_.engine().log.write(
+        {Severity::warning, "discovery_failed", name,
+         "cannot ask cluster " + name + " for its brokers: tried" + dial_->tried() +
+             ": trying again; clients are served all the same, and what passes is learnt"});
   }
-  worker_.set_options(socket_);
-  incoming_.clear();
-  ended_ = false;
-  wipe_and_clear(question_);
-  wipe_and_clear(outgoing_);
-  sent_ = 0;
-  if (worker_.cluster(cluster_).config.upstream.tls) {
-    start_tls();
-  } else {
-    introduce();
-  }
+  backoff_ = std::clamp(backoff_ * 2, backoff_min, backoff_max);
+  set_alarm(backoff_);
 }
 
 // --- one question, one answer
 
-void Discovery::introduce() {
+void Discovery::on_dialled(const connection::Candidate& /*candidate*/) {
+  KFERRY_ASSERT(stage_ == Stage::dialling);
+  leg_.set_owner(*this);
+  worker_.set_options(leg_.socket());
+  input_.clear();
+  output_.clear();
+  incoming_.clear();
+  set_alarm(attempt_timeout);
   const config::Upstream& upstream = worker_.cluster(cluster_).config.upstream;
-  if (!uses_sasl(upstream)) {
-    ask(kafka::encode_metadata(CorrelationId{++correlation_id_}, client_id), Stage::metadata);
-    return;
-  }
+  if (!uses_sasl(upstream))
+    return ask(kafka::encode_metadata(CorrelationId{++correlation_id_}, client_id), Stage::metadata);
   auto made = SaslClient::make(*upstream.sasl);
   KFERRY_ASSERT(made.has_value());  // possible() has tried
   sasl_.emplace(std::move(*made));
@@ -195,115 +178,50 @@ void Discovery::introduce() {
       Stage::handshake);
 }
 
+// A request may hold a password.
 void Discovery::ask(std::vector<std::byte> request, Stage stage) {
   stage_ = stage;
-  question_ = std::move(request);
-  submit_send();
-  submit_receive();
+  output_.insert_secret(request);
+  wipe(request);
+  leg_.send(Leg::Completion::at_once, connection::Follow::nothing);
+  leg_.receive();
 }
 
-void Discovery::submit_send() {
-  if (sending_) return;
-  if (sent_ == outgoing_.size()) refill();
-  if (outgoing_.empty()) return;
-  sending_ = true;
-  const std::array<iovec, 1> piece = {iovec{outgoing_.data() + sent_, outgoing_.size() - sent_}};
-  worker_.ring().send(token(Operation::send), socket_, piece);
+void Discovery::on_output(Leg& /*leg*/) {
+  KFERRY_ASSERT(asking());
+  leg_.send(Leg::Completion::at_once, connection::Follow::nothing);
+  take_answer();
 }
 
-// Everything has left: what goes out next, or nothing.
-void Discovery::refill() {
-  wipe_and_clear(outgoing_);
-  sent_ = 0;
-  if (tls_ == nullptr) {
-    outgoing_ = std::exchange(question_, {});
-    return;
+void Discovery::on_input(Leg& /*leg*/) {
+  KFERRY_ASSERT(asking());
+  for (;;) {
+    const std::span<const std::byte> some = input_.pin_input();
+    if (some.empty()) break;
+    const std::size_t size = some.size();
+    incoming_.insert(incoming_.end(), some.begin(), some.end());
+    input_.unpin();
+    input_.drop(size);
   }
-  const std::span<const std::byte> own = tls_->to_send();
-  outgoing_.assign(own.begin(), own.end());
-  tls_->sent(own.size());
-  if (question_.empty() || tls_->state() != tls::Engine::State::open) return;
-  std::size_t at = outgoing_.size();
-  const std::size_t records = question_.size() / tls::record_plain_max + 2;
-  outgoing_.resize(at + question_.size() + records * tls::record_overhead_max);
-  std::span<const std::byte> plain = question_;
-  while (!plain.empty()) {
-    const auto moved = tls_->write(plain, std::span(outgoing_).subspan(at));
-    at += moved.made;
-    plain = plain.subspan(moved.taken);
-    if (moved.taken == 0) break;
-  }
-  outgoing_.resize(at);
-  wipe_and_clear(question_);
-}
-
-void Discovery::submit_receive() {
-  if (receiving_) return;
-  receiving_ = true;
-  worker_.ring().receive(token(Operation::receive), socket_, receive_size_max);
-}
-
-void Discovery::on_sent(int result) {
-  sending_ = false;
-  if (stage_ == Stage::closing) {
-    on_closed();
-  } else if (result < 0) {
-    give_up(std::strerror(-result));
-  } else {
-    sent_ += static_cast<std::size_t>(result);
-    submit_send();
-    if (!sending_ && stage_ != Stage::securing) take_answer();
-  }
-}
-
-void Discovery::on_received(const ring::Completion& completion) {
-  receiving_ = false;
-  const bool closing = stage_ == Stage::closing;
-  for (const ring::Piece& piece : completion.pieces) {
-    if (tls_ != nullptr && !closing) {
-      decrypt(piece.bytes);
-    } else {
-      incoming_.insert(incoming_.end(), piece.bytes.begin(), piece.bytes.end());
-    }
-    worker_.ring().recycle(piece.id);
-  }
-  if (closing) {
-    on_closed();
-    return;
-  }
-  if (completion.result == -ENOBUFS) return;  // every buffer is in use: the alarm ends this attempt
-  if (completion.result < 0) {
-    give_up(std::strerror(-completion.result));
-    return;
-  }
-  ended_ = completion.result == 0;
-  if (tls_ != nullptr) {
-    follow_tls(ended_);
-  } else {
-    take_answer();
-  }
+  leg_.send(Leg::Completion::at_once,
+            connection::Follow::nothing);  // TLS may have something of its own to say
+  take_answer();
 }
 
 // The answer may be here before the completion of the send that asked for it.
 void Discovery::take_answer() {
-  if (sending_ || receiving_) return;
+  if (leg_.sending()) return;
   if (incoming_.size() >= 4) {
     const auto size = kafka::frame_size(std::span<const std::byte, 4>(incoming_.data(), 4));
-    if (!size) {
-      give_up(size.error().text);
-      return;
-    }
+    if (!size) return reject(size.error().text);
     if (incoming_.size() >= 4 + *size) {
       const std::vector<std::byte> whole = std::exchange(incoming_, {});
-      on_answer(std::span(whole).subspan(4));
-      return;
+      return on_answer(std::span(whole).subspan(4));
     }
   }
-  if (ended_ || (tls_ != nullptr && tls_->state() == tls::Engine::State::ended)) {
-    give_up(stage_ == Stage::metadata ? "closed before it answered" : "closed during authentication");
-    return;
-  }
-  submit_receive();
+  if (leg_.ended())
+    return reject(stage_ == Stage::metadata ? "closed before it answered" : "closed during authentication");
+  leg_.receive();
 }
 
 void Discovery::on_answer(std::span<const std::byte> frame) {
@@ -315,9 +233,9 @@ void Discovery::on_answer(std::span<const std::byte> frame) {
   if (stage_ == Stage::handshake) {
     const auto answer = kafka::decode_sasl_handshake(frame, id);
     if (!answer) {
-      give_up(answer.error().text);
+      reject(answer.error().text);
     } else if (answer->error != 0) {
-      give_up("SASL mechanism " + sasl_->mechanism() + ": " + kafka::error_name(answer->error));
+      reject("SASL mechanism " + sasl_->mechanism() + ": " + kafka::error_name(answer->error));
     } else {
       on_step(sasl_->start());
     }
@@ -325,9 +243,9 @@ void Discovery::on_answer(std::span<const std::byte> frame) {
   }
   const auto answer = kafka::decode_sasl_authenticate(frame, id, authenticate_version);
   if (!answer) {
-    give_up(answer.error().text);
+    reject(answer.error().text);
   } else if (answer->error != 0) {
-    give_up(kafka::error_name(answer->error) + ": " + answer->message);
+    reject(kafka::error_name(answer->error) + ": " + answer->message);
   } else {
     on_step(sasl_->on_challenge(answer->token));
   }
@@ -336,7 +254,7 @@ void Discovery::on_answer(std::span<const std::byte> frame) {
 void Discovery::on_step(SaslClient::Step step) {
   switch (step.outcome) {
     case SaslClient::Outcome::failed:
-      give_up(step.failure);
+      reject(step.failure);
       return;
     case SaslClient::Outcome::done:
       ask(kafka::encode_metadata(CorrelationId{++correlation_id_}, client_id), Stage::metadata);
@@ -353,7 +271,7 @@ void Discovery::on_step(SaslClient::Step step) {
 void Discovery::on_metadata(std::span<const std::byte> frame) {
   const auto answer = kafka::decode_metadata(frame, CorrelationId{correlation_id_});
   if (!answer) {
-    give_up(answer.error().text);
+    reject(answer.error().text);
     return;
   }
   std::vector<kafka::BrokerEntry> brokers;
@@ -361,7 +279,7 @@ void Discovery::on_metadata(std::span<const std::byte> frame) {
     brokers.push_back({broker.id, broker.where.host, broker.where.port});
   }
   if (brokers.empty()) {
-    give_up("it lists no broker yet");
+    reject("it lists no broker yet");
     return;
   }
   kafka::BrokerList list;
@@ -370,86 +288,66 @@ void Discovery::on_metadata(std::span<const std::byte> frame) {
   if (answer->cluster_id) list.cluster_id = *answer->cluster_id;
   list.brokers = brokers;
   ClusterState& cluster = worker_.cluster(cluster_);
-  Origin origin{targets_[target_].bootstrap, false};
+  Origin origin{!dial_->candidate().node.has_value(), false};
   const bool first = worker_.snapshot(cluster_).nodes.empty();
-  if (!cluster.topology.learn(list, origin, worker_.now())) {
-    give_up("another cluster answers there");
-    return;
-  }
-  learnt_ = true;
+  if (!cluster.topology.learn(list, origin, worker_.now())) return reject("another cluster answers there");
   if (first) {
     std::string text = "cluster " + cluster.config.name + " has " + counted(brokers.size(), "broker") + ":";
     for (const kafka::BrokerEntry& broker : brokers) text += " " + std::to_string(number(broker.id));
     worker_.engine().log.write({Severity::info, "discovered", cluster.config.name, std::move(text)});
   }
-  close();
-}
-
-// --- ends
-
-void Discovery::give_up(const std::string& why) {
-  if (!again_) tried_ += " " + to_string(targets_[target_].address) + " (" + why + ")";
-  close();
-}
-
-void Discovery::close() {
-  if (stage_ == Stage::closing) return;
-  stage_ = Stage::closing;
+  stage_ = Stage::leaving;
   sasl_.reset();
-  tls_.reset();
-  if (connecting_) worker_.ring().cancel(token(Operation::connect));
-  if (sending_) worker_.ring().cancel(token(Operation::send));
-  if (receiving_) worker_.ring().cancel(token(Operation::receive));
-  on_closed();
+  leg_.abandon(false);
 }
 
-void Discovery::on_closed() {
-  if (connecting_ || sending_ || receiving_) return;
-  if (socket_ != ring::Socket::none) worker_.ring().close(std::exchange(socket_, ring::Socket::none), false);
-  if (stopping_) return;
-  if (learnt_) {
-    end_round();
-    return;
-  }
-  if (!std::exchange(again_, false)) ++address_;
-  next_address();
+// --- the end of a connection
+
+void Discovery::reject(std::string why) {
+  KFERRY_ASSERT(asking());
+  stage_ = Stage::dialling;
+  alarm_wanted_ = false;
+  sasl_.reset();
+  dial_->reject(std::move(why));
 }
 
-void Discovery::end_round() {
-  stage_ = Stage::waiting;
-  if (learnt_) {
-    backoff_ = {};
-    warned_ = false;
-    set_alarm(seconds(worker_.limits().discovery_interval_s));
-    return;
-  }
-  const std::string& name = worker_.cluster(cluster_).config.name;
-  if (!std::exchange(warned_, true)) {
-    worker_.engine().log.write(
-        {Severity::warning, "discovery_failed", name,
-         "cannot ask cluster " + name + " for its brokers: tried" + tried_ +
-             ": trying again; clients are served all the same, and what passes is learnt"});
-  }
-  backoff_ = std::clamp(backoff_ * 2, backoff_min, backoff_max);
-  set_alarm(backoff_);
+void Discovery::on_break(Leg& leg, const Leg::Break& what) {
+  KFERRY_ASSERT(asking());
+  const bool by_tls = what.how == Leg::Break::How::tls || what.how == Leg::Break::How::truncated;
+  reject(by_tls ? leg.transport().failure().text : std::strerror(what.error));
 }
 
-void Discovery::on_completion(int kind, const ring::Completion& completion) {
-  switch (static_cast<Operation>(kind)) {
-    case Operation::connect:
-      on_connected(completion.result);
-      return;
-    case Operation::send:
-      on_sent(completion.result);
-      return;
-    case Operation::receive:
-      on_received(completion);
-      return;
-    case Operation::alarm:
-      on_alarm();
-      return;
-  }
+void Discovery::on_left(Leg& /*leg*/) {
+  KFERRY_ASSERT(stage_ == Stage::leaving);
+  end_round(true);
+}
+
+void Discovery::on_starved(Leg& leg) {
+  worker_.starve(leg.id());
+}
+
+void Discovery::on_dial_starved() {
+  worker_.starve(leg_.id());
+}
+
+void Discovery::receive_again() {
+  if (stage_ == Stage::dialling) return dial_->resume();
+  leg_.receive_again();
+  leg_.receive();
+}
+
+void Discovery::on_key_exhausted(Leg& /*leg*/) {}
+
+void Discovery::on_connected(Leg& /*leg*/, int /*error*/) {
+  KFERRY_ASSERT(false);  // the dialler's
+}
+
+void Discovery::on_spliced(Leg& /*leg*/, std::uint64_t /*size*/) {
   KFERRY_ASSERT(false);
+}
+
+bool Discovery::at_boundary(const Leg& /*leg*/) const {
+  return false;
 }
 
 }  // namespace kferry::proxy

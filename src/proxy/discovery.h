@@ -1,20 +1,22 @@
-// Asks a cluster who its brokers are, on kferry's own behalf, so that ports are known before the first client
-// comes. Only where the upstream needs no credentials, or the configuration has some that kferry can use
-// (PLAIN, SCRAM). Runs at start (with backoff until it succeeds), every discovery_interval, and soon after a
-// failed dial; each time on a fresh connection, to one bootstrap server or listed broker after another.
+// Asks a cluster who its brokers are, on kferry's own behalf, so that ports are known before the first client comes.
+// Only where the upstream needs no credentials, or the configuration has some that kferry can use (PLAIN, SCRAM). Runs
+// at start (with backoff until it succeeds), every discovery_interval, and soon after a failed dial; each time on a
+// fresh connection, to one bootstrap server or listed broker after another.
 //
-//   waiting ─▶ resolving ─▶ connecting ─▶ (TLS ─▶) (SaslHandshake ─▶ SaslAuthenticate… ─▶) Metadata ─▶ learnt ─▶
-//   waiting
+//   waiting ─▶ dialling ─▶ (SaslHandshake ─▶ SaslAuthenticate… ─▶) Metadata ─▶ learnt ─▶ leaving ─▶ waiting
+//                 └◀── next address: no connection, no answer, or a useless one ◀──┘
 //
 // Lives on the first worker's thread.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <expected>
 #include <memory>
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/clock.h"
@@ -22,107 +24,104 @@
 #include "base/ids.h"
 #include "base/socket_address.h"
 #include "config/config.h"
+#include "connection/deadline.h"
+#include "connection/dialler.h"
+#include "connection/leg.h"
+#include "net/rope.h"
 #include "proxy/sasl_client.h"
 #include "proxy/topology.h"
 #include "ring/ring.h"
-#include "tls/engine.h"
 
 namespace kferry::proxy {
 
 class Worker;
 
-class Discovery {
+class Discovery final : private connection::Leg::Owner, private connection::Dialler::Host {
  public:
   static bool possible(const config::Upstream& upstream);
 
-  Discovery(Worker& worker, std::uint32_t cluster);
+  // `kind`: of the first of its operations, in Token::kind; the token's slot is the cluster.
+  Discovery(Worker& worker, std::uint32_t cluster, std::uint16_t kind);
 
   void start();
   // Runs again within a second or so, unless it is running.
   void soon();
   void on_resolved(std::vector<SocketAddress> addresses, const std::string& error);
-  // `kind` counts from Worker::Operation::discovery.
-  void on_completion(int kind, const ring::Completion& completion);
+  // `kind` counts from the constructor's.
+  void on_completion(std::uint16_t kind, const ring::Completion& completion);
+  // Buffers are free again after a receive found none.
+  void receive_again();
   void stop();
-  bool stopped() const { return stopping_ && !alarm_armed_ && !connecting_ && !sending_ && !receiving_; }
+  bool stopped() const { return stage_ == Stage::stopped && leg_.outstanding() == 0 && !alarm_.armed(); }
 
  private:
-  // One connection, from connect to the last answer, the TLS handshake apart.
-  static constexpr Duration attempt_timeout = std::chrono::seconds(10);
+  using Leg = connection::Leg;
 
-  enum class Operation : std::uint16_t { connect, send, receive, alarm };
+  // From connected to the last answer, and again for the connect.
+  static constexpr Duration attempt_timeout = std::chrono::seconds(10);
+  static constexpr std::uint16_t alarm_kind = Leg::operations;
+
   enum class Stage : std::uint8_t {
-    waiting,
-    resolving,
-    connecting,
-    securing,
+    waiting,  // for the next round
+    dialling,
     handshake,
     authenticate,
     metadata,
-    closing
+    leaving,  // the cluster was learnt; the connection is being closed
+    stopped,
   };
 
-  struct Target {
-    HostPort address;
-    bool bootstrap = false;
-  };
+  // Leg::Owner, once dialled
+  void on_connected(Leg& leg, int error) override;
+  void on_input(Leg& leg) override;
+  void on_output(Leg& leg) override;
+  void on_spliced(Leg& leg, std::uint64_t size) override;
+  void on_break(Leg& leg, const Leg::Break& what) override;
+  void on_key_exhausted(Leg& leg) override;
+  void on_starved(Leg& leg) override;
+  void on_left(Leg& leg) override;
+  bool at_boundary(const Leg& leg) const override;
 
-  ring::Token token(Operation operation) const;
+  // Dialler::Host
+  void resolve(const HostPort& where) override;
+  std::string_view why_not_dialled(const connection::Candidate& candidate, const SocketAddress& address,
+                                   const SocketAddress& from) override;
+  std::expected<std::shared_ptr<const tls::ClientContext>, std::string> client_context() override;
+  void set_dial_deadline(Duration in) override;
+  void clear_dial_deadline() override;
+  void on_dial_starved() override;
+  void on_candidate_failed(const connection::Candidate& candidate, const std::string& tried) override;
+  void on_dialled(const connection::Candidate& candidate) override;
+  void on_not_dialled(int local_error) override;
+
+  bool asking() const { return stage_ >= Stage::handshake && stage_ <= Stage::metadata; }
   void set_alarm(Duration in);
   void on_alarm();
   void begin();
-  void next_target();
-  void next_address();
-  void on_connected(int result);
-  void start_tls();
-  void follow_tls(bool end);
-  void decrypt(std::span<const std::byte> cipher);
-  void introduce();
   void ask(std::vector<std::byte> request, Stage stage);
-  void submit_send();
-  void refill();
-  void submit_receive();
-  void on_sent(int result);
-  void on_received(const ring::Completion& completion);
   void take_answer();
   void on_answer(std::span<const std::byte> frame);
   void on_step(SaslClient::Step step);
   void on_metadata(std::span<const std::byte> frame);
-  // This connection is of no use: on to the next address.
-  void give_up(const std::string& why);
-  void close();
-  void on_closed();
-  // All targets were tried, or one has answered.
-  void end_round();
+  // This connection is useless: on to the next address.
+  void reject(std::string why);
+  // All candidates were tried, or one has answered.
+  void end_round(bool learnt);
 
   Worker& worker_;
   const std::uint32_t cluster_;
   Stage stage_ = Stage::waiting;
-  bool stopping_ = false;
-  bool learnt_ = false;
+  bool alarm_wanted_ = false;
   bool warned_ = false;
-  bool alarm_armed_ = false;
-  bool connecting_ = false;
-  bool sending_ = false;
-  bool receiving_ = false;
-  bool ended_ = false;  // the broker has sent FIN
-  Instant alarm_at_{};
-  Instant alarm_armed_for_{};
-  std::vector<Target> targets_;
-  std::size_t target_ = 0;
-  std::vector<SocketAddress> addresses_;
-  std::size_t address_ = 0;
-  ring::Socket socket_ = ring::Socket::none;
-  std::unique_ptr<tls::Engine> tls_;  // null: plaintext
-  bool full_handshake_ = false;       // no ticket is offered in this round any more
-  bool again_ = false;                // the same address is dialled once more
-  std::vector<std::byte> question_;   // not yet on its way
-  std::vector<std::byte> outgoing_;   // as it goes out
-  std::size_t sent_ = 0;
-  std::vector<std::byte> incoming_;
+  connection::Deadline alarm_;
+  connection::KernelTls no_kernel_tls_;
+  net::Rope input_;
+  net::Rope output_;
+  Leg leg_;
+  std::unique_ptr<connection::Dialler> dial_;  // null while waiting
+  std::vector<std::byte> incoming_;            // of the next answer
   std::int32_t correlation_id_ = 0;
   std::optional<SaslClient> sasl_;
-  std::string tried_;
   Duration backoff_{};
 };
 

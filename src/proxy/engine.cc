@@ -125,8 +125,8 @@ std::string Engine::names_text(const PortEntry& port) const {
 }
 
 std::string_view Engine::why_not_dialled(const ClusterState& cluster, const SocketAddress& address,
-                                         bool learnt) const {
-  if (is_own(address)) return own_listener;
+                                         bool learnt, const SocketAddress& from) const {
+  if (is_own(address, from)) return own_listener;
   if (!learnt) return {};
   if (address.is_loopback() && !cluster.bootstrap_on_loopback) return "learnt, on loopback: not dialled";
   if (address.is_link_local() && !cluster.bootstrap_on_link_local) return "learnt, link-local: not dialled";

@@ -80,10 +80,10 @@ struct Engine {
   // True when dialling `address` would reach one of our own listeners. `from` is the address a connection there
   // was made from, once known: the kernel takes the dialled one when that is this host's.
   bool is_own(const SocketAddress& address, const SocketAddress& from = {}) const;
-  // Why a broker of the cluster is not dialled there, for messages; empty when it may be. `learnt`: the address came
-  // from a response, not from the configuration.
-  std::string_view why_not_dialled(const ClusterState& cluster, const SocketAddress& address,
-                                   bool learnt) const;
+  // Why a broker of the cluster is not dialled there, for messages; empty: it may be. `learnt`: the address came from a
+  // response, not from the configuration. `from` as for is_own().
+  std::string_view why_not_dialled(const ClusterState& cluster, const SocketAddress& address, bool learnt,
+                                   const SocketAddress& from = {}) const;
 
   // Of the listeners on the socket of `port` the one that has the name (tls/client_hello.h); all of them route by
   // SNI. nullopt: none has.

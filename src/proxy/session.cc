@@ -102,7 +102,7 @@ void Session::on_spliced(Leg& leg, std::uint64_t size) {
 
 void Session::on_starved(Leg& leg) {
   KFERRY_ASSERT(state_ != State::closing);
-  worker_.starve(slot_, generation_, leg.remote());
+  worker_.starve(leg.id());
 }
 
 void Session::receive_again(Remote from) {

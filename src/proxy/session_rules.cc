@@ -48,9 +48,8 @@ tls::Engine::Chosen Session::choose_context(std::string_view server_name) {
   port_ = named;
   certificates::Usable<tls::ServerContext> usable = worker_.server_context(port_->cluster, port_->listener);
   if (usable.context != nullptr) return std::move(usable.context);
-  return Failure{
-      "no_usable_certificate",
-      "listener " + listener().name + " has no certificate that it can serve: " + usable.why_not};
+  return Failure{"no_usable_certificate",
+                 "listener " + listener().name + " has no certificate that it can serve: " + usable.why_not};
 }
 
 // --- whom the port leads to
@@ -129,17 +128,12 @@ void Session::on_resolved(std::vector<SocketAddress> addresses, const std::strin
 
 std::string_view Session::why_not_dialled(const connection::Candidate& candidate,
                                           const SocketAddress& address, const SocketAddress& from) {
-  const Engine& engine = worker_.engine();
-  if (!from.empty())
-    return engine.is_own(address, from) ? std::string_view(own_listener) : std::string_view();
-  return engine.why_not_dialled(worker_.cluster(port_->cluster), address, candidate.node.has_value());
+  return worker_.engine().why_not_dialled(worker_.cluster(port_->cluster), address,
+                                          candidate.node.has_value(), from);
 }
 
 std::expected<std::shared_ptr<const tls::ClientContext>, std::string> Session::client_context() {
-  if (!worker_.cluster(port_->cluster).config.upstream.tls) return nullptr;
-  certificates::Usable<tls::ClientContext> usable = worker_.client_context(port_->cluster);
-  if (usable.context == nullptr) return std::unexpected(std::move(usable.why_not));
-  return std::move(usable.context);
+  return worker_.upstream_context(port_->cluster);
 }
 
 void Session::set_dial_deadline(Duration in) {
@@ -151,7 +145,7 @@ void Session::clear_dial_deadline() {
 }
 
 void Session::on_dial_starved() {
-  worker_.starve(slot_, generation_, Remote::broker);
+  worker_.starve(broker_.id());
 }
 
 void Session::on_candidate_failed(const connection::Candidate& candidate, const std::string& tried) {

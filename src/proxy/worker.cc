@@ -112,7 +112,7 @@ std::optional<std::string> Worker::listen() {
 void Worker::discover() {
   for (std::uint32_t c = 0; c < engine_.clusters.size(); ++c) {
     if (!Discovery::possible(engine_.clusters[c]->config.upstream)) continue;
-    discoveries_[c] = std::make_unique<Discovery>(*this, c);
+    discoveries_[c] = std::make_unique<Discovery>(*this, c, static_cast<std::uint16_t>(Operation::discovery));
     discoveries_[c]->start();
   }
 }
@@ -175,7 +175,9 @@ void Worker::dispatch(const ring::Completion& completion) {
   }
   if (token.kind >= static_cast<std::uint16_t>(Operation::discovery)) {
     discoveries_.at(token.slot)
-        ->on_completion(token.kind - static_cast<std::uint16_t>(Operation::discovery), completion);
+        ->on_completion(
+            static_cast<std::uint16_t>(token.kind - static_cast<std::uint16_t>(Operation::discovery)),
+            completion);
     return;
   }
   switch (static_cast<Operation>(token.kind)) {
@@ -296,8 +298,8 @@ void Worker::free_if_finished(std::uint32_t slot) {
 
 // --- buffers
 
-void Worker::starve(std::uint32_t slot, std::uint16_t generation, tls::Remote from) {
-  starved_.push_back({slot, generation, from});
+void Worker::starve(ring::Token leg) {
+  starved_.push_back(leg);
   if (std::exchange(pressure_armed_, true)) return;
   ring_.timer({0, 0, static_cast<std::uint16_t>(Operation::pressure)}, now() + stalled_after);
 }
@@ -305,11 +307,15 @@ void Worker::starve(std::uint32_t slot, std::uint16_t generation, tls::Remote fr
 void Worker::feed_starved() {
   std::size_t rounds = std::min(starved_.size(), ring_.buffers_free());
   for (; rounds > 0; --rounds) {
-    const Starved next = starved_.front();
+    const ring::Token next = starved_.front();
     starved_.pop_front();
+    if (next.kind >= Session::kinds) {
+      discoveries_.at(next.slot)->receive_again();
+      continue;
+    }
     Session* session = find(next.slot, next.generation);
     if (session == nullptr) continue;
-    session->receive_again(next.from);
+    session->receive_again(next.kind < Session::broker_kind ? tls::Remote::client : tls::Remote::broker);
     free_if_finished(next.slot);
   }
 }
@@ -339,7 +345,6 @@ void Worker::answer_resolved() {
   for (net::Answer& answer : answers_->drain()) {
     if ((answer.request & for_discovery) != 0) {
       const auto cluster = static_cast<std::uint32_t>(answer.request & ~for_discovery);
-      note_bootstrap_addresses(cluster, answer.addresses);
       discoveries_[cluster]->on_resolved(std::move(answer.addresses), answer.error);
       continue;
     }
@@ -357,8 +362,13 @@ certificates::Usable<tls::ServerContext> Worker::server_context(std::uint32_t cl
                          : tls_->clusters[cluster].listeners[listener];
 }
 
-certificates::Usable<tls::ClientContext> Worker::client_context(std::uint32_t cluster) const {
-  return tls_ == nullptr ? certificates::Usable<tls::ClientContext>{} : tls_->clusters[cluster].upstream;
+std::expected<std::shared_ptr<const tls::ClientContext>, std::string> Worker::upstream_context(
+    std::uint32_t cluster) const {
+  if (!engine_.clusters[cluster]->config.upstream.tls) return nullptr;
+  if (tls_ == nullptr) return std::unexpected(std::string("no certificate has been read yet"));
+  const certificates::Usable<tls::ClientContext>& usable = tls_->clusters[cluster].upstream;
+  if (usable.context == nullptr) return std::unexpected(usable.why_not);
+  return usable.context;
 }
 
 void Worker::refresh() {

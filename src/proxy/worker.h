@@ -10,6 +10,7 @@
 #include <atomic>
 #include <cstdint>
 #include <deque>
+#include <expected>
 #include <memory>
 #include <optional>
 #include <random>
@@ -72,7 +73,9 @@ class Worker {
   // The newest certificates. Without a context where none could be used so far.
   certificates::Usable<tls::ServerContext> server_context(std::uint32_t cluster,
                                                           std::uint32_t listener) const;
-  certificates::Usable<tls::ClientContext> client_context(std::uint32_t cluster) const;
+  // With which TLS the brokers of a cluster are dialled; null: with none; the error says why it cannot be used.
+  std::expected<std::shared_ptr<const tls::ClientContext>, std::string> upstream_context(
+      std::uint32_t cluster) const;
   connection::Leg::Shared& legs() { return legs_; }
   // What the configuration wants, until the kernel has shown that it has no TLS.
   connection::KernelTls& kernel_tls() { return kernel_tls_; }
@@ -91,8 +94,8 @@ class Worker {
   void resolve(std::uint32_t slot, std::uint16_t generation, const HostPort& where);
   // Asks on the discovery's behalf; Discovery::on_resolved answers.
   void resolve_for_discovery(std::uint32_t cluster, const HostPort& where);
-  // Calls Session::receive_again when buffers are back, first come first served.
-  void starve(std::uint32_t slot, std::uint16_t generation, tls::Remote from);
+  // Calls receive_again() of the leg's owner when buffers are free again, first come first served.
+  void starve(ring::Token leg);
   void note_bootstrap_addresses(std::uint32_t cluster, const std::vector<SocketAddress>& addresses);
   // A dial to a learnt broker has failed: its cluster is to be asked anew, soon.
   void want_discovery(std::uint32_t cluster);
@@ -113,11 +116,7 @@ class Worker {
     std::shared_ptr<const Snapshot> snapshot;
     bool reconsider = false;
   };
-  struct Starved {
-    std::uint32_t slot;
-    std::uint16_t generation;
-    tls::Remote from;
-  };
+
   // An accepted socket on its way to another worker: ours until the receipt says it arrived.
   struct HandOver {
     ring::Socket socket = ring::Socket::none;
@@ -154,7 +153,7 @@ class Worker {
   std::vector<Slot> slots_;
   std::vector<std::uint32_t> free_slots_;
   std::size_t session_count_ = 0;
-  std::deque<Starved> starved_;
+  std::deque<ring::Token> starved_;  // legs
   bool pressure_armed_ = false;
   std::vector<ring::Socket> listening_;  // by port
   std::uint32_t accepts_ = 0;            // outstanding
