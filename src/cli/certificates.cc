@@ -98,8 +98,11 @@ std::vector<config::Problem> certificate_warnings(const config::Config& config,
                               x509::date_text(own.certificate.not_after_s) + left_text(left_s),
                           "renew it: the file is read again by itself", true});
     }
-    for (auto& [what, remedy] : weaknesses(own.certificate))
-      warnings.push_back({own.where, subject + " " + what, std::move(remedy), true});
+    for (auto& [what, remedy] : weaknesses(own.certificate)) {
+      std::string text = subject;
+      text.append(" ").append(what);
+      warnings.push_back({own.where, std::move(text), std::move(remedy), true});
+    }
     if (!own.listener) continue;
     const config::Listener& listener = config.clusters[own.cluster].listeners[*own.listener];
     std::vector<std::string> hosts{listener.advertised_host};

@@ -154,9 +154,8 @@ std::expected<void, Failure> use_identity(WOLFSSL_CTX* context, const Identity& 
 // Whether wolfSSL knows the name of the signature algorithm that such a key signs certificates with.
 constexpr std::array<std::string_view, 3> known_signers{"RSA", "EC ", "Ed25519"};
 
-std::expected<std::shared_ptr<const x509::TrustStore>, Failure> make_trust(x509::TrustSettings settings,
-                                                                           std::int64_t now_s,
-                                                                           std::vector<ContextNote>& notes) {
+std::expected<std::shared_ptr<const x509::TrustStore>, Failure> make_trust(
+    const x509::TrustSettings& settings, std::int64_t now_s, std::vector<ContextNote>& notes) {
   std::vector<x509::Note> found;
   auto made = x509::TrustStore::make(settings, now_s, found);
   for (const Bytes& der : settings.certificates) {
@@ -257,7 +256,7 @@ std::expected<std::shared_ptr<const ServerContext>, Failure> ServerContext::make
       if (!rule) return std::unexpected(std::move(rule.error()));
       trusted.subjects.push_back(std::move(*rule));
     }
-    auto made = make_trust(std::move(trusted), now_s, notes);
+    auto made = make_trust(trusted, now_s, notes);
     if (!made) return std::unexpected(std::move(made.error()));
     trust = std::move(*made);
   }
@@ -299,7 +298,7 @@ std::expected<std::shared_ptr<const ClientContext>, Failure> ClientContext::make
     return fail("authorities_missing",
                 "this host has no trusted authorities: install ca-certificates, or give a trust store");
   }
-  auto trust = make_trust(std::move(trusted), now_s, notes);
+  auto trust = make_trust(trusted, now_s, notes);
   if (!trust) return std::unexpected(std::move(trust.error()));
   // The operator does not maintain the host's list.
   if (of_system) std::erase_if(notes, [](const ContextNote& note) { return note.part == Part::authorities; });

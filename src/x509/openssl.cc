@@ -32,7 +32,7 @@ X509CrlPtr parse_crl(std::span<const std::byte> der) {
 
 std::string name_text(const X509_NAME* name) {
   // Like XN_FLAG_RFC2253, but without escaping UTF-8.
-  constexpr unsigned long flags = (XN_FLAG_RFC2253 | ASN1_STRFLGS_UTF8_CONVERT) & ~ASN1_STRFLGS_ESC_MSB;
+  constexpr unsigned long flags = XN_FLAG_RFC2253 & ~ASN1_STRFLGS_ESC_MSB;
   const BioPtr out(BIO_new(BIO_s_mem()));
   if (out == nullptr || X509_NAME_print_ex(out.get(), name, 0, flags) < 0) {
     ERR_clear_error();
