@@ -2,12 +2,16 @@
 // client's bytes.
 //
 // However the bytes are cut, the same bytes pass, the judge sees the same requests, and the same entries are
-// queued. What leaves is what came, without the requests that kferry answers itself.
+// queued, and the same fields are captured. What leaves is what came, without the requests that kferry
+// answers itself.
+#include <algorithm>
 #include <array>
 #include <string>
 #include <string_view>
 
+#include "base/secret.h"
 #include "kafka/api_keys.h"
+#include "kafka/observer.h"
 #include "kafka/request_walker.h"
 #include "walk.h"
 
@@ -49,12 +53,23 @@ class Judge final : public kafka::RequestJudge {
   bool waited_ = false;
 };
 
+// Notes every field that can be captured.
+class Everything final : public kafka::Observer {
+ public:
+  void captured(const kafka::Request&, const kafka::Captured& field) override {
+    require(field.bytes.size() == std::min<std::size_t>(field.size, field.field.captured_max));
+    fields += std::string(field.field.name) + "=" + std::string(text_of(field.bytes)) + "\n";
+  }
+  std::string fields;
+};
+
 struct Outcome {
   Walker::Stop stop = Walker::Stop::input;
   std::string failure;
   Bytes left;
   std::vector<std::string> seen;
   std::string queued;
+  std::string captured;
   bool boundary = false;
 };
 
@@ -76,6 +91,11 @@ Outcome walk(std::uint8_t state, std::span<const std::byte> bytes, Cuts cuts, bo
   kafka::Conversation conversation(policy);
   conversation.sasl_mechanism = mechanisms[state % 4];
   if (!conversation.sasl_mechanism.empty()) conversation.sasl = Sasl::raw;
+  Everything everything;
+  if ((state & 8) != 0)
+    conversation.observe(&everything,
+                         {kafka::Role::client_id, kafka::Role::software_name, kafka::Role::software_version,
+                          kafka::Role::mechanism, kafka::Role::sasl_bytes});
   Judge judge(patient);
   Leaving output;
   Walker walker(conversation, judge, output);
@@ -105,12 +125,14 @@ Outcome walk(std::uint8_t state, std::span<const std::byte> bytes, Cuts cuts, bo
   while (!conversation.empty()) answer_oldest(conversation, outcome.queued);
   outcome.left = std::move(output.left);
   outcome.seen = std::move(judge.seen);
+  outcome.captured = std::move(everything.fields);
   return outcome;
 }
 
 void require_same(const Outcome& one, const Outcome& other) {
   require(one.stop == other.stop && one.failure == other.failure && one.seen == other.seen &&
-          one.queued == other.queued && one.left == other.left && one.boundary == other.boundary);
+          one.queued == other.queued && one.captured == other.captured && one.left == other.left &&
+          one.boundary == other.boundary);
 }
 
 }  // namespace
