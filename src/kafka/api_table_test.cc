@@ -26,7 +26,7 @@ void check_rows(const Field& structure, bool top) {
   }
 }
 
-// Those of the message itself; an observer never gets one from further inside.
+// At the top level of the message; only the client id may be captured from a nested structure.
 std::ptrdiff_t captured_fields(const Field& message) {
   for (const Field& field : message.fields)
     for (const Field& inner : field.fields) CHECK((inner.captured_max == 0 || inner.role == Role::client_id));
@@ -50,8 +50,8 @@ TEST_CASE("the rows meet the requirements of the walkers") {
     const bool walked = api->walked.from != never.from;
     CHECK((api->treatment != nullptr) == walked);
     CHECK(api->response.fields.empty() == !walked);
-    CHECK(captured_fields(api->request) <= 2);  // what RequestWalker has room for, the client id apart
-    // What ends in a tag section must be flexible wherever it is walked to its end.
+    CHECK(captured_fields(api->request) <= 2);  // RequestWalker has room for two beside the client id
+    // A response that is walked to its end must be flexible, because it ends in a tag section.
     if (api->shape != Shape::head) CHECK(api->flexible.has(api->walked.from));
   }
   CHECK(decoded == 12);

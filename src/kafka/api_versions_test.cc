@@ -58,7 +58,7 @@ struct Asked {
   ResponseWalker walker{conversation, cluster, output};
 };
 
-// What librdkafka 2.0.2's mock cluster answers to version 3: error 35, and a list in a form of its own.
+// What librdkafka 2.0.2's mock cluster answers to version 3: error 35, and a list in an invalid encoding.
 const Bytes mock_answer = bytes("000000110000000700230100120000000200000000");
 const Bytes empty_list = bytes("0000000a00000007002300000000");
 

@@ -18,7 +18,7 @@ std::string text(std::span<const std::byte> bytes) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
-// A literal with zeros in it, without its final one.
+// A literal that may contain zeros, without the terminating one.
 template <std::size_t size>
 std::string raw(const char (&literal)[size]) {
   return {literal, size - 1};

@@ -53,7 +53,7 @@ class Conversation {
 
   const Policy& policy() const { return *policy_; }
   // Replaces the policy. To be called before the first byte.
-  void obey(const Policy& policy) { policy_ = &policy; }
+  void set_policy(const Policy& policy) { policy_ = &policy; }
   bool full() const { return unanswered_.size() - first_ >= policy_->unanswered_max; }
   bool empty() const { return unanswered_.size() == first_; }
   std::size_t size() const { return unanswered_.size() - first_; }

@@ -1,4 +1,4 @@
-// What an observer hears, and what it is given of requests.
+// What an observer hears of requests and answers, and which fields it gets.
 #include "kafka/observer.h"
 
 #include <doctest/doctest.h>
@@ -201,7 +201,7 @@ TEST_CASE("raw GSSAPI tokens are captured, and the request behind them is not") 
   }
 }
 
-// Forgets what it is told, so that the walker alone has copies.
+// Keeps nothing, so that only the walker has copies.
 class Nowhere final : public Output {
  public:
   void pass(std::size_t) override {}
@@ -252,7 +252,7 @@ TEST_CASE("the walker leaves no secret behind in freed memory") {
     searching = true;
     delete moved;
     searching = false;
-    REQUIRE(found_freed == 1);  // the search finds what is there to find
+    REQUIRE(found_freed == 1);  // the search works
   }
   const Bytes framed = authenticate(1, plain_token());
   const Bytes token = Writer().raw(plain_token()).frame();

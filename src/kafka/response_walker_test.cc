@@ -147,7 +147,7 @@ TEST_CASE("what follows records can be walked before it is fed, up to the tail")
       REQUIRE(size.has_value());
       at += *size;
       ++walked;
-      if (!c.responses.can_walk_ahead() && at + 1 < frame.size()) {  // inside a field: the rest of it is fed
+      if (!c.responses.can_walk_ahead() && at + 1 < frame.size()) {  // inside a field: feed its rest
         const std::size_t rest = std::min<std::size_t>(60, frame.size() - 1 - at);
         REQUIRE(c.answer(Bytes(frame.begin() + static_cast<std::ptrdiff_t>(at),
                                frame.begin() + static_cast<std::ptrdiff_t>(at + rest))) == Stop::input);
@@ -332,7 +332,7 @@ TEST_CASE("an answer of kferry's own leaves when its turn comes") {
 }
 
 TEST_CASE("another kind of own answer is one row") {
-  // As SaslAuthenticate is refused, in the encoding of the version that was asked.
+  // A refused SaslAuthenticate, in the encoding of the requested version.
   static constexpr OwnAnswer refused_authentication{[](Writer& body, const Unanswered& request) {
     Writer fields(request.version >= 2);
     fields.tags().i16(58).str("no such user").bytes({}).i64(0).tags();

@@ -39,7 +39,7 @@ TEST_CASE("PLAIN has one token and SCRAM two each way, even if they resemble req
       Bytes sent = handshake(mechanism);
       Bytes answered = handshake_answer(0);
       for (unsigned i = 0; i < tokens; ++i) {
-        // It reads like a request, and is none.
+        // It resembles a request.
         REQUIRE(c.ask(ordinary, step) == Stop::input);
         CHECK(c.judge.seen.back().raw_token);
         sent = sent + ordinary;

@@ -13,7 +13,7 @@ namespace {
 
 using Step = StructureWalker::Step;
 
-// Every wire type, seen and unseen, versions, nesting and tags.
+// Every wire type with and without a role, versions, nesting and tags.
 constexpr std::array header{Field{"client_id", Wire::classic_nullable_str, always, Role::client_id}};
 constexpr std::array inner{
     Field{"id", Wire::i32, always, Role::node_id},
@@ -54,7 +54,7 @@ Bytes classic_message() {
   return out.i32(1).str("one").i16(9).i32(-1).str("name").body();
 }
 
-// The steps as lines, each with its place.
+// The steps, one per line, each with its position.
 std::string told(const Bytes& bytes, ApiVersion version, bool flexible, std::size_t piece_size) {
   StructureWalker walker;
   walker.begin(message, version, flexible, true, 0, static_cast<std::uint32_t>(bytes.size()));

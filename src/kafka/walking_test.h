@@ -1,5 +1,5 @@
-// What the walkers' tests share: frames written field by field, an output that does what it is told and
-// objects to a wrong order, a view with a simple mapping, and a judge that answers what the test wants.
+// What the tests of the walkers share: the beginnings of frames, an output that checks the order of calls, a
+// view with a simple mapping, and a judge that returns what the test sets.
 #pragma once
 
 #include <algorithm>
@@ -111,7 +111,7 @@ class Judge final : public RequestJudge {
     return answer;
   }
   Judgement answer = Judgement::forward;
-  std::vector<Request> seen;  // their strings are gone
+  std::vector<Request> seen;  // their strings dangle
   std::vector<std::string> client_ids;
 };
 

@@ -8,11 +8,12 @@
 #include <cstring>
 #include <span>
 #include <string_view>
-#include <vector>
+
+#include "base/secret.h"
 
 namespace kferry::kafka {
 
-using Bytes = std::vector<std::byte>;
+using kferry::Bytes;
 
 // Size of the length in front of a frame. The length does not include itself.
 inline constexpr std::uint8_t length_size = 4;

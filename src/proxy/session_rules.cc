@@ -44,7 +44,7 @@ tls::Engine::Chosen Session::choose_context(std::string_view server_name) {
     named = target->port;
     named_ = target->node;
   }
-  if (named->cluster != port_->cluster) conversation_.obey(worker_.cluster(named->cluster).policy);
+  if (named->cluster != port_->cluster) conversation_.set_policy(worker_.cluster(named->cluster).policy);
   port_ = named;
   certificates::Usable<tls::ServerContext> usable = worker_.server_context(port_->cluster, port_->listener);
   if (usable.context != nullptr) return std::move(usable.context);
