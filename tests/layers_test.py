@@ -30,7 +30,8 @@ ARROWS = {
     "connection": {"base", "ring", "tls/record", "tls", "net"},
     "proxy": {"base", "kafka", "ring", "tls/record", "tls", "config", "certificates", "net", "connection"},
     "operations": {"base"},
-    "cli": {"base", "kafka", "ring", "x509", "tls", "config", "certificates", "net", "proxy", "operations"},
+    "cli": {"base", "kafka", "ring", "x509", "tls", "config", "certificates", "net", "connection",
+            "proxy", "operations"},
 }
 # Arrows that later work needs. Metrics, audit and status read snapshots and never see a session; an HTTP endpoint needs a
 # ring. An arrow moves to ARROWS with its first include.

@@ -11,8 +11,8 @@
 #include "base/counted.h"
 #include "base/printable.h"
 #include "certificates/tls_contexts.h"
+#include "cli/broker_connection.h"
 #include "cli/commands.h"
-#include "cli/line.h"
 #include "config/load.h"
 #include "kafka/error_codes.h"
 #include "net/cares_resolver.h"
@@ -110,28 +110,26 @@ ProbeFinding probe_broker(net::Resolver& resolver, const HostPort& where, Durati
     step.failure = printable_ascii(answer.error);
     return finding;
   }
-  Line line;
+  BrokerConnection broker;
+  const HostPort verified{name.empty() ? where.host : name, where.port};
   for (const SocketAddress& address : answer.addresses) {
+    step = {};
     step.address = address.text();
-    step.tls_cause = {};
-    const auto began = Clock::now();
-    step.failure = line.connect(address, began + timeout);
-    if (!step.failure.empty()) continue;
-    step.connect_time = Clock::now() - began;
-    if (tls != nullptr) {
-      const HostPort verified{name.empty() ? where.host : name, where.port};
-      step.failure = line.encrypt(tls, verified, Clock::now() + timeout);
-      step.tls_cause = line.tls_cause();
-      if (!step.failure.empty()) continue;
-      step.tls = printable_ascii(line.tls_text());
+    const auto opened = broker.open(address, verified, tls, timeout);
+    if (!opened) {
+      step.failure = opened.error().text;
+      step.tls_cause = opened.error().tls_cause;
+      continue;
     }
+    step.connect_time = opened->connect_time;
+    step.tls = printable_ascii(opened->tls);
     const auto connected = Clock::now();
     const CorrelationId first{1};
-    const auto frame = line.ask(kafka::encode_api_versions(first, client_id), connected + timeout);
+    const auto frame = broker.ask(kafka::encode_api_versions(first, client_id), timeout);
     step.answer_time = Clock::now() - connected;
     if (!frame) {
-      step.failure = frame.error();
-      step.tls_cause = line.tls_cause();
+      step.failure = frame.error().text;
+      step.tls_cause = frame.error().tls_cause;
       continue;
     }
     const auto versions = kafka::decode_api_versions(*frame, first);
@@ -146,9 +144,9 @@ ProbeFinding probe_broker(net::Resolver& resolver, const HostPort& where, Durati
   }
   if (!step.failure.empty() || !with_metadata) return finding;
   const CorrelationId second{2};
-  const auto frame = line.ask(kafka::encode_metadata(second, client_id), Clock::now() + timeout);
+  const auto frame = broker.ask(kafka::encode_metadata(second, client_id), timeout);
   if (!frame) {
-    finding.metadata_failure = frame.error();
+    finding.metadata_failure = frame.error().text;
     return finding;
   }
   auto metadata = kafka::decode_metadata(*frame, second);

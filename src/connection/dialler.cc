@@ -144,7 +144,8 @@ void Dialler::on_deadline() {
   } else if (state_ == State::handshaking) {
     give_up({.step = Attempt::Step::handshake,
              .error = ETIMEDOUT,
-             .why = "TLS: timed out, " + leg_.tls()->handshake_state()});
+             .why = "TLS: timed out, " + leg_.tls()->handshake_state(),
+             .handshake_state = leg_.tls()->handshake_state()});
   }
 }
 

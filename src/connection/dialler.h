@@ -49,6 +49,7 @@ struct Attempt {
   std::string_view tls_cause{};  // Failure::cause where TLS failed
   std::string where{};           // the address, or the name that could not be resolved
   std::string why{};
+  std::string handshake_state{};  // where the TLS handshake stood, after a time-out
 };
 
 class Dialler final : private Leg::Owner {
