@@ -91,6 +91,7 @@ class Session final : private kafka::RequestJudge,
            !deadline_.armed();
   }
   std::uint32_t cluster() const { return port_->cluster; }
+  std::uint32_t slot() const { return slot_; }
 
  private:
   enum class State : std::uint8_t { accepted, dialling, open, closing };

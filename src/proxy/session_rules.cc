@@ -5,7 +5,9 @@
 #include <utility>
 
 #include "base/assert.h"
+#include "proxy/acceptor.h"
 #include "proxy/dial_plan.h"
+#include "proxy/reports.h"
 #include "proxy/session.h"
 #include "proxy/worker.h"
 
@@ -150,7 +152,7 @@ void Session::on_dial_starved() {
 
 void Session::on_candidate_failed(const connection::Candidate& candidate, const std::string& tried) {
   if (!candidate.node) return;
-  worker_.note_unreachable(*port_, *candidate.node, tried);
+  report_unreachable(worker_.cluster(port_->cluster), *candidate.node, tried, worker_.engine().log);
   worker_.cluster(port_->cluster).topology.dial_failed(*candidate.node, worker_.now());
   worker_.want_discovery(port_->cluster);
 }
@@ -247,11 +249,11 @@ std::optional<HostPort> Session::advertised(NodeId id) {
 }
 
 void Session::left_out(ApiKey source, NodeId id) {
-  worker_.note_left_out(*port_, source, id);
+  report_left_out(worker_.cluster(port_->cluster), listener(), source, id, worker_.engine().log);
 }
 
 void Session::hidden_api(ApiKey key) {
-  worker_.note_hidden_api(*port_, key);
+  report_hidden_api(worker_.cluster(port_->cluster), key, worker_.engine().log);
 }
 
 void Session::reconsider() {

@@ -17,31 +17,10 @@ using std::chrono::seconds;
 
 // A send that has stood this long while others find no buffer gives its buffers back.
 constexpr Duration stalled_after = milliseconds(5);
-// Accepting goes on after this when descriptors ran out.
-constexpr Duration accept_again_after = milliseconds(100);
-constexpr int backlog = 1024;
-// The kernel takes down a killed process's ring, and with it the listeners it accepts on, only after the process is
-// gone: whoever restarts it at once meets them still.
-constexpr milliseconds predecessor_patience(3'000);
-constexpr milliseconds predecessor_look(20);
 // Marks a resolver request as discovery's.
 constexpr std::uint64_t for_discovery = std::uint64_t{1} << 63U;
 
 }  // namespace
-
-std::string_view remedy_for_lack(int error) {
-  switch (error) {
-    case EMFILE:
-      return "raise the limit of open files (LimitNOFILE= in the unit, or ulimit -n)";
-    case ENFILE:
-      return "raise this host's limit of open files (sysctl fs.file-max)";
-    case ENOBUFS:
-    case ENOMEM:
-      return "this host or container is out of memory for sockets: give it more";
-    default:
-      return {};
-  }
-}
 
 Worker::Worker(Engine& engine, std::size_t index, ring::Ring& ring, net::Resolver& resolver,
                std::uint64_t seed)
@@ -55,7 +34,8 @@ Worker::Worker(Engine& engine, std::size_t index, ring::Ring& ring, net::Resolve
       legs_{ring, pool_, engine.config.engine.receive_size_bytes, engine.config.engine.standing_receive_bytes,
             engine.config.engine.splice_threshold_bytes == 0 ? UINT64_MAX
                                                              : engine.config.engine.splice_threshold_bytes},
-      kernel_tls_{engine.config.tls.kernel_send, engine.config.tls.kernel_receive} {
+      kernel_tls_{engine.config.tls.kernel_send, engine.config.tls.kernel_receive},
+      acceptor_(*this, engine, index, ring, static_cast<std::uint16_t>(Operation::acceptor)) {
   for (const auto& cluster : engine_.clusters) {
     View view;
     view.snapshot = cluster->topology.snapshot();
@@ -80,35 +60,6 @@ void Worker::set_options(ring::Socket socket) {
 
 // --- start and end
 
-std::optional<std::string> Worker::listen() {
-  milliseconds patience = predecessor_patience;
-  for (const PortEntry& port : engine_.ports) {
-    auto opened = ring_.listen(port.address, backlog);
-    for (; opened.error == EADDRINUSE && patience.count() > 0; patience -= predecessor_look) {
-      std::this_thread::sleep_for(predecessor_look);
-      opened = ring_.listen(port.address, backlog);
-    }
-    if (opened.error != 0) {
-      std::string remedy;
-      if (opened.error == EADDRINUSE) remedy = ": another process listens there (ss -ltnp shows which)";
-      if (opened.error == EADDRNOTAVAIL) remedy = ": no interface of this host has this address";
-      if (opened.error == EMFILE)
-        remedy = ": raise the limit of open files (LimitNOFILE in the service) or list fewer ports";
-      if (opened.error == EACCES) remedy = ": ports below 1024 need CAP_NET_BIND_SERVICE";
-      for (const ring::Socket socket : listening_) ring_.close(socket, false);
-      listening_.clear();
-      return "cannot listen on " + port.address.text() + ": " + std::strerror(opened.error) + remedy;
-    }
-    set_options(opened.socket);  // and of what it accepts, which inherits them
-    listening_.push_back(opened.socket);
-  }
-  for (std::uint32_t port = 0; port < listening_.size(); ++port) {
-    ++accepts_;
-    ring_.accept({port, 0, static_cast<std::uint16_t>(Operation::accept)}, listening_[port]);
-  }
-  return std::nullopt;
-}
-
 void Worker::discover() {
   for (std::uint32_t c = 0; c < engine_.clusters.size(); ++c) {
     if (!Discovery::possible(engine_.clusters[c]->config.upstream)) continue;
@@ -125,24 +76,20 @@ void Worker::stop() {
 
 void Worker::begin_to_stop() {
   stopping_ = true;
-  for (std::uint32_t port = 0; port < listening_.size(); ++port) {
-    ring_.cancel({port, 0, static_cast<std::uint16_t>(Operation::accept)});
-    ring_.cancel({port, 0, static_cast<std::uint16_t>(Operation::accept_again)});
-  }
+  acceptor_.stop();
   ring_.cancel({0, 0, static_cast<std::uint16_t>(Operation::pressure)});
   for (const auto& discovery : discoveries_) {
     if (discovery) discovery->stop();
   }
-  for (std::uint32_t slot = 0; slot < slots_.size(); ++slot) {
-    if (!slots_[slot].session) continue;
-    slots_[slot].session->abort();
+  for (Slot& slot : slots_) {
+    if (!slot.session) continue;
+    slot.session->abort();
     free_if_finished(slot);
   }
 }
 
 bool Worker::stopped() const {
-  if (!stopping_ || session_count_ > 0 || accepts_ > 0 || pressure_armed_) return false;
-  if (hand_overs_.size() != free_hand_overs_.size()) return false;
+  if (!stopping_ || session_count_ > 0 || !acceptor_.stopped() || pressure_armed_) return false;
   return std::all_of(discoveries_.begin(), discoveries_.end(),
                      [](const auto& discovery) { return !discovery || discovery->stopped(); });
 }
@@ -158,10 +105,6 @@ void Worker::turn() {
   feed_starved();
   refresh();
   reconsider();
-  if (stopping_ && accepts_ == 0) {
-    for (const ring::Socket socket : listening_) ring_.close(socket, false);
-    listening_.clear();
-  }
 }
 
 void Worker::dispatch(const ring::Completion& completion) {
@@ -170,7 +113,7 @@ void Worker::dispatch(const ring::Completion& completion) {
     Session* session = find(token.slot, token.generation);
     KFERRY_ASSERT(session != nullptr);  // a session outlives its operations
     session->on_completion(token.kind, completion);
-    free_if_finished(token.slot);
+    free_if_finished(slots_.at(token.slot));
     return;
   }
   if (token.kind >= static_cast<std::uint16_t>(Operation::discovery)) {
@@ -180,87 +123,17 @@ void Worker::dispatch(const ring::Completion& completion) {
             completion);
     return;
   }
-  switch (static_cast<Operation>(token.kind)) {
-    case Operation::accept:
-      on_accepted(token.slot, completion);
-      return;
-    case Operation::accept_again:
-      if (stopping_) {
-        --accepts_;
-      } else {
-        ring_.accept({token.slot, 0, static_cast<std::uint16_t>(Operation::accept)}, listening_[token.slot]);
-      }
-      return;
-    case Operation::handed_over:
-      serve(token.slot, ring::Socket{completion.result});
-      return;
-    case Operation::receipt:
-      on_receipt(token.slot, completion.result);
-      return;
-    case Operation::pressure:
-      pressure_armed_ = false;
-      if (!stopping_) on_pressure();
-      return;
-    case Operation::discovery:
-      break;
-  }
-  KFERRY_ASSERT(false);
-}
-
-// --- accepting
-
-void Worker::on_accepted(std::uint32_t port, const ring::Completion& completion) {
-  if (completion.result >= 0) {
-    const ring::Socket client{completion.result};
-    std::size_t to = index_;
-    for (std::size_t w = 0; w < engine_.workers.size(); ++w) {
-      if (engine_.workers[w]->sessions.load(std::memory_order_relaxed) <
-          engine_.workers[to]->sessions.load(std::memory_order_relaxed)) {
-        to = w;
-      }
-    }
-    engine_.workers[to]->sessions.fetch_add(1, std::memory_order_relaxed);
-    if (to == index_) {
-      serve(port, client);
-    } else {
-      std::uint32_t place = 0;
-      if (free_hand_overs_.empty()) {
-        place = static_cast<std::uint32_t>(hand_overs_.size());
-        hand_overs_.emplace_back();
-      } else {
-        place = free_hand_overs_.back();
-        free_hand_overs_.pop_back();
-      }
-      hand_overs_[place] = HandOver{client, port, to};
-      ring_.message({place, 0, static_cast<std::uint16_t>(Operation::receipt)}, *engine_.workers[to]->mailbox,
-                    {port, 0, static_cast<std::uint16_t>(Operation::handed_over)}, completion.result);
-    }
-  }
-  if (completion.more) return;
-  if (stopping_) {
-    --accepts_;
+  if (token.kind == static_cast<std::uint16_t>(Operation::pressure)) {
+    pressure_armed_ = false;
+    if (!stopping_) on_pressure();
     return;
   }
-  if (completion.result < 0 && completion.result != -ECONNABORTED && completion.result != -EINTR) {
-    const std::string_view remedy = remedy_for_lack(-completion.result);
-    engine_.log.write({Severity::error, "accept_failed", "",
-                       std::string("cannot accept a connection: ") + std::strerror(-completion.result) +
-                           (remedy.empty() ? "" : ": ") + std::string(remedy)});
-    ring_.timer({port, 0, static_cast<std::uint16_t>(Operation::accept_again)}, now() + accept_again_after);
-    return;
-  }
-  ring_.accept({port, 0, static_cast<std::uint16_t>(Operation::accept)}, listening_[port]);
+  acceptor_.on_completion(
+      static_cast<Acceptor::Operation>(token.kind - static_cast<std::uint16_t>(Operation::acceptor)),
+      token.slot, completion);
 }
 
-void Worker::on_receipt(std::uint32_t hand_over, int result) {
-  const HandOver record = std::exchange(hand_overs_[hand_over], HandOver{});
-  free_hand_overs_.push_back(hand_over);
-  if (result >= 0) return;
-  // It did not arrive: it is still ours, and we serve it.
-  engine_.workers[record.to]->sessions.fetch_sub(1, std::memory_order_relaxed);
-  engine_.workers[index_]->sessions.fetch_add(1, std::memory_order_relaxed);
-  serve(record.port, record.socket);
-}
+// --- sessions
 
 void Worker::serve(std::uint32_t port, ring::Socket client) {
   if (stopping_) {
@@ -268,30 +141,24 @@ void Worker::serve(std::uint32_t port, ring::Socket client) {
     engine_.workers[index_]->sessions.fetch_sub(1, std::memory_order_relaxed);
     return;
   }
-  std::uint32_t slot = 0;
-  if (free_slots_.empty()) {
-    slot = static_cast<std::uint32_t>(slots_.size());
-    slots_.emplace_back();
-  } else {
-    slot = free_slots_.back();
-    free_slots_.pop_back();
-  }
-  slots_[slot].session = std::make_unique<Session>(*this, slot, slots_[slot].generation, engine_.ports[port],
-                                                   client, ring_.remote_address(client));
+  const std::uint32_t number = slots_.take();
+  Slot& slot = slots_.at(number);
+  slot.session = std::make_unique<Session>(*this, number, slot.generation, engine_.ports[port], client,
+                                           ring_.remote_address(client));
   ++session_count_;
-  slots_[slot].session->start();
+  slot.session->start();
 }
 
 Session* Worker::find(std::uint32_t slot, std::uint16_t generation) {
-  if (slot >= slots_.size() || slots_[slot].generation != generation) return nullptr;
-  return slots_[slot].session.get();
+  return slots_.at(slot).generation == generation ? slots_.at(slot).session.get() : nullptr;
 }
 
-void Worker::free_if_finished(std::uint32_t slot) {
-  if (!slots_[slot].session || !slots_[slot].session->finished()) return;
-  slots_[slot].session.reset();
-  ++slots_[slot].generation;
-  free_slots_.push_back(slot);
+void Worker::free_if_finished(Slot& slot) {
+  if (!slot.session || !slot.session->finished()) return;
+  const std::uint32_t number = slot.session->slot();
+  slot.session.reset();
+  ++slot.generation;
+  slots_.give_back(number);
   --session_count_;
   engine_.workers[index_]->sessions.fetch_sub(1, std::memory_order_relaxed);
 }
@@ -316,15 +183,15 @@ void Worker::feed_starved() {
     Session* session = find(next.slot, next.generation);
     if (session == nullptr) continue;
     session->receive_again(next.kind < Session::broker_kind ? tls::Remote::client : tls::Remote::broker);
-    free_if_finished(next.slot);
+    free_if_finished(slots_.at(next.slot));
   }
 }
 
 // Others starve: whatever has been standing for a while gives its buffers back.
 void Worker::on_pressure() {
   const Instant since = now() - stalled_after;
-  for (std::uint32_t slot = 0; slot < slots_.size(); ++slot) {
-    if (slots_[slot].session) slots_[slot].session->give_buffers_back(since);
+  for (const Slot& slot : slots_) {
+    if (slot.session) slot.session->give_buffers_back(since);
   }
   if (starved_.empty()) return;
   pressure_armed_ = true;
@@ -352,7 +219,7 @@ void Worker::answer_resolved() {
     Session* session = find(slot, static_cast<std::uint16_t>(answer.request & 0xFFFFU));
     if (session == nullptr) continue;
     session->on_resolved(std::move(answer.addresses), answer.error);
-    free_if_finished(slot);
+    free_if_finished(slots_.at(slot));
   }
 }
 
@@ -415,34 +282,6 @@ void Worker::note_bootstrap_addresses(std::uint32_t cluster, const std::vector<S
 void Worker::want_discovery(std::uint32_t cluster) {
   engine_.clusters[cluster]->discovery_wanted.store(true);
   if (index_ != 0) engine_.workers.front()->ring->wake();
-}
-
-void Worker::note_unreachable(const PortEntry& port, NodeId id, const std::string& tried) {
-  const config::Cluster& config = cluster(port.cluster).config;
-  engine_.log.write({Severity::warning, "broker_unreachable", config.name + "/" + std::to_string(number(id)),
-                     "broker " + std::to_string(number(id)) + " of cluster " + config.name +
-                         " cannot be reached: tried" + tried +
-                         ": other brokers stand in for bootstrap until it answers again"});
-}
-
-void Worker::note_left_out(const PortEntry& port, ApiKey source, NodeId id) {
-  ClusterState& state = cluster(port.cluster);
-  if (!state.note_left_out(id)) return;
-  const config::Listener& listener = state.config.listeners[port.listener];
-  engine_.log.write({Severity::warning, "broker_left_out", listener.name,
-                     "broker " + std::to_string(number(id)) + " was left out of a " +
-                         std::string(kafka::api_name(source)) + " response: listener " + listener.name +
-                         " has no port for it, and its own address never goes to a client"});
-}
-
-void Worker::note_hidden_api(const PortEntry& port, ApiKey key) {
-  ClusterState& state = cluster(port.cluster);
-  if (!state.note_hidden(key)) return;
-  engine_.log.write({Severity::info, "api_hidden", state.config.name,
-                     "the brokers of cluster " + state.config.name + " offer " +
-                         std::string(kafka::api_name(key)) + " (key " + std::to_string(number(key)) +
-                         "), which is hidden from clients: it may carry " +
-                         "addresses kferry does not know of; pass_api_keys lets it through"});
 }
 
 }  // namespace kferry::proxy

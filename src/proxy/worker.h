@@ -1,5 +1,4 @@
 // One thread's share of the proxy: a ring, its sessions, and its own references to what all workers share.
-// The first worker also accepts, and hands each connection to the worker with the fewest sessions.
 //
 //   turn:  wait ▸ newest topologies ▸ answers of the resolver ▸ completions ▸ starved receives ▸ reconsider
 //
@@ -23,41 +22,33 @@
 #include "connection/leg.h"
 #include "net/buffer_pool.h"
 #include "net/resolver.h"
+#include "proxy/acceptor.h"
 #include "proxy/discovery.h"
 #include "proxy/engine.h"
 #include "proxy/routes.h"
 #include "proxy/session.h"
 #include "ring/ring.h"
+#include "ring/slot_pool.h"
 
 namespace kferry::proxy {
 
-// What an operator can do about an errno by which this host lacks something for one more socket; empty for others.
-std::string_view remedy_for_lack(int error);
-
-class Worker {
+class Worker final : private Acceptor::Host {
  public:
   // Kinds of operations beside those of sessions, in Token::kind.
-  enum class Operation : std::uint16_t {
-    accept = 16,
-    accept_again,
-    handed_over,
-    receipt,
-    pressure,
-    discovery = 32
-  };
+  enum class Operation : std::uint16_t { acceptor = 16, pressure = 24, discovery = 32 };
+  static_assert(16 + Acceptor::operations <= 24);
 
   // `index` is this worker's place in engine.workers. Everything outlives the worker.
   Worker(Engine& engine, std::size_t index, ring::Ring& ring, net::Resolver& resolver, std::uint64_t seed);
   ~Worker();
 
   // Binds every port of the configuration and begins to accept. The error names port, reason and remedy.
-  std::optional<std::string> listen();
+  std::optional<std::string> listen() { return acceptor_.listen(); }
   // Begins to discover every cluster that allows it.
   void discover();
   void turn();
 
-  // Any thread: asks the worker to end. It stops accepting, ends its sessions, and is over once stopped()
-  // holds.
+  // Any thread: asks the worker to stop accepting and to end its sessions; done once stopped() holds.
   void stop();
   // On the worker's thread: nothing is outstanding any more and turn() must not be called again.
   bool stopped() const;
@@ -67,7 +58,6 @@ class Worker {
   net::BufferPool& pool() { return pool_; }
   Engine& engine() { return engine_; }
   const config::Limits& limits() const { return engine_.config.limits; }
-  // The shortest opaque run that is spliced, octets; 0: none is.
   const config::Engine& engine_options() const { return engine_.config.engine; }
   ClusterState& cluster(std::uint32_t index) { return *engine_.clusters[index]; }
   // The newest certificates. Without a context where none could be used so far.
@@ -86,7 +76,7 @@ class Worker {
   const Routes& routes(std::uint32_t listener_index) const { return routes_[listener_index]; }
   Instant now() const { return ring_.now(); }
   std::int64_t random(std::int64_t below);
-  void set_options(ring::Socket socket);
+  void set_options(ring::Socket socket) override;
 
   // Takes the newest topologies; sessions are asked to reconsider at the end of the turn.
   void refresh();
@@ -99,10 +89,6 @@ class Worker {
   void note_bootstrap_addresses(std::uint32_t cluster, const std::vector<SocketAddress>& addresses);
   // A dial to a learnt broker has failed: its cluster is to be asked anew, soon.
   void want_discovery(std::uint32_t cluster);
-  // A dial to the broker failed; `tried` says where and how. The log limits the lines per broker.
-  void note_unreachable(const PortEntry& port, NodeId id, const std::string& tried);
-  void note_left_out(const PortEntry& port, ApiKey source, NodeId id);
-  void note_hidden_api(const PortEntry& port, ApiKey key);
 
   std::size_t sessions() const { return session_count_; }
 
@@ -117,19 +103,10 @@ class Worker {
     bool reconsider = false;
   };
 
-  // An accepted socket on its way to another worker: ours until the receipt says it arrived.
-  struct HandOver {
-    ring::Socket socket = ring::Socket::none;
-    std::uint32_t port = 0;
-    std::size_t to = 0;
-  };
-
   void dispatch(const ring::Completion& completion);
-  void on_accepted(std::uint32_t port, const ring::Completion& completion);
-  void on_receipt(std::uint32_t hand_over, int result);
-  void serve(std::uint32_t port, ring::Socket client);
+  void serve(std::uint32_t port, ring::Socket client) override;
   Session* find(std::uint32_t slot, std::uint16_t generation);
-  void free_if_finished(std::uint32_t slot);
+  void free_if_finished(Slot& slot);
   void answer_resolved();
   void feed_starved();
   void reconsider();
@@ -150,15 +127,11 @@ class Worker {
   bool can_peek_ = true;
   std::vector<View> views_;     // by cluster
   std::vector<Routes> routes_;  // by listener, counted over all clusters
-  std::vector<Slot> slots_;
-  std::vector<std::uint32_t> free_slots_;
+  ring::SlotPool<Slot> slots_;
   std::size_t session_count_ = 0;
   std::deque<ring::Token> starved_;  // legs
   bool pressure_armed_ = false;
-  std::vector<ring::Socket> listening_;  // by port
-  std::uint32_t accepts_ = 0;            // outstanding
-  std::vector<HandOver> hand_overs_;
-  std::vector<std::uint32_t> free_hand_overs_;
+  Acceptor acceptor_;
   std::vector<std::unique_ptr<Discovery>> discoveries_;  // by cluster; nullptr where there is none
   std::atomic<bool> stop_asked_ = false;
   bool stopping_ = false;

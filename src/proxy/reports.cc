@@ -1,0 +1,31 @@
+#include "proxy/reports.h"
+
+#include "kafka/api_keys.h"
+
+namespace kferry::proxy {
+
+void report_unreachable(const ClusterState& cluster, NodeId id, const std::string& tried, LogSink& log) {
+  const std::string& name = cluster.config.name;
+  log.write({Severity::warning, "broker_unreachable", name + "/" + std::to_string(number(id)),
+             "broker " + std::to_string(number(id)) + " of cluster " + name + " cannot be reached: tried" +
+                 tried + ": other brokers stand in for bootstrap until it answers again"});
+}
+
+void report_left_out(ClusterState& cluster, const config::Listener& listener, ApiKey source, NodeId id,
+                     LogSink& log) {
+  if (!cluster.note_left_out(id)) return;
+  log.write({Severity::warning, "broker_left_out", listener.name,
+             "broker " + std::to_string(number(id)) + " was left out of a " +
+                 std::string(kafka::api_name(source)) + " response: listener " + listener.name +
+                 " has no port for it, and its own address never goes to a client"});
+}
+
+void report_hidden_api(ClusterState& cluster, ApiKey key, LogSink& log) {
+  if (!cluster.note_hidden(key)) return;
+  log.write({Severity::info, "api_hidden", cluster.config.name,
+             "the brokers of cluster " + cluster.config.name + " offer " + std::string(kafka::api_name(key)) +
+                 " (key " + std::to_string(number(key)) + "), which is hidden from clients: it may carry " +
+                 "addresses kferry does not know of; pass_api_keys lets it through"});
+}
+
+}  // namespace kferry::proxy

@@ -1,0 +1,21 @@
+// The log lines about a cluster that its sessions cause. Any thread.
+#pragma once
+
+#include <string>
+
+#include "base/ids.h"
+#include "base/log_sink.h"
+#include "config/config.h"
+#include "proxy/engine.h"
+
+namespace kferry::proxy {
+
+// A dial to the broker failed; `tried` says where and how. The log limits the lines per broker.
+void report_unreachable(const ClusterState& cluster, NodeId id, const std::string& tried, LogSink& log);
+// The broker was left out of a response, since the listener has no port for it. Once per cluster and broker.
+void report_left_out(ClusterState& cluster, const config::Listener& listener, ApiKey source, NodeId id,
+                     LogSink& log);
+// The brokers offer an API that clients are not told of. Once per cluster and API.
+void report_hidden_api(ClusterState& cluster, ApiKey key, LogSink& log);
+
+}  // namespace kferry::proxy
