@@ -44,8 +44,6 @@ LIBRARIES = {"openssl": {"x509"}, "wolfssl": {"x509", "tls/record", "tls"}, "tom
 LINES_MAX, CODE_MAX, COMMENT_MAX = 400, 110, 120
 # Words of the old prose, in comments, texts and names. What ASN.1 calls an OCTET STRING is written in capitals.
 STALE_WORDS = re.compile(r"\b(?:[Oo]ctets?|[Ww]hom|[Ww]hoever|[Nn]obody|thereof|to be had|let go|stands)\b")
-# The layers whose form is checked. The others join when they have been revised.
-REVISED = {"base", "kafka", "ring", "x509", "tls/record", "tls", "config", "certificates", "net", "operations"}
 INCLUDE = re.compile(r'^\s*#\s*include\s*["<]([^">]+)[">]', re.MULTILINE)
 FLAGS = ["-std=c++23", "-fsyntax-only", "-Wall", "-Wextra", "-Werror", "-x", "c++"]
 
@@ -107,11 +105,9 @@ def arrows_out_of_date(source):
 
 
 def form(source):
-    """What is wrong with the form of the revised layers, a line each."""
+    """What is wrong with the form of the sources, a line each."""
     wrong = []
     for name, text in sources_of(source):
-        if layer_of(name) not in REVISED:
-            continue
         lines = text.splitlines()
         if len(lines) > LINES_MAX:
             wrong.append(f"src/{name}: {len(lines)} lines, more than {LINES_MAX}: split it by what it does")

@@ -16,21 +16,21 @@ namespace {
 constexpr std::int64_t day_s = 24 * 60 * 60;
 constexpr std::int64_t soon_s = 30 * day_s;
 
-std::string address_text(std::span<const std::byte> octets) {
+std::string address_text(std::span<const std::byte> bytes) {
   std::array<char, INET6_ADDRSTRLEN> text{};
-  const int family = octets.size() == 4 ? AF_INET : AF_INET6;
-  if (octets.size() != 4 && octets.size() != 16) return "?";
-  inet_ntop(family, octets.data(), text.data(), text.size());
+  const int family = bytes.size() == 4 ? AF_INET : AF_INET6;
+  if (bytes.size() != 4 && bytes.size() != 16) return "?";
+  inet_ntop(family, bytes.data(), text.data(), text.size());
   return text.data();
 }
 
-// What follows the date of a certificate that is valid for so long.
+// What follows the expiry date of a certificate with so much time left.
 std::string left_text(std::int64_t left_s) {
   if (left_s < 0) return {};
   return left_s < day_s ? ", in less than a day" : ", in " + counted(left_s / day_s, "day");
 }
 
-// Why other TLS libraries refuse a certificate that kferry itself can serve, and what to do; empty: they take it.
+// Why other TLS libraries refuse a certificate that kferry itself can serve, and what to do; empty: they accept it.
 // OpenSSL 3.0's SSL_CTX_set_security_level(3), the JDK's java.security and Go's crypto/x509 give the rules.
 std::vector<std::pair<std::string, std::string>> weaknesses(const x509::Certificate& certificate) {
   std::vector<std::pair<std::string, std::string>> found;
@@ -42,7 +42,7 @@ std::vector<std::pair<std::string, std::string>> weaknesses(const x509::Certific
                  : ", which OpenSSL 3 refuses at security level 2, the default of Debian and Ubuntu"),
         "reissue it with an RSA key of 2048 bits or more, or with EC P-256");
   }
-  // What signs itself is known by its bytes: nobody judges that signature.
+  // A self-signed certificate is trusted by its bytes: its signature is not verified.
   const bool self_signed = certificate.issuer == certificate.names.subject;
   if (!self_signed && (certificate.signature_hash == "SHA1" || certificate.signature_hash == "MD5")) {
     found.emplace_back("is signed with " + certificate.signature_hash +

@@ -18,8 +18,11 @@ _kferry() {
       run) words="--config --help" ;;
       check) words="--config --dial --help" ;;
       doctor|completion) words="--help" ;;
-      settings) words="$("${COMP_WORDS[0]}" settings --tsv 2>/dev/null | tail -n +2 | cut -f 2) --tsv --help" ;;
-      probe) words="--tls --ca --ca-password-file --certificate --key --password-file --server-name --timeout --help" ;;
+      settings)
+        words="$("${COMP_WORDS[0]}" settings --tsv 2>/dev/null | tail -n +2 | cut -f 2) --tsv --help" ;;
+      probe)
+        words="--tls --ca --ca-password-file --certificate --key --password-file --server-name"
+        words="$words --timeout --help" ;;
     esac
   fi
   mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current")
@@ -67,14 +70,16 @@ complete -c kferry -n __fish_use_subcommand -a probe -d 'Look at a listener as a
 complete -c kferry -n __fish_use_subcommand -a settings -d 'List every setting'
 complete -c kferry -n __fish_use_subcommand -a completion -d 'Print a completion script'
 complete -c kferry -n __fish_use_subcommand -l version -d 'Print the version'
-complete -c kferry -n '__fish_use_subcommand; or __fish_seen_subcommand_from run check' -l config -r -F -d 'Configuration file'
+complete -c kferry -n '__fish_use_subcommand; or __fish_seen_subcommand_from run check' \
+  -l config -r -F -d 'Configuration file'
 complete -c kferry -n '__fish_seen_subcommand_from check' -l dial -d 'Dial the brokers'
 complete -c kferry -n '__fish_seen_subcommand_from probe' -l tls -d 'Speak TLS'
 complete -c kferry -n '__fish_seen_subcommand_from probe' -l ca -r -F -d 'Authorities to trust'
 complete -c kferry -n '__fish_seen_subcommand_from probe' -l ca-password-file -r -F -d 'Password of --ca'
 complete -c kferry -n '__fish_seen_subcommand_from probe' -l certificate -r -F -d 'Client certificate'
 complete -c kferry -n '__fish_seen_subcommand_from probe' -l key -r -F -d 'Key of the client certificate'
-complete -c kferry -n '__fish_seen_subcommand_from probe' -l password-file -r -F -d 'Password of --certificate and --key'
+complete -c kferry -n '__fish_seen_subcommand_from probe' \
+  -l password-file -r -F -d 'Password of --certificate and --key'
 complete -c kferry -n '__fish_seen_subcommand_from probe' -l server-name -x -d 'Name to ask for and to verify'
 complete -c kferry -n '__fish_seen_subcommand_from probe' -l timeout -x -d 'Milliseconds'
 complete -c kferry -n '__fish_seen_subcommand_from settings' -l tsv -d 'One line each, separated by tabs'

@@ -5,7 +5,7 @@
 //                 ▲         └─────────┴────────┴─ next address, next candidate ─▶ on_not_dialled
 //                 └──────────────────────────────────────────────────────────┘
 //
-// Decides nothing about whom to dial: the host names the candidates and refuses addresses. Sessions, kferry's own
+// Does not decide which broker to dial: the host names the candidates and may refuse addresses. Sessions, kferry's own
 // discovery, `check --dial` and `probe` use it alike. One dialler serves one dial, on its leg's thread.
 #pragma once
 

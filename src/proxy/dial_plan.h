@@ -1,6 +1,5 @@
-// Decides, without I/O, whom a connection on a port is dialled to: the port's own broker, or, while that is
-// unknown or was just found unreachable, a stand-in for bootstrap (config.md, "Stand-ins serve bootstrap
-// only").
+// Decides, without I/O, which broker to dial for a connection on a port: the port's own broker, or, while that broker
+// is unknown or was unreachable a moment ago, a stand-in that serves bootstrap only.
 #pragma once
 
 #include <cstddef>
@@ -16,12 +15,12 @@
 namespace kferry::proxy {
 
 // In order of preference, each address once. `owner`: the node of the port, if known; `owner_may_be_dialled`:
-// no dial to it failed within the backoff. `port_index` spreads ports over the bootstrap servers.
+// its backoff after a failed dial has passed. `port_index` spreads ports over the bootstrap servers.
 std::vector<connection::Candidate> dial_plan(const Snapshot& snapshot, std::optional<NodeId> owner,
                                              bool owner_may_be_dialled, std::size_t port_index,
                                              std::span<const HostPort> bootstrap_servers);
 
-// True when `key` may go to a broker that merely stands in.
+// True if a request with this API key may go to a stand-in.
 bool stand_in_serves(ApiKey key);
 
 }  // namespace kferry::proxy

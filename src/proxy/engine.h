@@ -57,10 +57,10 @@ struct PortEntry {
   std::uint32_t listener_index = 0;  // counted over all clusters
   std::uint32_t port_index = 0;      // index into Listener::ports
   SocketAddress address;             // to bind
-  std::vector<PortEntry> sharing;    // each told from this one by its names (SNI); of these none has others
+  std::vector<PortEntry> sharing;    // distinguished by their SNI names; their own lists are empty
 };
 
-// Whom a client asked for by its server name.
+// What a client asked for by its server name.
 struct NamedPort {
   const PortEntry* port = nullptr;
   std::optional<NodeId> node;  // none: the bootstrap name

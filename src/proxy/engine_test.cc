@@ -49,7 +49,7 @@ TEST_CASE("listeners that route by SNI on one address share a socket, and names 
   REQUIRE(bootstrap.has_value());
   CHECK_FALSE(bootstrap->node.has_value());
 
-  // Another socket's name is nobody's here.
+  // Names of another socket are unknown here.
   for (const char* name : {"", "b7", "b7.elsewhere.example", "orders.example", "b07.logs.example"})
     CHECK_FALSE(engine.find(shared, name).has_value());
   CHECK(engine.names_text(shared) ==

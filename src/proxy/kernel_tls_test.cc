@@ -152,7 +152,8 @@ class Connection {
     std::uint8_t type = 0;
     const int size = ring_->receive_tls_record(socket(), room, type);
     REQUIRE(size >= 0);
-    server().handle_record(static_cast<RecordType>(type), std::span(room).first(static_cast<std::size_t>(size)));
+    const auto content = std::span(room).first(static_cast<std::size_t>(size));
+    server().handle_record(static_cast<RecordType>(type), content);
     const auto key = server().changed_receive_key();
     if (!key) return false;
     REQUIRE(give_key(false, *key) == 0);

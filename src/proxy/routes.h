@@ -1,9 +1,9 @@
-// Which broker stands behind each port of one listener, and what clients are told, under one snapshot of the
-// topology. A port is a pure function of the configuration and the broker's id (config/ports.h); of several
-// brokers on one port the lowest live id keeps it (a broker missing from the last full list is not live, and
-// serves only an empty port).
+// Which broker each port of one listener leads to, and what clients are told, under one snapshot of the topology. A
+// broker's port is a pure function of the configuration and its id (config/ports.h). If several brokers share a port,
+// the lowest live id keeps it. A broker missing from the last full list is not live and keeps only a port that no live
+// broker has.
 //
-// With routing by SNI every broker has a name instead (config/sni.h): the one port is nobody's, and nothing can
+// With routing by SNI every broker has a name instead (config/sni.h): the port belongs to no broker, and nothing can
 // clash.
 #pragma once
 
@@ -18,7 +18,7 @@
 
 namespace kferry::proxy {
 
-// Two live brokers that fall on one port.
+// Two live brokers that share a port.
 struct Clash {
   NodeId kept{};
   NodeId dropped{};
@@ -38,7 +38,7 @@ class Routes {
   std::optional<HostPort> advertised(NodeId id) const;
 
   const std::vector<Clash>& clashes() const { return clashes_; }
-  // Live brokers that no port can be given to, clashes apart (ids not in the listener's `ids`).
+  // Live brokers without a port because the listener's `ids` lack them.
   const std::vector<NodeId>& unmapped() const { return unmapped_; }
   // The `ports` list that would give every known live broker a port of its own, for messages.
   std::string list_that_fits(const Snapshot& snapshot) const;

@@ -42,7 +42,7 @@ TEST_CASE("brokers 1 to 3 fit three ports, and clients are told the advertised o
   CHECK(routes.unmapped().empty());
 }
 
-TEST_CASE("the lower of two live brokers keeps the port, the other is told to nobody") {
+TEST_CASE("the lower of two live brokers keeps the port, the other is not advertised") {
   const config::Listener two = listener(7000, 2);
   Routes routes(two);
   routes.refresh(snapshot({1, 2, 3}));

@@ -51,12 +51,12 @@ std::string escaped_name(std::string_view name) {
 // them on purpose: they are a stray line end of a secret's file.
 bool has_control(std::string_view text) {
   return std::any_of(text.begin(), text.end(), [](char c) {
-    const auto octet = static_cast<unsigned char>(c);
-    return octet < 0x20 || octet == 0x7F;
+    const auto byte = static_cast<unsigned char>(c);
+    return byte < 0x20 || byte == 0x7F;
   });
 }
 
-// Takes "x=value" up to the next ',' off the front of `rest`; nullopt when another attribute stands there.
+// Takes "x=value" up to the next ',' off the front of `rest`; nullopt if another attribute comes first.
 std::optional<std::string_view> take(std::string_view& rest, char attribute) {
   if (rest.size() < 2 || rest[0] != attribute || rest[1] != '=') return std::nullopt;
   const std::size_t comma = std::min(rest.find(','), rest.size());

@@ -255,8 +255,8 @@ bool Session::splice_wanted(const Leg& from, std::uint64_t run) const {
   return run >= worker_.legs().splice_min && state_ == State::open && from.can_splice_to(other(from));
 }
 
-// Everything ready belongs to the frame whose opaque run is still to come: the receiver cannot use it before, and the kernel
-// may wait for more to fill a segment (MSG_MORE).
+// Everything ready belongs to the frame whose opaque run is still to come: the receiver cannot use it yet, and the
+// kernel may wait for more to fill a segment (MSG_MORE).
 bool Session::frame_continues(const Leg& from) const {
   if (from.ended()) return false;
   const std::uint64_t passed =

@@ -157,7 +157,7 @@ class Session final : private kafka::RequestJudge,
   bool requests_stopped() const;
   const config::Engine& options() const;
 
-  // --- the client's TLS and whom the port leads to: session_rules.cc
+  // --- the client's TLS and where the port leads: session_rules.cc
   std::unique_ptr<connection::Transport> client_transport();
   tls::Engine::Chosen choose_context(std::string_view server_name);
   void dial();

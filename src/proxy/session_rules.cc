@@ -54,7 +54,7 @@ tls::Engine::Chosen Session::choose_context(std::string_view server_name) {
                  "listener " + listener().name + " has no certificate that it can serve: " + usable.why_not};
 }
 
-// --- whom the port leads to
+// --- where the port leads
 
 const config::Listener& Session::listener() const {
   return worker_.cluster(port_->cluster).config.listeners[port_->listener];

@@ -48,7 +48,7 @@ struct Snapshot {
   const Node* at(const HostPort& address) const;
 };
 
-// Where the connection stands that a response came on. Owned by that connection.
+// What is known about the connection that a response came on. Owned by that connection.
 struct Origin {
   bool bootstrap = false;  // dialled at a bootstrap server rather than at a learnt address
   bool confirmed = false;  // has reported the learnt cluster id
@@ -56,7 +56,7 @@ struct Origin {
 
 class Topology {
  public:
-  // Called under the lock by whoever publishes, with the new snapshot; must not call back.
+  // Called under the lock, with the new snapshot; must not call back.
   using OnPublish = std::function<void(const Snapshot&)>;
 
   Topology(std::string cluster_name, LogSink& log) : name_(std::move(cluster_name)), log_(log) {}

@@ -116,7 +116,7 @@ TEST_CASE_FIXTURE(Fixture, "without a cluster id nothing is learnt where the clu
   CHECK(topology.snapshot()->find(NodeId{1})->address == HostPort{"x", 1});
 }
 
-TEST_CASE_FIXTURE(Fixture, "an address nobody can dial is not learnt") {
+TEST_CASE_FIXTURE(Fixture, "an address that cannot be dialled is not learnt") {
   REQUIRE(learn(true, "c1",
                 {{NodeId{1}, "", 9092}, {NodeId{2}, "b", 0}, {NodeId{3}, "c", 65536}, {NodeId{-1}, "d", 1}}));
   CHECK(topology.snapshot()->nodes.empty());
