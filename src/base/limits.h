@@ -17,7 +17,7 @@ inline constexpr std::size_t response_size_max = 0x7FFFFFFF;
 // How much of a frame may be held before it is understood. Beyond that the connection ends.
 inline constexpr std::size_t held_size_max = 1 * MiB;
 // A streaming response (Fetch 16+, ShareFetch, ShareAcknowledge) up to this size is held whole and rewritten exactly. A
-// longer one is neutralised in place (protocol.md 5).
+// longer one is neutralised in place (docs/protocol.md section 5).
 inline constexpr std::size_t exact_rewrite_size_max = 64 * KiB;
 // Unanswered requests on one connection. At the limit reading stops; it continues at half.
 inline constexpr std::size_t unanswered_requests_max = 1024;

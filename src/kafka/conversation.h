@@ -4,7 +4,7 @@
 // Responses come strictly in the order of their requests. The queue says what the next response is; its
 // correlation id only confirms it, because ids repeat (Java's re-authentication cycles through eight).
 //
-// Raw tokens (SaslHandshake v0, protocol.md 4):
+// Raw tokens (SaslHandshake v0, docs/protocol.md section 4):
 //   framed ──handshake v0 request──▶ awaiting_handshake ──answer err 0──▶ raw ──(mechanism's last token,
 //   or a plausible header)──▶ framed.   awaiting_handshake ──answer err≠0──▶ framed.
 //   While awaiting_handshake, no client byte is interpreted.

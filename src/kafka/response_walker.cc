@@ -244,7 +244,7 @@ bool ResponseWalker::collect(Chunk& chunk) {
     if (step == Step::more || step == Step::end || step == Step::failed) break;
     if (step == Step::tail) continue;
     findings_->note(step, *walker_);
-    // A broker that does not know the requested version answers in version 0 (protocol.md 3).
+    // A broker that does not know the requested version answers in version 0 (docs/protocol.md section 3).
     if (step == Step::integer && walker_->field().role == Role::version_error && findings_->version_refused)
       walker_->continue_as(0, false);
   }

@@ -28,8 +28,8 @@ Bytes with_blanked_lists(const Findings& found, bool compact);
 // before the tag section.
 Bytes with_mapped_nodes(const Findings& found, ApiKey source, ClusterView& cluster);
 // The same tail without node endpoints, in exactly as many bytes: an unknown tag of zeros replaces them
-// (protocol.md 5). It comes after the other tags, because kafka-python and Java expect tags in ascending
-// order.
+// (docs/protocol.md section 5). It comes after the other tags, because kafka-python and Java expect tags
+// in ascending order.
 Bytes neutralised(const Findings& found);
 
 }  // namespace kferry::kafka

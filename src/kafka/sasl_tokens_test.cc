@@ -1,4 +1,4 @@
-// Raw SASL tokens after SaslHandshake version 0, both directions (protocol.md 4).
+// Raw SASL tokens after SaslHandshake version 0, both directions (docs/protocol.md section 4).
 #include <doctest/doctest.h>
 
 #include "kafka/walking_test.h"
