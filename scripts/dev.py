@@ -4,6 +4,9 @@
   ./dev test             every behaviour once: at most 25 minutes on two cores
   ./dev test --all       full matrices, a million steps of simulation, TSan of everything, fuzzing, two Kafkas
   ./dev test --only STEP one step (more than one: repeat it); --list names them
+  ./dev test --no-install
+                         installs no package: a step that lacks one is skipped and names it, or fails if --only
+                         asks for it
   ./dev demo             three acts: direct, through a plain proxy, through kferry
       --kafka            with three real Apache Kafka brokers instead of librdkafka's mock cluster
       --keep             leave it up, and print lines to try, until Enter or Ctrl-C
@@ -54,9 +57,14 @@ def build(_words):
 
 def parse_test_words(words):
     parser = argparse.ArgumentParser(prog="./dev test")
-    parser.add_argument("--all", action="store_true")
-    parser.add_argument("--only", action="append", metavar="STEP", choices=[step.name for step in steps.STEPS])
-    parser.add_argument("--list", action="store_true")
+    parser.add_argument("--all", action="store_true", help="full matrices, long simulation, fuzzing")
+    parser.add_argument("--only", action="append", metavar="STEP", choices=[step.name for step in steps.STEPS],
+                        help="this step alone; repeat it for more")
+    parser.add_argument("--list", action="store_true", help="name the steps, and run nothing")
+    parser.add_argument("--no-install", action="store_true",
+                        help="install no package: a step that lacks one is skipped and names it, or fails if --only "
+                             "asks for it. What a step downloads for itself (wolfSSL's source, Kafka's jars, kernels) "
+                             "is kept in the checkout and is still fetched")
     return parser.parse_args(words)
 
 
@@ -72,9 +80,12 @@ def test(words):
     for log in LOGS.glob("*.log"):
         log.unlink()
     progress = Progress(len(chosen))
-    total, failed = Counts(), []
+    total, failed, not_run = Counts(), [], []
+    if options.no_install:
+        packages.forbid_installing()
     try:
-        prepare(progress, [name for step in present for name in step.packages])
+        if not options.no_install:
+            prepare(progress, [name for step in present for name in step.packages])
     except Failure as failure:
         report(failure)
         total, failed = total + Counts(failed=1), ["install"]
@@ -85,6 +96,11 @@ def test(words):
             total += Counts(skipped=1)
             progress.end(f"skipped: {step.needs} is not in the tree yet")
             continue
+        if options.no_install and (lacking := packages.absent(step.packages)):
+            total += Counts(failed=1) if options.only else Counts(skipped=1)
+            (failed if options.only else not_run).append(step.name)
+            progress.end(f"{'failed' if options.only else 'skipped'}: missing: {' '.join(lacking)}")
+            continue
         result = run_step(step, options.all)
         total += result
         if result.failed:
@@ -92,6 +108,8 @@ def test(words):
         progress.end(str(result))
     if failed:
         say(f"failed: {', '.join(failed)}")
+    if not_run:
+        say(f"skipped for want of packages: {', '.join(not_run)}")
     say(str(total))
     return 1 if total.failed or not total.passed else 0
 

@@ -1,5 +1,6 @@
 """The Debian packages that each part of the work needs: the one place where they are listed."""
 
+import functools
 import os
 import shutil
 import subprocess
@@ -40,6 +41,32 @@ def end_to_end():
     return [line for line in lines if line] + ["strace"]
 
 
+# The program that a package is needed for. Where nothing may be installed, one from elsewhere counts as the package.
+PROGRAMS = {"g++": "g++", "gcc": "gcc", "meson": "meson", "ninja-build": "ninja", "pkg-config": "pkg-config",
+            "ccache": "ccache", "openssl": "openssl", "git": "git", "clang-19": "clang-19", "haproxy": "haproxy",
+            "clang-format-19": "clang-format-19", "clang-tidy-19": "clang-tidy-19", "maven": "mvn", "strace": "strace",
+            "openjdk-17-jdk-headless": "javac", "golang-go": "go", "nginx": "nginx", "kcat": "kcat", "man-db": "man",
+            "qemu-system-x86": "qemu-system-x86_64", "iproute2": "ip", "zsh": "zsh", "fish": "fish"}
+may_install = True
+
+
+def forbid_installing():
+    """From here on install() fails if anything is missing, and names it."""
+    global may_install
+    may_install = False
+
+
+@functools.cache
+def has_dpkg():
+    return shutil.which("dpkg-query") is not None
+
+
+def absent(names):
+    """Those of `names` that are not there in any form. Without dpkg libraries cannot be checked, and are not named."""
+    lacking = missing(names) if has_dpkg() else [name for name in dict.fromkeys(names) if name in PROGRAMS]
+    return [name for name in lacking if name not in PROGRAMS or shutil.which(PROGRAMS[name]) is None]
+
+
 def missing(names):
     """Those of `names` that dpkg does not have installed, in order, each once."""
     names = list(dict.fromkeys(names))
@@ -51,6 +78,10 @@ def missing(names):
 
 def install(names):
     """Installs what is missing. Returns what it did, in words."""
+    if not may_install:
+        if lacking := absent(names):
+            raise Failure(f"missing: {' '.join(lacking)}; --no-install installs nothing")
+        return "nothing to install"
     wanted = missing(names)
     if not wanted:
         return "nothing to install"
