@@ -1,7 +1,7 @@
 """Builds, tests, demonstrates and measures kferry. Installs what each command needs.
 
   ./dev build            the release binary with g++
-  ./dev test             every behaviour once: at most 25 minutes on two cores
+  ./dev test             the full functional suite: at most 25 minutes on two cores
   ./dev test --all       full matrices, a million steps of simulation, TSan of everything, fuzzing, two Kafkas
   ./dev test --only STEP one step (more than one: repeat it); --list names them
   ./dev test --no-install

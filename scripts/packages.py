@@ -1,4 +1,4 @@
-"""The Debian packages that each part of the work needs: the one place where they are listed."""
+"""The Debian packages that each part of the work needs, listed here alone."""
 
 import functools
 import os

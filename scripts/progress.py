@@ -14,7 +14,7 @@ TAIL_LINES = 40
 
 
 class Failure(Exception):
-    """A step that did not succeed: its text is for the operator. `log` is shown from its end."""
+    """A step that failed. The text is for the operator; the end of `log` is shown."""
 
     def __init__(self, text, log=None):
         super().__init__(text)
@@ -36,8 +36,8 @@ def show_tail(log, lines=TAIL_LINES):
 def logged(log_name, command, environment=None, timeout_s=900, directory=CHECKOUT, may_fail=False):
     """Runs `command`, appending its output to build/logs/<log_name>.log. Returns (exit status, its output).
 
-    A command that fails, or is not done in time, is a Failure unless `may_fail`. It leads its own process group,
-    which ends with it: nothing it started outlives a time-out.
+    A command that fails, or exceeds its time, is a Failure unless `may_fail`. It leads its own process group,
+    which ends with it, so nothing that it started outlives a time-out.
     """
     LOGS.mkdir(parents=True, exist_ok=True)
     log = LOGS / f"{log_name}.log"

@@ -1,5 +1,5 @@
 """The steps of `./dev test`, quick checks first. A step is a function that returns Counts; a Failure counts as one
-failed test. A step whose part of the tree does not exist is shown and counted as skipped, never as passed."""
+failed test. A step whose part of the tree does not exist counts as skipped, never as passed."""
 
 import concurrent.futures
 import os
@@ -20,8 +20,8 @@ PYTEST = [PYTHON, "-B", "-m", "pytest", "-q", "-p", "no:cacheprovider"]
 TLS_ATTACKER = "tests/e2e/test_tls_attacker.py"  # a step of its own
 FUZZ_SECONDS = 300
 DEMO_SECONDS = 15
-BENCH_TESTS = ("load finds every changed octet", "a figure that is none meets no mark")
-# What concurrency there is between threads: the hand-over of connections, ring messages, the resolver's thread.
+BENCH_TESTS = ("load finds every changed byte", "a missing figure meets no mark")
+# Tests of what crosses threads: connections handed over, ring messages, the resolver's thread.
 ACROSS_THREADS = re.compile(r"hand.?off|hand.?over|message|^ring|^net$|^worker|^proxy$|^topology$")
 
 
@@ -60,7 +60,7 @@ def formatting(_everything):
 
 
 def tidy(_everything, words=()):
-    """clang-tidy over src/, tests apart: every file is looked at, whatever was found in another."""
+    """clang-tidy over src/ without its tests. A finding in one file does not stop the others."""
     builds.set_up(builds.ASAN)
     sources = [path for path in cpp_files()
                if path.suffix == ".cc" and not path.stem.endswith("_test") and CHECKOUT / "src" in path.parents
@@ -122,7 +122,7 @@ def across_threads(everything):
               if everything or ACROSS_THREADS.search(name)]
     programs = [program for _, program in chosen if program.startswith(str(BUILD))]
     if not chosen:
-        raise Failure("no meson test has a name that tells of threads")
+        raise Failure("no meson test has a name that suggests threads")
     builds.compile_tree(builds.TSAN, () if everything else [p.removeprefix(f"{builds.TSAN.path}/") for p in programs])
     return builds.run_meson_tests(builds.TSAN, [name for name, _ in chosen], multiplier=5)
 
@@ -149,7 +149,7 @@ def older_kafka(_everything):
 
 
 def tls_attacker(_everything):
-    """Lists what came of each case, as well as it ended."""
+    """Also lists the outcome of each case."""
     result = pytest("tls-attacker", [TLS_ATTACKER, "-s"])
     text = (LOGS / "tls-attacker.log").read_text(errors="replace")
     for line in re.findall(r"^[\w.-]+-1\.[23] (?:answered|alert \w+|closed|reset|stuck|failed.*)$", text, re.MULTILINE):
@@ -158,7 +158,7 @@ def tls_attacker(_everything):
 
 
 def trust(everything):
-    """Certificate chains, judged by kferry, by the cases of x509-limbo and by Go's crypto/x509; fewer of them under ASan."""
+    """Certificate chains judged by kferry, by x509-limbo and by Go's crypto/x509. Under ASan there are fewer."""
     program = BUILD / "trust"
     environment = {"CGO_ENABLED": "0", "GOCACHE": str(BUILD / "go-cache"), "GOFLAGS": "",
                    "GOPATH": str(BUILD / "go"), "GOPROXY": "off", "GOTOOLCHAIN": "local"}
@@ -217,7 +217,7 @@ def fuzzing(_everything):
 
 
 def guest(everything):
-    """Other kernels than this host's. Skipped where there is no emulator or no kernel to be had, never else."""
+    """Kernels other than this host's. Skipped only where an emulator or a kernel is unavailable."""
     try:
         packages.install(packages.GUEST)
     except Failure as failure:
@@ -249,7 +249,7 @@ def bench_smoke(_everything):
 
 
 def guard(_everything):
-    """Counted, not timed: a busy machine is none the worse for it."""
+    """Counts instead of timing, so a busy machine does not matter."""
     builds.compile_tree(builds.BENCH, ("src/cli/kferry", "bench/load", "bench/guard"))
     _, output = logged("guard", [PYTHON, "-B", "bench/guard.py", "--build", builds.BENCH.path], timeout_s=300,
                        may_fail=True)
@@ -260,14 +260,14 @@ def guard(_everything):
 
 
 def demo(*words):
-    """The three acts; on the mock cluster in the time promised, and whatever ends it, nothing is left of it."""
+    """The three acts. On the mock cluster they must end in time and, however they end, leave nothing behind."""
     def run(_everything):
         builds.compile_tree(builds.DEMO, builds.DEMO_PROGRAMS)
         _, output = logged("demo", [PYTHON, "-B", "demo/demo.py", "--kferry", built(builds.DEMO), *words],
                            timeout_s=600)
         acts = re.findall(r"^act (\d) done\b", output, re.MULTILINE)
         if acts != ["1", "2", "3"]:
-            raise Failure(f"the demo did not end all three acts but {acts}", LOGS / "demo.log")
+            raise Failure(f"the demo did not complete its three acts, only {acts}", LOGS / "demo.log")
         if words:
             return Counts(passed=3)
         took = re.search(r"^ *All of it took ([\d.]+) s", output, re.MULTILINE)
@@ -279,7 +279,7 @@ def demo(*words):
 STEPS = [
     Step("layers", "includes follow the layers' arrows, headers compile alone", layers, "tests/layers_test.py",
          tuple(packages.BUILD)),
-    Step("format", "every file is as clang-format-19 has it", formatting, packages=tuple(packages.FORMAT)),
+    Step("format", "clang-format-19 leaves every file as it is", formatting, packages=tuple(packages.FORMAT)),
     Step("build-release", "build, g++ release", build(builds.RELEASE), packages=tuple(packages.BUILD)),
     Step("build-asan", "build, clang 19 with ASan and UBSan", build(builds.ASAN),
          packages=tuple(packages.BUILD + packages.SANITIZERS)),
