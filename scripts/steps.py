@@ -224,7 +224,7 @@ def guest(everything):
         say(f"    skipped: {failure}")
         return Counts(skipped=1)
     builds.compile_tree(builds.DEMO, (*builds.DEMO_PROGRAMS, "src/ring/ring_test", "tests/simulation/sockets_test",
-                                      *(["src/proxy/kernel_tls_test"] if everything else [])))
+                                      *(["src/connection/kernel_tls_test"] if everything else [])))
     result = Counts()
     for words in ([["--all"], ["--all", "--backend", "epoll"]] if everything else [[]]):
         _, output = logged("guest", [PYTHON, "-B", "tests/guest/run.py", "--build", builds.DEMO.path, *words],

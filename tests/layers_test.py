@@ -28,7 +28,7 @@ ARROWS = {
     "certificates": {"base", "x509", "tls", "config"},
     "net": {"base", "ring"},
     "connection": {"base", "ring", "tls/record", "tls", "net"},
-    "proxy": {"base", "kafka", "ring", "tls/record", "tls", "config", "certificates", "net", "connection"},
+    "proxy": {"base", "kafka", "ring", "tls", "config", "certificates", "net", "connection"},
     "operations": {"base"},
     "cli": {"base", "kafka", "ring", "x509", "tls", "config", "certificates", "net", "connection",
             "proxy", "operations"},

@@ -97,7 +97,7 @@ def pack(build, kernel, work):
         image.program(shutil.which(tool) or f"/usr/bin/{tool}")
     for inside, built in (("kferry", "src/cli/kferry"), ("mock_cluster", "demo/mock_cluster"),
                           ("ring_test", "src/ring/ring_test"), ("sockets_test", "tests/simulation/sockets_test"),
-                          ("kernel_tls_test", "src/proxy/kernel_tls_test")):
+                          ("kernel_tls_test", "src/connection/kernel_tls_test")):
         if inside != "kernel_tls_test" or (build / built).exists():  # the quick tier goes without
             image.program(build / built, f"/usr/bin/{inside}")
     python_of_the_guest(image, work)

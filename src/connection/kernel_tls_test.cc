@@ -18,7 +18,7 @@
 #include "tls/engine_pair_test.h"
 #include "tls/record/kernel_keys.h"
 
-namespace kferry::proxy {
+namespace kferry::connection {
 namespace {
 
 using tls::RecordType;
@@ -218,4 +218,4 @@ TEST_CASE("the other side's new keys are given to the kernel, or what follows is
 }
 
 }  // namespace
-}  // namespace kferry::proxy
+}  // namespace kferry::connection
