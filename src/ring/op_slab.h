@@ -25,7 +25,7 @@ struct Op {
   int fd = -1;
   std::uint32_t multishot_size = 0;  // receive: the bytes after which it ends; 0 for a single one
   std::uint32_t extra =
-      none;  // send, connect: parcel; splice: transfer; message: addressee; timer: index in the heap
+      none;  // send: parcel; connect: address; splice: transfer; message: addressee; timer: index in the heap
   std::uint32_t next = none;  // in its bucket, or in the free list
   std::uint16_t generation = 0;
   OpKind kind = OpKind::free;

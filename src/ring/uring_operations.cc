@@ -22,8 +22,8 @@ Ring::Opened UringRing::connect(Token token, const SocketAddress& address) {
   const Opened opened = make_connecting(address);
   if (opened.error != 0) return opened;
   const std::uint32_t slot = ops_.take(OpKind::connect, token, fd_of(opened.socket));
-  ops_.at(slot).extra = parcels_.take();
-  parcels_.at(ops_.at(slot).extra).address = address;
+  ops_.at(slot).extra = addresses_.take();
+  addresses_.at(ops_.at(slot).extra) = address;
   submit(slot);
   return opened;
 }
@@ -89,7 +89,7 @@ void UringRing::submit(std::uint32_t slot) {
       }
       break;
     case OpKind::connect: {
-      const SocketAddress& address = parcels_.at(op.extra).address;
+      const SocketAddress& address = addresses_.at(op.extra);
       io_uring_prep_connect(&sqe, op.fd, address.get(), address.size());
       break;
     }

@@ -311,7 +311,8 @@ void UringRing::finish(Token token, std::int32_t result, bool more) {
 
 void UringRing::complete(std::uint32_t slot, std::int32_t result) {
   Op& op = ops_.at(slot);
-  if (op.kind == OpKind::send || op.kind == OpKind::connect) parcels_.give_back(op.extra);
+  if (op.kind == OpKind::send) parcels_.give_back(op.extra);
+  if (op.kind == OpKind::connect) addresses_.give_back(op.extra);
   if (op.kind == OpKind::message) {
     addressees_.at(op.extra).reset();
     addressees_.give_back(op.extra);

@@ -66,7 +66,6 @@ class UringRing final : public KernelSockets {
   struct Parcel {
     msghdr header{};
     iovec pieces[iov_max];
-    SocketAddress address;
   };
 
   UringRing() = default;
@@ -100,6 +99,7 @@ class UringRing final : public KernelSockets {
   OpSlab ops_;
   TimerHeap timers_{ops_};
   SlotPool<Parcel> parcels_;
+  SlotPool<SocketAddress> addresses_;  // that are being connected to; a parcel is 35 times as large
   SlotPool<SpliceTransfer> transfers_;
   std::vector<std::uint32_t> transfers_due_;  // splices not tried yet
   SlotPool<std::shared_ptr<LetterBox>> addressees_;
