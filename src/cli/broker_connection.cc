@@ -74,7 +74,7 @@ class BrokerConnection::Conversation final : private Leg::Owner, private connect
         leg_(shared_, *this, tls::Remote::broker, {}, input_, output_) {}
 
   // Ends the leg; afterwards nothing is outstanding.
-  ~Conversation() {
+  virtual ~Conversation() {
     if (leg_.stage() == Leg::Stage::open) {
       wait_for([&] { return leg_.shut_write(true); }, farewell_timeout);
     }

@@ -40,7 +40,7 @@ class Worker final : private Acceptor::Host {
 
   // `index` is this worker's place in engine.workers. Everything outlives the worker.
   Worker(Engine& engine, std::size_t index, ring::Ring& ring, net::Resolver& resolver, std::uint64_t seed);
-  ~Worker();
+  virtual ~Worker();
 
   // Binds every port of the configuration and begins to accept. The error names port, reason and remedy.
   std::optional<std::string> listen() { return acceptor_.listen(); }
