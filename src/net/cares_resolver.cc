@@ -64,7 +64,7 @@ class CaresResolver final : public Resolver {
 
   void run();
   void look_up(Question question);
-  void on_answer(const std::string& name, DnsAnswer answer);
+  void on_answer(const std::string& name, const DnsAnswer& answer);
   void answer_all(const std::string& name, Lookup& lookup);
   void expire(Instant now);
   void poll_once();
@@ -173,7 +173,7 @@ void CaresResolver::look_up(Question question) {
   channel_.ask(question.name);
 }
 
-void CaresResolver::on_answer(const std::string& name, DnsAnswer answer) {
+void CaresResolver::on_answer(const std::string& name, const DnsAnswer& answer) {
   if (ending_) return;
   const auto lookup = lookups_.find(name);
   KFERRY_ASSERT(lookup != lookups_.end());
