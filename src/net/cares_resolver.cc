@@ -43,9 +43,9 @@ struct Asker {
 class CaresResolver final : public Resolver {
  public:
   explicit CaresResolver(CaresOptions options)
-      : options_(std::move(options)), channel_(options_, [this](const std::string& name, DnsAnswer answer) {
-          on_answer(name, std::move(answer));
-        }) {}
+      : options_(std::move(options)),
+        channel_(options_,
+                 [this](const std::string& name, const DnsAnswer& answer) { on_answer(name, answer); }) {}
   ~CaresResolver() override;
 
   // The error is empty on success.
