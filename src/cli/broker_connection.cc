@@ -155,14 +155,7 @@ class BrokerConnection::Conversation final : private Leg::Owner, private connect
 
   // Leg::Owner, once dialled
   void on_input(Leg& /*leg*/) override {
-    for (;;) {
-      const std::span<const std::byte> some = input_.pin_input();
-      if (some.empty()) break;
-      const std::size_t size = some.size();
-      incoming_.insert(incoming_.end(), some.begin(), some.end());
-      input_.unpin();
-      input_.drop(size);
-    }
+    input_.take_input(incoming_);
     on_output(leg_);
   }
   void on_output(Leg& /*leg*/) override {
@@ -187,11 +180,6 @@ class BrokerConnection::Conversation final : private Leg::Owner, private connect
     leg.receive_again();
     leg.receive();
   }
-  void on_connected(Leg& /*leg*/, int /*error*/) override { KFERRY_ASSERT(false); }
-  void on_spliced(Leg& /*leg*/, std::uint64_t /*size*/) override { KFERRY_ASSERT(false); }
-  void on_left(Leg& /*leg*/) override { KFERRY_ASSERT(false); }
-  void on_key_exhausted(Leg& /*leg*/) override {}
-  bool at_boundary(const Leg& /*leg*/) const override { return false; }
 
   // Dialler::Host
   void resolve(const HostPort& /*where*/) override { dial_->on_resolved({address_}, {}); }
@@ -206,8 +194,6 @@ class BrokerConnection::Conversation final : private Leg::Owner, private connect
   void set_dial_deadline(Duration in) override { deadline_.set(ring_->now() + in); }
   void clear_dial_deadline() override {}
   void on_dial_starved() override { dial_->resume(); }
-  void on_candidate_failed(const connection::Candidate& /*candidate*/,
-                           const std::string& /*tried*/) override {}
   void on_dialled(const connection::Candidate& /*candidate*/) override {
     leg_.set_owner(*this);
     dialled_ = true;
@@ -241,8 +227,8 @@ std::expected<BrokerConnection::Opened, BrokerConnection::Failure> BrokerConnect
     const SocketAddress& address, const HostPort& name, std::shared_ptr<const tls::ClientContext> tls,
     Duration timeout) {
   conversation_.reset();
-  auto ring =
-      ring::make_ring(ring::choose_backend().backend, {.buffer_count = 16, .buffer_size = receive_size});
+  static const ring::Backend backend = ring::choose_backend().backend;  // which creates a ring to find out
+  auto ring = ring::make_ring(backend, {.buffer_count = 16, .buffer_size = receive_size});
   if (!ring) return std::unexpected(Failure{ring.error()});
   conversation_ = std::make_unique<Conversation>(std::move(*ring));
   return conversation_->open(address, name, std::move(tls), timeout);

@@ -5,15 +5,11 @@
 #include <utility>
 
 #include "base/assert.h"
+#include "base/host_lack.h"
 #include "tls/engine.h"
 
 namespace kferry::connection {
 namespace {
-
-// What this host lacks says nothing about the broker.
-bool is_local(int error) {
-  return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
-}
 
 // A plaintext broker takes a ClientHello for a frame of 369 MB and closes with it unread, which resets the connection.
 std::string reset_in_handshake(int error, const tls::Engine& engine) {
@@ -68,17 +64,12 @@ void Dialler::next_address() {
       host_.set_dial_deadline(timeouts_.connect);
       return;
     }
-    if (is_local(error)) {
-      note({.step = Attempt::Step::connect,
-            .error = error,
-            .where = address().text(),
-            .why = std::strerror(error)});
-      return finish(error);
-    }
     note({.step = Attempt::Step::connect,
           .error = error,
           .where = address().text(),
           .why = std::strerror(error)});
+    // What this host lacks says nothing about the broker.
+    if (!remedy_for_lack(error).empty()) return finish(error);
   }
   // A node is unreachable once none of its addresses is left to be tried.
   const Candidate& failed = candidate();
@@ -155,12 +146,8 @@ void Dialler::start_tls(std::shared_ptr<const tls::ClientContext> context) {
   const HostPort& where = candidate().address;
   auto engine = tls::Engine::client(std::move(context), where.host, static_cast<std::uint16_t>(where.port),
                                     !full_handshake_);
-  if (kernel_tls_.wanted()) {
-    leg_.begin(std::make_unique<KernelTransport>(shared_.ring, tls::Remote::broker, std::move(engine),
-                                                 leg_.socket(), kernel_tls_));
-  } else {
-    leg_.begin(std::make_unique<RecordTransport>(shared_.ring, tls::Remote::broker, std::move(engine)));
-  }
+  leg_.begin(
+      make_tls_transport(shared_.ring, tls::Remote::broker, std::move(engine), leg_.socket(), kernel_tls_));
   state_ = State::handshaking;
   host_.set_dial_deadline(timeouts_.handshake);
   shake_hands();
@@ -203,8 +190,6 @@ void Dialler::on_break(Leg& /*leg*/, const Leg::Break& what) {
   give_up({.step = Attempt::Step::handshake, .tls_cause = failure.cause, .why = failure.text});
 }
 
-void Dialler::on_key_exhausted(Leg& /*leg*/) {}
-
 void Dialler::on_starved(Leg& /*leg*/) {
   host_.on_dial_starved();
 }
@@ -212,14 +197,6 @@ void Dialler::on_starved(Leg& /*leg*/) {
 void Dialler::resume() {
   leg_.receive_again();
   if (state_ == State::handshaking) shake_hands();
-}
-
-void Dialler::on_spliced(Leg& /*leg*/, std::uint64_t /*size*/) {
-  KFERRY_ASSERT(false);
-}
-
-bool Dialler::at_boundary(const Leg& /*leg*/) const {
-  return false;
 }
 
 }  // namespace kferry::connection

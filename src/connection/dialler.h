@@ -70,7 +70,7 @@ class Dialler final : private Leg::Owner {
     // No receive buffer was free in the TLS handshake: Dialler::resume is to be called when one is.
     virtual void on_dial_starved() = 0;
     // Every address of the candidate has failed; `tried` lists what was tried so far.
-    virtual void on_candidate_failed(const Candidate& candidate, const std::string& tried) = 0;
+    virtual void on_candidate_failed(const Candidate& /*candidate*/, const std::string& /*tried*/) {}
     // Bytes flow. The leg has no owner yet: the host sets one at once.
     virtual void on_dialled(const Candidate& candidate) = 0;
     // Nothing was dialled. `local_error`: what this host lacks, as errno, in which case no broker is to blame; else 0.
@@ -113,12 +113,9 @@ class Dialler final : private Leg::Owner {
   void on_connected(Leg& leg, int error) override;
   void on_input(Leg& leg) override;
   void on_output(Leg& leg) override;
-  void on_spliced(Leg& leg, std::uint64_t size) override;
   void on_break(Leg& leg, const Leg::Break& what) override;
-  void on_key_exhausted(Leg& leg) override;
   void on_starved(Leg& leg) override;
   void on_left(Leg& leg) override;
-  bool at_boundary(const Leg& leg) const override;
 
   void next_candidate();
   void next_address();

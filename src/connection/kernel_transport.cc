@@ -3,11 +3,19 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <utility>
 
 #include "ring/kernel_tls.h"
 #include "tls/record/kernel_keys.h"
 
 namespace kferry::connection {
+
+std::unique_ptr<Transport> make_tls_transport(ring::Ring& ring, tls::Remote remote,
+                                              std::unique_ptr<tls::Engine> engine, ring::Socket socket,
+                                              KernelTls& kernel_tls) {
+  if (!kernel_tls.wanted()) return std::make_unique<RecordTransport>(ring, remote, std::move(engine));
+  return std::make_unique<KernelTransport>(ring, remote, std::move(engine), socket, kernel_tls);
+}
 
 // --- handing over
 

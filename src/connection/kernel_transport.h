@@ -58,4 +58,9 @@ class KernelTransport final : public RecordTransport {
   Direction receive_ = Direction::user_space;
 };
 
+// The transport of a TLS connection on `socket`: with kernel TLS where `kernel_tls` wants it, else in user space.
+std::unique_ptr<Transport> make_tls_transport(ring::Ring& ring, tls::Remote remote,
+                                              std::unique_ptr<tls::Engine> engine, ring::Socket socket,
+                                              KernelTls& kernel_tls);
+
 }  // namespace kferry::connection

@@ -81,23 +81,23 @@ class Leg {
 
   class Owner {
    public:
-    // connect() completed; `error` is an errno, or 0.
-    virtual void on_connected(Leg& leg, int error) = 0;
+    // connect() completed; `error` is an errno, or 0. For an owner who connects.
+    virtual void on_connected(Leg& leg, int error);
     // Bytes were put onto input(), the handshake took a step, or the end came (ended()).
     virtual void on_input(Leg& leg) = 0;
     // A send completed: there is room again.
     virtual void on_output(Leg& leg) = 0;
-    // So many bytes were spliced from this leg; 0: it was refused.
-    virtual void on_spliced(Leg& leg, std::uint64_t size) = 0;
+    // So many bytes were spliced from this leg; 0: it was refused. For an owner who splices.
+    virtual void on_spliced(Leg& leg, std::uint64_t size);
     virtual void on_break(Leg& leg, const Break& what) = 0;
     // The send key is exhausted and cannot be renewed. May be called more than once, before the other calls.
-    virtual void on_key_exhausted(Leg& leg) = 0;
+    virtual void on_key_exhausted(Leg& /*leg*/) {}
     // No receive buffer was free: call receive_again() when one is.
     virtual void on_starved(Leg& leg) = 0;
-    // abandon() is complete: the leg is `none` again.
-    virtual void on_left(Leg& leg) = 0;
+    // abandon() is complete: the leg is `none` again. For an owner who abandons.
+    virtual void on_left(Leg& leg);
     // Whether a TLS stream may end here without close_notify, after we have sent ours: at a frame's boundary.
-    virtual bool at_boundary(const Leg& leg) const = 0;
+    virtual bool at_boundary(const Leg& /*leg*/) const { return false; }
 
    protected:
     ~Owner() = default;

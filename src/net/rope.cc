@@ -156,6 +156,14 @@ void Rope::received_copy(std::span<const std::byte> bytes) {
   queues().input.push(copy_of(bytes));
 }
 
+void Rope::take_input(std::vector<std::byte>& to) {
+  for (std::span<const std::byte> some = pin_input(); !some.empty(); some = pin_input()) {
+    to.insert(to.end(), some.begin(), some.end());
+    unpin();
+    drop(some.size());
+  }
+}
+
 std::span<std::byte> Rope::room(std::size_t size) {
   RopeQueues& q = queues();
   KFERRY_ASSERT(q.room == nullptr && size > 0);

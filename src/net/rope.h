@@ -14,6 +14,7 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <vector>
 
 #include "net/buffer_pool.h"
 #include "net/rope_queues.h"
@@ -31,6 +32,8 @@ class Rope {
   void received(std::span<const ring::Piece> pieces);
   // Copies bytes to the end of the input, as if received; for bytes that did not come from the ring.
   void received_copy(std::span<const std::byte> bytes);
+  // Moves the whole input to the end of `to`, for an owner who reads it in one piece.
+  void take_input(std::vector<std::byte>& to);
   // Returns memory for the next bytes of input. The caller writes them and calls fill_room() with their number. Nothing
   // else may be done with the rope in between.
   std::span<std::byte> room(std::size_t size);

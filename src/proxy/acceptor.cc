@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/assert.h"
+#include "base/host_lack.h"
 
 namespace kferry::proxy {
 namespace {
@@ -32,20 +33,6 @@ std::string listen_failure(const SocketAddress& address, int error) {
 }
 
 }  // namespace
-
-std::string_view remedy_for_lack(int error) {
-  switch (error) {
-    case EMFILE:
-      return "raise the limit of open files (LimitNOFILE= in the unit, or ulimit -n)";
-    case ENFILE:
-      return "raise this host's limit of open files (sysctl fs.file-max)";
-    case ENOBUFS:
-    case ENOMEM:
-      return "this host or container is out of memory for sockets: give it more";
-    default:
-      return {};
-  }
-}
 
 Acceptor::~Acceptor() {
   KFERRY_ASSERT(stopped());

@@ -19,9 +19,6 @@
 
 namespace kferry::proxy {
 
-// What to do about an errno that means the host cannot open another socket; empty for other errors.
-std::string_view remedy_for_lack(int error);
-
 class Acceptor {
  public:
   // Counted from the constructor's kind. handed_over completes on the receiving worker: {port, handed_over}, socket.

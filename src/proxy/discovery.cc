@@ -6,6 +6,7 @@
 
 #include "base/assert.h"
 #include "base/counted.h"
+#include "config/security_protocol.h"
 #include "kafka/api_keys.h"
 #include "kafka/client_codec.h"
 #include "kafka/error_codes.h"
@@ -23,15 +24,10 @@ constexpr Duration backoff_min = milliseconds(500);
 constexpr Duration backoff_max = seconds(30);
 constexpr ApiVersion authenticate_version = 0;
 
-bool uses_sasl(const config::Upstream& upstream) {
-  return upstream.security_protocol == config::SecurityProtocol::sasl_plaintext ||
-         upstream.security_protocol == config::SecurityProtocol::sasl_ssl;
-}
-
 }  // namespace
 
 bool Discovery::possible(const config::Upstream& upstream) {
-  if (!uses_sasl(upstream)) return true;
+  if (!config::uses_sasl(upstream.security_protocol)) return true;
   return upstream.sasl && SaslClient::make(*upstream.sasl).has_value();
 }
 
@@ -131,9 +127,6 @@ void Discovery::clear_dial_deadline() {
   alarm_wanted_ = false;
 }
 
-void Discovery::on_candidate_failed(const connection::Candidate& /*candidate*/,
-                                    const std::string& /*tried*/) {}
-
 void Discovery::on_not_dialled(int /*local_error*/) {
   KFERRY_ASSERT(stage_ == Stage::dialling);
   end_round(false);
@@ -169,7 +162,7 @@ void Discovery::on_dialled(const connection::Candidate& /*candidate*/) {
   incoming_.clear();
   set_alarm(attempt_timeout);
   const config::Upstream& upstream = worker_.cluster(cluster_).config.upstream;
-  if (!uses_sasl(upstream))
+  if (!config::uses_sasl(upstream.security_protocol))
     return ask(kafka::encode_metadata(CorrelationId{++correlation_id_}, client_id), Stage::metadata);
   auto made = SaslClient::make(*upstream.sasl);
   KFERRY_ASSERT(made.has_value());  // possible() has tried
@@ -195,14 +188,7 @@ void Discovery::on_output(Leg& /*leg*/) {
 
 void Discovery::on_input(Leg& /*leg*/) {
   KFERRY_ASSERT(asking());
-  for (;;) {
-    const std::span<const std::byte> some = input_.pin_input();
-    if (some.empty()) break;
-    const std::size_t size = some.size();
-    incoming_.insert(incoming_.end(), some.begin(), some.end());
-    input_.unpin();
-    input_.drop(size);
-  }
+  input_.take_input(incoming_);
   leg_.send(Leg::Completion::at_once,
             connection::Follow::nothing);  // TLS may have something of its own to say
   take_answer();
@@ -334,20 +320,6 @@ void Discovery::receive_again() {
   if (stage_ == Stage::dialling) return dial_->resume();
   leg_.receive_again();
   leg_.receive();
-}
-
-void Discovery::on_key_exhausted(Leg& /*leg*/) {}
-
-void Discovery::on_connected(Leg& /*leg*/, int /*error*/) {
-  KFERRY_ASSERT(false);  // the dialler's
-}
-
-void Discovery::on_spliced(Leg& /*leg*/, std::uint64_t /*size*/) {
-  KFERRY_ASSERT(false);
-}
-
-bool Discovery::at_boundary(const Leg& /*leg*/) const {
-  return false;
 }
 
 }  // namespace kferry::proxy

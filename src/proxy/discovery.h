@@ -72,15 +72,11 @@ class Discovery final : private connection::Leg::Owner, private connection::Dial
   };
 
   // Leg::Owner, once dialled
-  void on_connected(Leg& leg, int error) override;
   void on_input(Leg& leg) override;
   void on_output(Leg& leg) override;
-  void on_spliced(Leg& leg, std::uint64_t size) override;
   void on_break(Leg& leg, const Leg::Break& what) override;
-  void on_key_exhausted(Leg& leg) override;
   void on_starved(Leg& leg) override;
   void on_left(Leg& leg) override;
-  bool at_boundary(const Leg& leg) const override;
 
   // Dialler::Host
   void resolve(const HostPort& where) override;
@@ -90,7 +86,6 @@ class Discovery final : private connection::Leg::Owner, private connection::Dial
   void set_dial_deadline(Duration in) override;
   void clear_dial_deadline() override;
   void on_dial_starved() override;
-  void on_candidate_failed(const connection::Candidate& candidate, const std::string& tried) override;
   void on_dialled(const connection::Candidate& candidate) override;
   void on_not_dialled(int local_error) override;
 

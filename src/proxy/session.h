@@ -118,14 +118,12 @@ class Session final : private kafka::RequestJudge,
   void hidden_api(ApiKey key) override;
 
   // Leg::Owner
-  void on_connected(Leg& leg, int error) override;
   void on_input(Leg& leg) override;
   void on_output(Leg& leg) override;
   void on_spliced(Leg& leg, std::uint64_t size) override;
   void on_break(Leg& leg, const Leg::Break& what) override;
   void on_key_exhausted(Leg& leg) override;
   void on_starved(Leg& leg) override;
-  void on_left(Leg& leg) override;
   bool at_boundary(const Leg& leg) const override;
 
   // Dialler::Host: session_rules.cc

@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "base/assert.h"
-#include "proxy/acceptor.h"
+#include "base/host_lack.h"
 #include "proxy/dial_plan.h"
 #include "proxy/reports.h"
 #include "proxy/session.h"
@@ -28,12 +28,8 @@ std::unique_ptr<connection::Transport> Session::client_transport() {
   if (!listener().tls) return nullptr;
   // The context is chosen when the ClientHello has arrived: a certificate renewed meanwhile is the one to show.
   auto engine = tls::Engine::server([this](std::string_view name) { return choose_context(name); });
-  connection::KernelTls& kernel_tls = worker_.kernel_tls();
-  if (kernel_tls.wanted()) {
-    return std::make_unique<connection::KernelTransport>(worker_.ring(), Remote::client, std::move(engine),
-                                                         client_.socket(), kernel_tls);
-  }
-  return std::make_unique<connection::RecordTransport>(worker_.ring(), Remote::client, std::move(engine));
+  return connection::make_tls_transport(worker_.ring(), Remote::client, std::move(engine), client_.socket(),
+                                        worker_.kernel_tls());
 }
 
 // Null: no listener here has the name.
@@ -192,15 +188,6 @@ void Session::on_dialled(const connection::Candidate& candidate) {
   worker_.refresh();
   stand_in_ = !in_place();
   pump();
-}
-
-// The dialler owns the broker's leg until it is dialled.
-void Session::on_connected(Leg& /*leg*/, int /*error*/) {
-  KFERRY_ASSERT(false);
-}
-
-void Session::on_left(Leg& /*leg*/) {
-  KFERRY_ASSERT(false);
 }
 
 // --- rules

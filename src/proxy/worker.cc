@@ -1,13 +1,9 @@
 #include "proxy/worker.h"
 
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
-#include <thread>
 #include <utility>
 
 #include "base/assert.h"
-#include "kafka/api_keys.h"
 
 namespace kferry::proxy {
 namespace {
@@ -15,7 +11,7 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-// A send that has stood this long while others find no buffer gives its buffers back.
+// A send that has been pending for this long gives its buffers back if others find none.
 constexpr Duration stalled_after = milliseconds(5);
 // Marks a resolver request as discovery's.
 constexpr std::uint64_t for_discovery = std::uint64_t{1} << 63U;
