@@ -73,6 +73,15 @@ bool SocketAddress::is_wildcard() const {
   return is_v4() ? v4_host_order() == 0U : IN6_IS_ADDR_UNSPECIFIED(&storage_.sin6_addr) != 0;
 }
 
+bool SocketAddress::is_multicast() const {
+  if (empty()) return false;
+  return is_v4() ? (v4_host_order() >> 28U) == 0xEU : IN6_IS_ADDR_MULTICAST(&storage_.sin6_addr) != 0;
+}
+
+bool SocketAddress::is_broadcast() const {
+  return is_v4() && v4_host_order() == 0xFFFFFFFFU;
+}
+
 std::string SocketAddress::host_text() const {
   if (empty()) return "(none)";
   char buffer[INET6_ADDRSTRLEN] = {};

@@ -30,6 +30,8 @@ class SocketAddress {
   bool is_loopback() const;
   bool is_link_local() const;
   bool is_wildcard() const;
+  bool is_multicast() const;
+  bool is_broadcast() const;  // 255.255.255.255
 
   // "1.2.3.4:5" or "[::1]:5".
   std::string text() const;

@@ -68,6 +68,8 @@ class ResponseWalker {
   // nothing was walked, because `bytes` are malformed, which feed() will report.
   std::optional<std::size_t> walk_ahead(std::span<const std::byte> bytes);
 
+  // True once a response has begun that answers the request it should: a Kafka broker is there.
+  bool answered() const { return answered_; }
   // True between frames with nothing held.
   bool at_boundary() const { return stage_ == Stage::prelude && prelude_size_ == 0; }
   // True while a response has left in part: if the connection ends here, the response is cut.
@@ -124,7 +126,7 @@ class ResponseWalker {
   std::uint8_t prelude_size_ = 0;
   bool token_ = false;     // the frame is a SASL token
   bool exact_ = false;     // the body is held, so that its length can still change
-  bool answered_ = false;  // a whole prelude has been read
+  bool answered_ = false;  // a response has answered its request
 };
 
 }  // namespace kferry::kafka

@@ -17,10 +17,9 @@ std::vector<connection::Candidate> dial_plan(const Snapshot& snapshot, std::opti
     if (!known) plan.push_back(connection::Candidate{address, node});
   };
   const Node* own = owner ? snapshot.find(*owner) : nullptr;
-  if (own != nullptr && owner_may_be_dialled) {
+  if (own != nullptr && owner_may_be_dialled && own->dialable()) {
+    if (own->candidate) add(*own->candidate, own->id);
     add(own->address, own->id);
-    // Only while no other broker is known to be there by now.
-    if (own->previous && snapshot.at(*own->previous) == nullptr) add(*own->previous, own->id);
   }
   const std::size_t nodes = snapshot.nodes.size();
   for (std::size_t i = 0; i < nodes; ++i) {

@@ -34,17 +34,22 @@ TEST_CASE("a broker within its backoff is not dialled, nor at a bootstrap server
   CHECK(plan == std::vector<connection::Candidate>{{{"k2", 9092}, NodeId{2}}, {{"k3", 9092}, NodeId{3}}});
 }
 
-TEST_CASE("a moved broker's last address is second choice unless another broker is there by now") {
+TEST_CASE("a candidate is dialled before the address that brought no Kafka response") {
   Snapshot snapshot = three_brokers();
-  snapshot.nodes[0].address = {"new", 9092};
-  snapshot.nodes[0].previous = HostPort{"k1", 9092};
-  auto plan = dial_plan(snapshot, NodeId{1}, true, 0, servers);
+  snapshot.nodes[0].candidate = HostPort{"new", 9092};
+  const auto plan = dial_plan(snapshot, NodeId{1}, true, 0, servers);
   REQUIRE(plan.size() >= 2);
   CHECK(plan[0] == connection::Candidate{{"new", 9092}, NodeId{1}});
   CHECK(plan[1] == connection::Candidate{{"k1", 9092}, NodeId{1}});
-  snapshot.nodes[1].address = {"k1", 9092};
-  plan = dial_plan(snapshot, NodeId{1}, true, 0, servers);
-  CHECK(plan[1] == connection::Candidate{{"k1", 9092}, NodeId{2}});
+}
+
+TEST_CASE("a provisional broker that answers disagree about is not dialled") {
+  Snapshot snapshot = three_brokers();
+  snapshot.nodes[0].provisional = true;
+  CHECK(dial_plan(snapshot, NodeId{1}, true, 0, servers).front().node == NodeId{1});
+  snapshot.nodes[0].listed = false;
+  for (const connection::Candidate& target : dial_plan(snapshot, NodeId{1}, true, 0, servers))
+    CHECK(target.node != NodeId{1});
 }
 
 TEST_CASE("unlisted brokers do not stand in") {

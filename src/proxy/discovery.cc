@@ -23,6 +23,8 @@ constexpr std::string_view client_id = "kferry-discovery";
 constexpr Duration backoff_min = milliseconds(500);
 constexpr Duration backoff_max = seconds(30);
 constexpr ApiVersion authenticate_version = 0;
+// Servers of one round, so that a round ends.
+constexpr std::size_t asked_max = 64;
 
 }  // namespace
 
@@ -87,9 +89,15 @@ void Discovery::begin() {
   std::vector<connection::Candidate> candidates;
   for (std::size_t i = 0; i < servers; ++i)
     candidates.push_back({upstream.bootstrap_servers[(offset + i) % servers], std::nullopt});
+  const auto is_asked = [&](const Node& node) {
+    return std::ranges::any_of(candidates, [&](const auto& one) {
+      return canonical(one.address.host, one.address.port) == node.address;
+    });
+  };
   // A cluster may have moved away from every bootstrap server.
   for (const Node& node : worker_.snapshot(cluster_).nodes) {
-    if (node.listed) candidates.push_back({node.address, node.id});
+    if (candidates.size() == asked_max) break;
+    if (node.listed && !node.provisional && !is_asked(node)) candidates.push_back({node.address, node.id});
   }
   connection::Dialler::Host& host = *this;
   dial_ = std::make_unique<connection::Dialler>(
@@ -134,6 +142,9 @@ void Discovery::on_not_dialled(int /*local_error*/) {
 
 void Discovery::end_round(bool learnt) {
   stage_ = Stage::waiting;
+  // Without a second opinion the first one was heard like a client's.
+  learnt = learnt || !first_opinion_.empty();
+  first_opinion_.clear();
   if (learnt) {
     backoff_ = {};
     warned_ = false;
@@ -260,6 +271,8 @@ void Discovery::on_metadata(std::span<const std::byte> frame) {
     reject(answer.error().text);
     return;
   }
+  if (!first_opinion_.empty() && dial_->address() == first_opinion_from_)
+    return reject("it was asked before");
   std::vector<kafka::BrokerEntry> brokers;
   for (const kafka::AdvertisedBroker& broker : answer->brokers) {
     brokers.push_back({broker.id, broker.where.host, broker.where.port});
@@ -276,7 +289,28 @@ void Discovery::on_metadata(std::span<const std::byte> frame) {
   ClusterState& cluster = worker_.cluster(cluster_);
   Origin origin{!dial_->candidate().node.has_value(), false};
   const bool first = worker_.snapshot(cluster_).nodes.empty();
-  if (!cluster.topology.learn(list, origin, worker_.now())) return reject("another cluster answers there");
+  Teacher teacher;
+  teacher.server = dial_->candidate().address;
+  teacher.bootstrap = origin.bootstrap;
+  const Topology::Lesson lesson = cluster.topology.learn(list, origin, teacher, worker_.now());
+  if (lesson == Topology::Lesson::other_cluster) return reject("another cluster answers there");
+  if (lesson == Topology::Lesson::contested || !first_opinion_.empty()) {
+    if (first_opinion_.empty()) {
+      first_opinion_from_ = dial_->address();
+      for (const kafka::AdvertisedBroker& broker : answer->brokers)
+        first_opinion_.emplace(broker.id, canonical(broker.where.host, broker.where.port));
+      return reject("its answer contradicts what is known: another server is asked");
+    }
+    // What both say is followed.
+    std::erase_if(brokers, [&](const kafka::BrokerEntry& broker) {
+      const auto before = first_opinion_.find(broker.id);
+      return before == first_opinion_.end() || before->second != canonical(broker.host, broker.port);
+    });
+    list.full = false;
+    list.brokers = brokers;
+    teacher.seconded = true;
+    cluster.topology.learn(list, origin, teacher, worker_.now());
+  }
   if (first) {
     std::string text = "cluster " + cluster.config.name + " has " + counted(brokers.size(), "broker") + ":";
     for (const kafka::BrokerEntry& broker : brokers) text += " " + std::to_string(number(broker.id));

@@ -12,6 +12,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <expected>
+#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -118,6 +119,9 @@ class Discovery final : private connection::Leg::Owner, private connection::Dial
   std::int32_t correlation_id_ = 0;
   std::optional<SaslClient> sasl_;
   Duration backoff_{};
+  // What one server has said in this round that contradicts what is known, until another is asked.
+  std::map<NodeId, HostPort> first_opinion_;
+  SocketAddress first_opinion_from_;  // valid with an opinion
 };
 
 }  // namespace kferry::proxy

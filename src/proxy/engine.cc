@@ -59,7 +59,7 @@ bool ClusterState::note_hidden(ApiKey key) {
 
 bool ClusterState::note_left_out(NodeId id) {
   const std::scoped_lock lock(noted_mutex_);
-  return left_out_noted_.insert(id).second;
+  return left_out_noted_.size() < brokers_max && left_out_noted_.insert(id).second;
 }
 
 Engine::Engine(const config::Config& configuration, LogSink& sink) : config(configuration), log(sink) {
@@ -67,6 +67,9 @@ Engine::Engine(const config::Config& configuration, LogSink& sink) : config(conf
   for (std::uint32_t c = 0; c < config.clusters.size(); ++c) {
     const config::Cluster& cluster = config.clusters[c];
     clusters.push_back(std::make_unique<ClusterState>(cluster, config.limits, log));
+    clusters.back()->topology.set_guard([this, &state = *clusters.back()](const SocketAddress& address) {
+      return why_not_dialled(state, address, true);
+    });
     clusters.back()->topology.on_change([this] {
       for (const auto& worker : workers) worker->ring->wake();
     });
@@ -128,6 +131,7 @@ std::string_view Engine::why_not_dialled(const ClusterState& cluster, const Sock
                                          bool learnt, const SocketAddress& from) const {
   if (is_own(address, from)) return own_listener;
   if (!learnt) return {};
+  if (const std::string_view why = why_no_broker(address); !why.empty()) return why;
   if (address.is_loopback() && !cluster.bootstrap_on_loopback) return "learnt, on loopback: not dialled";
   if (address.is_link_local() && !cluster.bootstrap_on_link_local) return "learnt, link-local: not dialled";
   return {};

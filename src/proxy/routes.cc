@@ -17,10 +17,17 @@ void Routes::refresh(const Snapshot& snapshot) {
   clashes_.clear();
   unmapped_.clear();
   if (listener_.sni) return;
-  // By id, so the first live one on a port keeps it; what is unlisted comes second.
-  for (const bool live : {true, false}) {
+  // By id, so the first live one on a port keeps it; what is unlisted comes second, and what one client alone has named
+  // comes last.
+  enum class Rank : std::uint8_t { live, unlisted, provisional };
+  const auto rank_of = [](const Node& node) {
+    if (node.provisional) return Rank::provisional;
+    return node.listed ? Rank::live : Rank::unlisted;
+  };
+  for (const Rank rank : {Rank::live, Rank::unlisted, Rank::provisional}) {
+    const bool live = rank == Rank::live;
     for (const Node& node : snapshot.nodes) {
-      if (node.listed != live) continue;
+      if (rank_of(node) != rank) continue;
       const std::optional<std::size_t> index = config::port_index(listener_, node.id);
       if (!index) {
         if (live) unmapped_.push_back(node.id);
@@ -51,7 +58,7 @@ std::optional<HostPort> Routes::advertised(NodeId id) const {
 std::string Routes::list_that_fits(const Snapshot& snapshot) const {
   std::vector<NodeId> live;
   for (const Node& node : snapshot.nodes) {
-    if (node.listed) live.push_back(node.id);
+    if (node.listed && !node.provisional) live.push_back(node.id);
   }
   const std::size_t first = listener_.ports.front().local;
   const auto range = [first](std::size_t size) {

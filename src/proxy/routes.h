@@ -1,7 +1,7 @@
 // Which broker each port of one listener leads to, and what clients are told, under one snapshot of the topology. A
 // broker's port is a pure function of the configuration and its id (config/ports.h). If several brokers share a port,
 // the lowest live id keeps it. A broker missing from the last full list is not live and keeps only a port that no live
-// broker has.
+// broker has, and a provisional one only a port that no other broker has.
 //
 // With routing by SNI every broker has a name instead (config/sni.h): the port belongs to no broker, and nothing can
 // clash.

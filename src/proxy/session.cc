@@ -70,15 +70,19 @@ void Session::on_input(Leg& leg) {
   KFERRY_ASSERT(state_ != State::closing);
   if (leg.remote() == Remote::broker) {
     heard_at_ = worker_.now();
-  } else {
-    if (leg.ended()) report_silence();
-    received_anything_ = received_anything_ || !requests_.empty();
-    const bool shaking_hands = leg.stage() == Leg::Stage::handshaking;
-    if (wait_ == Wait::first_byte && shaking_hands && leg.tls()->heard())
-      set_deadline(Wait::handshake, milliseconds(worker_.limits().tls_handshake_timeout_ms));
-    if (wait_ == Wait::handshake && !shaking_hands)
-      set_deadline(Wait::first_byte, milliseconds(worker_.limits().first_byte_timeout_ms));
+    const bool client_first = client_.ended() || phase_ != Phase::serving;
+    pump();
+    note_answer();
+    if (leg.ended() && !client_first) note_broken();
+    return;
   }
+  if (leg.ended()) report_silence();
+  received_anything_ = received_anything_ || !requests_.empty();
+  const bool shaking_hands = leg.stage() == Leg::Stage::handshaking;
+  if (wait_ == Wait::first_byte && shaking_hands && leg.tls()->heard())
+    set_deadline(Wait::handshake, milliseconds(worker_.limits().tls_handshake_timeout_ms));
+  if (wait_ == Wait::handshake && !shaking_hands)
+    set_deadline(Wait::first_byte, milliseconds(worker_.limits().first_byte_timeout_ms));
   pump();
 }
 
@@ -96,6 +100,7 @@ void Session::on_spliced(Leg& leg, std::uint64_t size) {
     const std::uint64_t walked = std::min(ahead_, size);
     ahead_ -= walked;
     if (size > walked) response_walker_.skip(size - walked);
+    note_answer();
   }
   pump();
 }

@@ -109,6 +109,13 @@ class Session final : private kafka::RequestJudge,
   // What the session's one deadline is for.
   enum class Wait : std::uint8_t { none, first_byte, handshake, dial, deliver, retire, drain, half_close };
 
+  // Listed brokers whose names may lead to this connection's address.
+  struct Identification {
+    SocketAddress here;
+    std::vector<Node> left;  // to be resolved; the last one is being resolved
+    std::vector<NodeId> found{};
+  };
+
   // RequestJudge
   kafka::Judgement judge(const kafka::Request& request) override;
   // ClusterView
@@ -161,10 +168,19 @@ class Session final : private kafka::RequestJudge,
   void dial();
   const config::Listener& listener() const;
   std::optional<NodeId> owner() const;
-  std::optional<NodeId> proven() const;
-  bool in_place() const;
+  std::optional<NodeId> proven();
+  bool in_place();
   std::string place_text() const;
   kafka::Judgement refuse(std::string text);
+
+  // --- what the topology is told, and who answers: session_evidence.cc
+  Teacher teacher() const;
+  void note_answer();
+  void note_broken();
+  void identify();
+  bool identify_by_address();
+  void resolve_next_name();
+  void on_name_resolved(const std::vector<SocketAddress>& addresses);
   void retire();
 
   // --- the end: session_end.cc
@@ -194,6 +210,7 @@ class Session final : private kafka::RequestJudge,
   bool stand_in_ = false;
   bool response_cut_ = false;  // the broker ended inside a response
   bool received_anything_ = false;
+  bool broken_noted_ = false;  // the topology knows that this connection broke
   connection::Deadline deadline_;
   std::uint64_t ahead_ = 0;  // bytes of a response that were walked while still in the broker's socket
   Instant heard_at_{};       // last byte from the broker, or when a request first went unanswered
@@ -202,6 +219,7 @@ class Session final : private kafka::RequestJudge,
   Leg client_;
   Leg broker_;
   SocketAddress client_address_;
+  std::string client_id_;  // of the first request, or the beginning of it
   RopeOutput request_output_;
   RopeOutput response_output_;
   kafka::Conversation conversation_;
@@ -211,8 +229,10 @@ class Session final : private kafka::RequestJudge,
   std::unique_ptr<connection::Dialler> dial_;  // while dialling
   std::unique_ptr<std::string> refusal_;       // valid after the judge has refused
   HostPort dialled_;                           // valid once open
-  std::optional<NodeId> named_;  // by SNI; nullopt: bootstrap, or a listener that routes by port
-  std::optional<NodeId> node_;   // the node known to be at `dialled_` when it was dialled
+  std::optional<NodeId> named_;             // by SNI; nullopt: bootstrap, or a listener that routes by port
+  std::optional<NodeId> node_;              // who answers here, once that is known; never forgotten
+  std::optional<Instant> answer_noted_at_;  // when the topology was last told of answers here
+  std::unique_ptr<Identification> identifying_;  // while names are resolved to learn who answers here
 };
 
 }  // namespace kferry::proxy

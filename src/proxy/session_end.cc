@@ -72,6 +72,7 @@ void Session::on_break(Leg& leg, const Leg::Break& what) {
   const bool by_broker = leg.remote() == Remote::broker;
   switch (what.how) {
     case How::receiving:
+      if (by_broker && !leg.ended()) note_broken();
       by_broker ? report_cut(std::strerror(what.error)) : report_silence();
       // An error after the end is how a peer that is gone for good answers.
       return close(!by_broker || !leg.ended(), by_broker || !leg.ended());
@@ -81,10 +82,14 @@ void Session::on_break(Leg& leg, const Leg::Break& what) {
       // A broker that has closed in order takes no more requests; its client has been told of the end already.
       const bool after_end = by_broker && broker_.ended() && client_.shut();
       if (!by_broker) report_silence();
-      if (by_broker && !after_end) report_cut(std::strerror(what.error));
+      if (by_broker && !after_end) {
+        note_broken();
+        report_cut(std::strerror(what.error));
+      }
       return close(!after_end, !after_end);
     }
     case How::truncated:
+      if (by_broker) note_broken();
       by_broker ? report_cut("it ended without close_notify") : report_silence();
       return close(true, true);
     case How::tls:
@@ -214,6 +219,7 @@ void Session::report_silence() {
   if (state_ != State::open || conversation_.empty() || phase_ == Phase::delivering) return;
   const Duration silence = worker_.now() - heard_at_;
   if (silence < silence_worth_a_line) return;
+  if (!response_walker_.answered()) note_broken();
   log(Severity::warning, "broker_silent",
       "the client left after broker " + to_string(dialled_) + " had said nothing for " +
           std::to_string(std::chrono::duration_cast<seconds>(silence).count()) + " s, with " +

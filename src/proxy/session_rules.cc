@@ -19,6 +19,8 @@ using std::chrono::seconds;
 
 // Stand-ins are replaced over this long, so that clients do not reconnect all at once.
 constexpr milliseconds retire_spread(5'000);
+// As much of a client id as distinguishes clients, and as messages show.
+constexpr std::size_t client_id_kept_max = 64;
 
 }  // namespace
 
@@ -65,15 +67,14 @@ std::optional<NodeId> Session::owner() const {
   return worker_.routes(port_->listener_index).owner(port_->port_index);
 }
 
-std::optional<NodeId> Session::proven() const {
-  if (node_) return node_;
-  const Node* listed = worker_.snapshot(port_->cluster).at(dialled_);
-  return listed != nullptr ? std::optional(listed->id) : std::nullopt;
+std::optional<NodeId> Session::proven() {
+  if (!node_) identify();
+  return node_;
 }
 
 // Whether the broker of this connection may be asked for anything: it is the owner, or any broker was asked for and it
 // is known which one this is.
-bool Session::in_place() const {
+bool Session::in_place() {
   const std::optional<NodeId> here = proven();
   if (listener().sni && !named_) return here.has_value();
   return here && here == owner();
@@ -119,6 +120,7 @@ void Session::resolve(const HostPort& where) {
 }
 
 void Session::on_resolved(std::vector<SocketAddress> addresses, const std::string& error) {
+  if (state_ == State::open && identifying_) return on_name_resolved(addresses);
   if (state_ != State::dialling) return;
   if (!dial_->candidate().node) worker_.note_bootstrap_addresses(port_->cluster, addresses);
   dial_->on_resolved(std::move(addresses), error);
@@ -149,7 +151,10 @@ void Session::on_dial_starved() {
 void Session::on_candidate_failed(const connection::Candidate& candidate, const std::string& tried) {
   if (!candidate.node) return;
   report_unreachable(worker_.cluster(port_->cluster), *candidate.node, tried, worker_.engine().log);
-  worker_.cluster(port_->cluster).topology.dial_failed(*candidate.node, worker_.now());
+  Topology& topology = worker_.cluster(port_->cluster).topology;
+  topology.dial_failed(*candidate.node, worker_.now());
+  topology.broken(*candidate.node, candidate.address, Topology::Break::not_connected, teacher().client(),
+                  worker_.now());
   worker_.want_discovery(port_->cluster);
 }
 
@@ -200,7 +205,10 @@ kafka::Judgement Session::refuse(std::string text) {
 kafka::Judgement Session::judge(const kafka::Request& request) {
   if (phase_ != Phase::serving) return kafka::Judgement::wait;
   if (request.own_answer) return kafka::Judgement::forward;
-  if (state_ == State::accepted) dial();
+  if (state_ == State::accepted) {
+    client_id_ = request.client_id.substr(0, client_id_kept_max);
+    dial();
+  }
   if (state_ != State::open) return kafka::Judgement::wait;
   if (conversation_.empty()) heard_at_ = worker_.now();
   const std::optional<NodeId> here = proven();
@@ -213,6 +221,7 @@ kafka::Judgement Session::judge(const kafka::Request& request) {
                   " answers now: closed, as a dead broker would");
   }
   if (stand_in_ && !request.raw_token && !stand_in_serves(request.key)) {
+    if (identify_by_address()) return kafka::Judgement::wait;
     const bool bootstrap = listener().sni && !named_;
     return refuse(
         (own         ? "broker " + std::to_string(number(*own)) + " of " + place_text() + " cannot be reached"
@@ -225,10 +234,12 @@ kafka::Judgement Session::judge(const kafka::Request& request) {
 }
 
 bool Session::learn(const kafka::BrokerList& list) {
-  const bool ours = worker_.cluster(port_->cluster).topology.learn(list, origin_, worker_.now());
+  note_answer();  // whoever gives this list is alive
+  const Topology::Lesson lesson =
+      worker_.cluster(port_->cluster).topology.learn(list, origin_, teacher(), worker_.now());
   worker_.refresh();
-  if (!ours) worker_.want_discovery(port_->cluster);
-  return ours;
+  if (lesson != Topology::Lesson::learnt) worker_.want_discovery(port_->cluster);
+  return lesson != Topology::Lesson::other_cluster;
 }
 
 std::optional<HostPort> Session::advertised(NodeId id) {

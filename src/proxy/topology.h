@@ -1,9 +1,21 @@
 // What is known of one upstream cluster: its id, its brokers, and where each of them is now. Learnt from responses
-// that pass and from kferry's own discovery; never stored. Shared by all workers.
+// that pass and from kferry's own discovery; never stored. Shared by all workers, so that one answer, meant for one
+// client, must not be able to move a broker for all.
 //
-//   full list (Metadata, DescribeCluster)      says who is live: a node missing from it keeps its last address,
-//                                              unlisted
-//   partial list (FindCoordinator, endpoints)  adds addresses, removes none
+//   the first full list                        is believed
+//   full list (Metadata, DescribeCluster)      unlists a broker that it lacks and that has not answered for
+//                                              answered_recently; an empty one says nothing
+//   partial list (FindCoordinator, endpoints)  introduces brokers; moves and unlists none
+//   a new id                                   is provisional: it takes no port from another broker, and lapses
+//                                              after provisional_lifetime unless another client's full list names it
+//   another address for a known id             is a claim (proxy/claims.h), followed when
+//     (a) two servers, asked by kferry's own discovery in one round, name it
+//     (b) a connection to the known address brought no Kafka response, and one to the claimed address did; the
+//         claimed address is then the broker's candidate, which is dialled first
+//     (c) the same list gives the known address to another broker, and another client's connection there broke lately
+//     (d) the broker at the known address says that it is another one (error 129 in ApiVersions 5)
+//     (e) full lists for two clients, from two brokers if there are several, have named it for settled_after, and
+//         none the known address
 //   another cluster id                         ends the connection and teaches nothing; dialled at a bootstrap
 //                                              server and unopposed for rebuilt_after, the topology begins anew
 //
@@ -25,15 +37,21 @@
 #include "base/ids.h"
 #include "base/log_sink.h"
 #include "kafka/cluster_view.h"
+#include "proxy/broker_list.h"
+#include "proxy/claims.h"
 
 namespace kferry::proxy {
 
 struct Node {
   NodeId id{};
-  HostPort address;
-  // Where it was before, until a dial to `address` has succeeded: a lagging broker's Metadata may be older.
-  std::optional<HostPort> previous;
+  HostPort address;  // canonical
+  // Dialled before `address`: a full list has named it, and a connection to `address` brought no Kafka response.
+  std::optional<HostPort> candidate;
   bool listed = true;
+  bool provisional = false;  // one client's answer alone has named it
+
+  // False while answers disagree about a provisional broker: nobody can tell which of them lies.
+  bool dialable() const { return listed || !provisional; }
 
   friend bool operator==(const Node&, const Node&) = default;
 };
@@ -44,7 +62,7 @@ struct Snapshot {
   std::vector<Node> nodes;  // by id
 
   const Node* find(NodeId id) const;
-  // The node listed at exactly this address, if any.
+  // The node listed at this address, in any spelling, if any.
   const Node* at(const HostPort& address) const;
 };
 
@@ -65,9 +83,30 @@ class Topology {
   void on_publish(OnPublish callback) { on_publish_ = std::move(callback); }
   // Called, under the lock, whenever version() changes.
   void on_change(std::function<void()> callback) { on_change_ = std::move(callback); }
+  // Why a learnt address literal is never dialled, for messages; empty: it may be.
+  using Guard = std::function<std::string_view(const SocketAddress&)>;
+  void set_guard(Guard guard) { guard_ = std::move(guard); }
 
-  // False: the list is of another cluster; nothing was learnt.
-  bool learn(const kafka::BrokerList& list, Origin& origin, Instant now);
+  enum class Lesson : std::uint8_t {
+    learnt,
+    contested,      // not everything was followed: kferry's own discovery should ask
+    other_cluster,  // the list is of another cluster; nothing was learnt
+  };
+  Lesson learn(const kafka::BrokerList& list, Origin& origin, const Teacher& teacher, Instant now);
+
+  // Evidence about an address at which the node was dialled. A Kafka response came on a connection there:
+  void answered(NodeId id, const HostPort& address, Instant now);
+  enum class Break : std::uint8_t {
+    not_connected,  // the network or TLS failed
+    // The broker ended or ignored a connection before its first response, which a client can provoke.
+    unanswered,
+    cut,  // the broker ended a connection that it had answered on
+  };
+  // `client`: Teacher::client() of the connection's.
+  void broken(NodeId id, const HostPort& address, Break how, std::uint64_t client, Instant now);
+  // The node's broker at this address has denied being that node.
+  void denied(NodeId id, const HostPort& address, Instant now);
+
   // True when another cluster has answered at a learnt address and nothing has confirmed the learnt id for
   // rebuilt_after: then only a bootstrap server can say which cluster this is.
   bool in_doubt(Instant now) const;
@@ -85,6 +124,13 @@ class Topology {
   bool reached(NodeId id) const;
 
   static constexpr Duration rebuilt_after = std::chrono::seconds(60);
+  static constexpr Duration answered_recently = std::chrono::seconds(30);
+  static constexpr Duration broken_lately = std::chrono::seconds(60);
+  static constexpr Duration settled_after = std::chrono::seconds(10);
+  static constexpr Duration provisional_lifetime = std::chrono::minutes(5);
+  static constexpr std::size_t provisional_max = 256;
+  // Discovery is asked to judge contested answers at most this often.
+  static constexpr Duration contest_interval = std::chrono::seconds(10);
   static constexpr Duration backoff_min = std::chrono::seconds(1);
   static constexpr Duration backoff_max = std::chrono::seconds(10);
 
@@ -95,19 +141,62 @@ class Topology {
     Instant not_before{};
   };
 
-  bool accept_cluster(const kafka::BrokerList& list, Origin& origin, Instant now, Snapshot& next,
-                      bool& changed);
+  // The snapshot under change: copied when first changed.
+  struct Draft {
+    const Snapshot& known;
+    std::optional<Snapshot> next{};
+
+    const Snapshot& view() const { return next ? *next : known; }
+    Snapshot& edit();
+  };
+  // One list being learnt.
+  struct Lecture {
+    const kafka::BrokerList& list;
+    const CleanList& named;
+    const Teacher& teacher;
+    const Instant now;
+    Draft draft;
+    bool first = false;  // nothing is known yet: the list is believed
+    bool contested = false;
+    std::vector<Node> added{};
+    std::vector<NamedBroker> swaps{};     // moves that hold only together
+    std::map<HostPort, NodeId> places{};  // of the list; filled when first needed
+  };
+
+  // topology_learning.cc
+  bool accept_cluster(Lecture& lecture, Origin& origin);
+  void lapse(Lecture& lecture);
+  void introduce(Lecture& lecture, const NamedBroker& named);
+  void hear(Lecture& lecture, std::size_t index, const NamedBroker& named);
+  void hear_same_address(Lecture& lecture, std::size_t index, BrokerRecord& record);
+  void hear_claim(Lecture& lecture, std::size_t index, BrokerRecord& record, const NamedBroker& named);
+  void hear_absence(Lecture& lecture, std::size_t index);
+  bool swapped(Lecture& lecture, const Node& node, const BrokerRecord& record);
+  void apply_swaps(Lecture& lecture);
+  void move(Draft& draft, NodeId id, const HostPort& to, const std::string& by, std::string_view why);
+  void report_claim(const Node& node, const BrokerRecord& record, Claim& claim, std::string_view why);
+  std::string_view why_never(const HostPort& address) const;
+  // Shows the best claim as the candidate of a doubted node, or hides one that is used up.
+  void choose_candidate(Draft& draft, NodeId id, BrokerRecord& record, Instant now);
+  void publish_if_changed(Draft& draft);
+
   void publish(Snapshot next);
   void changed();
 
   const std::string name_;
   LogSink& log_;
   OnPublish on_publish_;
+  Guard guard_;
   std::function<void()> on_change_;
   mutable std::mutex mutex_;
   std::shared_ptr<const Snapshot> snapshot_ = std::make_shared<const Snapshot>();
   std::atomic<std::uint64_t> version_ = 0;
   std::map<NodeId, Reach> reach_;
+  std::map<NodeId, BrokerRecord> records_;  // of nodes in the snapshot
+  std::size_t provisional_ = 0;             // nodes in the snapshot
+  bool claimed_ = false;                    // some record has, or had, claims
+  Instant may_contest_at_{};
+  std::optional<Instant> too_long_reported_at_;
   Instant confirmed_at_{};
   Instant contradicted_at_{};
 };

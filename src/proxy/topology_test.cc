@@ -1,41 +1,14 @@
-#include "proxy/topology.h"
+#include "topology_fixture_test.h"
 
 #include <doctest/doctest.h>
 
 #include <string>
 #include <vector>
 
-#include "kafka/api_keys.h"
-
 namespace kferry::proxy {
 namespace {
 
-using kafka::BrokerEntry;
-using kafka::BrokerList;
 using std::chrono::milliseconds;
-using std::chrono::seconds;
-
-class Lines final : public LogSink {
- public:
-  void write(const LogEvent& event) noexcept override { causes.emplace_back(event.cause); }
-  std::vector<std::string> causes;
-};
-
-struct Fixture {
-  Lines log;
-  Topology topology{"test", log};
-  Instant now{seconds(1000)};
-
-  bool learn(bool full, std::optional<std::string_view> cluster_id, std::vector<BrokerEntry> brokers,
-             Origin origin = {}) {
-    BrokerList list;
-    list.source = kafka::metadata_key;
-    list.full = full;
-    list.cluster_id = cluster_id;
-    list.brokers = brokers;
-    return topology.learn(list, origin, now);
-  }
-};
 
 TEST_CASE_FIXTURE(Fixture, "a full list says who is live; who is missing keeps its address, unlisted") {
   REQUIRE(learn(true, "c1", {{NodeId{1}, "a", 9092}, {NodeId{2}, "b", 9092}}));
@@ -49,26 +22,12 @@ TEST_CASE_FIXTURE(Fixture, "a full list says who is live; who is missing keeps i
   CHECK(snapshot->at({"b", 9092})->id == NodeId{2});
 }
 
-TEST_CASE_FIXTURE(Fixture, "a partial list adds and removes nothing") {
+TEST_CASE_FIXTURE(Fixture, "a partial list adds provisional brokers and removes none") {
   REQUIRE(learn(true, "c1", {{NodeId{1}, "a", 9092}}));
   REQUIRE(learn(false, std::nullopt, {{NodeId{7}, "g", 9092}}));
   CHECK(topology.snapshot()->nodes.size() == 2);
   CHECK(topology.snapshot()->find(NodeId{1})->listed);
-}
-
-TEST_CASE_FIXTURE(Fixture,
-                  "a moved broker keeps its last address as second choice until the new one answers") {
-  REQUIRE(learn(true, "c1", {{NodeId{1}, "a", 9092}}));
-  topology.dial_failed(NodeId{1}, now);
-  CHECK_FALSE(topology.may_dial(NodeId{1}, now));
-  REQUIRE(learn(true, "c1", {{NodeId{1}, "b", 9093}}));
-  CHECK(topology.snapshot()->find(NodeId{1})->previous == HostPort{"a", 9092});
-  CHECK(topology.may_dial(NodeId{1}, now));  // the failure was the old address's
-  topology.dial_succeeded(NodeId{1}, {"a", 9092});
-  CHECK(topology.snapshot()->find(NodeId{1})->previous);
-  topology.dial_succeeded(NodeId{1}, {"b", 9093});
-  CHECK_FALSE(topology.snapshot()->find(NodeId{1})->previous);
-  CHECK(log.causes == std::vector<std::string>{"broker_moved"});
+  CHECK(topology.snapshot()->find(NodeId{7})->provisional);
 }
 
 TEST_CASE_FIXTURE(Fixture, "another cluster id teaches nothing") {
@@ -110,10 +69,10 @@ TEST_CASE_FIXTURE(Fixture, "a learnt address that reports another id, unopposed,
 
 TEST_CASE_FIXTURE(Fixture, "without a cluster id nothing is learnt where the cluster is in doubt") {
   REQUIRE(learn(true, "c1", {{NodeId{1}, "a", 9092}}));
-  CHECK(learn(true, std::nullopt, {{NodeId{1}, "x", 1}}, Origin{true, false}));
-  CHECK(topology.snapshot()->find(NodeId{1})->address == HostPort{"a", 9092});
-  CHECK(learn(true, std::nullopt, {{NodeId{1}, "x", 1}}, Origin{true, true}));
-  CHECK(topology.snapshot()->find(NodeId{1})->address == HostPort{"x", 1});
+  CHECK(learn(true, std::nullopt, {{NodeId{2}, "x", 1}}, Origin{true, false}));
+  CHECK(topology.snapshot()->find(NodeId{2}) == nullptr);
+  CHECK(learn(true, std::nullopt, {{NodeId{2}, "x", 1}}, Origin{true, true}));
+  CHECK(topology.snapshot()->find(NodeId{2}) != nullptr);
 }
 
 TEST_CASE_FIXTURE(Fixture, "an address that cannot be dialled is not learnt") {

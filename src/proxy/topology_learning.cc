@@ -1,0 +1,391 @@
+// How a topology learns: which lists, claims and pieces of evidence change it. The rules are in proxy/topology.h.
+#include <algorithm>
+#include <utility>
+
+#include "base/assert.h"
+#include "base/counted.h"
+#include "kafka/api_keys.h"
+#include "proxy/topology.h"
+
+namespace kferry::proxy {
+namespace {
+
+std::string name_of(NodeId id) {
+  return "broker " + std::to_string(number(id));
+}
+
+bool within(const std::optional<Instant>& at, Duration time, Instant now) {
+  return at && now - *at <= time;
+}
+
+bool by_id(const Node& a, const Node& b) {
+  return number(a.id) < number(b.id);
+}
+
+}  // namespace
+
+Snapshot& Topology::Draft::edit() {
+  if (!next) next = known;
+  return *next;
+}
+
+// --- one list
+
+Topology::Lesson Topology::learn(const kafka::BrokerList& list, Origin& origin, const Teacher& teacher,
+                                 Instant now) {
+  const CleanList named = clean_list(list);
+  const std::scoped_lock lock(mutex_);
+  const std::shared_ptr<const Snapshot> known = snapshot_;
+  Lecture lecture{.list = list, .named = named, .teacher = teacher, .now = now, .draft = {*known}};
+  if (list.cluster_id && !list.cluster_id->empty()) {
+    if (!accept_cluster(lecture, origin)) return Lesson::other_cluster;
+  } else if (origin.bootstrap && !origin.confirmed && !known->cluster_id.empty()) {
+    return Lesson::learnt;  // whose brokers these are is in doubt: translated, not learnt
+  }
+  lapse(lecture);
+  if (named.too_long && !within(too_long_reported_at_, BrokerRecord::report_interval, now)) {
+    too_long_reported_at_ = now;
+    log_.write({Severity::warning, "broker_list_too_long", name_,
+                teacher.text(list.source) + " lists " + counted(list.brokers.size(), "broker") +
+                    " of cluster " + name_ + ": kferry learns nothing from a list of more than " +
+                    std::to_string(brokers_max)});
+  }
+  const std::size_t nodes = lecture.draft.view().nodes.size();
+  lecture.first = list.full && provisional_ == nodes;
+  std::size_t i = 0;
+  const bool counts = list.full && !named.brokers.empty();
+  for (const NamedBroker& broker : named.brokers) {
+    for (; i < nodes && number(lecture.draft.view().nodes[i].id) < number(broker.id); ++i) {
+      if (counts) hear_absence(lecture, i);
+    }
+    if (i < nodes && lecture.draft.view().nodes[i].id == broker.id) {
+      hear(lecture, i++, broker);
+    } else {
+      introduce(lecture, broker);
+    }
+  }
+  for (; counts && i < nodes; ++i) hear_absence(lecture, i);
+  apply_swaps(lecture);
+  if (!lecture.added.empty()) {
+    std::vector<Node>& all = lecture.draft.edit().nodes;
+    std::vector<Node> merged;
+    merged.reserve(all.size() + lecture.added.size());
+    std::merge(std::make_move_iterator(all.begin()), std::make_move_iterator(all.end()),
+               std::make_move_iterator(lecture.added.begin()), std::make_move_iterator(lecture.added.end()),
+               std::back_inserter(merged), by_id);
+    all = std::move(merged);
+  }
+  publish_if_changed(lecture.draft);
+  if (!lecture.contested) return Lesson::learnt;
+  if (teacher.discovery()) return Lesson::contested;
+  if (now < may_contest_at_) return Lesson::learnt;
+  may_contest_at_ = now + contest_interval;
+  return Lesson::contested;
+}
+
+bool Topology::accept_cluster(Lecture& lecture, Origin& origin) {
+  const std::string id(*lecture.list.cluster_id);
+  const std::string known = lecture.draft.view().cluster_id;
+  if (known.empty() || known == id) {
+    if (known.empty()) lecture.draft.edit().cluster_id = id;
+    origin.confirmed = true;
+    confirmed_at_ = lecture.now;
+    return true;
+  }
+  if (!origin.bootstrap || lecture.now - confirmed_at_ < rebuilt_after) {
+    contradicted_at_ = lecture.now;
+    return false;
+  }
+  log_.write({Severity::warning, "cluster_rebuilt", name_,
+              "cluster " + name_ + " reports id " + id + " where " + known +
+                  " was, and nothing has confirmed the old id for 60 s: forgetting every learnt broker"});
+  Snapshot& next = lecture.draft.edit();
+  next.cluster_id = id;
+  next.nodes.clear();
+  records_.clear();
+  provisional_ = 0;
+  reach_.clear();
+  origin.confirmed = true;
+  confirmed_at_ = lecture.now;
+  return true;
+}
+
+// Provisional brokers that only one client has heard of for a while.
+void Topology::lapse(Lecture& lecture) {
+  if (provisional_ == 0) return;
+  const auto lapsed = [&](const Node& node) {
+    return node.provisional && records_[node.id].lapses_at <= lecture.now;
+  };
+  if (std::ranges::none_of(lecture.draft.view().nodes, lapsed)) return;
+  Snapshot& next = lecture.draft.edit();
+  for (Node& node : next.nodes) {
+    if (!lapsed(node) || !records_[node.id].was_confirmed) continue;
+    node.provisional = false;
+    node.listed = false;
+    --provisional_;
+  }
+  std::erase_if(next.nodes, [&](const Node& node) {
+    if (!lapsed(node)) return false;
+    records_.erase(node.id);
+    reach_.erase(node.id);
+    --provisional_;
+    return true;
+  });
+}
+
+void Topology::introduce(Lecture& lecture, const NamedBroker& named) {
+  const bool believed = lecture.first || (lecture.list.full && lecture.teacher.discovery());
+  if (lecture.draft.view().nodes.size() + lecture.added.size() >= brokers_max) return;
+  if (!believed && provisional_ >= provisional_max) return;
+  BrokerRecord& record = records_[named.id];
+  record = {};
+  record.taught_by = lecture.teacher.text(lecture.list.source);
+  record.introduced_by = lecture.teacher.client();
+  record.lapses_at = lecture.now + provisional_lifetime;
+  lecture.added.push_back({named.id, named.address, std::nullopt, true, !believed});
+  if (believed) return;
+  ++provisional_;
+  lecture.contested = true;
+}
+
+void Topology::hear(Lecture& lecture, std::size_t index, const NamedBroker& named) {
+  const Node& node = lecture.draft.view().nodes[index];
+  const bool same = node.address == named.address;
+  if (same && node.listed && !node.provisional && !claimed_) return;
+  BrokerRecord& record = records_[node.id];
+  if (same) return hear_same_address(lecture, index, record);
+  hear_claim(lecture, index, record, named);
+}
+
+void Topology::hear_same_address(Lecture& lecture, std::size_t index, BrokerRecord& record) {
+  const Node& node = lecture.draft.view().nodes[index];
+  const std::uint64_t client = lecture.teacher.client();
+  if (lecture.list.full && !record.claims.empty()) record.contradict_claims();
+  if (node.provisional) {
+    const bool confirmed =
+        lecture.list.full && (lecture.first || lecture.teacher.discovery() || client != record.introduced_by);
+    if (confirmed) {
+      Node& changed = lecture.draft.edit().nodes[index];
+      changed.provisional = false;
+      changed.listed = true;
+      --provisional_;
+    } else {
+      record.lapses_at = lecture.now + provisional_lifetime;
+    }
+    return;
+  }
+  if (node.listed || !lecture.list.full) return;
+  // Back again, which may cost another broker its port: one client's word is not enough for that.
+  const bool believed = lecture.first || lecture.teacher.discovery() || provisional_ >= provisional_max;
+  Node& changed = lecture.draft.edit().nodes[index];
+  changed.listed = true;
+  if (believed) return;
+  changed.provisional = true;
+  ++provisional_;
+  lecture.contested = true;
+  record.was_confirmed = true;
+  record.introduced_by = client;
+  record.lapses_at = lecture.now + provisional_lifetime;
+}
+
+// A full list without this broker.
+void Topology::hear_absence(Lecture& lecture, std::size_t index) {
+  const Node& node = lecture.draft.view().nodes[index];
+  if (!node.listed || node.provisional) return;
+  if (within(records_[node.id].answered_at, answered_recently, lecture.now)) return;
+  lecture.draft.edit().nodes[index].listed = false;
+}
+
+// --- claims
+
+std::string_view Topology::why_never(const HostPort& address) const {
+  const auto literal = SocketAddress::parse(address.host, static_cast<std::uint16_t>(address.port));
+  if (!literal) return {};
+  const std::string_view why = why_no_broker(*literal);
+  return why.empty() && guard_ ? guard_(*literal) : why;
+}
+
+void Topology::hear_claim(Lecture& lecture, std::size_t index, BrokerRecord& record,
+                          const NamedBroker& named) {
+  const Node node = lecture.draft.view().nodes[index];
+  const Teacher& teacher = lecture.teacher;
+  const Instant now = lecture.now;
+  if (lecture.first) {  // what was known is provisional, and this is the first full list
+    move(lecture.draft, node.id, named.address, teacher.text(lecture.list.source),
+         "the first full list says so");
+    return;
+  }
+  claimed_ = true;
+  Claim& claim = record.claim(named.address, teacher, lecture.list.source, lecture.list.full, now);
+  const std::string by = claim.by;
+  if (const std::string_view why = why_never(named.address); !why.empty()) {
+    claim.full = false;
+    return report_claim(node, record, claim, why);
+  }
+  if (teacher.discovery() && teacher.seconded)
+    return move(lecture.draft, node.id, named.address, by, "two servers say so");
+  if (!lecture.list.full) return report_claim(node, record, claim, "only full lists can move a broker");
+  if (node.provisional) {
+    if (teacher.discovery() || claim.two_clients)
+      return move(lecture.draft, node.id, named.address, by, "the broker is new, and two sources agree");
+    lecture.contested = true;
+    if (node.listed) lecture.draft.edit().nodes[index].listed = false;
+    return report_claim(node, record, claim, "the broker is new, and nobody else has named it");
+  }
+  const bool one_broker = lecture.draft.view().nodes.size() == 1;
+  if (claim.two_clients && (claim.two_servers || one_broker) && now - *claim.since >= settled_after)
+    return move(lecture.draft, node.id, named.address, by, "no full list has named the old address since");
+  if (swapped(lecture, node, record)) {
+    lecture.swaps.push_back(named);
+    return;
+  }
+  lecture.contested = true;
+  if (record.doubted) choose_candidate(lecture.draft, node.id, record, now);
+  report_claim(node, record, claim, "it is tried when the known address fails");
+}
+
+// Rule (c). Any client could invent a list that gives the known address to another broker; that its connections broke
+// lately, it could not.
+bool Topology::swapped(Lecture& lecture, const Node& node, const BrokerRecord& record) {
+  if (!within(record.broken_at, broken_lately, lecture.now)) return false;
+  if (record.broken_for == lecture.teacher.client() && !lecture.teacher.discovery()) return false;
+  if (lecture.places.empty()) {
+    for (const NamedBroker& broker : lecture.named.brokers) lecture.places.emplace(broker.address, broker.id);
+  }
+  const auto there = lecture.places.find(node.address);
+  return there != lecture.places.end() && there->second != node.id;
+}
+
+// A broker moves to the address of another only if that one leaves it.
+void Topology::apply_swaps(Lecture& lecture) {
+  std::vector<NamedBroker>& swaps = lecture.swaps;
+  if (swaps.empty()) return;
+  std::map<HostPort, NodeId> taken;
+  for (const Node& node : lecture.draft.view().nodes) taken.emplace(node.address, node.id);
+  const auto leaves = [&](NodeId id) {
+    return std::ranges::any_of(swaps, [&](const NamedBroker& other) { return other.id == id; });
+  };
+  const auto blocked = [&](const NamedBroker& one) {
+    const auto there = taken.find(one.address);
+    return there != taken.end() && there->second != one.id && !leaves(there->second);
+  };
+  for (;;) {
+    const auto place = std::ranges::find_if(swaps, blocked);
+    if (place == swaps.end()) break;
+    swaps.erase(place);
+    lecture.contested = true;
+  }
+  for (const NamedBroker& one : swaps) {
+    const std::string by = lecture.teacher.text(lecture.list.source);
+    move(lecture.draft, one.id, one.address, by, "its old address belongs to another broker now");
+  }
+}
+
+void Topology::move(Draft& draft, NodeId id, const HostPort& to, const std::string& by,
+                    std::string_view why) {
+  for (Node& node : draft.edit().nodes) {
+    if (node.id != id) continue;
+    log_.write({Severity::info, "broker_moved", name_ + "/" + std::to_string(number(id)),
+                name_of(id) + " of cluster " + name_ + " moved from " + to_string(node.address) + " to " +
+                    to_string(to) + ", according to " + by + ": " + std::string(why)});
+    if (node.provisional) --provisional_;
+    node = {id, to, std::nullopt, true, false};
+    break;
+  }
+  records_[id] = {};
+  records_[id].taught_by = by;
+  reach_.erase(id);
+}
+
+void Topology::report_claim(const Node& node, const BrokerRecord& record, Claim& claim,
+                            std::string_view why) {
+  if (!BrokerRecord::report_due(claim, claim.named_at)) return;
+  log_.write({Severity::warning, "broker_moved", name_ + "/" + std::to_string(number(node.id)),
+              name_of(node.id) + " of cluster " + name_ + " stays at " + to_string(node.address) +
+                  ", according to " + record.taught_by + "; " + to_string(claim.address) + ", according to " +
+                  claim.by + ", is not followed: " + std::string(why)});
+}
+
+// --- evidence
+
+void Topology::choose_candidate(Draft& draft, NodeId id, BrokerRecord& record, Instant now) {
+  const Node* node = draft.view().find(id);
+  KFERRY_ASSERT(node != nullptr);
+  std::optional<HostPort> chosen;
+  while (const Claim* best = record.doubted ? record.best_claim(now) : nullptr) {
+    // What is known to be another broker's address is not tried.
+    const Node* there = draft.view().at(best->address);
+    if (there == nullptr || there->id == id) {
+      chosen = best->address;
+      break;
+    }
+    record.find(best->address)->failed = true;
+  }
+  if (!chosen) {  // every claim has had its turn: the known address has the next
+    for (Claim& claim : record.claims) claim.failed = false;
+  }
+  if (node->candidate == chosen) return;
+  if (chosen) reach_.erase(id);  // the failures were the known address's
+  const auto index = static_cast<std::size_t>(node - draft.view().nodes.data());
+  draft.edit().nodes[index].candidate = chosen;
+}
+
+void Topology::answered(NodeId id, const HostPort& address, Instant now) {
+  const std::scoped_lock lock(mutex_);
+  Draft draft{*snapshot_};
+  const Node* node = draft.known.find(id);
+  if (node == nullptr) return;
+  BrokerRecord& record = records_[id];
+  if (node->address == address) {
+    record.answered_at = now;
+    record.doubted = false;
+    if (node->candidate) choose_candidate(draft, id, record, now);
+  } else if (node->candidate == address) {
+    const Claim* claim = record.find(address);
+    move(draft, id, address, claim != nullptr ? claim->by : "an earlier answer",
+         "the old address gives no Kafka response, and the new one does");
+    records_[id].answered_at = now;
+  }
+  publish_if_changed(draft);
+}
+
+void Topology::broken(NodeId id, const HostPort& address, Break how, std::uint64_t client, Instant now) {
+  const std::scoped_lock lock(mutex_);
+  Draft draft{*snapshot_};
+  const Node* node = draft.known.find(id);
+  if (node == nullptr) return;
+  BrokerRecord& record = records_[id];
+  if (node->address == address) {
+    record.broken_at = now;
+    record.broken_for = how == Break::not_connected ? 0 : client;
+    // A client can make a broker close, but not while others are answered.
+    const bool telling = how == Break::not_connected ||
+                         (how == Break::unanswered && !within(record.answered_at, answered_recently, now));
+    if (telling) record.doubted = true;
+    if (telling && !node->candidate) choose_candidate(draft, id, record, now);
+  } else if (node->candidate == address && how != Break::cut) {
+    if (Claim* claim = record.find(address)) claim->failed = true;
+    choose_candidate(draft, id, record, now);
+  }
+  publish_if_changed(draft);
+}
+
+void Topology::denied(NodeId id, const HostPort& address, Instant now) {
+  const std::scoped_lock lock(mutex_);
+  Draft draft{*snapshot_};
+  const Node* node = draft.known.find(id);
+  if (node == nullptr) return;
+  BrokerRecord& record = records_[id];
+  if (node->address == address) {
+    record.answered_at.reset();
+    record.broken_at = now;
+    record.broken_for = 0;
+    record.doubted = true;
+  } else if (Claim* claim = record.find(address)) {
+    claim->failed = true;
+  }
+  choose_candidate(draft, id, record, now);
+  publish_if_changed(draft);
+}
+
+}  // namespace kferry::proxy
