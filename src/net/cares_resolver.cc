@@ -11,7 +11,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <deque>
+#include <map>
 #include <mutex>
 #include <span>
 #include <thread>
@@ -51,17 +51,20 @@ class CaresResolver final : public Resolver {
   // The error is empty on success.
   std::string start();
   void resolve(std::uint64_t request, const HostPort& where, std::shared_ptr<AnswerQueue> queue) override;
+  void doubt(const std::string& host) override;
 
  private:
   struct Question {
     std::string name;
-    Asker asker;
+    Asker asker;  // without a queue: the name is doubted
   };
   // One per name in question, until the channel has answered.
   struct Lookup {
     std::vector<Asker> askers;
+    Instant ends{};  // the question is given up then, once nobody waits for it
   };
 
+  void post(Question question);
   void run();
   void look_up(Question question);
   void on_answer(const std::string& name, const DnsAnswer& answer);
@@ -85,8 +88,8 @@ class CaresResolver final : public Resolver {
   NameCache cache_{CacheRules{}};
   std::unordered_map<std::string, Lookup> lookups_;
   std::vector<pollfd> polled_;
-  std::vector<std::string> aborted_;  // names to ask again on the next channel
-  std::deque<std::pair<Instant, std::string>> deadlines_;
+  std::vector<std::string> aborted_;               // names to ask again on the next channel
+  std::multimap<Instant, std::string> deadlines_;  // of askers and lookups
 };
 
 CaresResolver::~CaresResolver() {
@@ -122,10 +125,17 @@ void CaresResolver::resolve(std::uint64_t request, const HostPort& where,
     queue->push({.request = request, .addresses = {*literal}});
     return;
   }
+  post({lower_case(where.host), {request, port, std::move(queue), {}}});
+}
+
+void CaresResolver::doubt(const std::string& host) {
+  if (!SocketAddress::parse(host, 0)) post({lower_case(host), {}});
+}
+
+void CaresResolver::post(Question question) {
   {
     const std::lock_guard lock(mutex_);
-    inbox_.push_back(
-        {lower_case(where.host), {request, port, std::move(queue), monotonic_now() + options_.timeout}});
+    inbox_.push_back(std::move(question));
     if (inbox_.size() > 1) return;  // the thread has been woken already
   }
   wake();
@@ -158,15 +168,21 @@ void CaresResolver::run() {
 
 void CaresResolver::look_up(Question question) {
   const Instant now = monotonic_now();
+  if (question.asker.queue == nullptr) return cache_.doubt(question.name);
   if (cache_.fresh(question.name, now)) {
     const Asker& asker = question.asker;
     asker.queue->push(cache_.answer(question.name, asker.request, asker.port, now));
     return;
   }
-  deadlines_.emplace_back(question.asker.deadline, question.name);
+  question.asker.deadline =
+      now + (cache_.has_addresses(question.name) ? std::min(options_.patience, options_.timeout)
+                                                 : options_.timeout);
+  deadlines_.emplace(question.asker.deadline, question.name);
   const auto [lookup, is_new] = lookups_.try_emplace(question.name);
   lookup->second.askers.push_back(std::move(question.asker));
   if (!is_new) return;
+  lookup->second.ends = now + options_.timeout;
+  deadlines_.emplace(lookup->second.ends, question.name);
   // Checked once per question, which costs one stat(2).
   if (channel_.reopen_if_changed())
     for (const std::string& name : std::exchange(aborted_, {})) channel_.ask(name);
@@ -207,29 +223,31 @@ void CaresResolver::answer_all(const std::string& name, Lookup& lookup) {
 
 void CaresResolver::expire(Instant now) {
   bool expired = false;
-  while (!deadlines_.empty() && deadlines_.front().first <= now) {
-    const std::string name = std::move(deadlines_.front().second);
-    deadlines_.pop_front();
+  while (!deadlines_.empty() && deadlines_.begin()->first <= now) {
+    const std::string name = std::move(deadlines_.begin()->second);
+    deadlines_.erase(deadlines_.begin());
     const auto lookup = lookups_.find(name);
     if (lookup == lookups_.end()) continue;
+    expired = true;
     auto& askers = lookup->second.askers;
-    const auto later =
-        std::find_if(askers.begin(), askers.end(), [&](const Asker& a) { return a.deadline > now; });
-    if (later == askers.begin()) continue;
-    const auto seconds = std::chrono::duration<double>(options_.timeout).count();
+    const auto late =
+        std::stable_partition(askers.begin(), askers.end(), [&](const Asker& a) { return a.deadline > now; });
+    if (late == askers.end()) continue;
+    const Duration waited = cache_.has_addresses(name) ? options_.patience : options_.timeout;
+    const auto seconds = std::chrono::duration<double>(waited).count();
     cache_.fail(name,
                 dns_failure(ARES_ETIMEOUT, name).text + " (" + std::to_string(seconds).substr(0, 4) + " s)",
                 false, now);
-    for (auto asker = askers.begin(); asker != later; ++asker) {
+    for (auto asker = late; asker != askers.end(); ++asker) {
       asker->queue->push(cache_.answer(name, asker->request, asker->port, now));
     }
-    askers.erase(askers.begin(), later);
-    expired = true;
+    askers.erase(late, askers.end());
   }
-  const auto no_askers = [&] {
-    return std::ranges::all_of(lookups_, [](const auto& each) { return each.second.askers.empty(); });
+  const auto nobody_waits = [&] {
+    return std::ranges::all_of(
+        lookups_, [&](const auto& each) { return each.second.askers.empty() && each.second.ends <= now; });
   };
-  if (expired && no_askers()) channel_.cancel();
+  if (expired && nobody_waits()) channel_.cancel();
 }
 
 void CaresResolver::poll_once() {
@@ -248,7 +266,7 @@ void CaresResolver::poll_once() {
 int CaresResolver::poll_timeout_ms() const {
   const int wait = channel_.timeout_ms();
   if (deadlines_.empty()) return wait;
-  const Duration left = std::max<Duration>(deadlines_.front().first - monotonic_now(), Duration{});
+  const Duration left = std::max<Duration>(deadlines_.begin()->first - monotonic_now(), Duration{});
   const int until = static_cast<int>(std::chrono::ceil<std::chrono::milliseconds>(left).count());
   return wait < 0 ? until : std::min(wait, until);
 }

@@ -15,6 +15,8 @@ namespace kferry::net {
 struct CaresOptions {
   // How long a request waits at most. Then it gets the last good answer, stale, or a failure.
   Duration timeout = std::chrono::seconds(5);
+  // How long it waits if there is a good answer from before.
+  Duration patience = std::chrono::milliseconds(250);
   // How long a server has to answer before it, or the next one, is asked again.
   Duration attempt_timeout = std::chrono::milliseconds(1'500);
   // "127.0.0.1:5353,[::1]:53": used instead of resolv.conf's servers. For tests.

@@ -90,6 +90,34 @@ TEST_CASE("an answer is reused for its TTL, at least 1 s, whatever the case and 
   CHECK(texts(resolve_and_wait(*resolver, {"kafka1.test", 3})) == Texts{"10.0.0.9:3"});
 }
 
+TEST_CASE("a doubted name is asked again before its TTL is over") {
+  DnsServer server;
+  server.set("kafka1.test", {.v4 = {"10.0.0.1"}, .ttl_s = 60});
+  const auto resolver = start(server);
+  CHECK(texts(resolve_and_wait(*resolver, {"kafka1.test", 1})) == Texts{"10.0.0.1:1"});
+  const auto learnt = std::chrono::steady_clock::now();
+  server.set("kafka1.test", {.v4 = {"10.0.0.9"}, .ttl_s = 60});
+  resolver->doubt("KAFKA1.test");
+  std::this_thread::sleep_until(learnt + 1100ms);  // at most one question a second
+  CHECK(texts(resolve_and_wait(*resolver, {"kafka1.test", 1})) == Texts{"10.0.0.9:1"});
+}
+
+TEST_CASE("a slow server costs 250 ms where there is a good answer, and its answer is used later") {
+  DnsServer server;
+  server.set("kafka1.test", {.v4 = {"10.0.0.1"}, .ttl_s = 0});
+  const auto resolver = start(server, 20s, 5s);
+  CHECK(texts(resolve_and_wait(*resolver, {"kafka1.test", 1})) == Texts{"10.0.0.1:1"});
+  server.set("kafka1.test", {.way = Way::silence});
+  std::this_thread::sleep_for(1050ms);  // the minimum TTL
+  const auto began = std::chrono::steady_clock::now();
+  const Answer kept = resolve_and_wait(*resolver, {"kafka1.test", 1});
+  const auto took = std::chrono::steady_clock::now() - began;
+  CHECK(kept.stale);
+  CHECK(texts(kept) == Texts{"10.0.0.1:1"});
+  CHECK(took >= 250ms);
+  CHECK(took < 4s);
+}
+
 TEST_CASE("literals are answered at once, without DNS") {
   DnsServer server;
   const auto resolver = start(server);

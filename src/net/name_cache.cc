@@ -16,8 +16,12 @@ NameCache::Name& NameCache::use(std::string_view name) {
     names_.erase(uses_.back().name);
     uses_.pop_back();
   }
-  uses_.push_front(
-      {.name = std::string(name), .addresses = {}, .learnt = {}, .error = {}, .fresh_until = {}});
+  uses_.push_front({.name = std::string(name),
+                    .addresses = {},
+                    .learnt = {},
+                    .error = {},
+                    .heard = {},
+                    .fresh_until = {}});
   names_.emplace(uses_.front().name, uses_.begin());
   return uses_.front();
 }
@@ -35,6 +39,7 @@ void NameCache::learn(std::string_view name, const std::vector<SocketAddress>& a
   Name& entry = use(name);
   entry.addresses = ipv4_first(addresses);
   entry.learnt = now;
+  entry.heard = now;
   entry.error.clear();
   entry.fresh_until = now + std::clamp(ttl, rules_.ttl_min, rules_.ttl_max);
 }
@@ -44,7 +49,20 @@ void NameCache::fail(std::string_view name, std::string error, bool authoritativ
   Name& entry = use(name);
   if (authoritative) entry.addresses.clear();
   entry.error = std::move(error);
+  entry.heard = now;
   entry.fresh_until = now + rules_.failure_ttl;
+}
+
+void NameCache::doubt(std::string_view name) {
+  const auto known = names_.find(name);
+  if (known == names_.end()) return;
+  Name& entry = *known->second;
+  entry.fresh_until = std::min(entry.fresh_until, entry.heard + rules_.ttl_min);
+}
+
+bool NameCache::has_addresses(std::string_view name) const {
+  const auto known = names_.find(name);
+  return known != names_.end() && !known->second->addresses.empty();
 }
 
 Answer NameCache::answer(std::string_view name, std::uint64_t request, std::uint16_t port,

@@ -2,6 +2,7 @@
 //
 //   addresses ── fresh for their TTL (1 s to 60 s) ──▶ asked again; kept as the last good answer
 //   failure   ── fresh for 1 s ──▶ asked again; until then the last good answer, marked stale
+//   doubt     ── a connection to one of its addresses failed ──▶ asked again, 1 s after the last question at the soonest
 //
 // If DNS says that the name does not exist, its addresses are forgotten: they may belong to another broker by now.
 #pragma once
@@ -42,6 +43,10 @@ class NameCache {
   void learn(std::string_view name, const std::vector<SocketAddress>& addresses, Duration ttl, Instant now);
   // DNS failed or, if `authoritative`, said that the name has no addresses.
   void fail(std::string_view name, std::string error, bool authoritative, Instant now);
+  // The addresses may be out of date whatever their TTL says. A name that is not in the cache stays out of it.
+  void doubt(std::string_view name);
+  // True if there are addresses to fall back on.
+  bool has_addresses(std::string_view name) const;
   // What is known now, with the request's port in each address. The name must be in the cache.
   Answer answer(std::string_view name, std::uint64_t request, std::uint16_t port, Instant now) const;
 
@@ -53,6 +58,7 @@ class NameCache {
     std::vector<SocketAddress> addresses;  // IPv4 first
     Instant learnt{};
     std::string error;  // of the last question; empty if it was answered
+    Instant heard{};    // the last answer or failure
     Instant fresh_until{};
   };
   using Use = std::list<Name>::iterator;

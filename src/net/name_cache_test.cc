@@ -53,6 +53,23 @@ TEST_CASE("an authoritative failure forgets the addresses") {
   CHECK(cache.answer("k", 0, 1, start + 20s).addresses.empty());
 }
 
+TEST_CASE("a doubted name is asked again, a second after the last answer at the soonest") {
+  NameCache cache{CacheRules{}};
+  cache.doubt("k");
+  CHECK(cache.size() == 0);
+  cache.learn("k", {a}, 60s, start);
+  cache.doubt("k");
+  CHECK(cache.fresh("k", start + 999ms));
+  CHECK_FALSE(cache.fresh("k", start + 1s));
+  CHECK(cache.has_addresses("k"));
+  cache.fail("k", "SERVFAIL", false, start + 1s);
+  cache.doubt("k");
+  CHECK(cache.fresh("k", start + 1s + 999ms));
+  CHECK(cache.has_addresses("k"));
+  cache.learn("k", {b}, 60s, start + 10s);
+  CHECK(cache.fresh("k", start + 30s));
+}
+
 TEST_CASE("the number of names is limited, and the least recently used one is dropped") {
   NameCache cache{CacheRules{.names_max = 2}};
   cache.learn("a", {a}, 5s, start);

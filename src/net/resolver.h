@@ -63,6 +63,9 @@ class Resolver {
   // Asks for the addresses of where.host. `request` is a number of the caller's, unique within its queue, and is
   // repeated in the answer. Any thread. Never blocks on the network.
   virtual void resolve(std::uint64_t request, const HostPort& where, std::shared_ptr<AnswerQueue> queue) = 0;
+  // A connection to one of the name's addresses failed, or was ended by the other side: the next resolve() asks DNS
+  // anew, whatever the TTL, though at most once a second. Any thread; literals are ignored.
+  virtual void doubt(const std::string& host) = 0;
 };
 
 // For implementations: the same address with another port, and a stable partition with IPv4 first.

@@ -31,6 +31,8 @@ class SimulatedResolver final : public Resolver {
 
   void resolve(std::uint64_t request, const HostPort& where, std::shared_ptr<AnswerQueue> queue) override;
 
+  void doubt(const std::string&) override {}  // there is no cache
+
   // When the next answer is due; nullopt if none is pending.
   std::optional<Instant> next_due() const;
   // Delivers every answer due by now(), and returns how many.

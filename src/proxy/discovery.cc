@@ -87,6 +87,7 @@ void Discovery::begin() {
   const auto offset = static_cast<std::size_t>(worker_.random(1'000'000));
   const std::size_t servers = upstream.bootstrap_servers.size();
   std::vector<connection::Candidate> candidates;
+  for (const HostPort& server : upstream.bootstrap_servers) worker_.doubt_name(server.host);
   for (std::size_t i = 0; i < servers; ++i)
     candidates.push_back({upstream.bootstrap_servers[(offset + i) % servers], std::nullopt});
   const auto is_asked = [&](const Node& node) {

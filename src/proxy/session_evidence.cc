@@ -38,7 +38,9 @@ void Session::note_answer() {
 
 // The broker, not the client, ended this connection, or never answered on it.
 void Session::note_broken() {
-  if (!node_ || std::exchange(broken_noted_, true)) return;
+  if (std::exchange(broken_noted_, true)) return;
+  worker_.doubt_name(dialled_.host);
+  if (!node_) return;
   const Topology::Break how =
       response_walker_.answered() ? Topology::Break::cut : Topology::Break::unanswered;
   worker_.cluster(port_->cluster).topology.broken(*node_, dialled_, how, teacher().client(), worker_.now());

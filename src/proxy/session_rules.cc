@@ -149,6 +149,7 @@ void Session::on_dial_starved() {
 }
 
 void Session::on_candidate_failed(const connection::Candidate& candidate, const std::string& tried) {
+  worker_.doubt_name(candidate.address.host);
   if (!candidate.node) return;
   report_unreachable(worker_.cluster(port_->cluster), *candidate.node, tried, worker_.engine().log);
   Topology& topology = worker_.cluster(port_->cluster).topology;

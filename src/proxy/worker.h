@@ -86,6 +86,8 @@ class Worker final : private Acceptor::Host {
   void resolve_for_discovery(std::uint32_t cluster, const HostPort& where);
   // Calls receive_again() of the leg's owner when buffers are free again, first come first served.
   void starve(ring::Token leg);
+  // A connection to this place failed or was ended there: its name is asked for anew.
+  void doubt_name(const std::string& host) { resolver_.doubt(host); }
   void note_bootstrap_addresses(std::uint32_t cluster, const std::vector<SocketAddress>& addresses);
   // A dial to a learnt broker has failed: its cluster is to be asked anew, soon.
   void want_discovery(std::uint32_t cluster);

@@ -35,6 +35,7 @@ Instant now() {
 // Every name is here.
 class LoopbackResolver final : public net::Resolver {
  public:
+  void doubt(const std::string&) override {}
   void resolve(std::uint64_t request, const HostPort& where,
                std::shared_ptr<net::AnswerQueue> queue) override {
     queue->push({.request = request,
