@@ -154,7 +154,7 @@ constexpr std::array api_versions_request{
     request_header,
     Field{"client_software_name", str, since(3), Role::software_name}.capture(software_max),
     Field{"client_software_version", str, since(3), Role::software_version}.capture(software_max),
-    Field{"cluster_id", nullable_str, since(5)},  // KIP-1242
+    Field{"cluster_id", nullable_str, since(5), Role::asked_cluster},  // KIP-1242
     Field{"node_id", i32, since(5), Role::asked_node},
 };
 constexpr std::array api_range_fields{

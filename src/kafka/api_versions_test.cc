@@ -31,6 +31,9 @@ class NoCluster final : public ClusterView {
   std::optional<HostPort> advertised(NodeId) override { return std::nullopt; }
   void left_out(ApiKey, NodeId) override {}
   void hidden_api(ApiKey) override {}
+  void denied(CorrelationId request) override { denials.push_back(request); }
+
+  std::vector<CorrelationId> denials;
 };
 
 Bytes bytes(std::string_view hex) {
@@ -81,6 +84,22 @@ TEST_CASE("any other unreadable ApiVersions response ends the connection") {
   CHECK(asked.feed(other, other.size()) == ResponseWalker::Stop::failed);
   CHECK(asked.walker.failure().cause == "malformed_frame");
   CHECK(asked.output.inserted.empty());
+}
+
+TEST_CASE("error 129 is reported with its request and passes") {
+  // Error 129, no ranges, throttle 0, no tags.
+  const Bytes answer = bytes(
+      "0000000c00000007008101"
+      "0000000000");
+  Asked asked(5);
+  CHECK(asked.feed(answer, 3) == ResponseWalker::Stop::input);
+  CHECK(asked.output.inserted.size() + asked.output.passed == answer.size());
+  CHECK(asked.cluster.denials == std::vector<CorrelationId>{CorrelationId{7}});
+  Asked good(5);
+  CHECK(good.feed(bytes("0000000c00000007000001"
+                        "0000000000"),
+                  3) == ResponseWalker::Stop::input);
+  CHECK(good.cluster.denials.empty());
 }
 
 TEST_CASE("error 35 in version 0 keeps the versions that the broker offers") {

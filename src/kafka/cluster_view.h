@@ -43,6 +43,9 @@ class ClusterView {
   // view counts and logs each of them once.
   virtual void left_out(ApiKey source, NodeId id) = 0;
   virtual void hidden_api(ApiKey key) = 0;
+  // The broker is not the node, or not of the cluster, that the ApiVersions request with this correlation id named
+  // (error 129, KIP-1242).
+  virtual void denied(CorrelationId /*request*/) {}
 };
 
 }  // namespace kferry::kafka

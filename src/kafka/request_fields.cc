@@ -84,6 +84,9 @@ void RequestWalker::note_field() {
     case Role::acks:
       acks_ = static_cast<std::int16_t>(walker_->value());
       return;
+    case Role::asked_cluster:
+      asked_cluster_ = here;
+      return;
     case Role::asked_node:
       asked_node_ = static_cast<std::int32_t>(walker_->value());
       return;

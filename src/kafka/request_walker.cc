@@ -101,6 +101,7 @@ void RequestWalker::begin_frame() {
   own_ = nullptr;
   acks_ = 1;
   asked_node_ = -1;
+  asked_cluster_ = {};
   client_id_size_ = 0;
   texts_ = {};
   texts_size_ = 0;
@@ -258,6 +259,7 @@ RequestWalker::Stop RequestWalker::ask(Chunk& chunk) {
     request.client_id = client_id(chunk);
     request.own_answer = own_ != nullptr;
     if (asked_node_ >= 0) request.asked_node = NodeId{asked_node_};
+    request.asked_cluster = text(chunk, asked_cluster_);
   }
   switch (judge_.judge(request)) {
     case Judgement::close:

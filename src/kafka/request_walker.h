@@ -33,6 +33,7 @@ struct Request {
   bool raw_token = false;            // a SASL token after SaslHandshake 0; it has no header fields
   bool own_answer = false;           // kferry will answer it; nothing goes upstream
   std::optional<NodeId> asked_node;  // if ApiVersions 5 names a node (id ≥ 0)
+  std::string_view asked_cluster;    // the cluster id that it names; empty: none
 };
 
 enum class Judgement : std::uint8_t {
@@ -137,6 +138,7 @@ class RequestWalker {
   std::uint32_t left_ = 0;  // of the frame
   CorrelationId correlation_id_{};
   std::int32_t asked_node_ = -1;
+  Text asked_cluster_;
   const OwnAnswer* own_ = nullptr;  // answers the frame, which is dropped; nullptr: it passes
   ApiKey key_{};
   ApiVersion version_ = 0;

@@ -198,7 +198,7 @@ TEST_CASE("ApiVersions above the table is queued with kferry's own answer and dr
   }
 }
 
-TEST_CASE("the judge sees which node ApiVersions 5 names") {
+TEST_CASE("the judge sees which cluster and node ApiVersions 5 names") {
   for (const int node : {-1, 0, 5}) {
     Walked c;
     const Bytes frame = request(api_versions_key, 5)
@@ -211,6 +211,9 @@ TEST_CASE("the judge sees which node ApiVersions 5 names") {
                             .frame();
     REQUIRE(c.ask(frame, 5) == Stop::input);
     CHECK(c.judge.seen.front().asked_node == (node < 0 ? std::nullopt : std::optional(NodeId{node})));
+    CHECK(c.judge.asked_clusters.front() == "cluster");
+    REQUIRE(c.ask(request(api_versions_key, 0).frame()) == Stop::input);
+    CHECK(c.judge.asked_clusters.back().empty());
   }
 }
 

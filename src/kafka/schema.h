@@ -73,6 +73,7 @@ enum class Role : std::uint8_t {
   mechanism,
   software_name,
   software_version,
+  asked_cluster,
   asked_node,
   sasl_bytes,
   count_

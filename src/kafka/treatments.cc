@@ -52,6 +52,8 @@ Treated blank_listeners(WalkedResponse& response) {
 }
 
 Treated limit_api_ranges(WalkedResponse& response) {
+  if (response.found.error_code == error_rebootstrap_required)
+    response.cluster.denied(response.request.correlation_id);
   return replaced(response,
                   with_known_ranges(response.found, response.compact,
                                     response.conversation.policy().pass_api_keys, response.cluster));

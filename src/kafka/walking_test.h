@@ -108,11 +108,13 @@ class Judge final : public RequestJudge {
   Judgement judge(const Request& request) override {
     seen.push_back(request);
     client_ids.emplace_back(request.client_id);
+    asked_clusters.emplace_back(request.asked_cluster);
     return answer;
   }
   Judgement answer = Judgement::forward;
   std::vector<Request> seen;  // their strings dangle
   std::vector<std::string> client_ids;
+  std::vector<std::string> asked_clusters;
 };
 
 // One connection; feeds `step` bytes at a time.

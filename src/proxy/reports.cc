@@ -11,6 +11,15 @@ void report_unreachable(const ClusterState& cluster, NodeId id, const std::strin
                  tried + ": other brokers stand in for bootstrap until it answers again"});
 }
 
+void report_denied(const ClusterState& cluster, NodeId id, const HostPort& where, LogSink& log) {
+  const std::string& name = cluster.config.name;
+  log.write({Severity::warning, "wrong_broker", name + "/" + std::to_string(number(id)),
+             "the broker at " + to_string(where) + " answers that it is not broker " +
+                 std::to_string(number(id)) + " of cluster " + name +
+                 ": its name is resolved anew, and another address that a response has named "
+                 "is tried first"});
+}
+
 void report_left_out(ClusterState& cluster, const config::Listener& listener, ApiKey source, NodeId id,
                      LogSink& log) {
   if (!cluster.note_left_out(id)) return;

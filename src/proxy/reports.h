@@ -12,6 +12,8 @@ namespace kferry::proxy {
 
 // A dial to the broker failed; `tried` says where and how. The log limits the lines per broker.
 void report_unreachable(const ClusterState& cluster, NodeId id, const std::string& tried, LogSink& log);
+// The broker at this address has answered that it is not this one (error 129).
+void report_denied(const ClusterState& cluster, NodeId id, const HostPort& where, LogSink& log);
 // The broker was left out of a response, since the listener has no port for it. Once per cluster and broker.
 void report_left_out(ClusterState& cluster, const config::Listener& listener, ApiKey source, NodeId id,
                      LogSink& log);

@@ -123,6 +123,7 @@ class Session final : private kafka::RequestJudge,
   std::optional<HostPort> advertised(NodeId id) override;
   void left_out(ApiKey source, NodeId id) override;
   void hidden_api(ApiKey key) override;
+  void denied(CorrelationId request) override;
 
   // Leg::Owner
   void on_input(Leg& leg) override;
@@ -227,8 +228,10 @@ class Session final : private kafka::RequestJudge,
   kafka::ResponseWalker response_walker_;
   Origin origin_;
   std::unique_ptr<connection::Dialler> dial_;  // while dialling
-  std::unique_ptr<std::string> refusal_;       // valid after the judge has refused
-  HostPort dialled_;                           // valid once open
+  // Of an ApiVersions that named exactly the learnt cluster and the broker that should be here.
+  std::optional<CorrelationId> exactly_asked_;
+  std::unique_ptr<std::string> refusal_;    // valid after the judge has refused
+  HostPort dialled_;                        // valid once open
   std::optional<NodeId> named_;             // by SNI; nullopt: bootstrap, or a listener that routes by port
   std::optional<NodeId> node_;              // who answers here, once that is known; never forgotten
   std::optional<Instant> answer_noted_at_;  // when the topology was last told of answers here

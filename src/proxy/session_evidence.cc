@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/assert.h"
+#include "proxy/reports.h"
 #include "proxy/session.h"
 #include "proxy/worker.h"
 
@@ -30,7 +31,7 @@ Teacher Session::teacher() const {
 }
 
 void Session::note_answer() {
-  if (answer_noted_at_ && heard_at_ - *answer_noted_at_ < answer_interval) return;
+  if (answer_noted_at_ && heard_at_ < *answer_noted_at_ + answer_interval) return;
   if (!node_ || !response_walker_.answered()) return;
   answer_noted_at_ = heard_at_;
   worker_.cluster(port_->cluster).topology.answered(*node_, dialled_, heard_at_);
@@ -44,6 +45,18 @@ void Session::note_broken() {
   const Topology::Break how =
       response_walker_.answered() ? Topology::Break::cut : Topology::Break::unanswered;
   worker_.cluster(port_->cluster).topology.broken(*node_, dialled_, how, teacher().client(), worker_.now());
+}
+
+// A client that named another cluster or broker would only have itself to blame.
+void Session::denied(CorrelationId request) {
+  if (!node_ || exactly_asked_ != request) return;
+  ClusterState& cluster = worker_.cluster(port_->cluster);
+  report_denied(cluster, *node_, dialled_, worker_.engine().log);
+  cluster.topology.denied(*node_, dialled_, worker_.now());
+  broken_noted_ = true;
+  answer_noted_at_ = Instant::max() - answer_interval;  // whoever answers here is not that broker
+  worker_.doubt_name(dialled_.host);
+  worker_.want_discovery(port_->cluster);
 }
 
 // --- who answers

@@ -221,6 +221,9 @@ kafka::Judgement Session::judge(const kafka::Request& request) {
                   (here ? "broker " + std::to_string(number(*here)) : "a bootstrap server") +
                   " answers now: closed, as a dead broker would");
   }
+  const std::string& cluster_id = worker_.snapshot(port_->cluster).cluster_id;
+  if (request.asked_node && !cluster_id.empty() && request.asked_cluster == cluster_id)
+    exactly_asked_ = request.correlation_id;
   if (stand_in_ && !request.raw_token && !stand_in_serves(request.key)) {
     if (identify_by_address()) return kafka::Judgement::wait;
     const bool bootstrap = listener().sni && !named_;
