@@ -47,11 +47,15 @@ struct SaslCredentials {
   std::string password;  // secret: never logged
 };
 
+// What to do when the bootstrap servers report another cluster id than the one learnt.
+enum class OnClusterChange : std::uint8_t { follow, refuse };
+
 struct Upstream {
   std::vector<HostPort> bootstrap_servers;
   SecurityProtocol security_protocol = SecurityProtocol::plaintext;
   std::optional<SaslCredentials> sasl;
   std::optional<UpstreamTls> tls;
+  OnClusterChange on_cluster_change = OnClusterChange::follow;
   bool lend_identity = false;  // a client certificate may be used behind a listener that requires none
 };
 

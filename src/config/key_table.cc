@@ -20,6 +20,7 @@ constexpr std::int64_t keepalive_probes_max = 127;
 
 // In the order of the enumerators.
 constexpr std::array<std::string_view, 2> routing_words{"port", "sni"};
+constexpr std::array<std::string_view, 2> on_cluster_change_words{"follow", "refuse"};
 constexpr std::array<std::string_view, 3> client_auth_words{"NONE", "OPTIONAL", "REQUIRE"};
 constexpr std::array<std::string_view, 3> backend_words{"auto", "io_uring", "epoll"};
 
@@ -55,6 +56,9 @@ constexpr Key rows[] = {
     list(upstream, "ssl_curves", "X25519:P-256:P-384:P-521", "The key exchange groups to offer."),
     text(upstream, "ssl_endpoint_identification_algorithm", "https",
          "Set but empty, it switches off the verification of the brokers' host names."),
+    choice<&Upstream::on_cluster_change>(
+        "on_cluster_change", on_cluster_change_words,
+        "Whether to follow bootstrap servers that report another cluster id, or to refuse it."),
     boolean<&Upstream::lend_identity>(
         "lend_identity", "Allows a client certificate behind a listener that does not require one."),
 

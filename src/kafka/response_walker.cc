@@ -332,7 +332,9 @@ void ResponseWalker::refuse_cluster() {
       "cluster_id_changed",
       api_text(request.key, request.version) + " response: its cluster id is not the one learnt" +
           (findings_->cluster_id() ? " (" + printable(*findings_->cluster_id()) + ")" : "") +
-          ": do all bootstrap servers belong to one cluster?");
+          ": kferry follows it once the bootstrap servers agree on it; if they belong to several clusters, "
+          "correct "
+          "them");
 }
 
 }  // namespace kferry::kafka

@@ -109,6 +109,8 @@ void Discovery::begin() {
 }
 
 void Discovery::resolve(const HostPort& where) {
+  // Whether to follow another cluster is for the bootstrap servers to say, and known brokers may take long to fail.
+  if (other_ && dial_->candidate().node) return dial_->on_resolved({}, "another cluster answers instead");
   worker_.resolve_for_discovery(cluster_, where);
 }
 
@@ -143,6 +145,7 @@ void Discovery::on_not_dialled(int /*local_error*/) {
 
 void Discovery::end_round(bool learnt) {
   stage_ = Stage::waiting;
+  learnt = learnt || follow_other_cluster();
   // Without a second opinion the first one was heard like a client's.
   learnt = learnt || !first_opinion_.empty();
   first_opinion_.clear();
@@ -294,7 +297,11 @@ void Discovery::on_metadata(std::span<const std::byte> frame) {
   teacher.server = dial_->candidate().address;
   teacher.bootstrap = origin.bootstrap;
   const Topology::Lesson lesson = cluster.topology.learn(list, origin, teacher, worker_.now());
-  if (lesson == Topology::Lesson::other_cluster) return reject("another cluster answers there");
+  if (lesson == Topology::Lesson::other_cluster) {
+    if (origin.bootstrap) note_other_cluster(*answer);
+    return reject("another cluster answers there");
+  }
+  other_.reset();  // the topology has warned
   if (lesson == Topology::Lesson::contested || !first_opinion_.empty()) {
     if (first_opinion_.empty()) {
       first_opinion_from_ = dial_->address();
@@ -320,6 +327,38 @@ void Discovery::on_metadata(std::span<const std::byte> frame) {
   stage_ = Stage::leaving;
   sasl_.reset();
   leg_.abandon(false);
+}
+
+// --- another cluster
+
+void Discovery::note_other_cluster(kafka::MetadataAnswer answer) {
+  if (!other_) {
+    other_ = OtherCluster{std::move(answer), dial_->candidate().address};
+  } else if (other_->answer.cluster_id != answer.cluster_id) {
+    disagreed_ = true;
+  }
+}
+
+bool Discovery::follow_other_cluster() {
+  const bool agreed = other_ && !disagreed_ && first_opinion_.empty();
+  const std::optional<OtherCluster> other = std::exchange(other_, std::nullopt);
+  disagreed_ = false;
+  if (!agreed) return false;
+  std::vector<kafka::BrokerEntry> brokers;
+  for (const kafka::AdvertisedBroker& broker : other->answer.brokers)
+    brokers.push_back({broker.id, broker.where.host, broker.where.port});
+  kafka::BrokerList list;
+  list.source = kafka::metadata_key;
+  list.full = true;
+  list.cluster_id = *other->answer.cluster_id;
+  list.brokers = brokers;
+  Teacher teacher;
+  teacher.server = other->server;
+  teacher.bootstrap = true;
+  teacher.seconded = true;
+  Origin origin{true, false};
+  return worker_.cluster(cluster_).topology.learn(list, origin, teacher, worker_.now()) !=
+         Topology::Lesson::other_cluster;
 }
 
 // --- the end of a connection

@@ -28,6 +28,7 @@
 #include "connection/deadline.h"
 #include "connection/dialler.h"
 #include "connection/leg.h"
+#include "kafka/client_codec.h"
 #include "net/rope.h"
 #include "proxy/sasl_client.h"
 #include "proxy/topology.h"
@@ -99,6 +100,9 @@ class Discovery final : private connection::Leg::Owner, private connection::Dial
   void on_answer(std::span<const std::byte> frame);
   void on_step(SaslClient::Step step);
   void on_metadata(std::span<const std::byte> frame);
+  void note_other_cluster(kafka::MetadataAnswer answer);
+  // Every bootstrap server that answered has reported one other cluster: it is learnt, if the topology follows.
+  bool follow_other_cluster();
   // This connection is useless: on to the next address.
   void reject(std::string why);
   // All candidates were tried, or one has answered.
@@ -121,6 +125,13 @@ class Discovery final : private connection::Leg::Owner, private connection::Dial
   Duration backoff_{};
   // What one server has said in this round that contradicts what is known, until another is asked.
   std::map<NodeId, HostPort> first_opinion_;
+  // Another cluster that bootstrap servers have reported in this round.
+  struct OtherCluster {
+    kafka::MetadataAnswer answer;
+    HostPort server;
+  };
+  std::optional<OtherCluster> other_;
+  bool disagreed_ = false;            // bootstrap servers, about the cluster
   SocketAddress first_opinion_from_;  // valid with an opinion
 };
 

@@ -49,6 +49,7 @@ void report_clashes(const config::Cluster& cluster, const Snapshot& snapshot, Lo
 
 ClusterState::ClusterState(const config::Cluster& cluster, const config::Limits& limits, LogSink& log)
     : config(cluster), policy(policy_of(cluster, limits)), topology(cluster.name, log) {
+  topology.follow_cluster_changes(cluster.upstream.on_cluster_change == config::OnClusterChange::follow);
   topology.on_publish([&cluster, &log](const Snapshot& snapshot) { report_clashes(cluster, snapshot, log); });
 }
 

@@ -26,7 +26,7 @@ const Node* Snapshot::at(const HostPort& address) const {
 
 bool Topology::in_doubt(Instant now) const {
   const std::scoped_lock lock(mutex_);
-  return contradicted_at_ > confirmed_at_ && now - confirmed_at_ >= rebuilt_after;
+  return contradicted_at_ && now - *contradicted_at_ < in_doubt_for;
 }
 
 void Topology::publish(Snapshot next) {

@@ -16,8 +16,12 @@
 //     (d) the broker at the known address says that it is another one (error 129 in ApiVersions 5)
 //     (e) full lists for two clients, from two brokers if there are several, have named it for settled_after, and
 //         none the known address
-//   another cluster id                         ends the connection and teaches nothing; dialled at a bootstrap
-//                                              server and unopposed for rebuilt_after, the topology begins anew
+//   another cluster id                         ends its connection and teaches nothing. It is followed, and what was
+//                                              known becomes a claim, when every bootstrap server that answers
+//                                              discovery reports it, or, where only traffic teaches, when two
+//                                              clients' connections to bootstrap servers do and none there has
+//                                              reported the known id since the first, or one does while no known
+//                                              address gives a Kafka response
 //
 // Thread safety: every function may be called from any thread. Readers hold an immutable Snapshot.
 #pragma once
@@ -107,9 +111,11 @@ class Topology {
   // The node's broker at this address has denied being that node.
   void denied(NodeId id, const HostPort& address, Instant now);
 
-  // True when another cluster has answered at a learnt address and nothing has confirmed the learnt id for
-  // rebuilt_after: then only a bootstrap server can say which cluster this is.
+  // True when another cluster has answered, and no bootstrap server has reported the known id since: then only
+  // bootstrap servers can say which cluster this is.
   bool in_doubt(Instant now) const;
+  // False: another cluster id is never followed. Set before any thread uses the topology.
+  void follow_cluster_changes(bool follow) { follows_ = follow; }
 
   std::shared_ptr<const Snapshot> snapshot() const;
   // Changes with every publication and with reached(); cheap enough for the top of every loop.
@@ -123,7 +129,11 @@ class Topology {
   // True when the last dial to the node succeeded.
   bool reached(NodeId id) const;
 
-  static constexpr Duration rebuilt_after = std::chrono::seconds(60);
+  // How long the word of a bootstrap server for another cluster counts.
+  static constexpr Duration other_cluster_lifetime = std::chrono::minutes(5);
+  // How long one such answer leaves the cluster in doubt, and how soon after a confirmation one may do so again.
+  static constexpr Duration in_doubt_for = std::chrono::seconds(10);
+  static constexpr Duration doubt_interval = std::chrono::seconds(60);
   static constexpr Duration answered_recently = std::chrono::seconds(30);
   static constexpr Duration broken_lately = std::chrono::seconds(60);
   static constexpr Duration settled_after = std::chrono::seconds(10);
@@ -159,12 +169,15 @@ class Topology {
     bool first = false;  // nothing is known yet: the list is believed
     bool contested = false;
     std::vector<Node> added{};
+    std::vector<Node> former{};           // of the cluster that is followed no more
     std::vector<NamedBroker> swaps{};     // moves that hold only together
     std::map<HostPort, NodeId> places{};  // of the list; filled when first needed
   };
 
   // topology_learning.cc
   bool accept_cluster(Lecture& lecture, Origin& origin);
+  bool may_follow(Lecture& lecture, const Origin& origin, const std::string& id);
+  void follow(Lecture& lecture, const std::string& id);
   void lapse(Lecture& lecture);
   void introduce(Lecture& lecture, const NamedBroker& named);
   void hear(Lecture& lecture, std::size_t index, const NamedBroker& named);
@@ -197,8 +210,19 @@ class Topology {
   bool claimed_ = false;                    // some record has, or had, claims
   Instant may_contest_at_{};
   std::optional<Instant> too_long_reported_at_;
-  Instant confirmed_at_{};
-  Instant contradicted_at_{};
+  // Another cluster that bootstrap servers have reported to clients, unopposed so far.
+  struct OtherCluster {
+    std::string id;
+    std::uint64_t client = 0;  // the first
+    Instant at{};
+    std::string by;
+  };
+  std::optional<OtherCluster> other_;
+  std::optional<Instant>
+      contradicted_at_;  // another cluster answered; no bootstrap server has confirmed the known one
+  std::optional<Instant> confirmed_at_;  // by a bootstrap server
+  std::optional<Instant> refusal_reported_at_;
+  bool follows_ = true;
 };
 
 }  // namespace kferry::proxy

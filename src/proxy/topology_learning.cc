@@ -83,33 +83,6 @@ Topology::Lesson Topology::learn(const kafka::BrokerList& list, Origin& origin, 
   return Lesson::contested;
 }
 
-bool Topology::accept_cluster(Lecture& lecture, Origin& origin) {
-  const std::string id(*lecture.list.cluster_id);
-  const std::string known = lecture.draft.view().cluster_id;
-  if (known.empty() || known == id) {
-    if (known.empty()) lecture.draft.edit().cluster_id = id;
-    origin.confirmed = true;
-    confirmed_at_ = lecture.now;
-    return true;
-  }
-  if (!origin.bootstrap || lecture.now - confirmed_at_ < rebuilt_after) {
-    contradicted_at_ = lecture.now;
-    return false;
-  }
-  log_.write({Severity::warning, "cluster_rebuilt", name_,
-              "cluster " + name_ + " reports id " + id + " where " + known +
-                  " was, and nothing has confirmed the old id for 60 s: forgetting every learnt broker"});
-  Snapshot& next = lecture.draft.edit();
-  next.cluster_id = id;
-  next.nodes.clear();
-  records_.clear();
-  provisional_ = 0;
-  reach_.clear();
-  origin.confirmed = true;
-  confirmed_at_ = lecture.now;
-  return true;
-}
-
 // Provisional brokers that only one client has heard of for a while.
 void Topology::lapse(Lecture& lecture) {
   if (provisional_ == 0) return;
@@ -143,6 +116,15 @@ void Topology::introduce(Lecture& lecture, const NamedBroker& named) {
   record.introduced_by = lecture.teacher.client();
   record.lapses_at = lecture.now + provisional_lifetime;
   lecture.added.push_back({named.id, named.address, std::nullopt, true, !believed});
+  const auto former = std::ranges::find(lecture.former, named.id, &Node::id);
+  if (former != lecture.former.end() && former->address != named.address) {
+    // Tried if the new address gives no Kafka response.
+    Claim& claim = record.claims.emplace_back();
+    claim.address = former->address;
+    claim.by = "what was known before";
+    claim.full = true;
+    claim.named_at = lecture.now;
+  }
   if (believed) return;
   ++provisional_;
   lecture.contested = true;

@@ -38,32 +38,90 @@ TEST_CASE_FIXTURE(Fixture, "another cluster id teaches nothing") {
   CHECK(topology.snapshot()->cluster_id == "c1");
 }
 
-TEST_CASE_FIXTURE(Fixture, "a rebuilt cluster is learnt anew once nothing confirms the old one") {
-  REQUIRE(learn(true, "c1", {{NodeId{1}, "a", 9092}, {NodeId{2}, "b", 9092}}));
-  now += seconds(59);
-  CHECK_FALSE(learn(true, "c2", {{NodeId{1}, "x", 1}}, Origin{true, false}));
-  now += seconds(1);
-  CHECK_FALSE(learn(true, "c2", {{NodeId{1}, "x", 1}}, Origin{false, false}));  // not at a bootstrap server
-  CHECK(learn(true, "c2", {{NodeId{1}, "x", 1}}, Origin{true, false}));
-  CHECK(topology.snapshot()->cluster_id == "c2");
-  CHECK(topology.snapshot()->nodes.size() == 1);
-  CHECK(log.causes == std::vector<std::string>{"cluster_rebuilt"});
+constexpr Origin at_bootstrap{true, false};
+const std::vector<BrokerEntry> others = {{NodeId{1}, "x", 1}, {NodeId{5}, "y", 1}};
+
+struct Rebuilt : Fixture {
+  Rebuilt() { REQUIRE(learn(true, "c1", {{NodeId{1}, "a", 9092}, {NodeId{2}, "b", 9092}})); }
+  std::string cluster_id() const { return topology.snapshot()->cluster_id; }
+};
+
+TEST_CASE_FIXTURE(
+    Rebuilt, "rule 6: one client's word for another cluster is not enough, and not at a learnt address") {
+  for (int i = 0; i < 10; ++i) {
+    CHECK(teach(hostile, others, true, "c2", at_bootstrap) == Lesson::other_cluster);
+    CHECK(teach(i % 2 == 0 ? other : hostile, others, true, "c2") == Lesson::other_cluster);
+    now += seconds(30);
+  }
+  CHECK(cluster_id() == "c1");
 }
 
-TEST_CASE_FIXTURE(Fixture, "a learnt address that reports another id, unopposed, puts the cluster in doubt") {
-  REQUIRE(learn(true, "c1", {{NodeId{1}, "a", 9092}}));
-  now += seconds(30);
-  CHECK_FALSE(learn(true, "c2", {{NodeId{1}, "x", 1}}));
+TEST_CASE_FIXTURE(
+    Rebuilt, "rule 6: two clients at bootstrap servers are followed, unless one there reports the known id") {
+  CHECK(teach(hostile, others, true, "c2", at_bootstrap) == Lesson::other_cluster);
+  SUBCASE("followed") {
+    CHECK(teach(other, others, true, "c2", at_bootstrap) == Lesson::learnt);
+    CHECK(cluster_id() == "c2");
+    CHECK(address(1) == HostPort{"x", 1});
+    CHECK(node(2) == nullptr);
+    CHECK_FALSE(node(5)->provisional);
+    CHECK(log.causes == std::vector<std::string>{"cluster_changed"});
+    // What was known is a candidate.
+    broken(1, {"x", 1}, Break::not_connected);
+    CHECK(candidate(1) == HostPort{"a", 9092});
+  }
+  SUBCASE("they disagree") {
+    CHECK(learn(true, "c1", {{NodeId{1}, "a", 9092}}, at_bootstrap));
+    CHECK(log.causes == std::vector<std::string>{"cluster_changed"});
+    CHECK(teach(other, others, true, "c2", at_bootstrap) == Lesson::other_cluster);
+    CHECK(cluster_id() == "c1");
+  }
+  SUBCASE("a third cluster is another claim") {
+    CHECK(teach(other, others, true, "c3", at_bootstrap) == Lesson::other_cluster);
+    CHECK(cluster_id() == "c1");
+  }
+}
+
+TEST_CASE_FIXTURE(Rebuilt,
+                  "rule 6: where no known address gives a Kafka response, one bootstrap server is enough") {
+  broken(1, {"a", 9092}, Break::not_connected);
+  CHECK(teach(hostile, others, true, "c2", at_bootstrap) == Lesson::other_cluster);
+  broken(2, {"b", 9092}, Break::not_connected);
+  CHECK(teach(hostile, others, true, "c2") == Lesson::other_cluster);
+  CHECK(teach(hostile, others, true, "c2", at_bootstrap) == Lesson::learnt);
+  CHECK(cluster_id() == "c2");
+}
+
+TEST_CASE_FIXTURE(Rebuilt,
+                  "rule 6: discovery is followed when every bootstrap server that answers says the same") {
+  CHECK(teach(discovery, others, true, "c2", at_bootstrap) == Lesson::other_cluster);
+  CHECK(teach(discovery, others, true, "c2", at_bootstrap, true) == Lesson::learnt);
+  CHECK(cluster_id() == "c2");
+}
+
+TEST_CASE_FIXTURE(Rebuilt, "rule 6: on_cluster_change = refuse follows nothing, and says so once an hour") {
+  topology.follow_cluster_changes(false);
+  for (const Asker& asker : {hostile, other, discovery})
+    CHECK(teach(asker, others, true, "c2", at_bootstrap, true) == Lesson::other_cluster);
+  CHECK(cluster_id() == "c1");
+  CHECK(log.causes == std::vector<std::string>{"cluster_changed"});
+}
+
+TEST_CASE_FIXTURE(Rebuilt,
+                  "another cluster's answer leaves the cluster in doubt for 10 s, and not again at once") {
   CHECK_FALSE(topology.in_doubt(now));
-  now += seconds(30);
+  teach(hostile, others, true, "c2");
   CHECK(topology.in_doubt(now));
-  SUBCASE("until a broker confirms the learnt id") {
-    REQUIRE(learn(true, "c1", {{NodeId{1}, "a", 9092}}));
-  }
-  SUBCASE("until a bootstrap server reports the new one") {
-    REQUIRE(learn(true, "c2", {{NodeId{1}, "a", 9092}}, Origin{true, false}));
-  }
+  now += seconds(9);
+  CHECK(topology.in_doubt(now));
+  CHECK(learn(true, "c1", {{NodeId{1}, "a", 9092}}, at_bootstrap));
+  CHECK_FALSE(topology.in_doubt(now));
+  teach(hostile, others, true, "c2");
+  CHECK_FALSE(topology.in_doubt(now));
   now += seconds(60);
+  teach(hostile, others, true, "c2");
+  CHECK(topology.in_doubt(now));
+  now += seconds(10);
   CHECK_FALSE(topology.in_doubt(now));
 }
 
