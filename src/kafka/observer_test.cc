@@ -23,15 +23,28 @@ constexpr std::string_view beginning = password.substr(0, 8);
 bool searching = false;
 int found_freed = 0;
 
+// TSan's runtime defines operator new and delete itself, and a second definition does not link.
+#if defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define KFERRY_OPERATOR_NEW_TAKEN
+#endif
+#endif
+#ifdef KFERRY_OPERATOR_NEW_TAKEN
+constexpr bool cannot_search = true;
+#else
+constexpr bool cannot_search = false;
+
 void release(void* memory) {
   if (searching && memory != nullptr &&
       memmem(memory, malloc_usable_size(memory), beginning.data(), beginning.size()) != nullptr)
     ++found_freed;
   std::free(memory);
 }
+#endif
 
 }  // namespace
 
+#ifndef KFERRY_OPERATOR_NEW_TAKEN
 void* operator new(std::size_t size) {
   if (void* memory = std::malloc(size)) return memory;
   throw std::bad_alloc();
@@ -42,6 +55,7 @@ void operator delete(void* memory) noexcept {
 void operator delete(void* memory, std::size_t) noexcept {
   release(memory);
 }
+#endif
 
 namespace kferry::kafka::test {
 namespace {
@@ -244,7 +258,7 @@ int freed_with_password(const Bytes& frame, std::size_t size, std::size_t step, 
   return found_freed;
 }
 
-TEST_CASE("the walker leaves no secret behind in freed memory") {
+TEST_CASE("the walker leaves no secret behind in freed memory" * doctest::skip(cannot_search)) {
   {
     found_freed = 0;
     const auto copy = std::make_unique<std::string>(password);
