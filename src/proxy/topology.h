@@ -12,7 +12,8 @@
 //     (a) two servers, asked by kferry's own discovery in one round, name it
 //     (b) a connection to the known address brought no Kafka response, and one to the claimed address did; the
 //         claimed address is then the broker's candidate, which is dialled first
-//     (c) the same list gives the known address to another broker, and another client's connection there broke lately
+//     (c) the same list gives the known address to another broker, and another client's connection there broke lately:
+//         known addresses are exchanged, a new one is a candidate as in (b)
 //     (d) the broker at the known address says that it is another one (error 129 in ApiVersions 5)
 //     (e) full lists for two clients, from two brokers if there are several, have named it for settled_after, and
 //         none the known address

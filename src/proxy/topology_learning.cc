@@ -1,5 +1,6 @@
 // How a topology learns: which lists, claims and pieces of evidence change it. The rules are in proxy/topology.h.
 #include <algorithm>
+#include <set>
 #include <utility>
 
 #include "base/assert.h"
@@ -9,6 +10,9 @@
 
 namespace kferry::proxy {
 namespace {
+
+// Brokers that one list may make exchange their addresses.
+constexpr std::size_t swaps_max = 256;
 
 std::string name_of(NodeId id) {
   return "broker " + std::to_string(number(id));
@@ -217,7 +221,7 @@ void Topology::hear_claim(Lecture& lecture, std::size_t index, BrokerRecord& rec
   const bool one_broker = lecture.draft.view().nodes.size() == 1;
   if (claim.two_clients && (claim.two_servers || one_broker) && now - *claim.since >= settled_after)
     return move(lecture.draft, node.id, named.address, by, "no full list has named the old address since");
-  if (swapped(lecture, node, record)) {
+  if (lecture.swaps.size() < swaps_max && swapped(lecture, node, record)) {
     lecture.swaps.push_back(named);
     return;
   }
@@ -238,22 +242,30 @@ bool Topology::swapped(Lecture& lecture, const Node& node, const BrokerRecord& r
   return there != lecture.places.end() && there->second != node.id;
 }
 
-// A broker moves to the address of another only if that one leaves it.
+// Known addresses are exchanged where all of them are left. An address that is new is a candidate, as in (b): nobody has
+// answered there yet.
 void Topology::apply_swaps(Lecture& lecture) {
   std::vector<NamedBroker>& swaps = lecture.swaps;
   if (swaps.empty()) return;
-  std::map<HostPort, NodeId> taken;
-  for (const Node& node : lecture.draft.view().nodes) taken.emplace(node.address, node.id);
-  const auto leaves = [&](NodeId id) {
-    return std::ranges::any_of(swaps, [&](const NamedBroker& other) { return other.id == id; });
-  };
+  std::map<HostPort, NodeId> known;
+  for (const Node& node : lecture.draft.view().nodes) known.emplace(node.address, node.id);
+  std::erase_if(swaps, [&](const NamedBroker& one) {
+    if (known.contains(one.address)) return false;
+    BrokerRecord& record = records_[one.id];
+    record.doubted = true;
+    choose_candidate(lecture.draft, one.id, record, lecture.now);
+    lecture.contested = true;
+    return true;
+  });
+  std::set<NodeId> leaving;
+  for (const NamedBroker& one : swaps) leaving.insert(one.id);
   const auto blocked = [&](const NamedBroker& one) {
-    const auto there = taken.find(one.address);
-    return there != taken.end() && there->second != one.id && !leaves(there->second);
+    return !leaving.contains(known.find(one.address)->second);
   };
   for (;;) {
     const auto place = std::ranges::find_if(swaps, blocked);
     if (place == swaps.end()) break;
+    leaving.erase(place->id);
     swaps.erase(place);
     lecture.contested = true;
   }

@@ -133,6 +133,12 @@ TEST_CASE_FIXTURE(Known,
     teach(other, swap);
     CHECK(unmoved());
   }
+  SUBCASE("a new address is a candidate only") {
+    broken(1, {"a", 9092}, Break::cut);
+    teach(other, {{NodeId{1}, "new", 9092}, {NodeId{2}, "a", 9092}, {NodeId{3}, "c", 9092}});
+    CHECK(unmoved());
+    CHECK(candidate(1) == HostPort{"new", 9092});
+  }
   SUBCASE("but after both have broken for another") {
     broken(1, {"a", 9092}, Break::cut);
     broken(2, {"b", 9092}, Break::not_connected);
