@@ -202,7 +202,8 @@ void Broker::on_request(Conversation& conversation, const Order& order) {
   ++ledger_.requests_seen;
   ++conversation.requests;
   if (!order.answered() || conversation.fate.ending == Ending::silence) return;
-  const Reply reply = reply_to(order);
+  Reply reply = reply_to(order);
+  if (lie) lie(reply);
   ledger_.answer(reply);
   Answer answer;
   answer.at = now_() + Duration(dice_.between<std::int64_t>(0, answer_delay_max.count()));

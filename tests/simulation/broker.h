@@ -67,6 +67,8 @@ class Broker final : public Party {
 
   // How connections end; asked once for each, when its first request is known.
   std::function<Fate()> fate = [] { return Fate{}; };
+  // Changes what is answered to an order; unset: the truth.
+  std::function<void(Reply&)> lie;
   bool reading = true;
   Duration answer_delay_max = std::chrono::milliseconds(2);
   // ApiVersions of at most this version are understood; others get error 35 in a v0 body.

@@ -430,7 +430,8 @@ Reply translate(const Reply& reply, const Told& told) {
       translated.nodes.push_back(node);
       continue;
     }
-    const auto where = told(node.id, reply.live);
+    const bool lie = std::ranges::find(reply.lies, node.id) != reply.lies.end();
+    const auto where = lie ? std::nullopt : told(node.id, reply.live);
     if (where) {
       translated.nodes.push_back(Node{node.id, where->host, where->port, node.rack});
     } else if (order.kind == Kind::find_coordinator) {
