@@ -14,7 +14,7 @@
 #include "counted.h"
 #include "frames.h"
 #include "net/simulated_resolver.h"
-#include "proxy/engine.h"
+#include "proxy/runtime.h"
 #include "proxy/worker.h"
 #include "still_ring.h"
 
@@ -74,11 +74,11 @@ class Rig {
       : config_(configuration()),
         ring_(256, 16 * KiB),
         resolver_(1, [this] { return ring_.now(); }),
-        engine_(config_, log_) {
-    engine_.workers.push_back(std::make_unique<proxy::WorkerLink>());
-    engine_.workers.back()->mailbox = ring_.mailbox();
-    engine_.workers.back()->ring = &ring_;
-    worker_ = std::make_unique<proxy::Worker>(engine_, 0, ring_, resolver_, 1);
+        runtime_(config_, log_) {
+    runtime_.workers.push_back(std::make_unique<proxy::WorkerLink>());
+    runtime_.workers.back()->mailbox = ring_.mailbox();
+    runtime_.workers.back()->ring = &ring_;
+    worker_ = std::make_unique<proxy::Worker>(runtime_, 0, ring_, resolver_, 1);
     if (const auto problem = worker_->listen()) give_up(*problem);
     client_ = ring_.arrive();
     settle();
@@ -139,7 +139,7 @@ class Rig {
   ToStderr log_;
   StillRing ring_;
   net::SimulatedResolver resolver_;
-  proxy::Engine engine_;
+  proxy::Runtime runtime_;
   std::unique_ptr<proxy::Worker> worker_;
   ring::Socket client_ = ring::Socket::none;
   std::uint64_t asked_ = 0;

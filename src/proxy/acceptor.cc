@@ -49,7 +49,7 @@ void Acceptor::close_listeners() {
 
 std::optional<std::string> Acceptor::listen() {
   milliseconds patience = predecessor_patience;
-  for (const PortEntry& port : engine_.ports) {
+  for (const PortEntry& port : runtime_.ports) {
     auto opened = ring_.listen(port.address, backlog);
     for (; opened.error == EADDRINUSE && patience.count() > 0; patience -= predecessor_look) {
       std::this_thread::sleep_for(predecessor_look);
@@ -108,9 +108,9 @@ void Acceptor::on_accepted(std::uint32_t port, const ring::Completion& completio
   if (stopping_) return accept_ended();
   if (completion.result < 0 && completion.result != -ECONNABORTED && completion.result != -EINTR) {
     const std::string_view remedy = remedy_for_lack(-completion.result);
-    engine_.log.write({Severity::error, "accept_failed", "",
-                       std::string("cannot accept a connection: ") + std::strerror(-completion.result) +
-                           (remedy.empty() ? "" : ": ") + std::string(remedy)});
+    runtime_.log.write({Severity::error, "accept_failed", "",
+                        std::string("cannot accept a connection: ") + std::strerror(-completion.result) +
+                            (remedy.empty() ? "" : ": ") + std::string(remedy)});
     ring_.timer(token(Operation::accept_again, port), ring_.now() + accept_again_after);
     return;
   }
@@ -120,17 +120,17 @@ void Acceptor::on_accepted(std::uint32_t port, const ring::Completion& completio
 // Kafka connections are few and uneven: the worker with the fewest sessions gets the next one.
 void Acceptor::place(std::uint32_t port, ring::Socket client) {
   const auto load = [&](std::size_t worker) {
-    return engine_.workers[worker]->sessions.load(std::memory_order_relaxed);
+    return runtime_.workers[worker]->sessions.load(std::memory_order_relaxed);
   };
   std::size_t to = index_;
-  for (std::size_t worker = 0; worker < engine_.workers.size(); ++worker)
+  for (std::size_t worker = 0; worker < runtime_.workers.size(); ++worker)
     if (load(worker) < load(to)) to = worker;
-  engine_.workers[to]->sessions.fetch_add(1, std::memory_order_relaxed);
+  runtime_.workers[to]->sessions.fetch_add(1, std::memory_order_relaxed);
   if (to == index_) return host_.serve(port, client);
   const std::uint32_t slot = hand_overs_.take();
   hand_overs_.at(slot) = {client, port, to};
   ++handed_over_;
-  ring_.message(token(Operation::receipt, slot), *engine_.workers[to]->mailbox,
+  ring_.message(token(Operation::receipt, slot), *runtime_.workers[to]->mailbox,
                 token(Operation::handed_over, port), static_cast<std::int32_t>(client));
 }
 
@@ -141,8 +141,8 @@ void Acceptor::on_receipt(std::uint32_t slot, int result) {
   hand_overs_.give_back(slot);
   if (result >= 0) return;
   // It did not arrive, so it is still ours to serve.
-  engine_.workers[record.to]->sessions.fetch_sub(1, std::memory_order_relaxed);
-  engine_.workers[index_]->sessions.fetch_add(1, std::memory_order_relaxed);
+  runtime_.workers[record.to]->sessions.fetch_sub(1, std::memory_order_relaxed);
+  runtime_.workers[index_]->sessions.fetch_add(1, std::memory_order_relaxed);
   host_.serve(record.port, record.socket);
 }
 

@@ -13,7 +13,7 @@
 #include <string>
 #include <vector>
 
-#include "proxy/engine.h"
+#include "proxy/runtime.h"
 #include "ring/ring.h"
 #include "ring/slot_pool.h"
 
@@ -27,7 +27,7 @@ class Acceptor {
 
   class Host {
    public:
-    // Takes over a socket accepted on `engine.ports[port]`, which is counted as this worker's session already.
+    // Takes over a socket accepted on `runtime.ports[port]`, which is counted as this worker's session already.
     virtual void serve(std::uint32_t port, ring::Socket client) = 0;
     virtual void set_options(ring::Socket socket) = 0;
 
@@ -35,9 +35,9 @@ class Acceptor {
     ~Host() = default;
   };
 
-  // `index`: this worker's in engine.workers. `kind`: of the first operation. Everything outlives the acceptor.
-  Acceptor(Host& host, Engine& engine, std::size_t index, ring::Ring& ring, std::uint16_t kind)
-      : host_(host), engine_(engine), index_(index), ring_(ring), kind_(kind) {}
+  // `index`: this worker's in runtime.workers. `kind`: of the first operation. Everything outlives the acceptor.
+  Acceptor(Host& host, Runtime& runtime, std::size_t index, ring::Ring& ring, std::uint16_t kind)
+      : host_(host), runtime_(runtime), index_(index), ring_(ring), kind_(kind) {}
   ~Acceptor();
   Acceptor(const Acceptor&) = delete;
   Acceptor& operator=(const Acceptor&) = delete;
@@ -66,7 +66,7 @@ class Acceptor {
   void close_listeners();
 
   Host& host_;
-  Engine& engine_;
+  Runtime& runtime_;
   const std::size_t index_;
   ring::Ring& ring_;
   const std::uint16_t kind_;

@@ -122,7 +122,7 @@ void Discovery::on_resolved(std::vector<SocketAddress> addresses, const std::str
 
 std::string_view Discovery::why_not_dialled(const connection::Candidate& candidate,
                                             const SocketAddress& address, const SocketAddress& from) {
-  return worker_.engine().why_not_dialled(worker_.cluster(cluster_), address, candidate.node.has_value(),
+  return worker_.runtime().why_not_dialled(worker_.cluster(cluster_), address, candidate.node.has_value(),
                                           from);
 }
 
@@ -157,7 +157,7 @@ void Discovery::end_round(bool learnt) {
   }
   const std::string& name = worker_.cluster(cluster_).config.name;
   if (!std::exchange(warned_, true)) {
-    worker_.engine().log.write(
+    worker_.runtime().log.write(
         {Severity::warning, "discovery_failed", name,
          "cannot ask cluster " + name + " for its brokers: tried" + dial_->tried() +
              ": trying again; clients are served all the same, and what passes is learnt"});
@@ -322,7 +322,7 @@ void Discovery::on_metadata(std::span<const std::byte> frame) {
   if (first) {
     std::string text = "cluster " + cluster.config.name + " has " + counted(brokers.size(), "broker") + ":";
     for (const kafka::BrokerEntry& broker : brokers) text += " " + std::to_string(number(broker.id));
-    worker_.engine().log.write({Severity::info, "discovered", cluster.config.name, std::move(text)});
+    worker_.runtime().log.write({Severity::info, "discovered", cluster.config.name, std::move(text)});
   }
   stage_ = Stage::leaving;
   sasl_.reset();

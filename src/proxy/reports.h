@@ -6,7 +6,7 @@
 #include "base/ids.h"
 #include "base/log_sink.h"
 #include "config/config.h"
-#include "proxy/engine.h"
+#include "proxy/runtime.h"
 
 namespace kferry::proxy {
 

@@ -11,7 +11,7 @@
 #include <utility>
 #include <vector>
 
-#include "proxy/engine.h"
+#include "proxy/runtime.h"
 #include "proxy/worker.h"
 #include "ring/backend.h"
 
@@ -56,8 +56,8 @@ std::uint32_t usable_cores() {
 struct Server::Impl {
   Impl(const config::Config& config, net::Resolver& resolver_, LogSink& log,
        const certificates::TlsContexts* tls)
-      : engine(config, log), resolver(resolver_) {
-    engine.tls = tls;
+      : runtime(config, log), resolver(resolver_) {
+    runtime.tls = tls;
   }
 
   void run(std::size_t index, Start& start, std::shared_future<bool> all_ready);
@@ -66,7 +66,7 @@ struct Server::Impl {
   void pin(std::size_t index);
   std::string explain(const std::string& ring_error) const;
 
-  Engine engine;
+  Runtime runtime;
   net::Resolver& resolver;
   ring::Backend backend = ring::Backend::io_uring;
   std::string uring_refusal;  // where epoll serves for lack of io_uring
@@ -78,7 +78,7 @@ struct Server::Impl {
 
 // Once for all workers: rings of one kind alone send each other messages.
 void Server::Impl::choose_backend() {
-  switch (engine.config.engine.backend) {
+  switch (runtime.config.engine.backend) {
     case config::Backend::io_uring:
       backend = ring::Backend::io_uring;
       return;
@@ -98,7 +98,7 @@ void Server::Impl::pin(std::size_t index) {
   const std::vector<std::size_t> usable = cores();
   const int error = usable.empty() ? EPERM : pin_to(usable[index % usable.size()]);
   if (error != 0)
-    engine.log.write(
+    runtime.log.write(
         {Severity::warning, "worker_not_pinned", "worker " + std::to_string(index),
          std::string("a worker is not kept on a core: ") + std::strerror(error) +
              ": allow sched_setaffinity in the container's seccomp profile, or set pin_workers = \"off\" "
@@ -109,24 +109,24 @@ void Server::Impl::pin(std::size_t index) {
 std::string Server::Impl::explain(const std::string& ring_error) const {
   if (!uring_refusal.empty())
     return "neither io_uring nor epoll can be used: " + uring_refusal + "; epoll: " + ring_error;
-  if (engine.config.engine.backend == config::Backend::io_uring)
+  if (runtime.config.engine.backend == config::Backend::io_uring)
     return ring_error + "; with backend = \"auto\" in [engine] epoll serves meanwhile";
   return ring_error;
 }
 
 void Server::Impl::run(std::size_t index, Start& start, std::shared_future<bool> all_ready) {
   // The ring belongs to this thread: it is made and unmade here.
-  const config::Engine& asked = engine.config.engine;
+  const config::Engine& asked = runtime.config.engine;
   if (asked.pin_workers) pin(index);
   auto ring = ring::make_ring(backend, {asked.receive_buffers, asked.receive_buffer_size_bytes});
   if (!ring) {
     start.ring_ready.set_value(std::unexpected(ring.error()));
     return;
   }
-  WorkerLink& link = *engine.workers[index];
+  WorkerLink& link = *runtime.workers[index];
   link.mailbox = (*ring)->mailbox();
   link.ring = ring->get();
-  workers[index] = std::make_unique<Worker>(engine, index, **ring, resolver, std::random_device{}());
+  workers[index] = std::make_unique<Worker>(runtime, index, **ring, resolver, std::random_device{}());
   Worker& worker = *workers[index];
   start.ring_ready.set_value({});
   if (all_ready.get()) {
@@ -163,10 +163,10 @@ std::string_view Server::backend() const {
 }
 
 std::expected<void, std::string> Server::start() {
-  const std::uint32_t asked = impl_->engine.config.engine.workers;
+  const std::uint32_t asked = impl_->runtime.config.engine.workers;
   const std::size_t count = asked > 0 ? asked : usable_cores();
   for (std::size_t i = 0; i < count; ++i) {
-    impl_->engine.workers.push_back(std::make_unique<WorkerLink>());
+    impl_->runtime.workers.push_back(std::make_unique<WorkerLink>());
     impl_->starts.push_back(std::make_unique<Start>());
     impl_->workers.emplace_back();
   }
@@ -185,7 +185,7 @@ std::expected<void, std::string> Server::start() {
   if (!result)
     result = std::unexpected(impl_->explain(result.error()));
   else if (!impl_->uring_refusal.empty())
-    impl_->engine.log.write(
+    impl_->runtime.log.write(
         {Severity::warning, "io_uring_refused", "",
          "epoll serves in place of io_uring, at more CPU per request: " + impl_->uring_refusal +
              "; with backend = \"epoll\" in [engine] it is not warned of"});

@@ -45,7 +45,7 @@
 #include "kafka/conversation.h"
 #include "kafka/request_walker.h"
 #include "kafka/response_walker.h"
-#include "proxy/engine.h"
+#include "proxy/runtime.h"
 #include "proxy/rope_output.h"
 #include "ring/ring.h"
 

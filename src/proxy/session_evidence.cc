@@ -51,7 +51,7 @@ void Session::note_broken() {
 void Session::denied(CorrelationId request) {
   if (!node_ || exactly_asked_ != request) return;
   ClusterState& cluster = worker_.cluster(port_->cluster);
-  report_denied(cluster, *node_, dialled_, worker_.engine().log);
+  report_denied(cluster, *node_, dialled_, worker_.runtime().log);
   cluster.topology.denied(*node_, dialled_, worker_.now());
   broken_noted_ = true;
   answer_noted_at_ = Instant::max() - answer_interval;  // whoever answers here is not that broker

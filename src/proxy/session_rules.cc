@@ -36,10 +36,10 @@ std::unique_ptr<connection::Transport> Session::client_transport() {
 
 // Null: no listener here has the name.
 tls::Engine::Chosen Session::choose_context(std::string_view server_name) {
-  const Engine& engine = worker_.engine();
+  const Runtime& runtime = worker_.runtime();
   const PortEntry* named = port_;
   if (listener().sni) {
-    const auto target = engine.find(*port_, server_name);
+    const auto target = runtime.find(*port_, server_name);
     if (!target) return std::shared_ptr<const tls::ServerContext>();
     named = target->port;
     named_ = target->node;
@@ -128,8 +128,8 @@ void Session::on_resolved(std::vector<SocketAddress> addresses, const std::strin
 
 std::string_view Session::why_not_dialled(const connection::Candidate& candidate,
                                           const SocketAddress& address, const SocketAddress& from) {
-  return worker_.engine().why_not_dialled(worker_.cluster(port_->cluster), address,
-                                          candidate.node.has_value(), from);
+  return worker_.runtime().why_not_dialled(worker_.cluster(port_->cluster), address,
+                                           candidate.node.has_value(), from);
 }
 
 std::expected<std::shared_ptr<const tls::ClientContext>, std::string> Session::client_context() {
@@ -151,7 +151,7 @@ void Session::on_dial_starved() {
 void Session::on_candidate_failed(const connection::Candidate& candidate, const std::string& tried) {
   worker_.doubt_name(candidate.address.host);
   if (!candidate.node) return;
-  report_unreachable(worker_.cluster(port_->cluster), *candidate.node, tried, worker_.engine().log);
+  report_unreachable(worker_.cluster(port_->cluster), *candidate.node, tried, worker_.runtime().log);
   Topology& topology = worker_.cluster(port_->cluster).topology;
   topology.dial_failed(*candidate.node, worker_.now());
   topology.broken(*candidate.node, candidate.address, Topology::Break::not_connected, teacher().client(),
@@ -251,11 +251,11 @@ std::optional<HostPort> Session::advertised(NodeId id) {
 }
 
 void Session::left_out(ApiKey source, NodeId id) {
-  report_left_out(worker_.cluster(port_->cluster), listener(), source, id, worker_.engine().log);
+  report_left_out(worker_.cluster(port_->cluster), listener(), source, id, worker_.runtime().log);
 }
 
 void Session::hidden_api(ApiKey key) {
-  report_hidden_api(worker_.cluster(port_->cluster), key, worker_.engine().log);
+  report_hidden_api(worker_.cluster(port_->cluster), key, worker_.runtime().log);
 }
 
 void Session::reconsider() {

@@ -18,21 +18,22 @@ constexpr std::uint64_t for_discovery = std::uint64_t{1} << 63U;
 
 }  // namespace
 
-Worker::Worker(Engine& engine, std::size_t index, ring::Ring& ring, net::Resolver& resolver,
+Worker::Worker(Runtime& runtime, std::size_t index, ring::Ring& ring, net::Resolver& resolver,
                std::uint64_t seed)
-    : engine_(engine),
+    : runtime_(runtime),
       index_(index),
       ring_(ring),
       pool_(ring),
       resolver_(resolver),
       answers_(std::make_shared<net::AnswerQueue>([&ring] { ring.wake(); })),
       random_(seed),
-      legs_{ring, pool_, engine.config.engine.receive_size_bytes, engine.config.engine.standing_receive_bytes,
-            engine.config.engine.splice_threshold_bytes == 0 ? UINT64_MAX
-                                                             : engine.config.engine.splice_threshold_bytes},
-      kernel_tls_{engine.config.tls.kernel_send, engine.config.tls.kernel_receive},
-      acceptor_(*this, engine, index, ring, static_cast<std::uint16_t>(Operation::acceptor)) {
-  for (const auto& cluster : engine_.clusters) {
+      legs_{ring, pool_, runtime.config.engine.receive_size_bytes,
+            runtime.config.engine.standing_receive_bytes,
+            runtime.config.engine.splice_threshold_bytes == 0 ? UINT64_MAX
+                                                              : runtime.config.engine.splice_threshold_bytes},
+      kernel_tls_{runtime.config.tls.kernel_send, runtime.config.tls.kernel_receive},
+      acceptor_(*this, runtime, index, ring, static_cast<std::uint16_t>(Operation::acceptor)) {
+  for (const auto& cluster : runtime_.clusters) {
     View view;
     view.snapshot = cluster->topology.snapshot();
     views_.push_back(std::move(view));
@@ -57,8 +58,8 @@ void Worker::set_options(ring::Socket socket) {
 // --- start and end
 
 void Worker::discover() {
-  for (std::uint32_t c = 0; c < engine_.clusters.size(); ++c) {
-    if (!Discovery::possible(engine_.clusters[c]->config.upstream)) continue;
+  for (std::uint32_t c = 0; c < runtime_.clusters.size(); ++c) {
+    if (!Discovery::possible(runtime_.clusters[c]->config.upstream)) continue;
     discoveries_[c] = std::make_unique<Discovery>(*this, c, static_cast<std::uint16_t>(Operation::discovery));
     discoveries_[c]->start();
   }
@@ -134,12 +135,12 @@ void Worker::dispatch(const ring::Completion& completion) {
 void Worker::serve(std::uint32_t port, ring::Socket client) {
   if (stopping_) {
     ring_.close(client, true);
-    engine_.workers[index_]->sessions.fetch_sub(1, std::memory_order_relaxed);
+    runtime_.workers[index_]->sessions.fetch_sub(1, std::memory_order_relaxed);
     return;
   }
   const std::uint32_t number = slots_.take();
   Slot& slot = slots_.at(number);
-  slot.session = std::make_unique<Session>(*this, number, slot.generation, engine_.ports[port], client,
+  slot.session = std::make_unique<Session>(*this, number, slot.generation, runtime_.ports[port], client,
                                            ring_.remote_address(client));
   ++session_count_;
   slot.session->start();
@@ -156,7 +157,7 @@ void Worker::free_if_finished(Slot& slot) {
   ++slot.generation;
   slots_.give_back(number);
   --session_count_;
-  engine_.workers[index_]->sessions.fetch_sub(1, std::memory_order_relaxed);
+  runtime_.workers[index_]->sessions.fetch_sub(1, std::memory_order_relaxed);
 }
 
 // --- buffers
@@ -227,7 +228,7 @@ certificates::Usable<tls::ServerContext> Worker::server_context(std::uint32_t cl
 
 std::expected<std::shared_ptr<const tls::ClientContext>, std::string> Worker::upstream_context(
     std::uint32_t cluster) const {
-  if (!engine_.clusters[cluster]->config.upstream.tls) return nullptr;
+  if (!runtime_.clusters[cluster]->config.upstream.tls) return nullptr;
   if (tls_ == nullptr) return std::unexpected(std::string("no certificate has been read yet"));
   const certificates::Usable<tls::ClientContext>& usable = tls_->clusters[cluster].upstream;
   if (usable.context == nullptr) return std::unexpected(usable.why_not);
@@ -235,14 +236,14 @@ std::expected<std::shared_ptr<const tls::ClientContext>, std::string> Worker::up
 }
 
 void Worker::refresh() {
-  if (engine_.tls != nullptr && engine_.tls->version() != tls_version_) {
-    tls_version_ = engine_.tls->version();
-    tls_ = engine_.tls->snapshot();
+  if (runtime_.tls != nullptr && runtime_.tls->version() != tls_version_) {
+    tls_version_ = runtime_.tls->version();
+    tls_ = runtime_.tls->snapshot();
   }
   std::uint32_t listener = 0;
   for (std::size_t c = 0; c < views_.size(); ++c) {
-    const Topology& topology = engine_.clusters[c]->topology;
-    const auto listeners = static_cast<std::uint32_t>(engine_.clusters[c]->config.listeners.size());
+    const Topology& topology = runtime_.clusters[c]->topology;
+    const auto listeners = static_cast<std::uint32_t>(runtime_.clusters[c]->config.listeners.size());
     View& view = views_[c];
     const std::uint64_t version = topology.version();
     if (version != view.version) {
@@ -258,7 +259,7 @@ void Worker::refresh() {
 void Worker::reconsider() {
   if (stopping_) return;
   for (std::uint32_t c = 0; c < views_.size(); ++c) {
-    std::atomic<bool>& wanted = engine_.clusters[c]->discovery_wanted;
+    std::atomic<bool>& wanted = runtime_.clusters[c]->discovery_wanted;
     if (discoveries_[c] && wanted.load(std::memory_order_relaxed) && wanted.exchange(false))
       discoveries_[c]->soon();
     if (!std::exchange(views_[c].reconsider, false)) continue;
@@ -270,14 +271,14 @@ void Worker::reconsider() {
 
 void Worker::note_bootstrap_addresses(std::uint32_t cluster, const std::vector<SocketAddress>& addresses) {
   for (const SocketAddress& address : addresses) {
-    if (address.is_loopback()) engine_.clusters[cluster]->bootstrap_on_loopback = true;
-    if (address.is_link_local()) engine_.clusters[cluster]->bootstrap_on_link_local = true;
+    if (address.is_loopback()) runtime_.clusters[cluster]->bootstrap_on_loopback = true;
+    if (address.is_link_local()) runtime_.clusters[cluster]->bootstrap_on_link_local = true;
   }
 }
 
 void Worker::want_discovery(std::uint32_t cluster) {
-  engine_.clusters[cluster]->discovery_wanted.store(true);
-  if (index_ != 0) engine_.workers.front()->ring->wake();
+  runtime_.clusters[cluster]->discovery_wanted.store(true);
+  if (index_ != 0) runtime_.workers.front()->ring->wake();
 }
 
 }  // namespace kferry::proxy

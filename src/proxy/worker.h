@@ -24,8 +24,8 @@
 #include "net/resolver.h"
 #include "proxy/acceptor.h"
 #include "proxy/discovery.h"
-#include "proxy/engine.h"
 #include "proxy/routes.h"
+#include "proxy/runtime.h"
 #include "proxy/session.h"
 #include "ring/ring.h"
 #include "ring/slot_pool.h"
@@ -38,8 +38,8 @@ class Worker final : private Acceptor::Host {
   enum class Operation : std::uint16_t { acceptor = 16, pressure = 24, discovery = 32 };
   static_assert(16 + Acceptor::operations <= 24);
 
-  // `index` is this worker's place in engine.workers. Everything outlives the worker.
-  Worker(Engine& engine, std::size_t index, ring::Ring& ring, net::Resolver& resolver, std::uint64_t seed);
+  // `index` is this worker's place in runtime.workers. Everything outlives the worker.
+  Worker(Runtime& runtime, std::size_t index, ring::Ring& ring, net::Resolver& resolver, std::uint64_t seed);
   virtual ~Worker();
 
   // Binds every port of the configuration and begins to accept. The error names port, reason and remedy.
@@ -56,10 +56,10 @@ class Worker final : private Acceptor::Host {
   // --- for sessions
   ring::Ring& ring() { return ring_; }
   net::BufferPool& pool() { return pool_; }
-  Engine& engine() { return engine_; }
-  const config::Limits& limits() const { return engine_.config.limits; }
-  const config::Engine& engine_options() const { return engine_.config.engine; }
-  ClusterState& cluster(std::uint32_t index) { return *engine_.clusters[index]; }
+  Runtime& runtime() { return runtime_; }
+  const config::Limits& limits() const { return runtime_.config.limits; }
+  const config::Engine& engine_options() const { return runtime_.config.engine; }
+  ClusterState& cluster(std::uint32_t index) { return *runtime_.clusters[index]; }
   // The newest certificates. Without a context where none could be used so far.
   certificates::Usable<tls::ServerContext> server_context(std::uint32_t cluster,
                                                           std::uint32_t listener) const;
@@ -115,7 +115,7 @@ class Worker final : private Acceptor::Host {
   void on_pressure();
   void begin_to_stop();
 
-  Engine& engine_;
+  Runtime& runtime_;
   const std::size_t index_;
   ring::Ring& ring_;
   net::BufferPool pool_;

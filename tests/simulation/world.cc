@@ -87,20 +87,20 @@ World::World(std::uint64_t seed, WorldOptions world_options, bool trace)
   config_.engine.receive_size_bytes = options.receive_size;
   config_.engine.standing_receive_bytes = options.multishot_receive;
   config_.engine.look_ahead_bytes = options.look_ahead;
-  engine_ = std::make_unique<proxy::Engine>(config_, log_);
+  runtime_ = std::make_unique<proxy::Runtime>(config_, log_);
   if (options.client_tls || options.broker_tls) {
     contexts_ = std::make_unique<certificates::TlsContexts>(config_, log_, Instant{});
     for (const config::Problem& problem : contexts_->load()) ledger.violation(config::to_string(problem));
-    engine_->tls = contexts_.get();
+    runtime_->tls = contexts_.get();
   }
   for (std::size_t w = 0; w < options.workers; ++w) {
     rings_.push_back(std::make_unique<ring::SimulatedRing>(simulation, options.buffers, options.buffer_size));
-    engine_->workers.push_back(std::make_unique<proxy::WorkerLink>());
-    engine_->workers.back()->mailbox = rings_.back()->mailbox();
-    engine_->workers.back()->ring = rings_.back().get();
+    runtime_->workers.push_back(std::make_unique<proxy::WorkerLink>());
+    runtime_->workers.back()->mailbox = rings_.back()->mailbox();
+    runtime_->workers.back()->ring = rings_.back().get();
   }
   for (std::size_t w = 0; w < options.workers; ++w)
-    workers_.push_back(std::make_unique<proxy::Worker>(*engine_, w, *rings_[w], resolver, seed * 17 + w));
+    workers_.push_back(std::make_unique<proxy::Worker>(*runtime_, w, *rings_[w], resolver, seed * 17 + w));
 }
 
 World::~World() {
@@ -111,7 +111,7 @@ World::~World() {
   for (auto& worker : workers_) {
     if (!worker) continue;
     static_cast<void>(worker.release());
-    static_cast<void>(engine_.release());
+    static_cast<void>(runtime_.release());
     for (auto& ring : rings_) static_cast<void>(ring.release());
     break;
   }

@@ -1,4 +1,4 @@
-// The whole proxy in virtual time on one thread: an engine with its workers over simulated rings and a
+// The whole proxy in virtual time on one thread: a runtime with its workers over simulated rings and a
 // simulated resolver, simulated brokers behind it, simulated clients before it. One seed decides everything.
 //
 //   step:  workers that have something ▸ resolver ▸ some parties ▸ the next event
@@ -18,7 +18,7 @@
 #include "client.h"
 #include "config/config.h"
 #include "net/simulated_resolver.h"
-#include "proxy/engine.h"
+#include "proxy/runtime.h"
 #include "proxy/worker.h"
 #include "ring/simulated_ring.h"
 #include "ring/simulation.h"
@@ -139,7 +139,7 @@ class World {
   std::vector<Place> places_;  // of brokers
   config::Config config_;
   std::unique_ptr<certificates::TlsContexts> contexts_;
-  std::unique_ptr<proxy::Engine> engine_;
+  std::unique_ptr<proxy::Runtime> runtime_;
   std::vector<std::unique_ptr<ring::SimulatedRing>> rings_;
   std::vector<std::unique_ptr<proxy::Worker>> workers_;
   std::vector<Party*> parties_;

@@ -52,7 +52,7 @@ struct ClusterState {
 
 // One local port of one listener, and those of other listeners that share its socket.
 struct PortEntry {
-  std::uint32_t cluster = 0;         // index into Engine::clusters
+  std::uint32_t cluster = 0;         // index into Runtime::clusters
   std::uint32_t listener = 0;        // index into ClusterState::config.listeners
   std::uint32_t listener_index = 0;  // counted over all clusters
   std::uint32_t port_index = 0;      // index into Listener::ports
@@ -66,16 +66,16 @@ struct NamedPort {
   std::optional<NodeId> node;  // none: the bootstrap name
 };
 
-// A worker as the others see it. Lives as long as the engine.
+// A worker as the others see it. Lives as long as the runtime.
 struct WorkerLink {
   std::shared_ptr<ring::Mailbox> mailbox;
   ring::Ring* ring = nullptr;  // for wake() only
   std::atomic<std::uint32_t> sessions = 0;
 };
 
-struct Engine {
-  // `config` and `log` outlive the engine.
-  Engine(const config::Config& config, LogSink& log);
+struct Runtime {
+  // `config` and `log` outlive the runtime.
+  Runtime(const config::Config& config, LogSink& log);
 
   // True when dialling `address` would reach one of our own listeners. `from` is the address a connection there
   // was made from, once known: the kernel takes the dialled one when that is this host's.

@@ -1,4 +1,4 @@
-#include "proxy/engine.h"
+#include "proxy/runtime.h"
 
 #include <algorithm>
 #include <string>
@@ -63,7 +63,7 @@ bool ClusterState::note_left_out(NodeId id) {
   return left_out_noted_.size() < brokers_max && left_out_noted_.insert(id).second;
 }
 
-Engine::Engine(const config::Config& configuration, LogSink& sink) : config(configuration), log(sink) {
+Runtime::Runtime(const config::Config& configuration, LogSink& sink) : config(configuration), log(sink) {
   std::uint32_t listener_index = 0;
   for (std::uint32_t c = 0; c < config.clusters.size(); ++c) {
     const config::Cluster& cluster = config.clusters[c];
@@ -92,7 +92,7 @@ Engine::Engine(const config::Config& configuration, LogSink& sink) : config(conf
   }
 }
 
-bool Engine::is_own(const SocketAddress& address, const SocketAddress& from) const {
+bool Runtime::is_own(const SocketAddress& address, const SocketAddress& from) const {
   const bool this_host = address.is_loopback() || address.is_wildcard() ||
                          (!from.empty() && from.host_text() == address.host_text());
   return std::any_of(ports.begin(), ports.end(), [&](const PortEntry& port) {
@@ -102,7 +102,7 @@ bool Engine::is_own(const SocketAddress& address, const SocketAddress& from) con
   });
 }
 
-std::optional<NamedPort> Engine::find(const PortEntry& port, std::string_view server_name) const {
+std::optional<NamedPort> Runtime::find(const PortEntry& port, std::string_view server_name) const {
   const auto named = [&](const PortEntry& entry) -> std::optional<NamedPort> {
     const config::Listener& listener = clusters[entry.cluster]->config.listeners[entry.listener];
     const auto target = config::sni_target(*listener.sni, server_name);
@@ -116,7 +116,7 @@ std::optional<NamedPort> Engine::find(const PortEntry& port, std::string_view se
   return found;
 }
 
-std::string Engine::names_text(const PortEntry& port) const {
+std::string Runtime::names_text(const PortEntry& port) const {
   std::string text;
   const auto add = [&](const PortEntry& entry) {
     const config::Listener& listener = clusters[entry.cluster]->config.listeners[entry.listener];
@@ -128,8 +128,8 @@ std::string Engine::names_text(const PortEntry& port) const {
   return text;
 }
 
-std::string_view Engine::why_not_dialled(const ClusterState& cluster, const SocketAddress& address,
-                                         bool learnt, const SocketAddress& from) const {
+std::string_view Runtime::why_not_dialled(const ClusterState& cluster, const SocketAddress& address,
+                                          bool learnt, const SocketAddress& from) const {
   if (is_own(address, from)) return own_listener;
   if (!learnt) return {};
   if (const std::string_view why = why_no_broker(address); !why.empty()) return why;

@@ -1,4 +1,4 @@
-#include "proxy/engine.h"
+#include "proxy/runtime.h"
 
 #include <doctest/doctest.h>
 
@@ -31,36 +31,36 @@ config::Config two_clusters() {
 
 TEST_CASE("listeners that route by SNI on one address share a socket, and names tell them apart") {
   const config::Config config = two_clusters();
-  const Engine engine(config, null_log_sink());
-  REQUIRE(engine.ports.size() == 2);
-  const PortEntry& shared = engine.ports.at(1);
+  const Runtime runtime(config, null_log_sink());
+  REQUIRE(runtime.ports.size() == 2);
+  const PortEntry& shared = runtime.ports.at(1);
   CHECK(shared.address.port() == 9092);
   CHECK(shared.sharing.size() == 1);
 
-  const auto orders = engine.find(shared, "b7.orders.example");
+  const auto orders = runtime.find(shared, "b7.orders.example");
   REQUIRE(orders.has_value());
   CHECK(orders->port == &shared);
   CHECK(orders->node == NodeId{7});
-  const auto logs = engine.find(shared, "b7.logs.example");
+  const auto logs = runtime.find(shared, "b7.logs.example");
   REQUIRE(logs.has_value());
   CHECK(logs->port->cluster == 1);
   CHECK(logs->port->listener_index == 2);
-  const auto bootstrap = engine.find(shared, "boot.logs.example");
+  const auto bootstrap = runtime.find(shared, "boot.logs.example");
   REQUIRE(bootstrap.has_value());
   CHECK_FALSE(bootstrap->node.has_value());
 
   // Names of another socket are unknown here.
   for (const char* name : {"", "b7", "b7.elsewhere.example", "orders.example", "b07.logs.example"})
-    CHECK_FALSE(engine.find(shared, name).has_value());
-  CHECK(engine.names_text(shared) ==
+    CHECK_FALSE(runtime.find(shared, name).has_value());
+  CHECK(runtime.names_text(shared) ==
         "boot.orders.example, b{{nodeId}}.orders.example, boot.logs.example, b{{nodeId}}.logs.example");
 }
 
 TEST_CASE("a shared socket is kferry's own, and is not dialled") {
   const config::Config config = two_clusters();
-  const Engine engine(config, null_log_sink());
-  CHECK(engine.is_own(*SocketAddress::parse("127.0.0.1", 9092)));
-  CHECK_FALSE(engine.is_own(*SocketAddress::parse("127.0.0.1", 9093)));
+  const Runtime runtime(config, null_log_sink());
+  CHECK(runtime.is_own(*SocketAddress::parse("127.0.0.1", 9092)));
+  CHECK_FALSE(runtime.is_own(*SocketAddress::parse("127.0.0.1", 9093)));
 }
 
 }  // namespace
