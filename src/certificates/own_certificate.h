@@ -1,7 +1,6 @@
 // The certificates that kferry itself shows, as `kferry check` lists them. Plain data.
 #pragma once
 
-#include <cstddef>
 #include <optional>
 #include <string>
 #include <vector>
@@ -14,8 +13,8 @@ namespace kferry::certificates {
 // A certificate of kferry's own that is in use.
 struct OwnCertificate {
   std::string owner;  // "listener external of cluster default", "the upstream of cluster default"
-  std::size_t cluster = 0;
-  std::optional<std::size_t> listener;  // nullopt: the upstream's client certificate
+  std::string cluster;
+  std::optional<std::string> listener;  // nullopt: the upstream's client certificate
   std::string where;                    // the variable or key that names it
   std::string file;                     // the path; equal to `where` if the certificate is given there itself
   x509::Certificate certificate;

@@ -12,8 +12,21 @@ namespace kferry::certificates {
 
 using config::Problem;
 
-TlsContexts::TlsContexts(const config::Config& config, LogSink& log, Instant now, WallClock wall_clock)
-    : log_(log), config_(config), tickets_(std::make_shared<tls::TicketKeys>(now)) {
+Usable<tls::ServerContext> TlsSnapshot::listener(std::string_view cluster, std::string_view listener) const {
+  const auto found = clusters.find(cluster);
+  if (found == clusters.end()) return {};
+  const auto usable = found->second.listeners.find(listener);
+  return usable == found->second.listeners.end() ? Usable<tls::ServerContext>{} : usable->second;
+}
+
+Usable<tls::ClientContext> TlsSnapshot::upstream(std::string_view cluster) const {
+  const auto found = clusters.find(cluster);
+  return found == clusters.end() ? Usable<tls::ClientContext>{} : found->second.upstream;
+}
+
+TlsContexts::TlsContexts(std::shared_ptr<const config::Config> config, LogSink& log, Instant now,
+                         WallClock wall_clock)
+    : log_(log), config_(std::move(config)), tickets_(std::make_shared<tls::TicketKeys>(now)) {
   auto first = std::make_shared<TlsSnapshot>();
   const auto watch_path = [&](const std::string& path) {
     if (!path.empty() && std::ranges::find(files_, path) == files_.end()) files_.push_back(path);
@@ -28,18 +41,16 @@ TlsContexts::TlsContexts(const config::Config& config, LogSink& log, Instant now
     watch(pointer(identity.key));
     if (identity.key_password) watch_path(identity.key_password->path);
   };
-  for (std::size_t c = 0; c < config.clusters.size(); ++c) {
-    const config::Cluster& cluster = config.clusters[c];
-    first->clusters.emplace_back();
-    first->clusters.back().listeners.resize(cluster.listeners.size());
-    for (std::size_t l = 0; l < cluster.listeners.size(); ++l) {
-      const config::Listener& listener = cluster.listeners[l];
+  for (const config::Cluster& cluster : config_->clusters) {
+    ClusterTls& contexts = first->clusters[cluster.name];
+    for (const config::Listener& listener : cluster.listeners) {
+      contexts.listeners[listener.name];
       if (!listener.tls) continue;
       TlsPart& part = parts_.emplace_back();
       part.wall_clock = wall_clock;
       part.owner = "listener " + listener.name + " of cluster " + cluster.name;
-      part.cluster = c;
-      part.listener = l;
+      part.cluster = cluster.name;
+      part.listener = listener.name;
       part.listener_tls = &*listener.tls;
       watch_identity(listener.tls->identity);
       watch(pointer(listener.tls->client_authorities));
@@ -49,7 +60,7 @@ TlsContexts::TlsContexts(const config::Config& config, LogSink& log, Instant now
       TlsPart& part = parts_.emplace_back();
       part.wall_clock = wall_clock;
       part.owner = "the upstream of cluster " + cluster.name;
-      part.cluster = c;
+      part.cluster = cluster.name;
       part.upstream_tls = &*cluster.upstream.tls;
       if (part.upstream_tls->identity) watch_identity(*part.upstream_tls->identity);
       watch(pointer(part.upstream_tls->authorities));
@@ -67,10 +78,11 @@ std::int64_t TlsContexts::system_time() {
 
 bool TlsContexts::can_serve() const {
   const std::lock_guard lock(loading_);
-  for (std::size_t c = 0; c < config_.clusters.size(); ++c) {
-    for (std::size_t l = 0; l < config_.clusters[c].listeners.size(); ++l) {
+  for (const config::Cluster& cluster : config_->clusters) {
+    for (const config::Listener& listener : cluster.listeners) {
       const bool can = std::ranges::none_of(parts_, [&](const TlsPart& part) {
-        const bool concerned = part.cluster == c && (part.upstream_tls != nullptr || part.listener == l);
+        const bool concerned =
+            part.cluster == cluster.name && (part.upstream_tls != nullptr || part.listener == listener.name);
         return concerned && !part.usable();
       });
       if (can) return true;

@@ -5,6 +5,8 @@
 //   files ──read──▶ x509/stores ──▶ tls/context ──▶ TlsSnapshot, immutable, replaced as a whole
 //             └─ same bytes as before: the context stays, and with it the sessions that can be resumed
 //
+// Contexts are found by the names of their cluster and listener, which mean the same in every configuration.
+//
 // Thread safety: every function may be called from any thread. Readers hold an immutable TlsSnapshot, and connections
 // keep the context that they began with.
 #pragma once
@@ -12,10 +14,13 @@
 #include <atomic>
 #include <cstdint>
 #include <expected>
+#include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/clock.h"
@@ -36,14 +41,17 @@ struct Usable {
   std::string why_not;  // empty if there is a context, or no TLS
 };
 
-// By index, as in config::Config.
 struct ClusterTls {
   Usable<tls::ClientContext> upstream;
-  std::vector<Usable<tls::ServerContext>> listeners;
+  std::map<std::string, Usable<tls::ServerContext>, std::less<>> listeners;  // by name
 };
 struct TlsSnapshot {
   std::uint64_t version = 0;
-  std::vector<ClusterTls> clusters;
+  std::map<std::string, ClusterTls, std::less<>> clusters;  // by name
+
+  // Without a context and without a reason where the configuration has no such cluster or listener.
+  Usable<tls::ServerContext> listener(std::string_view cluster, std::string_view listener) const;
+  Usable<tls::ClientContext> upstream(std::string_view cluster) const;
 };
 
 // A context outside any configuration, as `kferry probe` needs it. The errors name the file and the remedy.
@@ -56,8 +64,9 @@ class TlsContexts {
   using WallClock = std::int64_t (*)();
   static std::int64_t system_time();
 
-  // `config` and `log` outlive it. Reads nothing yet. The period of the first ticket key begins at `now`.
-  TlsContexts(const config::Config& config, LogSink& log, Instant now, WallClock wall_clock = system_time);
+  // `log` outlives it. Reads nothing yet. The period of the first ticket key begins at `now`.
+  TlsContexts(std::shared_ptr<const config::Config> config, LogSink& log, Instant now,
+              WallClock wall_clock = system_time);
   ~TlsContexts();
 
   // Reads every store, makes what has changed since the last time, and publishes the result. Returns what cannot be
@@ -91,8 +100,8 @@ class TlsContexts {
   void publish();
 
   LogSink& log_;
-  const config::Config& config_;
-  std::shared_ptr<tls::TicketKeys> tickets_;
+  const std::shared_ptr<const config::Config> config_;  // the parts refer to it
+  const std::shared_ptr<tls::TicketKeys> tickets_;
   std::vector<std::string> files_;
   mutable std::mutex loading_;  // held during a load, while files are read
   std::vector<TlsPart> parts_;

@@ -40,15 +40,15 @@ TEST_CASE_FIXTURE(Fixture, "every listener and upstream with TLS has a context, 
   CHECK(contexts.any());
   REQUIRE(contexts.snapshot()->clusters.size() == 1);
   CHECK(contexts.snapshot()->version == 0);
-  CHECK_FALSE(contexts.snapshot()->clusters[0].upstream.context);
+  CHECK_FALSE(contexts.snapshot()->upstream("default").context);
   CHECK(text(contexts.load()) == "");
   const auto snapshot = contexts.snapshot();
   CHECK(snapshot->version == 1);
   CHECK(contexts.version() == 1);
-  CHECK(snapshot->clusters[0].upstream.context);
-  REQUIRE(snapshot->clusters[0].listeners.size() == 2);
-  CHECK(snapshot->clusters[0].listeners[0].context);
-  CHECK_FALSE(snapshot->clusters[0].listeners[1].context);
+  CHECK(snapshot->upstream("default").context);
+  REQUIRE(snapshot->clusters.at("default").listeners.size() == 2);
+  CHECK(snapshot->listener("default", "external").context);
+  CHECK_FALSE(snapshot->listener("default", "inside").context);
   CHECK(contexts.files() == std::vector<std::string>{folder / "server.p12", folder / "ca.crt"});
   const auto certificates = contexts.certificates();
   REQUIRE(certificates.size() == 1);
@@ -57,7 +57,7 @@ TEST_CASE_FIXTURE(Fixture, "every listener and upstream with TLS has a context, 
         std::vector<std::string>{"one.example", "*.k.example"});
   CHECK(certificates[0].file == folder / "server.p12");
   CHECK(certificates[0].where == "GATEWAY_SSL_KEY_STORE_PATH");
-  CHECK(certificates[0].listener == 0);
+  CHECK(certificates[0].listener == "external");
   CHECK(log.size() == 0);
 }
 
@@ -140,8 +140,8 @@ TEST_CASE_FIXTURE(Fixture, "a reload renews what has changed and keeps the rest"
   contexts.reload();
   const auto after = contexts.snapshot();
   CHECK(after->version == 2);
-  CHECK(after->clusters[0].listeners[0].context != before->clusters[0].listeners[0].context);
-  CHECK(after->clusters[0].upstream.context == before->clusters[0].upstream.context);
+  CHECK(after->listener("default", "external").context != before->listener("default", "external").context);
+  CHECK(after->upstream("default").context == before->upstream("default").context);
   CHECK(contexts.certificates().at(0).certificate.names.subject == "CN=two.example");
   CHECK(log.has("tls_renewed", "CN=two.example, valid until "));
   CHECK(log.size() == 1);
@@ -217,7 +217,7 @@ TEST_CASE_FIXTURE(Fixture, "a certificate that is not valid yet is used once it 
   CHECK_FALSE(found.front().warning);
   CHECK(found.front().what.find("is not valid before") != std::string::npos);
   CHECK(contexts.can_serve());
-  const auto& listener = contexts.snapshot()->clusters[0].listeners[0];
+  const auto listener = contexts.snapshot()->listener("default", "external");
   CHECK(listener.context == nullptr);
   CHECK(listener.why_not.find("CN=later.example") != std::string::npos);
   const std::int64_t begins_s = contexts.next_change_s();
@@ -225,11 +225,11 @@ TEST_CASE_FIXTURE(Fixture, "a certificate that is not valid yet is used once it 
   CHECK(begins_s <= now_s + 86400);
   now_s = begins_s - 1;
   contexts.reload();
-  CHECK(contexts.snapshot()->clusters[0].listeners[0].context == nullptr);
+  CHECK(contexts.snapshot()->listener("default", "external").context == nullptr);
   now_s = begins_s;
   contexts.reload();
-  CHECK(contexts.snapshot()->clusters[0].listeners[0].context != nullptr);
-  CHECK(contexts.snapshot()->clusters[0].listeners[0].why_not.empty());
+  CHECK(contexts.snapshot()->listener("default", "external").context != nullptr);
+  CHECK(contexts.snapshot()->listener("default", "external").why_not.empty());
   CHECK(log.has("tls_renewed", "CN=later.example"));
 }
 
@@ -240,13 +240,13 @@ TEST_CASE_FIXTURE(Fixture, "an authority that expires while it serves is reporte
   TlsContexts contexts(config, log, Instant{}, [] { return now_s; });
   REQUIRE(contexts.load().empty());
   CHECK(contexts.can_serve());
-  const auto before = contexts.snapshot()->clusters[0].upstream.context;
+  const auto before = contexts.snapshot()->upstream("default").context;
   now_s += 40 * 86400;
   contexts.reload();
   CHECK(log.has("tls_part_left_out", "CN=Kferry Test CA expired at"));
   CHECK(log.has("tls_renewal_failed", "no certificate in it vouches for anything now"));
   // Its stored sessions are gone, too.
-  CHECK(contexts.snapshot()->clusters[0].upstream.context != before);
+  CHECK(contexts.snapshot()->upstream("default").context != before);
   CHECK_FALSE(contexts.can_serve());
 }
 
@@ -287,8 +287,9 @@ TEST_CASE_FIXTURE(Fixture, "one broken part does not keep another from being ren
   folder.write("ca.crt", "garbage");
   pem("two", "server.p12");
   contexts.reload();
-  CHECK(contexts.snapshot()->clusters[0].listeners[0].context != before->clusters[0].listeners[0].context);
-  CHECK(contexts.snapshot()->clusters[0].upstream.context == before->clusters[0].upstream.context);
+  CHECK(contexts.snapshot()->listener("default", "external").context !=
+        before->listener("default", "external").context);
+  CHECK(contexts.snapshot()->upstream("default").context == before->upstream("default").context);
 }
 
 TEST_CASE_FIXTURE(Fixture,
@@ -307,9 +308,9 @@ TEST_CASE_FIXTURE(Fixture,
           (folder / "server.p12") + "', key = '" + (folder / "key") + "' }\n"};
   config::Loaded loaded = config::load(sources);
   REQUIRE(text(loaded.problems) == "");
-  TlsContexts contexts(loaded.config, log, Instant{});
+  TlsContexts contexts(std::make_shared<const config::Config>(std::move(loaded.config)), log, Instant{});
   CHECK(text(contexts.load()) == "");
-  CHECK(contexts.snapshot()->clusters[0].upstream.context->has_identity());
+  CHECK(contexts.snapshot()->upstream("a").context->has_identity());
   CHECK(contexts.certificates().size() == 2);
   CHECK(contexts.files() == std::vector<std::string>{folder / "server.p12", folder / "key"});
 

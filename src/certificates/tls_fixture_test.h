@@ -89,7 +89,7 @@ inline const x509::Folder& made() {
 struct Fixture {
   x509::Folder folder;
   Lines log;
-  config::Config config;
+  std::shared_ptr<const config::Config> config;
   std::map<std::string, std::string> variables{{"KAFKA_BOOTSTRAP_SERVERS", "kafka1:9092"},
                                                {"KAFKA_SECURITY_PROTOCOL", "SSL"},
                                                {"KAFKA_SSL_TRUSTSTORE_LOCATION", folder / "ca.crt"},
@@ -121,7 +121,7 @@ struct Fixture {
     config::Loaded loaded = config::load(sources);
     for (const config::Problem& problem : loaded.problems) MESSAGE(to_string(problem));
     REQUIRE(loaded.ok());
-    config = std::move(loaded.config);
+    config = std::make_shared<const config::Config>(std::move(loaded.config));
     return TlsContexts(config, log, Instant{});
   }
 };

@@ -25,8 +25,8 @@ inline constexpr std::int64_t never_s = std::numeric_limits<std::int64_t>::max()
 struct TlsPart {
   // --- set once
   std::string owner;
-  std::size_t cluster = 0;
-  std::size_t listener = 0;                           // valid if listener_tls is
+  std::string cluster;
+  std::string listener;                               // valid if listener_tls is
   const config::ListenerTls* listener_tls = nullptr;  // either this
   const config::UpstreamTls* upstream_tls = nullptr;  // or this
   tls::WallClock wall_clock = tls::system_time;

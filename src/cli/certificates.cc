@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 
+#include <algorithm>
 #include <array>
 #include <utility>
 
@@ -104,7 +105,9 @@ std::vector<config::Problem> certificate_warnings(const config::Config& config,
       warnings.push_back({own.where, std::move(text), std::move(remedy), true});
     }
     if (!own.listener) continue;
-    const config::Listener& listener = config.clusters[own.cluster].listeners[*own.listener];
+    const auto cluster = std::ranges::find(config.clusters, own.cluster, &config::Cluster::name);
+    const config::Listener& listener =
+        *std::ranges::find(cluster->listeners, *own.listener, &config::Listener::name);
     std::vector<std::string> hosts{listener.advertised_host};
     if (listener.sni) hosts.push_back(listener.sni->host_of(NodeId{0}));
     for (const std::string& host : hosts) {

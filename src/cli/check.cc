@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <ctime>
+#include <memory>
 #include <set>
 #include <string>
 #include <vector>
@@ -80,9 +81,8 @@ class Dial {
 
   // False when something cannot work.
   bool run() {
-    for (std::size_t c = 0; c < config_.clusters.size(); ++c) {
-      const config::Cluster& cluster = config_.clusters[c];
-      context_ = tls_->clusters[c].upstream.context;
+    for (const config::Cluster& cluster : config_.clusters) {
+      context_ = tls_->upstream(cluster.name).context;
       std::printf("\nDialling cluster %s\n", cluster.name.c_str());
       std::optional<kafka::MetadataAnswer> metadata;
       bool reached = false;
@@ -241,7 +241,8 @@ void warn_of_names(const config::Config& config, net::Resolver& resolver) {
 int check(const CheckOptions& options) {
   const auto loaded = load_or_explain(options.config_path);
   if (!loaded) return exit_configuration;
-  certificates::TlsContexts contexts(loaded->config, null_log_sink(), Instant{});
+  certificates::TlsContexts contexts(std::make_shared<const config::Config>(loaded->config), null_log_sink(),
+                                     Instant{});
   const std::vector<config::Problem> found = contexts.load();
   print_problems(found);
   if (const auto errors = std::ranges::count_if(found, [](const auto& one) { return !one.warning; });

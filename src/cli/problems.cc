@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <memory>
 #include <string>
 
 #include "base/counted.h"
@@ -35,7 +36,9 @@ std::optional<config::Loaded> load_or_explain(const std::optional<std::string>& 
   print_problems(loaded.problems);
   // The stores of what is whole: so that all is told at once.
   const std::vector<config::Problem> broken =
-      certificates::TlsContexts(loaded.config, null_log_sink(), Instant{}).load();
+      certificates::TlsContexts(std::make_shared<const config::Config>(loaded.config), null_log_sink(),
+                                Instant{})
+          .load();
   print_problems(broken);
   print_problems(loaded.warnings);
   print_count(loaded.problems.size() + static_cast<std::size_t>(std::ranges::count_if(

@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <ctime>
+#include <memory>
 #include <optional>
 #include <set>
 #include <string>
@@ -94,7 +95,8 @@ int run(const RunOptions& options) {
   for (const config::Problem& warning : loaded->warnings) {
     log.write({Severity::warning, "configuration", warning.where, config::to_string(warning)});
   }
-  certificates::TlsContexts contexts(loaded->config, log, monotonic_now());
+  certificates::TlsContexts contexts(std::make_shared<const config::Config>(loaded->config), log,
+                                     monotonic_now());
   const std::vector<config::Problem> found = contexts.load();
   if (!contexts.can_serve()) {
     print_problems(found);

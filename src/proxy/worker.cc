@@ -222,15 +222,17 @@ void Worker::answer_resolved() {
 
 certificates::Usable<tls::ServerContext> Worker::server_context(std::uint32_t cluster,
                                                                 std::uint32_t listener) const {
+  const config::Cluster& config = runtime_.clusters[cluster]->config;
   return tls_ == nullptr ? certificates::Usable<tls::ServerContext>{}
-                         : tls_->clusters[cluster].listeners[listener];
+                         : tls_->listener(config.name, config.listeners[listener].name);
 }
 
 std::expected<std::shared_ptr<const tls::ClientContext>, std::string> Worker::upstream_context(
     std::uint32_t cluster) const {
   if (!runtime_.clusters[cluster]->config.upstream.tls) return nullptr;
   if (tls_ == nullptr) return std::unexpected(std::string("no certificate has been read yet"));
-  const certificates::Usable<tls::ClientContext>& usable = tls_->clusters[cluster].upstream;
+  const certificates::Usable<tls::ClientContext> usable =
+      tls_->upstream(runtime_.clusters[cluster]->config.name);
   if (usable.context == nullptr) return std::unexpected(usable.why_not);
   return usable.context;
 }

@@ -89,7 +89,8 @@ World::World(std::uint64_t seed, WorldOptions world_options, bool trace)
   config_.engine.look_ahead_bytes = options.look_ahead;
   runtime_ = std::make_unique<proxy::Runtime>(config_, log_);
   if (options.client_tls || options.broker_tls) {
-    contexts_ = std::make_unique<certificates::TlsContexts>(config_, log_, Instant{});
+    contexts_ = std::make_unique<certificates::TlsContexts>(std::make_shared<const config::Config>(config_),
+                                                            log_, Instant{});
     for (const config::Problem& problem : contexts_->load()) ledger.violation(config::to_string(problem));
     runtime_->tls = contexts_.get();
   }
