@@ -48,6 +48,8 @@ class Discovery final : private connection::Leg::Owner, private connection::Dial
   void start();
   // Runs again within a second or so, unless it is running.
   void soon();
+  // Runs again now, or after the present round.
+  void at_once();
   void on_resolved(std::vector<SocketAddress> addresses, const std::string& error);
   // `kind` counts from the constructor's.
   void on_completion(std::uint16_t kind, const ring::Completion& completion);
@@ -131,6 +133,7 @@ class Discovery final : private connection::Leg::Owner, private connection::Dial
     HostPort server;
   };
   std::optional<OtherCluster> other_;
+  bool again_ = false;                // another round follows this one at once
   bool disagreed_ = false;            // bootstrap servers, about the cluster
   SocketAddress first_opinion_from_;  // valid with an opinion
 };

@@ -37,6 +37,8 @@ struct ClusterState {
   // class.
   std::atomic<bool> bootstrap_on_loopback = false;
   std::atomic<bool> bootstrap_on_link_local = false;
+  // Raised when a client is dialled for. Cleared by the watch over bootstrap names.
+  std::atomic<bool> dialled = false;
   // Raised by a failed dial: discovery runs soon. Cleared by discovery.
   std::atomic<bool> discovery_wanted = false;
 

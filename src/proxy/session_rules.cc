@@ -93,7 +93,8 @@ void Session::dial() {
   KFERRY_ASSERT(state_ == State::accepted && dial_ == nullptr);
   state_ = State::dialling;
   wait_ = Wait::none;
-  const ClusterState& cluster = worker_.cluster(port_->cluster);
+  ClusterState& cluster = worker_.cluster(port_->cluster);
+  cluster.dialled.store(true, std::memory_order_relaxed);
   if (const auto context = client_context(); !context) {
     return fail(Severity::error, "upstream_tls_unusable",
                 "no broker can be dialled, since the upstream's TLS cannot be used: " + context.error());

@@ -26,7 +26,13 @@ const Node* Snapshot::at(const HostPort& address) const {
 
 bool Topology::in_doubt(Instant now) const {
   const std::scoped_lock lock(mutex_);
-  return contradicted_at_ && now - *contradicted_at_ < in_doubt_for;
+  return (contradicted_at_ && now - *contradicted_at_ < in_doubt_for) ||
+         (moved_at_ && now - *moved_at_ < other_cluster_lifetime);
+}
+
+void Topology::bootstrap_moved(Instant now) {
+  const std::scoped_lock lock(mutex_);
+  if (!snapshot_->cluster_id.empty()) moved_at_ = now;
 }
 
 void Topology::publish(Snapshot next) {

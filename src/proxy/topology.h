@@ -115,6 +115,9 @@ class Topology {
   // True when another cluster has answered, and no bootstrap server has reported the known id since: then only
   // bootstrap servers can say which cluster this is.
   bool in_doubt(Instant now) const;
+  // A bootstrap server's name leads elsewhere than before: clients are sent to the bootstrap servers until one of them
+  // reports the known cluster, or two sessions there report another one.
+  void bootstrap_moved(Instant now);
   // False: another cluster id is never followed. Set before any thread uses the topology.
   void follow_cluster_changes(bool follow) { follows_ = follow; }
 
@@ -221,6 +224,8 @@ class Topology {
   std::optional<OtherCluster> other_;
   std::optional<Instant>
       contradicted_at_;  // another cluster answered; no bootstrap server has confirmed the known one
+  std::optional<Instant>
+      moved_at_;  // a bootstrap server's name led elsewhere; no bootstrap server has answered since
   std::optional<Instant> confirmed_at_;  // by a bootstrap server
   std::optional<Instant> refusal_reported_at_;
   bool follows_ = true;

@@ -22,6 +22,7 @@ bool Topology::accept_cluster(Lecture& lecture, Origin& origin) {
     }
     other_.reset();
     contradicted_at_.reset();
+    moved_at_.reset();
     confirmed_at_ = lecture.now;
     return true;
   }
@@ -56,7 +57,9 @@ bool Topology::may_follow(Lecture& lecture, const Origin& origin, const std::str
   };
   if (std::ranges::all_of(lecture.draft.view().nodes, is_doubted)) return true;
   const bool heard = other_ && other_->id == id && now - other_->at < other_cluster_lifetime;
-  if (heard && other_->client != teacher.client()) return true;
+  // A name that leads elsewhere is the word of whoever runs DNS: no client could have made that up.
+  const bool moved = moved_at_ && now - *moved_at_ < other_cluster_lifetime;
+  if (heard && (moved || other_->client != teacher.client())) return true;
   if (!heard) other_ = OtherCluster{id, teacher.client(), now, teacher.text(lecture.list.source)};
   return false;
 }
@@ -77,6 +80,7 @@ void Topology::follow(Lecture& lecture, const std::string& id) {
   reach_.clear();
   other_.reset();
   contradicted_at_.reset();
+  moved_at_.reset();
 }
 
 }  // namespace kferry::proxy

@@ -108,6 +108,24 @@ TEST_CASE_FIXTURE(Rebuilt, "rule 6: on_cluster_change = refuse follows nothing, 
 }
 
 TEST_CASE_FIXTURE(Rebuilt,
+                  "rule 6: where a bootstrap name leads elsewhere, two sessions of one client are enough") {
+  topology.bootstrap_moved(now);
+  CHECK(topology.in_doubt(now + seconds(60)));
+  SUBCASE("followed") {
+    CHECK(teach(other, others, true, "c2", at_bootstrap) == Lesson::other_cluster);
+    CHECK(teach(other, others, true, "c2", at_bootstrap) == Lesson::learnt);
+    CHECK(cluster_id() == "c2");
+  }
+  SUBCASE("confirmed") {
+    CHECK(learn(true, "c1", {{NodeId{1}, "a", 9092}}, at_bootstrap));
+    CHECK(teach(other, others, true, "c2", at_bootstrap) == Lesson::other_cluster);
+    CHECK(teach(other, others, true, "c2", at_bootstrap) == Lesson::other_cluster);
+    CHECK(cluster_id() == "c1");
+  }
+  CHECK_FALSE(topology.in_doubt(now + seconds(60)));
+}
+
+TEST_CASE_FIXTURE(Rebuilt,
                   "another cluster's answer leaves the cluster in doubt for 10 s, and not again at once") {
   CHECK_FALSE(topology.in_doubt(now));
   teach(hostile, others, true, "c2");

@@ -15,6 +15,8 @@ using std::chrono::seconds;
 constexpr Duration stalled_after = milliseconds(5);
 // Marks a resolver request as discovery's.
 constexpr std::uint64_t for_discovery = std::uint64_t{1} << 63U;
+// Marks one as the watch's: the cluster, and in the lower half the bootstrap server.
+constexpr std::uint64_t for_watch = std::uint64_t{1} << 62U;
 
 }  // namespace
 
@@ -59,6 +61,9 @@ void Worker::set_options(ring::Socket socket) {
 
 void Worker::discover() {
   for (std::uint32_t c = 0; c < runtime_.clusters.size(); ++c) {
+    watches_.push_back(std::make_unique<BootstrapWatch>(
+        *this, c, ring::Token{c, 0, static_cast<std::uint16_t>(Operation::watch)}));
+    watches_.back()->start();
     if (!Discovery::possible(runtime_.clusters[c]->config.upstream)) continue;
     discoveries_[c] = std::make_unique<Discovery>(*this, c, static_cast<std::uint16_t>(Operation::discovery));
     discoveries_[c]->start();
@@ -78,6 +83,7 @@ void Worker::begin_to_stop() {
   for (const auto& discovery : discoveries_) {
     if (discovery) discovery->stop();
   }
+  for (const auto& watch : watches_) watch->stop();
   for (Slot& slot : slots_) {
     if (!slot.session) continue;
     slot.session->abort();
@@ -88,7 +94,8 @@ void Worker::begin_to_stop() {
 bool Worker::stopped() const {
   if (!stopping_ || session_count_ > 0 || !acceptor_.stopped() || pressure_armed_) return false;
   return std::all_of(discoveries_.begin(), discoveries_.end(),
-                     [](const auto& discovery) { return !discovery || discovery->stopped(); });
+                     [](const auto& discovery) { return !discovery || discovery->stopped(); }) &&
+         std::all_of(watches_.begin(), watches_.end(), [](const auto& watch) { return watch->stopped(); });
 }
 
 // --- the turn
@@ -113,6 +120,7 @@ void Worker::dispatch(const ring::Completion& completion) {
     free_if_finished(slots_.at(token.slot));
     return;
   }
+  if (token.kind == static_cast<std::uint16_t>(Operation::watch)) return watches_.at(token.slot)->on_timer();
   if (token.kind >= static_cast<std::uint16_t>(Operation::discovery)) {
     discoveries_.at(token.slot)
         ->on_completion(
@@ -205,8 +213,24 @@ void Worker::resolve_for_discovery(std::uint32_t cluster, const HostPort& where)
   resolver_.resolve(for_discovery | cluster, where, answers_);
 }
 
+void Worker::resolve_for_watch(std::uint32_t cluster, std::size_t server, const HostPort& where) {
+  resolver_.resolve(for_watch | (std::uint64_t{cluster} << 32U) | static_cast<std::uint32_t>(server), where,
+                    answers_);
+}
+
+void Worker::on_bootstrap_moved(std::uint32_t cluster) {
+  if (discoveries_[cluster]) return discoveries_[cluster]->at_once();
+  runtime_.clusters[cluster]->topology.bootstrap_moved(now());
+}
+
 void Worker::answer_resolved() {
   for (net::Answer& answer : answers_->drain()) {
+    if ((answer.request & for_watch) != 0) {
+      const auto cluster = static_cast<std::uint32_t>((answer.request & ~for_watch) >> 32U);
+      if (answer.stale || !answer.error.empty()) answer.addresses.clear();
+      watches_[cluster]->on_resolved(static_cast<std::uint32_t>(answer.request), answer.addresses);
+      continue;
+    }
     if ((answer.request & for_discovery) != 0) {
       const auto cluster = static_cast<std::uint32_t>(answer.request & ~for_discovery);
       discoveries_[cluster]->on_resolved(std::move(answer.addresses), answer.error);

@@ -23,6 +23,7 @@
 #include "net/buffer_pool.h"
 #include "net/resolver.h"
 #include "proxy/acceptor.h"
+#include "proxy/bootstrap_watch.h"
 #include "proxy/discovery.h"
 #include "proxy/routes.h"
 #include "proxy/runtime.h"
@@ -35,8 +36,9 @@ namespace kferry::proxy {
 class Worker final : private Acceptor::Host {
  public:
   // Kinds of operations beside those of sessions, in Token::kind.
-  enum class Operation : std::uint16_t { acceptor = 16, pressure = 24, discovery = 32 };
+  enum class Operation : std::uint16_t { acceptor = 16, pressure = 24, discovery = 32, watch = 48 };
   static_assert(16 + Acceptor::operations <= 24);
+  static_assert(32 + connection::Leg::operations < 48);
 
   // `index` is this worker's place in runtime.workers. Everything outlives the worker.
   Worker(Runtime& runtime, std::size_t index, ring::Ring& ring, net::Resolver& resolver, std::uint64_t seed);
@@ -84,6 +86,10 @@ class Worker final : private Acceptor::Host {
   void resolve(std::uint32_t slot, std::uint16_t generation, const HostPort& where);
   // Asks on the discovery's behalf; Discovery::on_resolved answers.
   void resolve_for_discovery(std::uint32_t cluster, const HostPort& where);
+  // Asks on the watch's behalf; BootstrapWatch::on_resolved answers.
+  void resolve_for_watch(std::uint32_t cluster, std::size_t server, const HostPort& where);
+  // A bootstrap name leads elsewhere: the bootstrap servers are to say which cluster this is.
+  void on_bootstrap_moved(std::uint32_t cluster);
   // Calls receive_again() of the leg's owner when buffers are free again, first come first served.
   void starve(ring::Token leg);
   // A connection to this place failed or was ended there: its name is asked for anew.
@@ -134,7 +140,8 @@ class Worker final : private Acceptor::Host {
   std::deque<ring::Token> starved_;  // legs
   bool pressure_armed_ = false;
   Acceptor acceptor_;
-  std::vector<std::unique_ptr<Discovery>> discoveries_;  // by cluster; nullptr where there is none
+  std::vector<std::unique_ptr<Discovery>> discoveries_;   // by cluster; nullptr where there is none
+  std::vector<std::unique_ptr<BootstrapWatch>> watches_;  // by cluster; empty but on the first worker
   std::atomic<bool> stop_asked_ = false;
   bool stopping_ = false;
 };

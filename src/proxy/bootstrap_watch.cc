@@ -1,0 +1,55 @@
+#include "proxy/bootstrap_watch.h"
+
+#include <algorithm>
+
+#include "proxy/worker.h"
+
+namespace kferry::proxy {
+
+BootstrapWatch::BootstrapWatch(Worker& worker, std::uint32_t cluster, ring::Token timer)
+    : worker_(worker),
+      cluster_(cluster),
+      alarm_(worker.ring(), timer),
+      seen_(worker.cluster(cluster).config.upstream.bootstrap_servers.size()) {}
+
+void BootstrapWatch::start() {
+  const auto is_name = [](const HostPort& server) { return !SocketAddress::parse(server.host, 0); };
+  if (std::ranges::none_of(worker_.cluster(cluster_).config.upstream.bootstrap_servers, is_name)) return;
+  stopped_ = false;
+  alarm_.set(worker_.now() + interval);
+}
+
+void BootstrapWatch::stop() {
+  stopped_ = true;
+  alarm_.cancel();
+}
+
+void BootstrapWatch::on_timer() {
+  if (!alarm_.on_timer(!stopped_)) return;
+  alarm_.set(worker_.now() + interval);
+  ClusterState& cluster = worker_.cluster(cluster_);
+  if (!cluster.dialled.load(std::memory_order_relaxed) || !cluster.dialled.exchange(false)) return;
+  const std::vector<HostPort>& servers = cluster.config.upstream.bootstrap_servers;
+  for (std::size_t i = 0; i < servers.size(); ++i) {
+    worker_.doubt_name(servers[i].host);
+    worker_.resolve_for_watch(cluster_, i, servers[i]);
+  }
+}
+
+void BootstrapWatch::on_resolved(std::size_t server, const std::vector<SocketAddress>& addresses) {
+  if (stopped_ || addresses.empty()) return;
+  std::vector<SocketAddress>& seen = seen_[server];
+  const auto is_seen = [&](const SocketAddress& address) {
+    return std::ranges::find(seen, address) != seen.end();
+  };
+  const bool moved = !seen.empty() && std::ranges::none_of(addresses, is_seen);
+  if (moved) seen.clear();
+  for (const SocketAddress& address : addresses) {
+    if (is_seen(address)) continue;
+    if (seen.size() == addresses_max) seen.erase(seen.begin());
+    seen.push_back(address);
+  }
+  if (moved) worker_.on_bootstrap_moved(cluster_);
+}
+
+}  // namespace kferry::proxy

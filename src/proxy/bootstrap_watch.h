@@ -1,0 +1,47 @@
+// Notices that a bootstrap server's name leads elsewhere than before: another cluster may be there while every broker of
+// the known one still answers, so that no failed dial would tell. While clients are dialled for, each name is resolved
+// about once a second; an answer that shares no address with earlier ones is news. Balancers whose addresses rotate are
+// not. Addresses in the configuration cannot move.
+//
+// Lives on the first worker's thread.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/socket_address.h"
+#include "connection/deadline.h"
+#include "ring/ring.h"
+
+namespace kferry::proxy {
+
+class Worker;
+
+class BootstrapWatch {
+ public:
+  // `timer`: the token of its timer.
+  BootstrapWatch(Worker& worker, std::uint32_t cluster, ring::Token timer);
+
+  void start();
+  // The answer to the worker's resolve_for_watch(). Empty: DNS has failed, which is no news.
+  void on_resolved(std::size_t server, const std::vector<SocketAddress>& addresses);
+  void on_timer();
+  void stop();
+  bool stopped() const { return stopped_ && !alarm_.armed(); }
+
+ private:
+  // DNS is asked at most once a second.
+  static constexpr Duration interval = std::chrono::milliseconds(500);
+  // Of one name, and of all that it has had.
+  static constexpr std::size_t addresses_max = 64;
+
+  Worker& worker_;
+  const std::uint32_t cluster_;
+  bool stopped_ = true;
+  connection::Deadline alarm_;
+  std::vector<std::vector<SocketAddress>> seen_;  // by bootstrap server
+};
+
+}  // namespace kferry::proxy

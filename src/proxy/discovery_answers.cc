@@ -1,0 +1,114 @@
+// What discovery makes of the servers' answers: a second opinion where one contradicts what is known, and another cluster
+// where every bootstrap server reports it. Documented in proxy/discovery.h and proxy/topology.h.
+#include <algorithm>
+#include <utility>
+
+#include "base/counted.h"
+#include "kafka/api_keys.h"
+#include "kafka/client_codec.h"
+#include "proxy/discovery.h"
+#include "proxy/worker.h"
+
+namespace kferry::proxy {
+
+void Discovery::on_metadata(std::span<const std::byte> frame) {
+  const auto answer = kafka::decode_metadata(frame, CorrelationId{correlation_id_});
+  if (!answer) {
+    reject(answer.error().text);
+    return;
+  }
+  if (!first_opinion_.empty() && dial_->address() == first_opinion_from_)
+    return reject("it was asked before");
+  std::vector<kafka::BrokerEntry> brokers;
+  for (const kafka::AdvertisedBroker& broker : answer->brokers) {
+    brokers.push_back({broker.id, broker.where.host, broker.where.port});
+  }
+  if (brokers.empty()) {
+    reject("it lists no broker yet");
+    return;
+  }
+  kafka::BrokerList list;
+  list.source = kafka::metadata_key;
+  list.full = true;
+  if (answer->cluster_id) list.cluster_id = *answer->cluster_id;
+  list.brokers = brokers;
+  ClusterState& cluster = worker_.cluster(cluster_);
+  Origin origin{!dial_->candidate().node.has_value(), false};
+  const bool first = worker_.snapshot(cluster_).nodes.empty();
+  Teacher teacher;
+  teacher.server = dial_->candidate().address;
+  teacher.bootstrap = origin.bootstrap;
+  const Topology::Lesson lesson = cluster.topology.learn(list, origin, teacher, worker_.now());
+  if (lesson == Topology::Lesson::other_cluster) {
+    if (origin.bootstrap) note_other_cluster(*answer);
+    return reject("another cluster answers there");
+  }
+  if (other_) {
+    const std::string& name = cluster.config.name;
+    worker_.runtime().log.write(
+        {Severity::warning, "cluster_changed", name,
+         "cluster " + name + " keeps its id: " + to_string(other_->server) +
+             " reports another one, but not every bootstrap server does; they must belong to "
+             "one cluster"});
+    other_.reset();
+  }
+  if (lesson == Topology::Lesson::contested || !first_opinion_.empty()) {
+    if (first_opinion_.empty()) {
+      first_opinion_from_ = dial_->address();
+      for (const kafka::AdvertisedBroker& broker : answer->brokers)
+        first_opinion_.emplace(broker.id, canonical(broker.where.host, broker.where.port));
+      return reject("its answer contradicts what is known: another server is asked");
+    }
+    // What both say is followed.
+    std::erase_if(brokers, [&](const kafka::BrokerEntry& broker) {
+      const auto before = first_opinion_.find(broker.id);
+      return before == first_opinion_.end() || before->second != canonical(broker.host, broker.port);
+    });
+    list.full = false;
+    list.brokers = brokers;
+    teacher.seconded = true;
+    cluster.topology.learn(list, origin, teacher, worker_.now());
+  }
+  if (first) {
+    std::string text = "cluster " + cluster.config.name + " has " + counted(brokers.size(), "broker") + ":";
+    for (const kafka::BrokerEntry& broker : brokers) text += " " + std::to_string(number(broker.id));
+    worker_.runtime().log.write({Severity::info, "discovered", cluster.config.name, std::move(text)});
+  }
+  stage_ = Stage::leaving;
+  sasl_.reset();
+  leg_.abandon(false);
+}
+
+// --- another cluster
+
+void Discovery::note_other_cluster(kafka::MetadataAnswer answer) {
+  if (!other_) {
+    other_ = OtherCluster{std::move(answer), dial_->candidate().address};
+  } else if (other_->answer.cluster_id != answer.cluster_id) {
+    disagreed_ = true;
+  }
+}
+
+bool Discovery::follow_other_cluster() {
+  const bool agreed = other_ && !disagreed_ && first_opinion_.empty();
+  const std::optional<OtherCluster> other = std::exchange(other_, std::nullopt);
+  disagreed_ = false;
+  if (!agreed) return false;
+  std::vector<kafka::BrokerEntry> brokers;
+  for (const kafka::AdvertisedBroker& broker : other->answer.brokers)
+    brokers.push_back({broker.id, broker.where.host, broker.where.port});
+  kafka::BrokerList list;
+  list.source = kafka::metadata_key;
+  list.full = true;
+  list.cluster_id = *other->answer.cluster_id;
+  list.brokers = brokers;
+  Teacher teacher;
+  teacher.server = other->server;
+  teacher.bootstrap = true;
+  teacher.seconded = true;
+  Origin origin{true, false};
+  return worker_.cluster(cluster_).topology.learn(list, origin, teacher, worker_.now()) !=
+         Topology::Lesson::other_cluster;
+}
+
+}  // namespace kferry::proxy
