@@ -19,7 +19,7 @@ namespace {
 
 constexpr std::string_view password = "correct-horse-battery-staple";
 // Freed memory is searched for it while a walker runs.
-constexpr std::string_view beginning = password.substr(0, 8);
+[[maybe_unused]] constexpr std::string_view beginning = password.substr(0, 8);
 bool searching = false;
 int found_freed = 0;
 
