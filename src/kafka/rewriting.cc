@@ -13,6 +13,9 @@ namespace {
 
 // No client knows it, it takes one byte, and it is above Kafka's own tags.
 constexpr std::uint32_t neutral_tag = 0x7F;
+// What a client gets where there is no broker, as Kafka's Node.noNode().
+constexpr std::string_view no_host;
+constexpr std::int32_t no_port = -1;
 
 std::span<const std::byte> piece(const Bytes& bytes, std::uint32_t begin, std::size_t end) {
   return std::span(bytes).subspan(begin, end - begin);
@@ -28,18 +31,15 @@ std::uint32_t append_brokers(Bytes& out, const Findings& found, ApiKey source, b
                              ClusterView& cluster) {
   std::uint32_t kept = 0;
   for (const FoundBroker& broker : found.brokers) {
-    if (number(broker.id) < 0) {
-      append(out, piece(found.bytes, broker.begin, broker.end));
-      ++kept;
-      continue;
-    }
-    const std::optional<HostPort> where = cluster.advertised(broker.id);
-    if (!where) {
+    // An id below 0 names no broker: Kafka's own placeholder goes with it, never the address that came.
+    const bool placeholder = number(broker.id) < 0;
+    const std::optional<HostPort> where = placeholder ? std::nullopt : cluster.advertised(broker.id);
+    if (!where && !placeholder) {
       cluster.left_out(source, broker.id);
       continue;
     }
     append(out, piece(found.bytes, broker.begin, broker.host_at));
-    append_address(out, where->host, where->port, compact);
+    append_address(out, where ? where->host : no_host, where ? where->port : no_port, compact);
     append(out, piece(found.bytes, broker.port_at + 4, broker.end));
     ++kept;
   }
@@ -81,15 +81,15 @@ Bytes with_mapped_coordinators(Findings& found, bool compact, ClusterView& clust
   Bytes out;
   std::uint32_t copied = 0;
   for (const FoundBroker& broker : found.brokers) {
-    if (number(broker.id) < 0) continue;
-    const std::optional<HostPort> where = cluster.advertised(broker.id);
-    if (!where) {
+    const bool placeholder = number(broker.id) < 0;
+    const std::optional<HostPort> where = placeholder ? std::nullopt : cluster.advertised(broker.id);
+    if (!where && !placeholder) {
       cluster.left_out(find_coordinator_key, broker.id);
       store<std::int16_t>(&found.bytes[broker.error_at], error_coordinator_not_available);
       store<std::int32_t>(&found.bytes[broker.id_at], -1);
     }
     append(out, piece(found.bytes, copied, broker.host_at));
-    append_address(out, where ? where->host : "", where ? where->port : -1, compact);
+    append_address(out, where ? where->host : no_host, where ? where->port : no_port, compact);
     copied = broker.port_at + 4;
   }
   append(out, piece(found.bytes, copied, found.bytes.size()));
