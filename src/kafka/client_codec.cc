@@ -114,9 +114,13 @@ Bytes encode_api_versions(CorrelationId id, std::string_view client_id) {
   return begin_request(api_versions_key, 0, id, client_id).frame();
 }
 
-Bytes encode_metadata(CorrelationId id, std::string_view client_id) {
+Bytes encode_metadata(CorrelationId id, std::string_view client_id, ApiVersion version) {
+  KFERRY_ASSERT(version >= metadata_without_topics && version <= metadata_asked_max);
   // From version 1 on an empty list means no topics; null would mean all of them.
-  return begin_request(metadata_key, 2, id, client_id).array(0).frame();
+  Writer request = begin_request(metadata_key, version, id, client_id);
+  request.array(0);
+  if (version >= 4) request.i8(0);  // allow_auto_topic_creation
+  return request.frame();
 }
 
 Bytes encode_sasl_handshake(CorrelationId id, std::string_view client_id, std::string_view mechanism) {

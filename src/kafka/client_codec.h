@@ -1,6 +1,6 @@
 // The few requests that kferry sends as a client (discovery, `check --dial`, `probe`), and their responses.
 // Bytes to bytes; no I/O. Fixed, old, never flexible versions that every broker from Kafka 1.0 to 4.x
-// answers: ApiVersions 0, Metadata 2 without topics, SaslHandshake 1, SaslAuthenticate 0 and 1.
+// answers: ApiVersions 0, Metadata 2 without topics (sessions ask with 1 to 4), SaslHandshake 1, SaslAuthenticate 0 and 1.
 //
 //   size (4 bytes) → frame_size() → that many bytes → decode_…()
 //
@@ -30,8 +30,12 @@ static_assert(answer_size_max <= response_size_max);
 
 // --- requests: complete frames, with their length
 Bytes encode_api_versions(CorrelationId id, std::string_view client_id);
-// Asks for brokers and cluster id, but no topics.
-Bytes encode_metadata(CorrelationId id, std::string_view client_id);
+// Asks for brokers and cluster id, but no topics, which needs no ACL and creates nothing. `version` is from
+// metadata_without_topics to metadata_asked_max.
+Bytes encode_metadata(CorrelationId id, std::string_view client_id, ApiVersion version = 2);
+// In version 0 an empty list means all topics.
+inline constexpr ApiVersion metadata_without_topics = 1;
+inline constexpr ApiVersion metadata_asked_max = 4;
 Bytes encode_sasl_handshake(CorrelationId id, std::string_view client_id, std::string_view mechanism);
 // `version` is 0 or 1; the answer to 1 has the session's lifetime. The frame holds the only copy of `token`:
 // wipe it once it has been sent.

@@ -1,6 +1,9 @@
 #include "kafka/conversation.h"
 
+#include <algorithm>
+
 #include "base/assert.h"
+#include "kafka/api_keys.h"
 #include "kafka/error_codes.h"
 #include "kafka/observer.h"
 
@@ -21,6 +24,13 @@ void Conversation::push(const Unanswered& request) {
   unanswered_.push_back(request);
   raw_answers = false;
   if (observer_ != nullptr) observer_->queued(request);
+}
+
+bool Conversation::may_ask() const {
+  if (sasl != Sasl::framed || raw_answers) return false;
+  return std::none_of(unanswered_.begin() + first_, unanswered_.end(), [](const Unanswered& request) {
+    return request.key == sasl_handshake_key || request.key == sasl_authenticate_key;
+  });
 }
 
 void Conversation::pop() {

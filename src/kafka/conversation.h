@@ -43,6 +43,8 @@ struct Unanswered {
   // The answer that kferry gives when the turn of this request comes (own_answer.h); nullptr: the broker
   // answers.
   const OwnAnswer* own = nullptr;
+  // The request is kferry's own: its answer teaches the cluster view and goes no further.
+  bool asked_by_kferry = false;
 };
 
 class Conversation {
@@ -61,6 +63,8 @@ class Conversation {
   // Ends raw mode on the broker's side, because a client sends no request before its last token.
   void push(const Unanswered& request);
   void pop();
+  // True while kferry may put a request of its own between two of the client's frames: no SASL exchange is under way.
+  bool may_ask() const;
   // The broker has answered SaslHandshake 0 with this error code.
   void on_handshake_answered(std::int64_t error_code);
 
@@ -77,6 +81,8 @@ class Conversation {
   Sasl sasl = Sasl::framed;
   // True while the broker may send tokens that answer no request in the queue.
   bool raw_answers = false;
+  // The version in which kferry asks for Metadata on this connection; the broker's ApiVersions answer may change it.
+  ApiVersion metadata_version = 2;
   // Client tokens seen since raw mode began.
   std::uint32_t raw_tokens = 0;
 

@@ -39,5 +39,29 @@ TEST_CASE("the queue is full at the limit of the policy") {
   CHECK_FALSE(conversation.full());
 }
 
+TEST_CASE("kferry asks between frames, never within a SASL exchange") {
+  const Policy policy;
+  Conversation conversation(policy);
+  CHECK(conversation.may_ask());
+  conversation.push({.key = api_versions_key});
+  CHECK(conversation.may_ask());
+  conversation.push({.key = sasl_authenticate_key});
+  CHECK_FALSE(conversation.may_ask());
+  conversation.pop();
+  CHECK_FALSE(conversation.may_ask());
+  conversation.pop();
+  CHECK(conversation.may_ask());
+  conversation.push({.key = sasl_handshake_key});
+  CHECK_FALSE(conversation.may_ask());
+  conversation.pop();
+  for (const auto sasl : {Conversation::Sasl::awaiting_handshake, Conversation::Sasl::raw}) {
+    conversation.sasl = sasl;
+    CHECK_FALSE(conversation.may_ask());
+  }
+  conversation.sasl = Conversation::Sasl::framed;
+  conversation.raw_answers = true;
+  CHECK_FALSE(conversation.may_ask());
+}
+
 }  // namespace
 }  // namespace kferry::kafka

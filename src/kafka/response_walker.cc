@@ -293,7 +293,8 @@ void ResponseWalker::discard(Chunk& chunk) {
 void ResponseWalker::walk_head(Chunk& chunk) {
   if (!collect(chunk)) return;
   finish_head();
-  if (!failure_) pass_opaque(chunk);
+  if (failure_) return;
+  stage_ == Stage::discarded ? discard(chunk) : pass_opaque(chunk);
 }
 
 void ResponseWalker::finish_head() {
@@ -301,6 +302,11 @@ void ResponseWalker::finish_head() {
   if (!treat(false)) return;
   Bytes& leaving = findings_->bytes;
   left_ = frame_size_ - walker_->position();
+  if (conversation_.front().asked_by_kferry) {
+    findings_.reset();
+    stage_ = Stage::discarded;
+    return;
+  }
   frame_size_ = static_cast<std::uint32_t>(leaving.size()) + left_;
   store<std::int32_t>(leaving.data(), static_cast<std::int32_t>(frame_size_ - length_size));
   output_.insert(leaving);

@@ -82,7 +82,8 @@ class ResponseWalker {
   // prelude ─▶ opaque ──────────────────────────────────────────────▶ prelude
   //        ├─▶ head (kept)       ─rewritten─▶ opaque (the rest) ─────────▶
   //        └─▶ body (held, or passing) ─▶ tail (kept)       ─rewritten───▶
-  //        └─▶ discarded (an unreadable ApiVersions response with error 35) ──▶
+  //        └─▶ discarded (the rest of an answer to kferry's own request, and
+  //                       an unreadable ApiVersions response with error 35) ──▶
   enum class Stage : std::uint8_t { prelude, opaque, head, body, tail, discarded };
 
   void advance(Chunk& chunk);

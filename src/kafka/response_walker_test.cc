@@ -38,11 +38,32 @@ Bytes fetch(std::size_t records, int nodes, std::uint32_t other_tags = 0) {
   return out.frame();
 }
 
+TEST_CASE("the answer to a request of kferry's own teaches and goes no further") {
+  for (const std::size_t step : {1U, 3U, 17U, 1000U}) {
+    CAPTURE(step);
+    Walked c;
+    c.expect(offset_fetch_key, 7, 1);
+    c.conversation.push(
+        {.key = metadata_key, .version = 2, .correlation_id = CorrelationId{2}, .asked_by_kferry = true});
+    c.expect(offset_fetch_key, 7, 3);
+    Writer own = response(2);
+    own.array(1).i32(5).str("upstream-5").i32(9092).i16(-1);
+    own.str("cluster-1").i32(5).array(0);
+    const Bytes first = response(1).zeros(9).frame();
+    const Bytes last = response(3).zeros(30).frame();
+    REQUIRE(c.answer(first + own.frame() + last, step) == Stop::input);
+    CHECK(c.to_client.left == first + last);
+    CHECK(c.to_client.held.empty());
+    CHECK(c.view.learnt == std::vector<std::string>{"5=upstream-5:9092"});
+    CHECK(c.conversation.empty());
+  }
+}
+
 TEST_CASE("a rewritten Metadata keeps unknown tags and the tail") {
   Writer before = metadata_head(3);
   broker(before, 1, "upstream-1", 9092, true);
   broker(before, 13, "upstream-13", 9092);
-  broker(before, -1, "", -1);
+  broker(before, -1, "upstream-none", 9099);
   Writer after = metadata_head(2);
   after.i32(1).compact_str("gateway").i32(6970).compact_str("rack").one_tag(9, "kept");
   broker(after, -1, "", -1);
@@ -76,7 +97,13 @@ TEST_CASE("a coordinator that cannot be mapped becomes an error; one without an 
   Writer before = response();
   before.no_tags().i32(0).compact_array(3);
   before.compact_str("g1").i32(13).compact_str("upstream").i32(9092).i16(0).uvarint(0).no_tags();
-  before.compact_str("g2").i32(-1).compact_str("").i32(-1).i16(15).compact_str("none").no_tags();
+  before.compact_str("g2")
+      .i32(-1)
+      .compact_str("upstream-none")
+      .i32(9099)
+      .i16(15)
+      .compact_str("none")
+      .no_tags();
   before.compact_str("g3").i32(2).compact_str("upstream").i32(9092).i16(0).uvarint(0).no_tags();
   Writer after = response();
   after.no_tags().i32(0).compact_array(3);

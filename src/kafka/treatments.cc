@@ -1,8 +1,11 @@
 #include "kafka/treatments.h"
 
+#include <algorithm>
 #include <utility>
 
+#include "kafka/api_keys.h"
 #include "kafka/api_versions.h"
+#include "kafka/client_codec.h"
 #include "kafka/error_codes.h"
 #include "kafka/rewriting.h"
 
@@ -54,6 +57,9 @@ Treated blank_listeners(WalkedResponse& response) {
 Treated limit_api_ranges(WalkedResponse& response) {
   if (response.found.error_code == error_rebootstrap_required)
     response.cluster.denied(response.request.correlation_id);
+  for (const FoundRange& range : response.found.ranges)
+    if (range.key == metadata_key && range.max >= metadata_without_topics)
+      response.conversation.metadata_version = std::min(range.max, metadata_asked_max);
   return replaced(response,
                   with_known_ranges(response.found, response.compact,
                                     response.conversation.policy().pass_api_keys, response.cluster));

@@ -226,6 +226,10 @@ void Rope::insert(std::span<const std::byte> bytes) {
   (q.held.empty() ? q.ready : q.held).push(copy_of(bytes));
 }
 
+void Rope::insert_ready(std::span<const std::byte> bytes) {
+  if (!bytes.empty()) queues().ready.push(copy_of(bytes));
+}
+
 void Rope::insert_secret(std::span<const std::byte> bytes) {
   if (bytes.empty()) return;
   RopeQueues& q = queues();

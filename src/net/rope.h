@@ -48,6 +48,8 @@ class Rope {
   void hold(std::size_t size);
   void drop(std::size_t size);
   void insert(std::span<const std::byte> bytes);
+  // Adds bytes before what is held, after what is ready.
+  void insert_ready(std::span<const std::byte> bytes);
   // As insert(); the copy is zeroed once it has been sent or dropped.
   void insert_secret(std::span<const std::byte> bytes);
   void overwrite_held(std::size_t offset, std::span<const std::byte> bytes);

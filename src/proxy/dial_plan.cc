@@ -47,4 +47,28 @@ bool stand_in_serves(ApiKey key) {
   return std::find(keys.begin(), keys.end(), key) != keys.end();
 }
 
+bool any_broker_serves(ApiKey key) {
+  using kafka::key_of;
+  static constexpr std::array keys{key_of("CreateTopics"),
+                                   key_of("DeleteTopics"),
+                                   key_of("DescribeAcls"),
+                                   key_of("CreateAcls"),
+                                   key_of("DeleteAcls"),
+                                   key_of("CreatePartitions"),
+                                   key_of("CreateDelegationToken"),
+                                   key_of("RenewDelegationToken"),
+                                   key_of("ExpireDelegationToken"),
+                                   key_of("DescribeDelegationToken"),
+                                   key_of("ElectLeaders"),
+                                   key_of("AlterPartitionReassignments"),
+                                   key_of("ListPartitionReassignments"),
+                                   key_of("DescribeClientQuotas"),
+                                   key_of("AlterClientQuotas"),
+                                   key_of("DescribeUserScramCredentials"),
+                                   key_of("AlterUserScramCredentials"),
+                                   key_of("UpdateFeatures"),
+                                   key_of("DescribeTopicPartitions")};
+  return stand_in_serves(key) || std::find(keys.begin(), keys.end(), key) != keys.end();
+}
+
 }  // namespace kferry::proxy

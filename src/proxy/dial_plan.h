@@ -22,5 +22,9 @@ std::vector<connection::Candidate> dial_plan(const Snapshot& snapshot, std::opti
 
 // True if a request with this API key may go to a stand-in.
 bool stand_in_serves(ApiKey key);
+// True if any broker answers a request with this API key as another would, or passes it on to the controller, so that
+// it may go to a broker whose id is not known. Not ListGroups, DescribeLogDirs, ListTransactions or the configurations
+// of brokers, which each broker answers for itself.
+bool any_broker_serves(ApiKey key);
 
 }  // namespace kferry::proxy

@@ -73,5 +73,18 @@ TEST_CASE("stand-ins serve what a client asks of whichever broker it bootstraps 
     CHECK_FALSE(stand_in_serves(key));
 }
 
+TEST_CASE("while it is not known which broker answers, requests for any broker pass") {
+  using kafka::key_of;
+  for (const ApiKey key :
+       {key_of("Metadata"), key_of("CreateTopics"), key_of("DeleteTopics"), key_of("DescribeAcls"),
+        key_of("CreatePartitions"), key_of("DescribeDelegationToken"), key_of("ElectLeaders"),
+        key_of("AlterUserScramCredentials"), key_of("UpdateFeatures"), key_of("DescribeTopicPartitions")})
+    CHECK(any_broker_serves(key));
+  for (const ApiKey key :
+       {key_of("Produce"), key_of("ListGroups"), key_of("DescribeLogDirs"), key_of("ListTransactions"),
+        key_of("DescribeConfigs"), key_of("IncrementalAlterConfigs"), key_of("OffsetCommit")})
+    CHECK_FALSE(any_broker_serves(key));
+}
+
 }  // namespace
 }  // namespace kferry::proxy

@@ -41,6 +41,8 @@ struct ClusterState {
   std::atomic<bool> dialled = false;
   // Raised by a failed dial: discovery runs soon. Cleared by discovery.
   std::atomic<bool> discovery_wanted = false;
+  // A session is asking for the brokers on its client's connection; one at a time.
+  std::atomic<bool> asking_for_map = false;
 
   // True the first time this key is noted as hidden from clients, or this broker as left out.
   bool note_hidden(ApiKey key);

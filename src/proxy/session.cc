@@ -174,6 +174,7 @@ void Session::walk_requests() {
       fail(Severity::warning, failure.cause, failure.text);
       return;
     }
+    if (request_walk_ == RequestWalk::judge_waits) ask_for_map();
     if (walked.stop != kafka::RequestWalker::Stop::input) break;
     KFERRY_ASSERT(walked.consumed == chunk.size());
   }

@@ -107,7 +107,18 @@ class Session final : private kafka::RequestJudge,
     queue_full,   // too many unanswered requests
   };
   // What the session's one deadline is for.
-  enum class Wait : std::uint8_t { none, first_byte, handshake, dial, deliver, retire, drain, half_close };
+  enum class Wait : std::uint8_t {
+    none,
+    first_byte,
+    handshake,
+    dial,
+    map,
+    deliver,
+    retire,
+    drain,
+    half_close
+  };
+  enum class Question : std::uint8_t { none, waiting, asked, over };
 
   // Listed brokers whose names may lead to this connection's address.
   struct Identification {
@@ -184,6 +195,11 @@ class Session final : private kafka::RequestJudge,
   void on_name_resolved(const std::vector<SocketAddress>& addresses);
   void retire();
 
+  // --- its own question: session_question.cc
+  bool wait_for_map();
+  void ask_for_map();
+  void end_question();
+
   // --- the end: session_end.cc
   void pass_on_ends();
   bool shut_client();
@@ -208,6 +224,7 @@ class Session final : private kafka::RequestJudge,
   Phase phase_ = Phase::serving;
   RequestWalk request_walk_ = RequestWalk::flowing;
   Wait wait_ = Wait::none;
+  Question question_ = Question::none;
   bool stand_in_ = false;
   bool response_cut_ = false;  // the broker ended inside a response
   bool received_anything_ = false;

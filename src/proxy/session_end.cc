@@ -50,6 +50,9 @@ void Session::on_deadline() {
                       " s: " + client_.tls()->handshake_state());
     case Wait::dial:
       return dial_->on_deadline();
+    case Wait::map:
+      end_question();
+      return pump();
     case Wait::retire:
       phase_ = Phase::stopping;
       client_.expedite();
@@ -245,6 +248,7 @@ void Session::abort() {
 void Session::close(bool reset_client, bool reset_broker) {
   KFERRY_ASSERT(state_ != State::closing);
   state_ = State::closing;
+  end_question();
   client_.close(reset_client);
   broker_.close(reset_broker);
   deadline_.cancel();

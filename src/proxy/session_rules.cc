@@ -6,6 +6,7 @@
 
 #include "base/assert.h"
 #include "base/host_lack.h"
+#include "kafka/api_keys.h"
 #include "proxy/dial_plan.h"
 #include "proxy/reports.h"
 #include "proxy/session.h"
@@ -225,15 +226,19 @@ kafka::Judgement Session::judge(const kafka::Request& request) {
   const std::string& cluster_id = worker_.snapshot(port_->cluster).cluster_id;
   if (request.asked_node && !cluster_id.empty() && request.asked_cluster == cluster_id)
     exactly_asked_ = request.correlation_id;
-  if (stand_in_ && !request.raw_token && !stand_in_serves(request.key)) {
-    if (identify_by_address()) return kafka::Judgement::wait;
+  const bool served = own ? stand_in_serves(request.key) : any_broker_serves(request.key);
+  if (stand_in_ && !request.raw_token && !served) {
+    if (identify_by_address() || wait_for_map()) return kafka::Judgement::wait;
     const bool bootstrap = listener().sni && !named_;
+    const bool late = own && question_ == Question::over;
     return refuse(
-        (own         ? "broker " + std::to_string(number(*own)) + " of " + place_text() + " cannot be reached"
+        (late ? "broker " + std::to_string(number(*own)) + " of " + place_text() +
+                    " has become known since another broker was dialled"
+         : own       ? "broker " + std::to_string(number(*own)) + " of " + place_text() + " cannot be reached"
          : bootstrap ? "which broker answers for " + place_text() + " is not known yet"
                      : "no broker is known for " + place_text()) +
-        ": a stand-in serves bootstrap only, so a request with API key " +
-        std::to_string(number(request.key)) + " is refused, as a dead broker would");
+        ": a stand-in serves bootstrap only, so the client's " + std::string(kafka::api_name(request.key)) +
+        " is refused and its connection closed, as if this broker were down");
   }
   return kafka::Judgement::forward;
 }
@@ -243,6 +248,7 @@ bool Session::learn(const kafka::BrokerList& list) {
   const Topology::Lesson lesson =
       worker_.cluster(port_->cluster).topology.learn(list, origin_, teacher(), worker_.now());
   worker_.refresh();
+  if (question_ != Question::none && question_ != Question::over) end_question();
   if (lesson != Topology::Lesson::learnt) worker_.want_discovery(port_->cluster);
   return lesson != Topology::Lesson::other_cluster;
 }
@@ -261,6 +267,10 @@ void Session::hidden_api(ApiKey key) {
 
 void Session::reconsider() {
   if (state_ != State::open || phase_ != Phase::serving || wait_ == Wait::retire) return;
+  if (question_ == Question::waiting) {
+    pump();  // the map may be known now, or it is this session's turn to ask
+    if (state_ != State::open || phase_ != Phase::serving) return;
+  }
   const std::optional<NodeId> own = owner();
   if (!own) return;
   const bool right = proven() == own;

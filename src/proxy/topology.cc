@@ -51,6 +51,11 @@ void Topology::changed() {
   if (on_change_) on_change_();
 }
 
+void Topology::wake() {
+  const std::scoped_lock lock(mutex_);
+  changed();
+}
+
 std::shared_ptr<const Snapshot> Topology::snapshot() const {
   const std::scoped_lock lock(mutex_);
   return snapshot_;

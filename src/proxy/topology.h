@@ -92,6 +92,9 @@ class Topology {
   using Guard = std::function<std::string_view(const SocketAddress&)>;
   void set_guard(Guard guard) { guard_ = std::move(guard); }
 
+  // Lets every worker's sessions reconsider, though nothing was learnt.
+  void wake();
+
   enum class Lesson : std::uint8_t {
     learnt,
     contested,      // not everything was followed: kferry's own discovery should ask

@@ -8,6 +8,8 @@ namespace kferry::simulation {
 namespace {
 
 constexpr std::string_view discovery_id = "kferry-discovery";
+// The correlation id of a session's own Metadata.
+constexpr std::string_view question_id = "kfer";
 constexpr std::size_t read_max = 256 * 1024;
 
 struct Answer {
@@ -163,6 +165,15 @@ bool Broker::match(Conversation& conversation) {
   std::string_view rest = conversation.input;
   while (!rest.empty()) {
     if (conversation.expected.empty()) {
+      if (rest.size() < 4) break;
+      const std::size_t size = 4 + static_cast<std::size_t>(number_at(rest, 0, 4));
+      if (rest.size() < std::min<std::size_t>(size, 12)) break;  // too little to tell whose request this is
+      if (size > 12 && rest.substr(8, question_id.size()) == question_id) {
+        if (rest.size() < size) break;
+        on_question(conversation, static_cast<std::int16_t>(number_at(rest, 6, 2)));
+        rest.remove_prefix(size);
+        continue;
+      }
       while (entry.seen < entry.orders.size() && entry.orders[entry.seen].own()) ++entry.seen;
       if (entry.seen == entry.orders.size())
         return wrong(std::to_string(rest.size()) + " octets on connection " +
@@ -194,8 +205,33 @@ bool Broker::match(Conversation& conversation) {
     const Order order = entry.orders[entry.seen++];
     on_request(conversation, order);
   }
-  conversation.input.clear();
+  conversation.input.erase(0, conversation.input.size() - rest.size());
   return true;
+}
+
+// A session's own Metadata, on its client's connection.
+void Broker::on_question(Conversation& conversation, std::int16_t version) {
+  ++questions_;
+  if (conversation.fate.ending == Ending::silence) return;
+  Writer out;
+  out.raw(question_id);
+  if (version >= 3) out.i32(0);
+  write_brokers(out);
+  if (version >= 2) out.string(cluster_.id, false);
+  out.i32(-1);
+  out.i32(0);
+  conversation.answers.push_back(
+      {now_() + Duration(dice_.between<std::int64_t>(0, answer_delay_max.count())), out.frame()});
+}
+
+void Broker::write_brokers(Writer& out) const {
+  out.count(cluster_.nodes.size(), false);
+  for (const Node& node : cluster_.nodes) {
+    out.i32(node.id);
+    out.string(node.host, false);
+    out.i32(node.port);
+    out.string(std::nullopt, false);
+  }
 }
 
 void Broker::on_request(Conversation& conversation, const Order& order) {
@@ -288,13 +324,7 @@ bool Broker::on_discovery(Conversation& conversation) {
       out.string(conversation.authenticated ? std::nullopt : std::optional<std::string_view>("no"), false);
       out.i32(0);
     } else if (key == 3 && (cluster_.username.empty() || conversation.authenticated)) {
-      out.count(cluster_.nodes.size(), false);
-      for (const Node& node : cluster_.nodes) {
-        out.i32(node.id);
-        out.string(node.host, false);
-        out.i32(node.port);
-        out.string(std::nullopt, false);
-      }
+      write_brokers(out);
       out.string(cluster_.id, false);
       out.i32(-1);
       out.i32(0);

@@ -77,6 +77,8 @@ class Broker final : public Party {
   std::size_t connections_made() const { return connections_made_; }
   std::size_t connections_open() const { return connections_.size(); }
   std::size_t discoveries() const { return discoveries_; }
+  // How often a session asked for Metadata itself.
+  std::size_t questions() const { return questions_; }
   // Octets kferry's side has taken, for the bound on what kferry holds.
   std::uint64_t octets_written() const { return octets_written_; }
 
@@ -88,6 +90,8 @@ class Broker final : public Party {
   bool match(Conversation& conversation);
   void on_request(Conversation& conversation, const Order& order);
   bool on_discovery(Conversation& conversation);
+  void on_question(Conversation& conversation, std::int16_t version);
+  void write_brokers(Writer& out) const;
   bool send_answers(Conversation& conversation);
   bool apply_fate(Conversation& conversation);
   Reply reply_to(const Order& order);
@@ -101,6 +105,7 @@ class Broker final : public Party {
   std::vector<std::unique_ptr<Conversation>> connections_;
   std::size_t connections_made_ = 0;
   std::size_t discoveries_ = 0;
+  std::size_t questions_ = 0;
   std::uint64_t octets_written_ = 0;
 };
 

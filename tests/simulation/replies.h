@@ -36,7 +36,8 @@ struct Reply {
   bool hidden_nodes = false;       // as translated: DescribeQuorum's listeners are gone
   bool neutralised = false;        // as translated: NodeEndpoints of a long Fetch became an unknown tag
   std::vector<std::int32_t> live;  // the cluster's brokers when it was answered
-  std::vector<std::int32_t> lies;  // ids that no client is told of, since kferry does not take a port from another
+  std::vector<std::int32_t>
+      lies;  // ids that no client is told of, since kferry does not take a port from another
 };
 
 // The whole response with its length.
