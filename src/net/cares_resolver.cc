@@ -61,7 +61,7 @@ class CaresResolver final : public Resolver {
   // One per name in question, until the channel has answered.
   struct Lookup {
     std::vector<Asker> askers;
-    Instant ends{};  // the question is given up then, once nobody waits for it
+    Instant ends{};  // the question is given up then, once no request waits for it
   };
 
   void post(Question question);
@@ -243,11 +243,11 @@ void CaresResolver::expire(Instant now) {
     }
     askers.erase(late, askers.end());
   }
-  const auto nobody_waits = [&] {
+  const auto none_waiting = [&] {
     return std::ranges::all_of(
         lookups_, [&](const auto& each) { return each.second.askers.empty() && each.second.ends <= now; });
   };
-  if (expired && nobody_waits()) channel_.cancel();
+  if (expired && none_waiting()) channel_.cancel();
 }
 
 void CaresResolver::poll_once() {

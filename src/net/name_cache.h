@@ -2,7 +2,7 @@
 //
 //   addresses ── fresh for their TTL (1 s to 60 s) ──▶ asked again; kept as the last good answer
 //   failure   ── fresh for 1 s ──▶ asked again; until then the last good answer, marked stale
-//   doubt     ── a connection to one of its addresses failed ──▶ asked again, 1 s after the last question at the soonest
+//   doubt     ── a connection to one of its addresses failed ──▶ asked again, but not within 1 s of the last answer
 //
 // If DNS says that the name does not exist, its addresses are forgotten: they may belong to another broker by now.
 #pragma once

@@ -72,7 +72,7 @@ struct BrokerRecord {
   // Notes that `teacher` names this address. `full`: by a full list.
   Claim& claim(const HostPort& address, const Teacher& teacher, ApiKey source, bool full, Instant now);
   Claim* find(const HostPort& address);
-  // A full list has named the known address: whoever claims otherwise begins anew.
+  // A full list has named the known address: claims of others begin anew.
   void contradict_claims();
   // The claim to be tried next while the known address is doubted; nullptr: none is left.
   const Claim* best_claim(Instant now) const;

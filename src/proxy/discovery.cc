@@ -130,7 +130,7 @@ void Discovery::on_resolved(std::vector<SocketAddress> addresses, const std::str
 std::string_view Discovery::why_not_dialled(const connection::Candidate& candidate,
                                             const SocketAddress& address, const SocketAddress& from) {
   return worker_.runtime().why_not_dialled(worker_.cluster(cluster_), address, candidate.node.has_value(),
-                                          from);
+                                           from);
 }
 
 std::expected<std::shared_ptr<const tls::ClientContext>, std::string> Discovery::client_context() {

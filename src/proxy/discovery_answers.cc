@@ -1,5 +1,5 @@
-// What discovery makes of the servers' answers: a second opinion where one contradicts what is known, and another cluster
-// where every bootstrap server reports it. Documented in proxy/discovery.h and proxy/topology.h.
+// What discovery makes of the servers' answers: a second opinion where one contradicts what is known, and another
+// cluster where every bootstrap server reports it. Documented in proxy/discovery.h and proxy/topology.h.
 #include <algorithm>
 #include <utility>
 

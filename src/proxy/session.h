@@ -45,8 +45,8 @@
 #include "kafka/conversation.h"
 #include "kafka/request_walker.h"
 #include "kafka/response_walker.h"
-#include "proxy/runtime.h"
 #include "proxy/rope_output.h"
+#include "proxy/runtime.h"
 #include "ring/ring.h"
 
 namespace kferry::proxy {

@@ -54,7 +54,7 @@ void Session::denied(CorrelationId request) {
   report_denied(cluster, *node_, dialled_, worker_.runtime().log);
   cluster.topology.denied(*node_, dialled_, worker_.now());
   broken_noted_ = true;
-  answer_noted_at_ = Instant::max() - answer_interval;  // whoever answers here is not that broker
+  answer_noted_at_ = Instant::max() - answer_interval;  // the broker here is another one
   worker_.doubt_name(dialled_.host);
   worker_.want_discovery(port_->cluster);
 }
@@ -105,7 +105,7 @@ void Session::on_name_resolved(const std::vector<SocketAddress>& addresses) {
   Identification& names = *identifying_;
   if (std::ranges::find(addresses, names.here) != addresses.end())
     names.found.push_back(names.left.back().id);
-  // Without an answer nobody can tell whether this name would have been another one.
+  // Without an answer, this name might have been another match.
   const bool unknown = addresses.empty();
   names.left.pop_back();
   if (unknown) {

@@ -244,7 +244,7 @@ kafka::Judgement Session::judge(const kafka::Request& request) {
 }
 
 bool Session::learn(const kafka::BrokerList& list) {
-  note_answer();  // whoever gives this list is alive
+  note_answer();  // the broker that gives this list is alive
   const Topology::Lesson lesson =
       worker_.cluster(port_->cluster).topology.learn(list, origin_, teacher(), worker_.now());
   worker_.refresh();

@@ -55,7 +55,7 @@ struct Node {
   bool listed = true;
   bool provisional = false;  // one client's answer alone has named it
 
-  // False while answers disagree about a provisional broker: nobody can tell which of them lies.
+  // False while answers disagree about a provisional broker: any of them may lie.
   bool dialable() const { return listed || !provisional; }
 
   friend bool operator==(const Node&, const Node&) = default;

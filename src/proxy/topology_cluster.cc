@@ -57,7 +57,7 @@ bool Topology::may_follow(Lecture& lecture, const Origin& origin, const std::str
   };
   if (std::ranges::all_of(lecture.draft.view().nodes, is_doubted)) return true;
   const bool heard = other_ && other_->id == id && now - other_->at < other_cluster_lifetime;
-  // A name that leads elsewhere is the word of whoever runs DNS: no client could have made that up.
+  // A name that leads elsewhere is evidence from DNS, which no client can forge.
   const bool moved = moved_at_ && now - *moved_at_ < other_cluster_lifetime;
   if (heard && (moved || other_->client != teacher.client())) return true;
   if (!heard) other_ = OtherCluster{id, teacher.client(), now, teacher.text(lecture.list.source)};

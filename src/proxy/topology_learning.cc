@@ -216,7 +216,7 @@ void Topology::hear_claim(Lecture& lecture, std::size_t index, BrokerRecord& rec
       return move(lecture.draft, node.id, named.address, by, "the broker is new, and two sources agree");
     lecture.contested = true;
     if (node.listed) lecture.draft.edit().nodes[index].listed = false;
-    return report_claim(node, record, claim, "the broker is new, and nobody else has named it");
+    return report_claim(node, record, claim, "the broker is new, and no other client has named this address");
   }
   const bool one_broker = lecture.draft.view().nodes.size() == 1;
   if (claim.two_clients && (claim.two_servers || one_broker) && now - *claim.since >= settled_after)
@@ -242,8 +242,8 @@ bool Topology::swapped(Lecture& lecture, const Node& node, const BrokerRecord& r
   return there != lecture.places.end() && there->second != node.id;
 }
 
-// Known addresses are exchanged where all of them are left. An address that is new is a candidate, as in (b): nobody has
-// answered there yet.
+// Known addresses are exchanged where all of them are left. A new address is a candidate, as in (b), because no broker
+// has answered there yet.
 void Topology::apply_swaps(Lecture& lecture) {
   std::vector<NamedBroker>& swaps = lecture.swaps;
   if (swaps.empty()) return;

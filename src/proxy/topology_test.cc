@@ -1,3 +1,4 @@
+// What a topology learns, keeps and forgets, and which cluster it is of. The rules for claims: topology_rules_test.cc.
 #include "topology_fixture_test.h"
 
 #include <doctest/doctest.h>
