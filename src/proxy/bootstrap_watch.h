@@ -1,7 +1,7 @@
 // Notices that a bootstrap server's name leads elsewhere than before: another cluster may be there while every broker
-// of the known one still answers, so that no failed dial would tell. While clients are dialled for, each name is resolved
-// about once a second; an answer that shares no address with earlier ones is news. Balancers whose addresses rotate are
-// not. Addresses in the configuration cannot move.
+// of the known one still answers, so that no failed dial would tell. While clients are dialled for, each name is
+// resolved about once a second; an answer that shares no address with earlier ones is news. Balancers whose addresses
+// rotate are not. Addresses in the configuration cannot move.
 //
 // Lives on the first worker's thread.
 #pragma once
