@@ -71,10 +71,9 @@ class ToStderr final : public LogSink {
 class Rig {
  public:
   Rig()
-      : config_(configuration()),
-        ring_(256, 16 * KiB),
+      : ring_(256, 16 * KiB),
         resolver_(1, [this] { return ring_.now(); }),
-        runtime_(config_, log_) {
+        runtime_(proxy::Plan::make(configuration()), log_) {
     runtime_.workers.push_back(std::make_unique<proxy::WorkerLink>());
     runtime_.workers.back()->mailbox = ring_.mailbox();
     runtime_.workers.back()->ring = &ring_;
@@ -135,7 +134,6 @@ class Rig {
     }
   }
 
-  config::Config config_;
   ToStderr log_;
   StillRing ring_;
   net::SimulatedResolver resolver_;

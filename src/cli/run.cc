@@ -21,6 +21,7 @@
 #include "config/load.h"
 #include "net/cares_resolver.h"
 #include "operations/log.h"
+#include "proxy/plan.h"
 #include "proxy/server.h"
 #include "tls/known_answers.h"
 
@@ -119,7 +120,8 @@ int run(const RunOptions& options) {
     log.write({Severity::error, "start_failed", "", "cannot resolve names: " + resolver.error()});
     return exit_failure;
   }
-  proxy::Server server(loaded->config, **resolver, log, contexts.any() ? &contexts : nullptr);
+  proxy::Server server(proxy::Plan::make(loaded->config), **resolver, log,
+                       contexts.any() ? &contexts : nullptr);
   if (const auto started = server.start(); !started) {
     log.write({Severity::error, "start_failed", "", started.error()});
     return exit_failure;

@@ -10,11 +10,11 @@ BootstrapWatch::BootstrapWatch(Worker& worker, std::uint32_t cluster, ring::Toke
     : worker_(worker),
       cluster_(cluster),
       alarm_(worker.ring(), timer),
-      seen_(worker.cluster(cluster).config.upstream.bootstrap_servers.size()) {}
+      seen_(worker.cluster_config(cluster).upstream.bootstrap_servers.size()) {}
 
 void BootstrapWatch::start() {
   const auto is_name = [](const HostPort& server) { return !SocketAddress::parse(server.host, 0); };
-  if (std::ranges::none_of(worker_.cluster(cluster_).config.upstream.bootstrap_servers, is_name)) return;
+  if (std::ranges::none_of(worker_.cluster_config(cluster_).upstream.bootstrap_servers, is_name)) return;
   stopped_ = false;
   alarm_.set(worker_.now() + interval);
 }
@@ -29,7 +29,7 @@ void BootstrapWatch::on_timer() {
   alarm_.set(worker_.now() + interval);
   ClusterState& cluster = worker_.cluster(cluster_);
   if (!cluster.dialled.load(std::memory_order_relaxed) || !cluster.dialled.exchange(false)) return;
-  const std::vector<HostPort>& servers = cluster.config.upstream.bootstrap_servers;
+  const std::vector<HostPort>& servers = worker_.cluster_config(cluster_).upstream.bootstrap_servers;
   for (std::size_t i = 0; i < servers.size(); ++i) {
     worker_.doubt_name(servers[i].host);
     worker_.resolve_for_watch(cluster_, i, servers[i]);

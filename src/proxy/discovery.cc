@@ -90,7 +90,7 @@ void Discovery::on_alarm() {
 void Discovery::begin() {
   KFERRY_ASSERT(stage_ == Stage::waiting);
   stage_ = Stage::dialling;
-  const config::Upstream& upstream = worker_.cluster(cluster_).config.upstream;
+  const config::Upstream& upstream = worker_.cluster_config(cluster_).upstream;
   const auto offset = static_cast<std::size_t>(worker_.random(1'000'000));
   const std::size_t servers = upstream.bootstrap_servers.size();
   std::vector<connection::Candidate> candidates;
@@ -163,7 +163,7 @@ void Discovery::end_round(bool learnt) {
     set_alarm(seconds(worker_.limits().discovery_interval_s));
     return;
   }
-  const std::string& name = worker_.cluster(cluster_).config.name;
+  const std::string& name = worker_.cluster_config(cluster_).name;
   if (!std::exchange(warned_, true)) {
     worker_.runtime().log.write(
         {Severity::warning, "discovery_failed", name,
@@ -184,7 +184,7 @@ void Discovery::on_dialled(const connection::Candidate& /*candidate*/) {
   output_.clear();
   incoming_.clear();
   set_alarm(attempt_timeout);
-  const config::Upstream& upstream = worker_.cluster(cluster_).config.upstream;
+  const config::Upstream& upstream = worker_.cluster_config(cluster_).upstream;
   if (!config::uses_sasl(upstream.security_protocol))
     return ask(kafka::encode_metadata(CorrelationId{++correlation_id_}, client_id), Stage::metadata);
   auto made = SaslClient::make(*upstream.sasl);

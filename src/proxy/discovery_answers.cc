@@ -44,7 +44,7 @@ void Discovery::on_metadata(std::span<const std::byte> frame) {
     return reject("another cluster answers there");
   }
   if (other_) {
-    const std::string& name = cluster.config.name;
+    const std::string& name = cluster.name;
     worker_.runtime().log.write(
         {Severity::warning, "cluster_changed", name,
          "cluster " + name + " keeps its id: " + to_string(other_->server) +
@@ -70,9 +70,9 @@ void Discovery::on_metadata(std::span<const std::byte> frame) {
     cluster.topology.learn(list, origin, teacher, worker_.now());
   }
   if (first) {
-    std::string text = "cluster " + cluster.config.name + " has " + counted(brokers.size(), "broker") + ":";
+    std::string text = "cluster " + cluster.name + " has " + counted(brokers.size(), "broker") + ":";
     for (const kafka::BrokerEntry& broker : brokers) text += " " + std::to_string(number(broker.id));
-    worker_.runtime().log.write({Severity::info, "discovered", cluster.config.name, std::move(text)});
+    worker_.runtime().log.write({Severity::info, "discovered", cluster.name, std::move(text)});
   }
   stage_ = Stage::leaving;
   sasl_.reset();

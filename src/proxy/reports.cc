@@ -5,14 +5,14 @@
 namespace kferry::proxy {
 
 void report_unreachable(const ClusterState& cluster, NodeId id, const std::string& tried, LogSink& log) {
-  const std::string& name = cluster.config.name;
+  const std::string& name = cluster.name;
   log.write({Severity::warning, "broker_unreachable", name + "/" + std::to_string(number(id)),
              "broker " + std::to_string(number(id)) + " of cluster " + name + " cannot be reached: tried" +
                  tried + ": other brokers stand in for bootstrap until it answers again"});
 }
 
 void report_denied(const ClusterState& cluster, NodeId id, const HostPort& where, LogSink& log) {
-  const std::string& name = cluster.config.name;
+  const std::string& name = cluster.name;
   log.write({Severity::warning, "wrong_broker", name + "/" + std::to_string(number(id)),
              "the broker at " + to_string(where) + " answers that it is not broker " +
                  std::to_string(number(id)) + " of cluster " + name +
@@ -31,8 +31,8 @@ void report_left_out(ClusterState& cluster, const config::Listener& listener, Ap
 
 void report_hidden_api(ClusterState& cluster, ApiKey key, LogSink& log) {
   if (!cluster.note_hidden(key)) return;
-  log.write({Severity::info, "api_hidden", cluster.config.name,
-             "the brokers of cluster " + cluster.config.name + " offer " + std::string(kafka::api_name(key)) +
+  log.write({Severity::info, "api_hidden", cluster.name,
+             "the brokers of cluster " + cluster.name + " offer " + std::string(kafka::api_name(key)) +
                  " (key " + std::to_string(number(key)) + "), which is hidden from clients: it may carry " +
                  "addresses kferry does not know of; pass_api_keys lets it through"});
 }

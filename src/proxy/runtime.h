@@ -1,10 +1,11 @@
-// What all workers of a process share: the configuration, the clusters and their topologies, the ports
-// clients come to. Built once at start and outlives the workers; everything in it is immutable or locks
+// What all workers of a process share: the plan, and the clusters with their topologies by name. Built once at start and outlives the workers; everything in it is immutable or locks
 // itself.
 #pragma once
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -16,8 +17,7 @@
 #include "base/log_sink.h"
 #include "base/socket_address.h"
 #include "certificates/tls_contexts.h"
-#include "config/config.h"
-#include "kafka/conversation.h"
+#include "proxy/plan.h"
 #include "proxy/topology.h"
 #include "ring/ring.h"
 
@@ -26,12 +26,12 @@ namespace kferry::proxy {
 // Why an address is not dialled where is_own() holds.
 inline constexpr const char* own_listener = "is a listener of kferry's own";
 
-// One upstream cluster at run time.
+// What is known of one upstream cluster at run time, whatever plans name it.
 struct ClusterState {
-  ClusterState(const config::Cluster& cluster, const config::Limits& limits, LogSink& log);
+  // `log` outlives it.
+  ClusterState(std::string cluster_name, LogSink& log);
 
-  const config::Cluster& config;
-  const kafka::Policy policy;
+  const std::string name;
   Topology topology;
   // Learnt addresses on loopback or link-local are dialled only where a bootstrap server resolved into the
   // class.
@@ -54,22 +54,6 @@ struct ClusterState {
   std::set<NodeId> left_out_noted_;
 };
 
-// One local port of one listener, and those of other listeners that share its socket.
-struct PortEntry {
-  std::uint32_t cluster = 0;         // index into Runtime::clusters
-  std::uint32_t listener = 0;        // index into ClusterState::config.listeners
-  std::uint32_t listener_index = 0;  // counted over all clusters
-  std::uint32_t port_index = 0;      // index into Listener::ports
-  SocketAddress address;             // to bind
-  std::vector<PortEntry> sharing;    // distinguished by their SNI names; their own lists are empty
-};
-
-// What a client asked for by its server name.
-struct NamedPort {
-  const PortEntry* port = nullptr;
-  std::optional<NodeId> node;  // none: the bootstrap name
-};
-
 // A worker as the others see it. Lives as long as the runtime.
 struct WorkerLink {
   std::shared_ptr<ring::Mailbox> mailbox;
@@ -78,29 +62,21 @@ struct WorkerLink {
 };
 
 struct Runtime {
-  // `config` and `log` outlive the runtime.
-  Runtime(const config::Config& config, LogSink& log);
+  // `log` outlives the runtime.
+  Runtime(std::shared_ptr<const Plan> plan, LogSink& log);
 
-  // True when dialling `address` would reach one of our own listeners. `from` is the address a connection there
-  // was made from, once known: the kernel takes the dialled one when that is this host's.
-  bool is_own(const SocketAddress& address, const SocketAddress& from = {}) const;
   // Why a broker of the cluster is not dialled there, for messages; empty: it may be. `learnt`: the address came from a
-  // response, not from the configuration. `from` as for is_own().
+  // response, not from the configuration. `from` as for Plan::is_own().
   std::string_view why_not_dialled(const ClusterState& cluster, const SocketAddress& address, bool learnt,
                                    const SocketAddress& from = {}) const;
 
-  // Of the listeners on the socket of `port` the one that has the name (tls/client_hello.h); all of them route by
-  // SNI. nullopt: none has.
-  std::optional<NamedPort> find(const PortEntry& port, std::string_view server_name) const;
-  // All names that the socket of `port` serves, for messages.
-  std::string names_text(const PortEntry& port) const;
+  ClusterState& cluster(std::string_view name) const;
 
-  const config::Config& config;
+  const std::shared_ptr<const Plan> plan;
   LogSink& log;
   // Where any listener or upstream has TLS. Set before the first worker is made; outlives them.
   const certificates::TlsContexts* tls = nullptr;
-  std::vector<std::unique_ptr<ClusterState>> clusters;
-  std::vector<PortEntry> ports;  // one for each socket
+  std::map<std::string, std::unique_ptr<ClusterState>, std::less<>> clusters;  // by name
   // Filled before the first worker turns; never changed after.
   std::vector<std::unique_ptr<WorkerLink>> workers;
 };

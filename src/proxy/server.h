@@ -9,7 +9,6 @@
 #include <string_view>
 
 #include "base/log_sink.h"
-#include "config/config.h"
 #include "net/resolver.h"
 
 namespace kferry::certificates {
@@ -18,10 +17,13 @@ class TlsContexts;
 
 namespace kferry::proxy {
 
+class Plan;
+
 class Server {
  public:
-  // Everything outlives the server. `tls`, loaded, where the configuration asks for any.
-  Server(const config::Config& config, net::Resolver& resolver, LogSink& log,
+  // The arguments outlive the server, except the plan, which it shares. `tls`, loaded, where the configuration asks
+  // for any.
+  Server(std::shared_ptr<const Plan> plan, net::Resolver& resolver, LogSink& log,
          const certificates::TlsContexts* tls = nullptr);
   ~Server();
   Server(const Server&) = delete;

@@ -26,6 +26,7 @@ constexpr std::uint64_t ahead_max = 1 * MiB;
 Session::Session(Worker& worker, std::uint32_t slot, std::uint16_t generation, const PortEntry& port,
                  ring::Socket client, const SocketAddress& client_address)
     : worker_(worker),
+      plan_(worker.plan()),
       port_(&port),
       slot_(slot),
       generation_(generation),
@@ -37,7 +38,7 @@ Session::Session(Worker& worker, std::uint32_t slot, std::uint16_t generation, c
       client_address_(client_address),
       request_output_(requests_),
       response_output_(responses_),
-      conversation_(worker.cluster(port.cluster).policy),
+      conversation_(plan_->clusters()[port.cluster].policy),
       request_walker_(conversation_, *this, request_output_),
       response_walker_(conversation_, *this, response_output_) {
   client_.accept(client);

@@ -178,7 +178,8 @@ class Session final : private kafka::RequestJudge,
   std::unique_ptr<connection::Transport> client_transport();
   tls::Engine::Chosen choose_context(std::string_view server_name);
   void dial();
-  const config::Listener& listener() const;
+  const config::Listener& listener() const { return plan_->listener_of(*port_); }
+  const config::Cluster& cluster_config() const { return plan_->clusters()[port_->cluster].config; }
   std::optional<NodeId> owner() const;
   std::optional<NodeId> proven();
   bool in_place();
@@ -217,7 +218,8 @@ class Session final : private kafka::RequestJudge,
   void close(bool reset_client, bool reset_broker);
 
   Worker& worker_;
-  const PortEntry* port_;  // among those that share a socket, once the client has named one
+  const std::shared_ptr<const Plan> plan_;  // that the session began with; `port_` is in it
+  const PortEntry* port_;                   // among those that share a socket, once the client has named one
   const std::uint32_t slot_;
   const std::uint16_t generation_;
   State state_ = State::accepted;

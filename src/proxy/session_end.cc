@@ -111,7 +111,7 @@ void Session::on_tls_break(Leg& leg) {
   }
   std::string text = failure.text;
   if (failure.cause == "server_name_unknown" && listener().sni) {
-    text += ": this port serves " + worker_.runtime().names_text(*port_) +
+    text += ": this port serves " + plan_->names_text(*port_) +
             ": let clients come by these names, or correct the host patterns";
   }
   fail(Severity::warning, failure.cause, std::move(text));
@@ -196,9 +196,8 @@ void Session::end_if_done() {
 // --- what is said
 
 void Session::log(Severity severity, std::string_view cause, std::string text) {
-  const config::Listener& listener = worker_.cluster(port_->cluster).config.listeners[port_->listener];
   worker_.runtime().log.write({severity, cause, client_address_.host_text(),
-                               "listener " + listener.name + " port " +
+                               "listener " + listener().name + " port " +
                                    std::to_string(port_->address.port()) + ": " + std::move(text)});
 }
 

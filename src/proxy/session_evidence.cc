@@ -80,7 +80,7 @@ void Session::identify() {
 // resolved, and the judge is asked again when they are.
 bool Session::identify_by_address() {
   if (identifying_ && !identifying_->left.empty()) return true;
-  if (identifying_ || node_ || worker_.cluster(port_->cluster).config.upstream.tls) return false;
+  if (identifying_ || node_ || cluster_config().upstream.tls) return false;
   identifying_ = std::make_unique<Identification>();
   identifying_->here = worker_.ring().remote_address(broker_.socket());
   for (const Node& node : worker_.snapshot(port_->cluster).nodes) {

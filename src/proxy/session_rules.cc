@@ -37,15 +37,14 @@ std::unique_ptr<connection::Transport> Session::client_transport() {
 
 // Null: no listener here has the name.
 tls::Engine::Chosen Session::choose_context(std::string_view server_name) {
-  const Runtime& runtime = worker_.runtime();
   const PortEntry* named = port_;
   if (listener().sni) {
-    const auto target = runtime.find(*port_, server_name);
+    const auto target = plan_->find(*port_, server_name);
     if (!target) return std::shared_ptr<const tls::ServerContext>();
     named = target->port;
     named_ = target->node;
   }
-  if (named->cluster != port_->cluster) conversation_.set_policy(worker_.cluster(named->cluster).policy);
+  if (named->cluster != port_->cluster) conversation_.set_policy(plan_->clusters()[named->cluster].policy);
   port_ = named;
   certificates::Usable<tls::ServerContext> usable = worker_.server_context(port_->cluster, port_->listener);
   if (usable.context != nullptr) return std::move(usable.context);
@@ -54,10 +53,6 @@ tls::Engine::Chosen Session::choose_context(std::string_view server_name) {
 }
 
 // --- where the port leads
-
-const config::Listener& Session::listener() const {
-  return worker_.cluster(port_->cluster).config.listeners[port_->listener];
-}
 
 // The node that the port belongs to, or that the client asked for by name; the bootstrap name belongs to no node.
 std::optional<NodeId> Session::owner() const {
@@ -104,7 +99,7 @@ void Session::dial() {
   // Ports are spread over the bootstrap servers; where all brokers share one port, its connections are.
   const std::size_t first =
       listener().sni ? static_cast<std::size_t>(worker_.random(1'000'000)) : port_->port_index;
-  const auto& servers = cluster.config.upstream.bootstrap_servers;
+  const auto& servers = cluster_config().upstream.bootstrap_servers;
   // In doubt, another cluster may have taken every learnt address, and none of them counts as a bootstrap server.
   const bool in_doubt = cluster.topology.in_doubt(worker_.now());
   const bool may_dial = node && cluster.topology.may_dial(*node, worker_.now());
@@ -178,8 +173,8 @@ void Session::on_not_dialled(int local_error) {
   const std::string_view remedy =
       dial_->network_failed() ? ": check the bootstrap servers, DNS and the network from this host" : "";
   fail(Severity::error, "upstream_unreachable",
-       "no broker of cluster " + worker_.cluster(port_->cluster).config.name + " could be reached: tried" +
-           tried + std::string(remedy));
+       "no broker of cluster " + cluster_config().name + " could be reached: tried" + tried +
+           std::string(remedy));
 }
 
 void Session::on_dialled(const connection::Candidate& candidate) {

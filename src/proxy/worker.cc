@@ -23,23 +23,26 @@ constexpr std::uint64_t for_watch = std::uint64_t{1} << 62U;
 Worker::Worker(Runtime& runtime, std::size_t index, ring::Ring& ring, net::Resolver& resolver,
                std::uint64_t seed)
     : runtime_(runtime),
+      plan_(runtime.plan),
       index_(index),
       ring_(ring),
       pool_(ring),
       resolver_(resolver),
       answers_(std::make_shared<net::AnswerQueue>([&ring] { ring.wake(); })),
       random_(seed),
-      legs_{ring, pool_, runtime.config.engine.receive_size_bytes,
-            runtime.config.engine.standing_receive_bytes,
-            runtime.config.engine.splice_threshold_bytes == 0 ? UINT64_MAX
-                                                              : runtime.config.engine.splice_threshold_bytes},
-      kernel_tls_{runtime.config.tls.kernel_send, runtime.config.tls.kernel_receive},
+      legs_{ring, pool_, plan_->config().engine.receive_size_bytes,
+            plan_->config().engine.standing_receive_bytes,
+            plan_->config().engine.splice_threshold_bytes == 0
+                ? UINT64_MAX
+                : plan_->config().engine.splice_threshold_bytes},
+      kernel_tls_{plan_->config().tls.kernel_send, plan_->config().tls.kernel_receive},
       acceptor_(*this, runtime, index, ring, static_cast<std::uint16_t>(Operation::acceptor)) {
-  for (const auto& cluster : runtime_.clusters) {
+  for (const ClusterPlan& cluster : plan_->clusters()) {
     View view;
-    view.snapshot = cluster->topology.snapshot();
+    view.state = &runtime_.cluster(cluster.config.name);
+    view.snapshot = view.state->topology.snapshot();
     views_.push_back(std::move(view));
-    for (const config::Listener& listener : cluster->config.listeners) routes_.emplace_back(listener);
+    for (const config::Listener& listener : cluster.config.listeners) routes_.emplace_back(listener);
     discoveries_.push_back(nullptr);
   }
 }
@@ -60,11 +63,11 @@ void Worker::set_options(ring::Socket socket) {
 // --- start and end
 
 void Worker::discover() {
-  for (std::uint32_t c = 0; c < runtime_.clusters.size(); ++c) {
+  for (std::uint32_t c = 0; c < views_.size(); ++c) {
     watches_.push_back(std::make_unique<BootstrapWatch>(
         *this, c, ring::Token{c, 0, static_cast<std::uint16_t>(Operation::watch)}));
     watches_.back()->start();
-    if (!Discovery::possible(runtime_.clusters[c]->config.upstream)) continue;
+    if (!Discovery::possible(cluster_config(c).upstream)) continue;
     discoveries_[c] = std::make_unique<Discovery>(*this, c, static_cast<std::uint16_t>(Operation::discovery));
     discoveries_[c]->start();
   }
@@ -148,7 +151,7 @@ void Worker::serve(std::uint32_t port, ring::Socket client) {
   }
   const std::uint32_t number = slots_.take();
   Slot& slot = slots_.at(number);
-  slot.session = std::make_unique<Session>(*this, number, slot.generation, runtime_.ports[port], client,
+  slot.session = std::make_unique<Session>(*this, number, slot.generation, plan_->ports()[port], client,
                                            ring_.remote_address(client));
   ++session_count_;
   slot.session->start();
@@ -220,7 +223,7 @@ void Worker::resolve_for_watch(std::uint32_t cluster, std::size_t server, const 
 
 void Worker::on_bootstrap_moved(std::uint32_t cluster) {
   if (discoveries_[cluster]) return discoveries_[cluster]->at_once();
-  runtime_.clusters[cluster]->topology.bootstrap_moved(now());
+  views_[cluster].state->topology.bootstrap_moved(now());
 }
 
 void Worker::answer_resolved() {
@@ -246,17 +249,16 @@ void Worker::answer_resolved() {
 
 certificates::Usable<tls::ServerContext> Worker::server_context(std::uint32_t cluster,
                                                                 std::uint32_t listener) const {
-  const config::Cluster& config = runtime_.clusters[cluster]->config;
+  const config::Cluster& config = cluster_config(cluster);
   return tls_ == nullptr ? certificates::Usable<tls::ServerContext>{}
                          : tls_->listener(config.name, config.listeners[listener].name);
 }
 
 std::expected<std::shared_ptr<const tls::ClientContext>, std::string> Worker::upstream_context(
     std::uint32_t cluster) const {
-  if (!runtime_.clusters[cluster]->config.upstream.tls) return nullptr;
+  if (!cluster_config(cluster).upstream.tls) return nullptr;
   if (tls_ == nullptr) return std::unexpected(std::string("no certificate has been read yet"));
-  const certificates::Usable<tls::ClientContext> usable =
-      tls_->upstream(runtime_.clusters[cluster]->config.name);
+  const certificates::Usable<tls::ClientContext> usable = tls_->upstream(cluster_config(cluster).name);
   if (usable.context == nullptr) return std::unexpected(usable.why_not);
   return usable.context;
 }
@@ -267,9 +269,9 @@ void Worker::refresh() {
     tls_ = runtime_.tls->snapshot();
   }
   std::uint32_t listener = 0;
-  for (std::size_t c = 0; c < views_.size(); ++c) {
-    const Topology& topology = runtime_.clusters[c]->topology;
-    const auto listeners = static_cast<std::uint32_t>(runtime_.clusters[c]->config.listeners.size());
+  for (std::uint32_t c = 0; c < views_.size(); ++c) {
+    const Topology& topology = views_[c].state->topology;
+    const auto listeners = static_cast<std::uint32_t>(cluster_config(c).listeners.size());
     View& view = views_[c];
     const std::uint64_t version = topology.version();
     if (version != view.version) {
@@ -285,7 +287,7 @@ void Worker::refresh() {
 void Worker::reconsider() {
   if (stopping_) return;
   for (std::uint32_t c = 0; c < views_.size(); ++c) {
-    std::atomic<bool>& wanted = runtime_.clusters[c]->discovery_wanted;
+    std::atomic<bool>& wanted = views_[c].state->discovery_wanted;
     if (discoveries_[c] && wanted.load(std::memory_order_relaxed) && wanted.exchange(false))
       discoveries_[c]->soon();
     if (!std::exchange(views_[c].reconsider, false)) continue;
@@ -297,13 +299,13 @@ void Worker::reconsider() {
 
 void Worker::note_bootstrap_addresses(std::uint32_t cluster, const std::vector<SocketAddress>& addresses) {
   for (const SocketAddress& address : addresses) {
-    if (address.is_loopback()) runtime_.clusters[cluster]->bootstrap_on_loopback = true;
-    if (address.is_link_local()) runtime_.clusters[cluster]->bootstrap_on_link_local = true;
+    if (address.is_loopback()) views_[cluster].state->bootstrap_on_loopback = true;
+    if (address.is_link_local()) views_[cluster].state->bootstrap_on_link_local = true;
   }
 }
 
 void Worker::want_discovery(std::uint32_t cluster) {
-  runtime_.clusters[cluster]->discovery_wanted.store(true);
+  views_[cluster].state->discovery_wanted.store(true);
   if (index_ != 0) runtime_.workers.front()->ring->wake();
 }
 

@@ -59,9 +59,12 @@ class Worker final : private Acceptor::Host {
   ring::Ring& ring() { return ring_; }
   net::BufferPool& pool() { return pool_; }
   Runtime& runtime() { return runtime_; }
-  const config::Limits& limits() const { return runtime_.config.limits; }
-  const config::Engine& engine_options() const { return runtime_.config.engine; }
-  ClusterState& cluster(std::uint32_t index) { return *runtime_.clusters[index]; }
+  const config::Limits& limits() const { return plan_->config().limits; }
+  const config::Engine& engine_options() const { return plan_->config().engine; }
+  // Clusters and listeners below are indices into this plan.
+  const std::shared_ptr<const Plan>& plan() const { return plan_; }
+  ClusterState& cluster(std::uint32_t index) { return *views_[index].state; }
+  const config::Cluster& cluster_config(std::uint32_t index) const { return plan_->clusters()[index].config; }
   // The newest certificates. Without a context where none could be used so far.
   certificates::Usable<tls::ServerContext> server_context(std::uint32_t cluster,
                                                           std::uint32_t listener) const;
@@ -106,6 +109,7 @@ class Worker final : private Acceptor::Host {
     std::uint16_t generation = 0;
   };
   struct View {
+    ClusterState* state = nullptr;  // outlives the worker
     std::uint64_t version = 0;
     std::shared_ptr<const Snapshot> snapshot;
     bool reconsider = false;
@@ -122,6 +126,7 @@ class Worker final : private Acceptor::Host {
   void begin_to_stop();
 
   Runtime& runtime_;
+  const std::shared_ptr<const Plan> plan_;
   const std::size_t index_;
   ring::Ring& ring_;
   net::BufferPool pool_;

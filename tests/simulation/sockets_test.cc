@@ -18,6 +18,7 @@
 #include "client.h"
 #include "doctest/doctest.h"
 #include "net/resolver.h"
+#include "proxy/plan.h"
 #include "proxy/server.h"
 #include "tcp_stream.h"
 
@@ -89,7 +90,7 @@ class Sockets {
     listener.advertised_host = listener.bind_address = "127.0.0.1";
     listener.min_broker_id = 1;
     for (const std::uint16_t port : ports_) listener.ports.push_back({port, port});
-    server = std::make_unique<proxy::Server>(config_, resolver_, log);
+    server = std::make_unique<proxy::Server>(proxy::Plan::make(config_), resolver_, log);
     const auto started = server->start();
     REQUIRE_MESSAGE(started.has_value(), (started ? "" : started.error()));
     run("discovery", [this] { return log.discovered.load(); });

@@ -87,7 +87,7 @@ World::World(std::uint64_t seed, WorldOptions world_options, bool trace)
   config_.engine.receive_size_bytes = options.receive_size;
   config_.engine.standing_receive_bytes = options.multishot_receive;
   config_.engine.look_ahead_bytes = options.look_ahead;
-  runtime_ = std::make_unique<proxy::Runtime>(config_, log_);
+  runtime_ = std::make_unique<proxy::Runtime>(proxy::Plan::make(config_), log_);
   if (options.client_tls || options.broker_tls) {
     contexts_ = std::make_unique<certificates::TlsContexts>(std::make_shared<const config::Config>(config_),
                                                             log_, Instant{});

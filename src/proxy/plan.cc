@@ -1,0 +1,112 @@
+#include "proxy/plan.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/assert.h"
+
+namespace kferry::proxy {
+namespace {
+
+kafka::Policy policy_of(const config::Cluster& cluster, const config::Limits& limits) {
+  kafka::Policy policy;
+  policy.pass_api_keys = cluster.pass_api_keys;
+  policy.unanswered_max = limits.unanswered_requests;
+  policy.request_size_max = limits.request_size_bytes;
+  policy.held_size_max = limits.held_size_bytes;
+  policy.exact_rewrite_size_max = std::min<std::size_t>(policy.exact_rewrite_size_max, policy.held_size_max);
+  return policy;
+}
+
+}  // namespace
+
+Plan::Plan(config::Config config) : config_(std::move(config)) {
+  std::uint32_t listener_index = 0;
+  for (std::uint32_t c = 0; c < config_.clusters.size(); ++c) {
+    const config::Cluster& cluster = config_.clusters[c];
+    clusters_.push_back({cluster, policy_of(cluster, config_.limits)});
+    for (std::uint32_t l = 0; l < cluster.listeners.size(); ++l, ++listener_index) {
+      const config::Listener& listener = cluster.listeners[l];
+      for (std::uint32_t p = 0; p < listener.ports.size(); ++p) {
+        const auto address = SocketAddress::parse(listener.bind_address, listener.ports[p].local);
+        KFERRY_ASSERT(address);  // the loader checked the literal
+        PortEntry port{c, l, listener_index, p, *address, {}};
+        // The loader lets only listeners that route by SNI have one address.
+        const auto same = std::ranges::find(ports_, *address, &PortEntry::address);
+        if (same != ports_.end()) {
+          same->sharing.push_back(std::move(port));
+        } else {
+          ports_.push_back(std::move(port));
+        }
+      }
+    }
+  }
+}
+
+const ClusterPlan* Plan::cluster(std::string_view name) const {
+  const auto found =
+      std::ranges::find_if(clusters_, [&](const ClusterPlan& one) { return one.config.name == name; });
+  return found == clusters_.end() ? nullptr : &*found;
+}
+
+const config::Listener* Plan::listener(std::string_view cluster_name, std::string_view name) const {
+  const ClusterPlan* const in = cluster(cluster_name);
+  if (in == nullptr) return nullptr;
+  const auto found = std::ranges::find(in->config.listeners, name, &config::Listener::name);
+  return found == in->config.listeners.end() ? nullptr : &*found;
+}
+
+const PortEntry* Plan::port(const SocketAddress& address) const {
+  const auto found = std::ranges::find(ports_, address, &PortEntry::address);
+  return found == ports_.end() ? nullptr : &*found;
+}
+
+bool Plan::is_own(const SocketAddress& address, const SocketAddress& from) const {
+  const bool this_host = address.is_loopback() || address.is_wildcard() ||
+                         (!from.empty() && from.host_text() == address.host_text());
+  return std::any_of(ports_.begin(), ports_.end(), [&](const PortEntry& port) {
+    // IPv6 listeners are V6ONLY.
+    if (port.address.port() != address.port() || port.address.family() != address.family()) return false;
+    return port.address.is_wildcard() ? this_host : port.address.host_text() == address.host_text();
+  });
+}
+
+std::optional<NamedPort> Plan::find(const PortEntry& port, std::string_view server_name) const {
+  const auto named = [&](const PortEntry& entry) -> std::optional<NamedPort> {
+    const auto target = config::sni_target(*listener_of(entry).sni, server_name);
+    return target ? std::optional(NamedPort{&entry, target->node}) : std::nullopt;
+  };
+  auto found = named(port);
+  for (const PortEntry& other : port.sharing) {
+    if (found) break;
+    found = named(other);
+  }
+  return found;
+}
+
+std::string Plan::names_text(const PortEntry& port) const {
+  std::string text;
+  const auto add = [&](const PortEntry& entry) {
+    const config::Listener& listener = listener_of(entry);
+    if (!text.empty()) text += ", ";
+    text += listener.sni->bootstrap + ", " + listener.sni->pattern();
+  };
+  add(port);
+  for (const PortEntry& other : port.sharing) add(other);
+  return text;
+}
+
+PlanChanges compare(const Plan& from, const Plan& to) {
+  PlanChanges changes;
+  for (const PortEntry& port : to.ports())
+    (from.port(port.address) == nullptr ? changes.opened : changes.kept).push_back(port.address);
+  for (const PortEntry& port : from.ports())
+    if (to.port(port.address) == nullptr) changes.closed.push_back(port.address);
+  for (const ClusterPlan& cluster : to.clusters())
+    if (from.cluster(cluster.config.name) == nullptr) changes.clusters_added.push_back(cluster.config.name);
+  for (const ClusterPlan& cluster : from.clusters())
+    if (to.cluster(cluster.config.name) == nullptr) changes.clusters_removed.push_back(cluster.config.name);
+  return changes;
+}
+
+}  // namespace kferry::proxy
