@@ -13,6 +13,9 @@ std::string_view remedy_for_lack(int error) {
     case ENOBUFS:
     case ENOMEM:
       return "this host or container is out of memory for sockets: give it more";
+    case EADDRNOTAVAIL:
+      return "this host has no address or no free local port for the connection: widen "
+             "net.ipv4.ip_local_port_range, or look for what holds its ports (ss -tan)";
     default:
       return {};
   }

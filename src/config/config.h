@@ -56,6 +56,7 @@ struct Upstream {
   std::optional<SaslCredentials> sasl;
   std::optional<UpstreamTls> tls;
   OnClusterChange on_cluster_change = OnClusterChange::follow;
+  std::uint32_t dial_budget_ms = 10'000;
   bool lend_identity = false;  // a client certificate may be used behind a listener that requires none
 };
 

@@ -59,6 +59,8 @@ constexpr Key rows[] = {
     choice<&Upstream::on_cluster_change>(
         "on_cluster_change", on_cluster_change_words,
         "Whether to follow bootstrap servers that report another cluster id, or to refuse it."),
+    integer<&Upstream::dial_budget_ms>("dial_budget_ms", 1, day_ms,
+                                       "How long DNS, TCP, TLS and stand-ins may take together."),
     boolean<&Upstream::lend_identity>(
         "lend_identity", "Allows a client certificate behind a listener that does not require one."),
 

@@ -1,5 +1,6 @@
 #include "connection/dialler.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <utility>
@@ -24,6 +25,7 @@ void Dialler::start(std::vector<Candidate> candidates) {
   KFERRY_ASSERT(state_ == State::resolving && candidates_.empty());
   candidates_ = std::move(candidates);
   leg_.set_owner(*this);
+  give_up_at_ = shared_.ring.now() + timeouts_.budget;
   next_candidate();
 }
 
@@ -36,8 +38,9 @@ void Dialler::finish(int local_error) {
 // --- names and addresses
 
 void Dialler::next_candidate() {
-  if (candidate_ == candidates_.size()) return finish(0);
+  if (candidate_ == candidates_.size() || out_of_time()) return finish(0);
   state_ = State::resolving;
+  if (timeouts_.budget != Duration::zero()) set_deadline(timeouts_.budget);
   host_.resolve(candidate().address);
 }
 
@@ -51,7 +54,7 @@ void Dialler::on_resolved(std::vector<SocketAddress> addresses, const std::strin
 }
 
 void Dialler::next_address() {
-  for (; address_ < addresses_.size(); ++address_) {
+  for (; address_ < addresses_.size() && !out_of_time(); ++address_) {
     const std::string_view why_not = host_.why_not_dialled(candidate(), address(), {});
     if (!why_not.empty()) {
       note({.step = Attempt::Step::refuse, .where = address().text(), .why = std::string(why_not)});
@@ -61,27 +64,64 @@ void Dialler::next_address() {
     if (error == 0) {
       state_ = State::connecting;
       timed_out_ = false;
-      host_.set_dial_deadline(timeouts_.connect);
+      set_deadline(timeouts_.connect);
       return;
     }
     note({.step = Attempt::Step::connect,
           .error = error,
           .where = address().text(),
           .why = std::strerror(error)});
-    // What this host lacks says nothing about the broker.
-    if (!remedy_for_lack(error).empty()) return finish(error);
   }
-  // A node is unreachable once none of its addresses is left to be tried.
+  after_candidate();
+}
+
+// A node is unreachable once every address of it was tried. What this host lacks says nothing about the node: where
+// nothing else failed, no other broker is dialled for it either.
+void Dialler::after_candidate() {
   const Candidate& failed = candidate();
   ++candidate_;
-  const bool more_of_it = candidate_ < candidates_.size() && failed.node && candidate().node == failed.node;
-  if (!more_of_it) host_.on_candidate_failed(failed, tried_);
+  const bool more = candidate_ < candidates_.size();
+  const bool more_of_it = more && failed.node && candidate().node == failed.node;
+  if (more_of_it) return next_candidate();
+  if (lack_ != 0 && !broker_failed_) return finish(lack_);
+  const bool more_servers = more && !failed.node && !candidate().node;
+  if (!more_servers && retry()) return;
+  host_.on_candidate_failed(failed, tried_);
+  broker_failed_ = false;
+  lack_ = 0;
   next_candidate();
+}
+
+// Only those that come first are tried again, and only if the last failure came quickly.
+bool Dialler::retry() {
+  const bool first = candidates_[candidate_ - 1].node == candidates_.front().node;
+  const bool quick = last_.step != Attempt::Step::resolve && last_.error != 0 && last_.error != ETIMEDOUT;
+  if (retried_ || !first || !quick || timeouts_.retry == Duration::zero() || out_of_time()) return false;
+  retried_ = true;
+  broker_failed_ = false;
+  lack_ = 0;
+  state_ = State::pausing;
+  set_deadline(timeouts_.retry);
+  return true;
+}
+
+bool Dialler::out_of_time() const {
+  return timeouts_.budget != Duration::zero() && shared_.ring.now() >= give_up_at_;
+}
+
+void Dialler::set_deadline(Duration in) {
+  if (timeouts_.budget != Duration::zero()) in = std::min(in, give_up_at_ - shared_.ring.now());
+  host_.set_dial_deadline(in);
 }
 
 void Dialler::note(Attempt attempt) {
   const bool of_network = attempt.step == Attempt::Step::resolve || attempt.step == Attempt::Step::connect;
   network_failed_ = network_failed_ || of_network;
+  if (attempt.error != 0 && !remedy_for_lack(attempt.error).empty()) {
+    lack_ = attempt.error;
+  } else {
+    broker_failed_ = true;
+  }
   tried_ += " " + attempt.where + " (" + attempt.why + ")";
   last_ = std::move(attempt);
 }
@@ -137,6 +177,16 @@ void Dialler::on_deadline() {
              .error = ETIMEDOUT,
              .why = "TLS: timed out, " + leg_.tls()->handshake_state(),
              .handshake_state = leg_.tls()->handshake_state()});
+  } else if (state_ == State::pausing) {
+    candidate_ = 0;
+    next_candidate();
+  } else if (state_ == State::resolving) {
+    note({.step = Attempt::Step::resolve,
+          .error = ETIMEDOUT,
+          .where = to_string(candidate().address),
+          .why = "DNS timed out"});
+    addresses_.clear();
+    after_candidate();
   }
 }
 
@@ -149,7 +199,7 @@ void Dialler::start_tls(std::shared_ptr<const tls::ClientContext> context) {
   leg_.begin(
       make_tls_transport(shared_.ring, tls::Remote::broker, std::move(engine), leg_.socket(), kernel_tls_));
   state_ = State::handshaking;
-  host_.set_dial_deadline(timeouts_.handshake);
+  set_deadline(timeouts_.handshake);
   shake_hands();
 }
 

@@ -5,6 +5,9 @@
 //                 ▲         └─────────┴────────┴─ next address, next candidate ─▶ on_not_dialled
 //                 └──────────────────────────────────────────────────────────┘
 //
+// The first node, or the bootstrap servers where they come first, are tried twice: once more after a pause where
+// their connections failed quickly, since one refused connection says nothing about the next.
+//
 // Does not decide which broker to dial: the host names the candidates and may refuse addresses. Sessions, kferry's own
 // discovery, `check --dial` and `probe` use it alike. One dialler serves one dial, on its leg's thread.
 #pragma once
@@ -83,6 +86,8 @@ class Dialler final : private Leg::Owner {
   struct Timeouts {
     Duration connect;
     Duration handshake;
+    Duration retry{};   // the pause before the first candidates are tried again; zero: they are not
+    Duration budget{};  // for the whole dial; zero: unlimited
   };
 
   // `leg` is in stage none. Everything outlives the dialler.
@@ -107,7 +112,7 @@ class Dialler final : private Leg::Owner {
   bool network_failed() const { return network_failed_; }
 
  private:
-  enum class State : std::uint8_t { resolving, connecting, handshaking, dialled, leaving, done };
+  enum class State : std::uint8_t { resolving, connecting, handshaking, dialled, leaving, pausing, done };
 
   // Leg::Owner
   void on_connected(Leg& leg, int error) override;
@@ -119,6 +124,10 @@ class Dialler final : private Leg::Owner {
 
   void next_candidate();
   void next_address();
+  void after_candidate();
+  bool retry();
+  void set_deadline(Duration in);
+  bool out_of_time() const;
   void note(Attempt attempt);
   void give_up(Attempt attempt);
   void start_tls(std::shared_ptr<const tls::ClientContext> context);
@@ -136,6 +145,11 @@ class Dialler final : private Leg::Owner {
   bool same_address_ = false;    // the same address is dialled once more, with a full handshake
   bool full_handshake_ = false;  // no TLS session is offered any more
   bool network_failed_ = false;
+  bool retried_ = false;
+  bool broker_failed_ =
+      false;              // of the candidate's node: some attempt failed, and not for what this host lacks
+  int lack_ = 0;          // of the candidate's node: what this host lacked, as errno
+  Instant give_up_at_{};  // Valid if timeouts_.budget is not zero.
   std::vector<Candidate> candidates_;
   std::size_t candidate_ = 0;
   std::vector<SocketAddress> addresses_;

@@ -12,6 +12,7 @@
 namespace kferry::connection {
 namespace {
 
+using std::chrono::milliseconds;
 using std::chrono::seconds;
 
 SocketAddress at(const std::string& host, std::uint16_t port = 9092) {
@@ -29,7 +30,8 @@ Candidate configured(const std::string& host) {
 // Plays the host and the owner of the leg. Names resolve to what `names` says.
 class Dial final : private Dialler::Host, private Leg::Owner {
  public:
-  explicit Dial(const ring::SimulationOptions& options = {})
+  explicit Dial(const ring::SimulationOptions& options = {},
+                Dialler::Timeouts timeouts = {seconds(5), seconds(5)})
       : world(options),
         ring(world),
         pool_(ring),
@@ -38,7 +40,7 @@ class Dial final : private Dialler::Host, private Leg::Owner {
         input_(pool_),
         output_(pool_),
         leg(shared_, *this, tls::Remote::broker, {}, input_, output_),
-        dialler(*this, leg, shared_, no_kernel_tls_, {seconds(5), seconds(5)}) {}
+        dialler(*this, leg, shared_, no_kernel_tls_, timeouts) {}
   ~Dial() {
     leg.close(true);
     deadline_.cancel();
@@ -64,6 +66,7 @@ class Dial final : private Dialler::Host, private Leg::Owner {
   bool not_dialled = false;
   int local_error = 0;
   std::vector<Candidate> failed;
+  std::string heals;  // the name whose first address has no fault any more once it is resolved again
 
  private:
   net::BufferPool pool_;
@@ -94,6 +97,8 @@ class Dial final : private Dialler::Host, private Leg::Owner {
   }
 
   void resolve(const HostPort& where) override {
+    if (where.host == heals && resolved_++ > 0)
+      world.set_dial_fault(names[heals].front(), ring::DialFault::none);
     const auto found = names.find(where.host);
     if (found == names.end()) return dialler.on_resolved({}, "no such name");
     dialler.on_resolved(found->second, {});
@@ -135,6 +140,7 @@ class Dial final : private Dialler::Host, private Leg::Owner {
   bool at_boundary(const Leg& /*leg*/) const override { return true; }
 
   bool wanted_ = false;
+  int resolved_ = 0;  // so many times, of `heals`
 };
 
 TEST_CASE("every address of every candidate is tried in order until one connects") {
@@ -210,6 +216,65 @@ TEST_CASE("a connection that turns out to be useless is followed by the next add
   CHECK(dial.not_dialled);
   CHECK(dial.failed == std::vector<Candidate>{learnt("k1", 1)});
   CHECK(dial.leg.stage() == Leg::Stage::none);
+}
+
+TEST_CASE("the first node is dialled once more after a pause, the others once") {
+  Dial dial({}, {seconds(5), seconds(5), milliseconds(60)});
+  dial.names = {{"k1", {at("10.0.0.1")}}, {"k2", {at("10.0.0.2")}}};
+  const Instant began = dial.ring.now();
+  dial.go({learnt("k1", 1), learnt("k2", 2)});
+  REQUIRE(dial.not_dialled);
+  CHECK(dial.dialler.tried() ==
+        " 10.0.0.1:9092 (Connection refused) 10.0.0.1:9092 (Connection refused) "
+        "10.0.0.2:9092 (Connection refused)");
+  CHECK(dial.ring.now() - began >= milliseconds(60));
+  CHECK(dial.failed == std::vector<Candidate>{learnt("k1", 1), learnt("k2", 2)});
+}
+
+TEST_CASE("a broker that refuses one connection is reached by the retry") {
+  Dial dial({}, {seconds(5), seconds(5), milliseconds(60)});
+  dial.names = {{"k1", {at("10.0.0.1")}}, {"k2", {at("10.0.0.2")}}};
+  REQUIRE(dial.world.listen_outside(at("10.0.0.1")).has_value());
+  REQUIRE(dial.world.listen_outside(at("10.0.0.2")).has_value());
+  dial.world.set_dial_fault(at("10.0.0.1"), ring::DialFault::refused);
+  dial.heals = "k1";
+  dial.go({learnt("k1", 1), learnt("k2", 2)});
+  REQUIRE(dial.dialled);
+  CHECK(dial.dialler.candidate() == learnt("k1", 1));
+  CHECK(dial.failed.empty());
+}
+
+TEST_CASE("what this host lacks is no failure of the broker, and another address may do") {
+  Dial lacking;
+  lacking.names = {{"k1", {at("10.0.0.1")}}, {"k2", {at("10.0.0.2")}}};
+  lacking.world.set_dial_fault(at("10.0.0.1"), ring::DialFault::no_port);
+  REQUIRE(lacking.world.listen_outside(at("10.0.0.2")).has_value());
+  lacking.go({learnt("k1", 1), learnt("k2", 2)});
+  REQUIRE(lacking.not_dialled);
+  CHECK(lacking.local_error == EADDRNOTAVAIL);
+  CHECK(lacking.failed.empty());
+
+  // A host without IPv6 has no address for a connection there.
+  Dial dual;
+  dual.names = {{"k1", {at("10.0.0.1"), at("10.0.0.2")}}};
+  dual.world.set_dial_fault(at("10.0.0.1"), ring::DialFault::no_port);
+  REQUIRE(dual.world.listen_outside(at("10.0.0.2")).has_value());
+  dual.go({learnt("k1", 1)});
+  REQUIRE(dual.dialled);
+  CHECK(dual.dialler.address() == at("10.0.0.2"));
+}
+
+TEST_CASE("a dial ends with its budget, however many addresses hang") {
+  Dial dial({}, {seconds(5), seconds(5), milliseconds(60), seconds(8)});
+  dial.names = {{"k1", {at("10.0.0.1"), at("10.0.0.2"), at("10.0.0.3")}}};
+  for (const char* host : {"10.0.0.1", "10.0.0.2", "10.0.0.3"})
+    dial.world.set_dial_fault(at(host), ring::DialFault::hang);
+  const Instant began = dial.ring.now();
+  dial.go({learnt("k1", 1)});
+  REQUIRE(dial.not_dialled);
+  CHECK(dial.dialler.tried() == " 10.0.0.1:9092 (timed out) 10.0.0.2:9092 (timed out)");
+  CHECK(dial.ring.now() - began >= seconds(8));
+  CHECK(dial.ring.now() - began < seconds(9));
 }
 
 TEST_CASE("without candidates nothing is tried") {

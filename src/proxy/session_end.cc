@@ -246,6 +246,9 @@ void Session::abort() {
 
 void Session::close(bool reset_client, bool reset_broker) {
   KFERRY_ASSERT(state_ != State::closing);
+  if (state_ == State::dialling) {
+    if (const auto node = owner()) worker_.cluster(port_->cluster).topology.dial_abandoned(*node);
+  }
   state_ = State::closing;
   end_question();
   client_.close(reset_client);

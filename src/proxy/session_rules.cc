@@ -16,10 +16,12 @@ namespace kferry::proxy {
 namespace {
 
 using std::chrono::milliseconds;
-using std::chrono::seconds;
 
 // Stand-ins are replaced over this long, so that clients do not reconnect all at once.
 constexpr milliseconds retire_spread(5'000);
+// A dial that failed quickly is repeated once, 50 to 100 ms later.
+constexpr milliseconds retry_after(50);
+constexpr milliseconds retry_spread(50);
 // As much of a client id as distinguishes clients, and as messages show.
 constexpr std::size_t client_id_kept_max = 64;
 
@@ -102,12 +104,14 @@ void Session::dial() {
   const auto& servers = cluster_config().upstream.bootstrap_servers;
   // In doubt, another cluster may have taken every learnt address, and none of them counts as a bootstrap server.
   const bool in_doubt = cluster.topology.in_doubt(worker_.now());
-  const bool may_dial = node && cluster.topology.may_dial(*node, worker_.now());
+  const bool may_dial = node && cluster.topology.admit_dial(*node, worker_.now());
   connection::Dialler::Host& host = *this;
   dial_ = std::make_unique<connection::Dialler>(
       host, broker_, worker_.legs(), worker_.kernel_tls(),
       connection::Dialler::Timeouts{milliseconds(worker_.limits().upstream_connect_timeout_ms),
-                                    milliseconds(worker_.limits().tls_handshake_timeout_ms)});
+                                    milliseconds(worker_.limits().tls_handshake_timeout_ms),
+                                    retry_after + retry_spread * worker_.random(1000) / 1000,
+                                    milliseconds(cluster_config().upstream.dial_budget_ms)});
   dial_->start(in_doubt ? dial_plan({}, {}, false, first, servers)
                         : dial_plan(worker_.snapshot(port_->cluster), node, may_dial, first, servers));
 }
@@ -159,15 +163,15 @@ void Session::on_candidate_failed(const connection::Candidate& candidate, const 
 void Session::on_not_dialled(int local_error) {
   KFERRY_ASSERT(state_ == State::dialling);
   if (local_error != 0) {
-    // What this host lacks says nothing about the broker: no stand-in, no backoff.
+    // What this host lacks says nothing about the broker: no stand-in, no failure of the broker's.
+    if (const auto node = owner()) worker_.cluster(port_->cluster).topology.dial_abandoned(*node);
     return fail(Severity::error, "dial_failed",
                 std::string("cannot dial a broker: ") + std::strerror(local_error) + ": " +
                     std::string(remedy_for_lack(local_error)));
   }
   std::string tried = dial_->tried();
   if (tried.empty()) {
-    tried = " nothing: the only broker could not be reached a moment ago, and is dialled again within " +
-            std::to_string(std::chrono::duration_cast<seconds>(Topology::backoff_max).count()) + " s";
+    tried = " nothing: the only broker could not be reached a moment ago, and is dialled once a second";
   }
   // Failures of TLS and of configuration have brought their own remedies.
   const std::string_view remedy =

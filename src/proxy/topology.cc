@@ -63,32 +63,29 @@ std::shared_ptr<const Snapshot> Topology::snapshot() const {
 
 void Topology::dial_succeeded(NodeId id, const HostPort& /*address*/) {
   const std::scoped_lock lock(mutex_);
-  Reach& reach = reach_[id];
-  const bool news = !std::exchange(reach.reached, true);
-  reach.backoff = {};
-  reach.not_before = {};
-  if (news) changed();
+  if (reach_[id].succeeded()) changed();
 }
 
 void Topology::dial_failed(NodeId id, Instant now) {
   const std::scoped_lock lock(mutex_);
-  Reach& reach = reach_[id];
-  reach.reached = false;
-  if (now < reach.not_before) return;  // several connections failed at once: one step of backoff
-  reach.backoff = std::clamp(reach.backoff * 2, backoff_min, backoff_max);
-  reach.not_before = now + reach.backoff;
+  reach_[id].failed(now);
 }
 
-bool Topology::may_dial(NodeId id, Instant now) const {
+void Topology::dial_abandoned(NodeId id) {
+  const std::scoped_lock lock(mutex_);
+  if (const auto place = reach_.find(id); place != reach_.end()) place->second.abandoned();
+}
+
+bool Topology::admit_dial(NodeId id, Instant now) {
   const std::scoped_lock lock(mutex_);
   const auto place = reach_.find(id);
-  return place == reach_.end() || now >= place->second.not_before;
+  return place == reach_.end() || place->second.admit(now);
 }
 
 bool Topology::reached(NodeId id) const {
   const std::scoped_lock lock(mutex_);
   const auto place = reach_.find(id);
-  return place != reach_.end() && place->second.reached;
+  return place != reach_.end() && place->second.reached();
 }
 
 }  // namespace kferry::proxy

@@ -44,6 +44,7 @@
 #include "kafka/cluster_view.h"
 #include "proxy/broker_list.h"
 #include "proxy/claims.h"
+#include "proxy/reach.h"
 
 namespace kferry::proxy {
 
@@ -131,8 +132,10 @@ class Topology {
   // Outcome of a dial to a node's `address`.
   void dial_succeeded(NodeId id, const HostPort& address);
   void dial_failed(NodeId id, Instant now);
-  // False within the backoff (1 s rising to 10 s) after a failed dial.
-  bool may_dial(NodeId id, Instant now) const;
+  // The dial ended without saying anything about the broker: this host lacked something, or the client left.
+  void dial_abandoned(NodeId id);
+  // Whether a client may dial the node now (proxy/reach.h). The outcome of a dial that begins is to be reported.
+  bool admit_dial(NodeId id, Instant now);
   // True when the last dial to the node succeeded.
   bool reached(NodeId id) const;
 
@@ -148,16 +151,8 @@ class Topology {
   static constexpr std::size_t provisional_max = 256;
   // Discovery is asked to judge contested answers at most this often.
   static constexpr Duration contest_interval = std::chrono::seconds(10);
-  static constexpr Duration backoff_min = std::chrono::seconds(1);
-  static constexpr Duration backoff_max = std::chrono::seconds(10);
 
  private:
-  struct Reach {
-    bool reached = false;
-    Duration backoff{};
-    Instant not_before{};
-  };
-
   // The snapshot under change: copied when first changed.
   struct Draft {
     const Snapshot& known;

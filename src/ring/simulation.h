@@ -40,7 +40,7 @@ struct SimulationOptions {
 };
 
 // What happens to a dial instead of what the address's listener would do.
-enum class DialFault : std::uint8_t { none, refused, unreachable, hang };
+enum class DialFault : std::uint8_t { none, refused, unreachable, hang, no_port };
 
 // An endpoint outside kferry, played by the test. Its calls take effect at once, without completions. Copies refer to
 // the same endpoint.

@@ -90,6 +90,8 @@ void Simulation::try_connect(std::uint64_t id, Op& op) {
       return finish(id, -ECONNREFUSED);
     case DialFault::unreachable:
       return finish(id, -EHOSTUNREACH);
+    case DialFault::no_port:
+      return finish(id, -EADDRNOTAVAIL);
     case DialFault::none:
       break;
   }
