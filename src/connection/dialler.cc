@@ -26,7 +26,7 @@ void Dialler::start(std::vector<Candidate> candidates) {
   candidates_ = std::move(candidates);
   leg_.set_owner(*this);
   give_up_at_ = shared_.ring.now() + timeouts_.budget;
-  next_candidate();
+  next_node();
 }
 
 void Dialler::finish(int local_error) {
@@ -42,6 +42,18 @@ void Dialler::next_candidate() {
   state_ = State::resolving;
   if (timeouts_.budget != Duration::zero()) set_deadline(timeouts_.budget);
   host_.resolve(candidate().address);
+}
+
+void Dialler::next_node() {
+  if (candidate_ == candidates_.size()) return finish(0);
+  const auto pause = host_.pause_before(candidate());
+  if (!pause) {
+    state_ = State::done;
+    return;
+  }
+  if (*pause == Duration::zero()) return next_candidate();
+  state_ = State::pausing;
+  set_deadline(*pause);
 }
 
 void Dialler::on_resolved(std::vector<SocketAddress> addresses, const std::string& error) {
@@ -89,7 +101,7 @@ void Dialler::after_candidate() {
   host_.on_candidate_failed(failed, tried_);
   broker_failed_ = false;
   lack_ = 0;
-  next_candidate();
+  next_node();
 }
 
 // Only those that come first are tried again, and only if the last failure came quickly.
@@ -98,6 +110,7 @@ bool Dialler::retry() {
   const bool quick = last_.step != Attempt::Step::resolve && last_.error != 0 && last_.error != ETIMEDOUT;
   if (retried_ || !first || !quick || timeouts_.retry == Duration::zero() || out_of_time()) return false;
   retried_ = true;
+  candidate_ = 0;
   broker_failed_ = false;
   lack_ = 0;
   state_ = State::pausing;
@@ -178,7 +191,6 @@ void Dialler::on_deadline() {
              .why = "TLS: timed out, " + leg_.tls()->handshake_state(),
              .handshake_state = leg_.tls()->handshake_state()});
   } else if (state_ == State::pausing) {
-    candidate_ = 0;
     next_candidate();
   } else if (state_ == State::resolving) {
     note({.step = Attempt::Step::resolve,

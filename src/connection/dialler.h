@@ -72,6 +72,9 @@ class Dialler final : private Leg::Owner {
     virtual void clear_dial_deadline() = 0;
     // No receive buffer was free in the TLS handshake: Dialler::resume is to be called when one is.
     virtual void on_dial_starved() = 0;
+    // How long the dial waits before the candidate, asked for the first one and for each that follows another node;
+    // nullopt: the host has ended the dial.
+    virtual std::optional<Duration> pause_before(const Candidate& /*candidate*/) { return Duration::zero(); }
     // Every address of the candidate has failed; `tried` lists what was tried so far.
     virtual void on_candidate_failed(const Candidate& /*candidate*/, const std::string& /*tried*/) {}
     // Bytes flow. The leg has no owner yet: the host sets one at once.
@@ -123,6 +126,7 @@ class Dialler final : private Leg::Owner {
   void on_left(Leg& leg) override;
 
   void next_candidate();
+  void next_node();
   void next_address();
   void after_candidate();
   bool retry();

@@ -17,6 +17,7 @@
 #include "base/log_sink.h"
 #include "base/socket_address.h"
 #include "certificates/tls_contexts.h"
+#include "proxy/pacing.h"
 #include "proxy/plan.h"
 #include "proxy/topology.h"
 #include "ring/ring.h"
@@ -77,6 +78,7 @@ struct Runtime {
   // Where any listener or upstream has TLS. Set before the first worker is made; outlives them.
   const certificates::TlsContexts* tls = nullptr;
   std::map<std::string, std::unique_ptr<ClusterState>, std::less<>> clusters;  // by name
+  Pacing stand_ins;
   // Filled before the first worker turns; never changed after.
   std::vector<std::unique_ptr<WorkerLink>> workers;
 };

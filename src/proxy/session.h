@@ -153,6 +153,7 @@ class Session final : private kafka::RequestJudge,
   void set_dial_deadline(Duration in) override;
   void clear_dial_deadline() override;
   void on_dial_starved() override;
+  std::optional<Duration> pause_before(const connection::Candidate& candidate) override;
   void on_candidate_failed(const connection::Candidate& candidate, const std::string& tried) override;
   void on_dialled(const connection::Candidate& candidate) override;
   void on_not_dialled(int local_error) override;
@@ -184,6 +185,7 @@ class Session final : private kafka::RequestJudge,
   std::optional<NodeId> proven();
   bool in_place();
   std::string place_text() const;
+  std::string pacing_key() const;
   kafka::Judgement refuse(std::string text);
 
   // --- what the topology is told, and who answers: session_evidence.cc
@@ -230,6 +232,7 @@ class Session final : private kafka::RequestJudge,
   bool stand_in_ = false;
   bool response_cut_ = false;  // the broker ended inside a response
   bool received_anything_ = false;
+  bool paced_ = false;         // has waited its turn for a stand-in
   bool broken_noted_ = false;  // the topology knows that this connection broke
   connection::Deadline deadline_;
   std::uint64_t ahead_ = 0;  // bytes of a response that were walked while still in the broker's socket

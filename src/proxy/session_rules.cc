@@ -149,6 +149,25 @@ void Session::on_dial_starved() {
   worker_.starve(broker_.id());
 }
 
+// By which clients are told apart where a stand-in has refused them.
+std::string Session::pacing_key() const {
+  return client_address_.host_text() + " " + std::to_string(port_->address.port()) + " " + client_id_;
+}
+
+std::optional<Duration> Session::pause_before(const connection::Candidate& candidate) {
+  const std::optional<NodeId> own = owner();
+  if (!own || candidate.node == own || paced_) return Duration::zero();
+  paced_ = true;
+  const auto pause = worker_.runtime().stand_ins.admit(pacing_key(), worker_.now());
+  if (!pause) {
+    fail(Severity::warning, "stand_in_paced",
+         "broker " + std::to_string(number(*own)) + " of " + place_text() +
+             " cannot be reached, and a stand-in has refused this client lately: it tries more often than "
+             "twice a second, so it is closed, as a dead broker would; see why the broker is down");
+  }
+  return pause;
+}
+
 void Session::on_candidate_failed(const connection::Candidate& candidate, const std::string& tried) {
   worker_.doubt_name(candidate.address.host);
   if (!candidate.node) return;
@@ -230,6 +249,7 @@ kafka::Judgement Session::judge(const kafka::Request& request) {
     if (identify_by_address() || wait_for_map()) return kafka::Judgement::wait;
     const bool bootstrap = listener().sni && !named_;
     const bool late = own && question_ == Question::over;
+    if (!late) worker_.runtime().stand_ins.refused(pacing_key(), worker_.now());
     return refuse(
         (late ? "broker " + std::to_string(number(*own)) + " of " + place_text() +
                     " has become known since another broker was dialled"
