@@ -61,6 +61,7 @@ class FixedCluster final : public kafka::ClusterView {
   std::optional<HostPort> advertised(NodeId id) override { return HostPort{host_, 6969 + number(id)}; }
   void left_out(ApiKey, NodeId) override {}
   void hidden_api(ApiKey) override {}
+  void deviates(ApiKey, kafka::Deviation) override {}
 
  private:
   const std::string host_ = "gateway.example.com";

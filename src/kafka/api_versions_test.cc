@@ -31,6 +31,7 @@ class NoCluster final : public ClusterView {
   std::optional<HostPort> advertised(NodeId) override { return std::nullopt; }
   void left_out(ApiKey, NodeId) override {}
   void hidden_api(ApiKey) override {}
+  void deviates(ApiKey, Deviation) override {}
   void denied(CorrelationId request) override { denials.push_back(request); }
 
   std::vector<CorrelationId> denials;

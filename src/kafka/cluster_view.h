@@ -29,6 +29,13 @@ struct BrokerList {
   std::span<const BrokerEntry> brokers;  // without ids below 0
 };
 
+// What a lenient server writes against Kafka's schema, and clients take nevertheless.
+enum class Deviation : std::uint8_t {
+  null_array,         // null where an empty array belongs
+  trailing_bytes,     // after the last field
+  unexpected_answer,  // to a Produce with acks=0
+};
+
 class ClusterView {
  public:
   virtual ~ClusterView() = default;
@@ -43,6 +50,8 @@ class ClusterView {
   // view counts and logs each of them once.
   virtual void left_out(ApiKey source, NodeId id) = 0;
   virtual void hidden_api(ApiKey key) = 0;
+  // A response of this API deviates from its schema and passes. The view logs each kind once.
+  virtual void deviates(ApiKey source, Deviation how) = 0;
   // The broker is not the node, or not of the cluster, that the ApiVersions request with this correlation id named
   // (error 129, KIP-1242).
   virtual void denied(CorrelationId /*request*/) {}

@@ -33,6 +33,21 @@ bool Conversation::may_ask() const {
   });
 }
 
+void Conversation::note_unacknowledged(CorrelationId id) {
+  if (unacknowledged_ == nullptr) unacknowledged_ = std::make_unique<std::deque<CorrelationId>>();
+  if (unacknowledged_->size() == unacknowledged_max) unacknowledged_->pop_front();
+  unacknowledged_->push_back(id);
+}
+
+bool Conversation::forget_unacknowledged(CorrelationId id) {
+  if (unacknowledged_ == nullptr) return false;
+  const auto found = std::find(unacknowledged_->begin(), unacknowledged_->end(), id);
+  if (found == unacknowledged_->end()) return false;
+  // Answers come in order: whatever came before it is answered no more.
+  unacknowledged_->erase(unacknowledged_->begin(), found + 1);
+  return true;
+}
+
 void Conversation::pop() {
   KFERRY_ASSERT(!empty());
   if (observer_ != nullptr) observer_->answered(front());

@@ -12,6 +12,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <optional>
 #include <span>
@@ -68,6 +69,14 @@ class Conversation {
   // The broker has answered SaslHandshake 0 with this error code.
   void on_handshake_answered(std::int64_t error_code);
 
+  // A Produce with acks=0 passes, which Kafka never answers; some servers do. The last unacknowledged_max are
+  // remembered.
+  void note_unacknowledged(CorrelationId id);
+  bool has_unacknowledged() const { return unacknowledged_ != nullptr; }
+  // True if a server may be answering such a request; it answers once.
+  bool forget_unacknowledged(CorrelationId id);
+  static constexpr std::size_t unacknowledged_max = 1024;
+
   // From now on `observer` hears of every request and answer, and gets the fields of requests whose role is
   // in `captured`. It must outlive the conversation, or be replaced by nullptr.
   void observe(Observer* observer, Roles captured = {});
@@ -90,6 +99,8 @@ class Conversation {
   Roles captured_;           // empty without an observer
   std::uint32_t first_ = 0;  // where the queue begins in unanswered_
   std::vector<Unanswered> unanswered_;
+  // Null until a Produce with acks=0 passes.
+  std::unique_ptr<std::deque<CorrelationId>> unacknowledged_;
   const Policy* policy_;
   Observer* observer_ = nullptr;
 };

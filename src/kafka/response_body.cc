@@ -39,6 +39,18 @@ void ResponseWalker::walk_body(Chunk& chunk) {
 void ResponseWalker::finish_body(Chunk& chunk) {
   KFERRY_ASSERT(stage_ == Stage::body);
   release(chunk);
+  pass_trailing(chunk);
+}
+
+// After the last field: usually the frame's end.
+void ResponseWalker::pass_trailing(Chunk& chunk) {
+  KFERRY_ASSERT(stage_ == Stage::body || stage_ == Stage::tail);
+  note_deviations();
+  left_ = walker_->trailing();
+  if (left_ > 0) {
+    stage_ = Stage::opaque;
+    return pass_opaque(chunk);
+  }
   end_frame();
   answer_own_in(chunk);
 }
@@ -57,9 +69,7 @@ void ResponseWalker::begin_tail(Chunk& chunk) {
 void ResponseWalker::walk_tail(Chunk& chunk) {
   if (!collect(chunk)) return;
   finish_tail();
-  if (failure_) return;
-  end_frame();
-  answer_own_in(chunk);
+  if (!failure_) pass_trailing(chunk);
 }
 
 void ResponseWalker::finish_tail() {
@@ -69,7 +79,8 @@ void ResponseWalker::finish_tail() {
   const Bytes& leaving = findings_->bytes;
   if (exact_) {
     std::array<std::byte, length_size> length;
-    store(length.data(), static_cast<std::int32_t>(held_ + leaving.size() - length_size));
+    store(length.data(),
+          static_cast<std::int32_t>(held_ + leaving.size() + walker_->trailing() - length_size));
     output_.overwrite_held(0, length);
     output_.insert(leaving);
     output_.release();

@@ -22,6 +22,11 @@ using Step = StructureWalker::Step;
 
 constexpr std::uint8_t prelude_size_full = 8;
 
+FailurePtr unsolicited() {
+  return make_failure("unsolicited_response",
+                      "the broker sent bytes without a request: is the upstream a Kafka broker?");
+}
+
 }  // namespace
 
 ResponseWalker::ResponseWalker(Conversation& conversation, ClusterView& cluster, Output& output)
@@ -99,9 +104,8 @@ void ResponseWalker::release(Chunk& chunk) {
 void ResponseWalker::read_prelude(Chunk& chunk) {
   if (prelude_size_ == 0) {
     token_ = conversation_.empty() && conversation_.raw_answers;
-    if (conversation_.empty() && !token_) {
-      failure_ = make_failure("unsolicited_response",
-                              "the broker sent bytes without a request: is the upstream a Kafka broker?");
+    if (conversation_.empty() && !token_ && !conversation_.has_unacknowledged()) {
+      failure_ = unsolicited();
       return;
     }
   }
@@ -145,9 +149,18 @@ void ResponseWalker::begin_frame(Chunk& chunk) {
   KFERRY_ASSERT(stage_ == Stage::prelude);
   KFERRY_ASSERT(!findings_ && !walker_);
   if (!token_) {
-    const Unanswered& request = conversation_.front();
     const auto id = static_cast<std::int32_t>(prelude_ & 0xFFFF'FFFF);
-    if (id != number(request.correlation_id)) {
+    if (conversation_.empty() || id != number(conversation_.front().correlation_id)) {
+      if (conversation_.forget_unacknowledged(CorrelationId{id})) {
+        stray_ = true;
+        cluster_.deviates(produce_key, Deviation::unexpected_answer);
+        return begin_opaque(chunk);
+      }
+      if (conversation_.empty()) {
+        failure_ = unsolicited();
+        return;
+      }
+      const Unanswered& request = conversation_.front();
       failure_ = make_failure("wrong_correlation_id",
                               "the broker answered with correlation id " + std::to_string(id) +
                                   " instead of " + std::to_string(number(request.correlation_id)) + " for " +
@@ -157,9 +170,14 @@ void ResponseWalker::begin_frame(Chunk& chunk) {
       return;
     }
     answered_ = true;
+    const Unanswered& request = conversation_.front();
     const Api* api = find_api(request.key);
     if (api != nullptr && api->walked.has(request.version)) return begin_structure(chunk, *api);
   }
+  begin_opaque(chunk);
+}
+
+void ResponseWalker::begin_opaque(Chunk& chunk) {
   left_ = frame_size_ - prelude_size_;
   stage_ = Stage::opaque;
   release(chunk);
@@ -195,7 +213,8 @@ void ResponseWalker::begin_structure(Chunk& chunk, const Api& api) {
 void ResponseWalker::end_frame() {
   KFERRY_ASSERT(stage_ != Stage::prelude && stage_ != Stage::head);
   KFERRY_ASSERT(held_ == 0);
-  if (!token_) conversation_.pop();
+  if (!token_ && !stray_) conversation_.pop();
+  stray_ = false;
   walker_.reset();
   stage_ = Stage::prelude;
   prelude_size_ = 0;
@@ -300,6 +319,7 @@ void ResponseWalker::walk_head(Chunk& chunk) {
 void ResponseWalker::finish_head() {
   KFERRY_ASSERT(stage_ == Stage::head);
   if (!treat(false)) return;
+  note_deviations();
   Bytes& leaving = findings_->bytes;
   left_ = frame_size_ - walker_->position();
   if (conversation_.front().asked_by_kferry) {
@@ -330,6 +350,12 @@ bool ResponseWalker::treat(bool same_size) {
       return false;
   }
   return false;
+}
+
+void ResponseWalker::note_deviations() {
+  const ApiKey source = conversation_.front().key;
+  if (walker_->null_array()) cluster_.deviates(source, Deviation::null_array);
+  if (walker_->trailing() > 0) cluster_.deviates(source, Deviation::trailing_bytes);
 }
 
 void ResponseWalker::refuse_cluster() {

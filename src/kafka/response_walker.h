@@ -90,6 +90,7 @@ class ResponseWalker {
   void read_prelude(Chunk& chunk);
   bool judge_size(std::int32_t size);
   void begin_frame(Chunk& chunk);
+  void begin_opaque(Chunk& chunk);
   void begin_structure(Chunk& chunk, const Api& api);
   void end_frame();
   void pass_opaque(Chunk& chunk);
@@ -100,12 +101,14 @@ class ResponseWalker {
   void walk_body(Chunk& chunk);
   void begin_tail(Chunk& chunk);
   void finish_body(Chunk& chunk);
+  void pass_trailing(Chunk& chunk);
   void walk_tail(Chunk& chunk);
   void finish_tail();
   bool collect(Chunk& chunk);
   void hold(Chunk& chunk);
   void release(Chunk& chunk);
   bool treat(bool same_size);
+  void note_deviations();
   void refuse_cluster();
   bool own_is_next() const {
     return !conversation_.empty() && conversation_.front().own != nullptr && at_boundary();
@@ -128,6 +131,7 @@ class ResponseWalker {
   bool token_ = false;     // the frame is a SASL token
   bool exact_ = false;     // the body is held, so that its length can still change
   bool answered_ = false;  // a response has answered its request
+  bool stray_ = false;     // the frame answers a Produce with acks=0
 };
 
 }  // namespace kferry::kafka

@@ -89,7 +89,9 @@ bool StructureWalker::finish_length(Step& step) {
   std::int64_t length = compact(*field_) ? static_cast<std::int64_t>(value_) - 1
                                          : sign_extended(value_, classic_length_size(field_->wire));
   null_ = length == -1;
-  if (length < -1 || (null_ && !is_nullable(field_->wire))) {
+  const bool lenient = null_ && field_->wire == Wire::array;
+  null_array_ = null_array_ || lenient;
+  if (length < -1 || (null_ && !is_nullable(field_->wire) && !lenient)) {
     fail(field_, null_ ? "is null and may not be" : "has a negative length");
     return false;
   }

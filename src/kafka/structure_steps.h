@@ -61,8 +61,6 @@ inline void StructureWalker::close_structure() {
     const bool in_array = is_array(levels_[depth_].owner->wire);
     if (!in_array) --depth_;
     go(in_array ? Phase::element : Phase::rows);
-  } else if (position_ != frame_size_) {
-    fail(nullptr, "end before the frame does");
   } else {
     phase_ = Phase::end;
   }

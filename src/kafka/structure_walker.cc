@@ -18,7 +18,7 @@ void StructureWalker::begin(const Field& message, ApiVersion version, bool flexi
   depth_ = 0;
   levels_[0] = {&message, 0, 0};
   field_ = nullptr;
-  tail_reported_ = in_tag_ = tag_seen_ = false;
+  tail_reported_ = in_tag_ = tag_seen_ = null_array_ = false;
   go(Phase::rows);
 }
 

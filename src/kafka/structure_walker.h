@@ -34,7 +34,7 @@ class StructureWalker {
   };
 
   // `position` and `frame_size` count from the start of the frame, its length. `whole`: the walk includes the
-  // message's own tag section, and the frame must end there; otherwise the walk ends after the last row.
+  // message's own tag section, where the frame should end; otherwise the walk ends after the last row.
   void begin(const Field& message, ApiVersion version, bool flexible, bool whole, std::uint32_t position,
              std::uint32_t frame_size);
   // The rest of the message is of this older version (an ApiVersions response with error 35).
@@ -52,6 +52,11 @@ class StructureWalker {
   std::int64_t value() const { return static_cast<std::int64_t>(value_); }
   std::uint32_t size() const { return size_; }
   bool is_null() const { return null_; }
+
+  // Null took the place of an array that may only be empty; it was walked as an empty one.
+  bool null_array() const { return null_array_; }
+  // At Step::end of a whole walk: bytes of the frame that no field accounts for.
+  std::uint32_t trailing() const { return whole_ ? left() : 0; }
 
   // How many of the next bytes are skipped unread.
   std::uint32_t opaque_run() const { return phase_ == Phase::bytes ? bytes_left_ : 0; }
@@ -127,6 +132,7 @@ class StructureWalker {
   bool flexible_ = false;
   bool whole_ = false;
   bool null_ = false;
+  bool null_array_ = false;
   bool tail_reported_ = false;
   bool in_tag_ = false;
   bool tag_seen_ = false;

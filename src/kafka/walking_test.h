@@ -93,6 +93,7 @@ class Mapped final : public ClusterView {
   }
   void left_out(ApiKey, NodeId id) override { missing.push_back(number(id)); }
   void hidden_api(ApiKey key) override { hidden.push_back(number(key)); }
+  void deviates(ApiKey, Deviation how) override { deviations.push_back(how); }
 
   bool ours = true;
   int lessons = 0;
@@ -101,6 +102,7 @@ class Mapped final : public ClusterView {
   std::optional<std::string> cluster_id;
   std::vector<std::int32_t> missing;
   std::vector<std::int16_t> hidden;
+  std::vector<Deviation> deviations;
 };
 
 class Judge final : public RequestJudge {

@@ -37,4 +37,24 @@ void report_hidden_api(ClusterState& cluster, ApiKey key, LogSink& log) {
                  "addresses kferry does not know of; pass_api_keys lets it through"});
 }
 
+void report_deviation(ClusterState& cluster, const HostPort& where, ApiKey source, kafka::Deviation how,
+                      LogSink& log) {
+  if (!cluster.note_deviation(source, how)) return;
+  std::string what;
+  switch (how) {
+    case kafka::Deviation::null_array:
+      what = " response has null where Kafka's schema has an array that may only be empty";
+      break;
+    case kafka::Deviation::trailing_bytes:
+      what = " response has bytes after its last field";
+      break;
+    case kafka::Deviation::unexpected_answer:
+      what = " request with acks=0 was answered, which Kafka never does";
+      break;
+  }
+  log.write({Severity::info, "server_deviates", cluster.name,
+             "server " + to_string(where) + " of cluster " + cluster.name + ": a " +
+                 std::string(kafka::api_name(source)) + what + ": passed, since clients take it"});
+}
+
 }  // namespace kferry::proxy

@@ -6,6 +6,7 @@
 #include "base/ids.h"
 #include "base/log_sink.h"
 #include "config/config.h"
+#include "kafka/cluster_view.h"
 #include "proxy/runtime.h"
 
 namespace kferry::proxy {
@@ -19,5 +20,8 @@ void report_left_out(ClusterState& cluster, const config::Listener& listener, Ap
                      LogSink& log);
 // The brokers offer an API that clients are not told of. Once per cluster and API.
 void report_hidden_api(ClusterState& cluster, ApiKey key, LogSink& log);
+// A server deviates from Kafka's schema in a way that clients take. Once per cluster, API and kind.
+void report_deviation(ClusterState& cluster, const HostPort& where, ApiKey source, kafka::Deviation how,
+                      LogSink& log);
 
 }  // namespace kferry::proxy

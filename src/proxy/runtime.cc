@@ -50,6 +50,11 @@ bool ClusterState::note_left_out(NodeId id) {
   return left_out_noted_.size() < brokers_max && left_out_noted_.insert(id).second;
 }
 
+bool ClusterState::note_deviation(ApiKey key, kafka::Deviation how) {
+  const std::scoped_lock lock(noted_mutex_);
+  return deviations_noted_.emplace(key, how).second;
+}
+
 Runtime::Runtime(std::shared_ptr<const Plan> first, LogSink& sink) : plan(std::move(first)), log(sink) {
   for (const ClusterPlan& planned : plan->clusters()) {
     const config::Cluster& cluster = planned.config;

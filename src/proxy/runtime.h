@@ -12,11 +12,13 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/log_sink.h"
 #include "base/socket_address.h"
 #include "certificates/tls_contexts.h"
+#include "kafka/cluster_view.h"
 #include "proxy/pacing.h"
 #include "proxy/plan.h"
 #include "proxy/topology.h"
@@ -48,11 +50,14 @@ struct ClusterState {
   // True the first time this key is noted as hidden from clients, or this broker as left out.
   bool note_hidden(ApiKey key);
   bool note_left_out(NodeId id);
+  // True the first time a server deviates so.
+  bool note_deviation(ApiKey key, kafka::Deviation how);
 
  private:
   std::mutex noted_mutex_;
   std::set<ApiKey> hidden_noted_;
   std::set<NodeId> left_out_noted_;
+  std::set<std::pair<ApiKey, kafka::Deviation>> deviations_noted_;
 };
 
 // A worker as the others see it. Lives as long as the runtime.

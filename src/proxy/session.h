@@ -134,6 +134,7 @@ class Session final : private kafka::RequestJudge,
   std::optional<HostPort> advertised(NodeId id) override;
   void left_out(ApiKey source, NodeId id) override;
   void hidden_api(ApiKey key) override;
+  void deviates(ApiKey source, kafka::Deviation how) override;
   void denied(CorrelationId request) override;
 
   // Leg::Owner

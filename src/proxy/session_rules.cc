@@ -284,6 +284,10 @@ void Session::hidden_api(ApiKey key) {
   report_hidden_api(worker_.cluster(port_->cluster), key, worker_.runtime().log);
 }
 
+void Session::deviates(ApiKey source, kafka::Deviation how) {
+  report_deviation(worker_.cluster(port_->cluster), dialled_, source, how, worker_.runtime().log);
+}
+
 void Session::reconsider() {
   if (state_ != State::open || phase_ != Phase::serving || wait_ == Wait::retire) return;
   if (question_ == Question::waiting) {

@@ -51,6 +51,7 @@ class Mapped final : public kafka::ClusterView {
   }
   void left_out(ApiKey, NodeId id) override { require(!advertised(id)); }
   void hidden_api(ApiKey key) override { require(kafka::hidden(key, {})); }
+  void deviates(ApiKey, kafka::Deviation) override {}
 
   bool ours = true;
   std::string hosts;

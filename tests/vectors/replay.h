@@ -76,6 +76,7 @@ class MappedView final : public kafka::ClusterView {
   std::optional<HostPort> advertised(NodeId id) override;
   void left_out(ApiKey source, NodeId id) override;
   void hidden_api(ApiKey key) override { hidden.push_back(number(key)); }
+  void deviates(ApiKey, kafka::Deviation) override {}
 
   std::vector<Lesson> lessons;
   std::vector<std::int32_t> missing;  // ids left out
