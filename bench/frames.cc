@@ -184,14 +184,18 @@ Frame api_versions_response(std::int16_t version) {
   return out.tags().frame();
 }
 
+std::string broker_host(std::int32_t id) {
+  std::string host = "broker-" + std::to_string(id);
+  host.append(std::string_view(".kafka.internal.example.com").substr(0, 30 - host.size()));
+  return host;
+}
+
 Frame metadata_response(std::size_t brokers) {
   auto out = response(true, true);
   const auto count = static_cast<std::int32_t>(brokers);
   out.i32(0).array(brokers);
   for (std::int32_t id = 1; id <= count; ++id) {
-    std::string host = "broker-" + std::to_string(id);
-    host.append(std::string_view(".kafka.internal.example.com").substr(0, 30 - host.size()));
-    out.i32(id).str(host).i32(9092).str("rack-a").tags();
+    out.i32(id).str(broker_host(id)).i32(9092).str("rack-a").tags();
   }
   out.str(cluster_id).i32(1).array(1);
   out.i16(none).str(topic).raw(topic_id).i8(0).array(brokers);

@@ -35,6 +35,8 @@ Frame offset_fetch_request();
 Frame api_versions_response(std::int16_t version);  // 0-4, everything a Kafka 4 broker offers
 // `brokers` brokers of 30-octet host names, ids from 1, and one topic of `brokers` partitions. Version 12.
 Frame metadata_response(std::size_t brokers);
+// Where metadata_response(n) says that this broker is, at port 9092.
+std::string broker_host(std::int32_t id);
 // What discovery asks: version 0-13, one broker, no topics.
 Frame metadata_response(std::int16_t version, std::int32_t node_id, std::string_view host, std::int32_t port);
 Frame find_coordinator_response();  // version 4, one key

@@ -42,14 +42,15 @@ struct Row {
   const char* name;
   Frame request;
   Frame response;
-  bool rewritten = false;  // the answer's size changes
+  bool rewritten = false;   // the answer's size changes
+  std::size_t brokers = 1;  // in the cluster
 };
 
 config::Config configuration() {
   config::Config config;
   config::Cluster& cluster = config.clusters.emplace_back();
   cluster.name = "guard";
-  cluster.upstream.bootstrap_servers = {{"127.0.0.1", broker_port}};
+  cluster.upstream.bootstrap_servers = {{broker_host(node_id), broker_port}};
   config::Listener& listener = cluster.listeners.emplace_back();
   listener.name = "external";
   listener.advertised_host = "gateway.example.com";
@@ -70,10 +71,12 @@ class ToStderr final : public LogSink {
 // The proxy with one client's connection that has reached the broker of its port.
 class Rig {
  public:
-  Rig()
+  // `brokers`: how many the cluster has.
+  explicit Rig(std::size_t brokers)
       : ring_(256, 16 * KiB),
         resolver_(1, [this] { return ring_.now(); }),
         runtime_(proxy::Plan::make(configuration()), log_) {
+    resolver_.set(broker_host(node_id), {SocketAddress::parse("127.0.0.1", 0).value()});
     runtime_.workers.push_back(std::make_unique<proxy::WorkerLink>());
     runtime_.workers.back()->mailbox = ring_.mailbox();
     runtime_.workers.back()->ring = &ring_;
@@ -83,7 +86,7 @@ class Rig {
     settle();
     // The Metadata of a bootstrap server names it: what stands in for node 1 has been node 1 all along.
     exchange(api_versions_request(4), api_versions_response(4));
-    exchange(metadata_request(), metadata_response(12, node_id, "127.0.0.1", broker_port));
+    exchange(metadata_request(), metadata_response(brokers));
   }
   ~Rig() { std::fflush(nullptr); }
 
@@ -154,8 +157,8 @@ std::vector<Row> rows() {
       {"Fetch 17, 1 MiB", fetch_request(17, MiB, 1), fetch_response(17, MiB, 1)},
       {"Produce 9, 16 KiB, opaque", produce_request(9, 16 * KiB), produce_response(9)},
       {"Produce 10, 256 KiB", produce_request(10, 256 * KiB), produce_response(10)},
-      {"Metadata 12, 3 brokers", metadata_request(), metadata_response(3), true},
-      {"Metadata 12, 100 brokers", metadata_request(), metadata_response(100), true},
+      {"Metadata 12, 3 brokers", metadata_request(), metadata_response(3), true, 3},
+      {"Metadata 12, 100 brokers", metadata_request(), metadata_response(100), true, 100},
       {"ApiVersions 4", api_versions_request(4), api_versions_response(4), true},
   };
 }
@@ -168,7 +171,7 @@ int main() {
   std::puts("{\"compiler\": \"" __VERSION__ "\"}");
   for (const Row& row : rows()) {
     static Rig* rig = nullptr;
-    rig = new Rig;  // never ends: ending a worker is not what is counted here
+    rig = new Rig(row.brokers);  // never ends: ending a worker is not what is counted here
     rig->run(row);
   }
   std::fflush(stdout);

@@ -177,6 +177,8 @@ class Topology {
   };
 
   // topology_learning.cc
+  bool repeats(const kafka::BrokerList& list, Origin& origin, Instant now);
+  void confirm(Origin& origin, Instant now);
   bool accept_cluster(Lecture& lecture, Origin& origin);
   bool may_follow(Lecture& lecture, const Origin& origin, const std::string& id);
   void follow(Lecture& lecture, const std::string& id);

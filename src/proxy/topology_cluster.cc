@@ -12,24 +12,29 @@ bool Topology::accept_cluster(Lecture& lecture, Origin& origin) {
   const std::string& known = lecture.draft.view().cluster_id;
   if (known.empty() || known == id) {
     if (known.empty()) lecture.draft.edit().cluster_id = id;
-    origin.confirmed = true;
-    if (!origin.bootstrap) return true;
-    if (other_) {
+    if (origin.bootstrap && other_) {
       log_.write({Severity::warning, "cluster_changed", name_,
                   "cluster " + name_ + " keeps its id " + id + ", according to " +
                       lecture.teacher.text(lecture.list.source) + "; id " + other_->id + ", according to " +
                       other_->by + ", is not followed: the bootstrap servers must belong to one cluster"});
     }
-    other_.reset();
-    contradicted_at_.reset();
-    moved_at_.reset();
-    confirmed_at_ = lecture.now;
+    confirm(origin, lecture.now);
     return true;
   }
   if (!may_follow(lecture, origin, id)) return false;
   follow(lecture, id);
   origin.confirmed = true;
   return true;
+}
+
+// The learnt cluster id was reported.
+void Topology::confirm(Origin& origin, Instant now) {
+  origin.confirmed = true;
+  if (!origin.bootstrap) return;
+  other_.reset();
+  contradicted_at_.reset();
+  moved_at_.reset();
+  confirmed_at_ = now;
 }
 
 bool Topology::may_follow(Lecture& lecture, const Origin& origin, const std::string& id) {

@@ -37,6 +37,7 @@ Snapshot& Topology::Draft::edit() {
 
 Topology::Lesson Topology::learn(const kafka::BrokerList& list, Origin& origin, const Teacher& teacher,
                                  Instant now) {
+  if (repeats(list, origin, now)) return Lesson::learnt;
   const CleanList named = clean_list(list);
   const std::scoped_lock lock(mutex_);
   const std::shared_ptr<const Snapshot> known = snapshot_;
@@ -85,6 +86,20 @@ Topology::Lesson Topology::learn(const kafka::BrokerList& list, Origin& origin, 
   if (now < may_contest_at_) return Lesson::learnt;
   may_contest_at_ = now + contest_interval;
   return Lesson::contested;
+}
+
+// True for a list that says what is known, as nearly every one does; it costs no allocation.
+bool Topology::repeats(const kafka::BrokerList& list, Origin& origin, Instant now) {
+  const std::scoped_lock lock(mutex_);
+  if (!list.full || claimed_ || provisional_ > 0 || other_) return false;
+  const auto same = [](const Node& node, const kafka::BrokerEntry& broker) {
+    return node.id == broker.id && node.listed && node.address.port == broker.port &&
+           node.address.host == broker.host;
+  };
+  if (!list.cluster_id || list.cluster_id->empty() || *list.cluster_id != snapshot_->cluster_id) return false;
+  if (!std::ranges::equal(snapshot_->nodes, list.brokers, same)) return false;
+  confirm(origin, now);
+  return true;
 }
 
 // Provisional brokers that only one client has heard of for a while.

@@ -31,6 +31,32 @@ TEST_CASE_FIXTURE(Fixture, "a partial list adds provisional brokers and removes 
   CHECK(topology.snapshot()->find(NodeId{7})->provisional);
 }
 
+TEST_CASE_FIXTURE(
+    Fixture, "a list that says what is known publishes nothing, and one that differs is not taken for it") {
+  const std::vector<BrokerEntry> known = {{NodeId{1}, "a", 9092}, {NodeId{2}, "b", 9092}};
+  REQUIRE(learn(true, "c1", known));
+  const std::uint64_t version = topology.version();
+  BrokerList list;
+  list.source = kafka::metadata_key;
+  list.full = true;
+  list.cluster_id = "c1";
+  list.brokers = known;
+  Origin origin;
+  Teacher teacher;
+  const auto client = SocketAddress::parse("10.1.1.1", 0);
+  teacher.client_address = &*client;
+  CHECK(topology.learn(list, origin, teacher, now) == Lesson::learnt);
+  CHECK(origin.confirmed);
+  CHECK(learn(true, "c1", {{NodeId{2}, "B.", 9092}, {NodeId{1}, "A", 9092}}));  // the same, spelt otherwise
+  CHECK(topology.version() == version);
+  CHECK_FALSE(learn(true, "c2", known));
+  CHECK(learn(true, "c1", {{NodeId{1}, "a", 9092}}));
+  CHECK_FALSE(node(2)->listed);
+  CHECK(topology.version() != version);
+  CHECK(teach(other, known) != Lesson::other_cluster);
+  CHECK(node(2)->provisional);
+}
+
 TEST_CASE_FIXTURE(Fixture, "another cluster id teaches nothing") {
   REQUIRE(learn(true, "c1", {{NodeId{1}, "a", 9092}}));
   CHECK_FALSE(learn(true, "c2", {{NodeId{1}, "x", 1}}));
