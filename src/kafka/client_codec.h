@@ -1,6 +1,7 @@
 // The few requests that kferry sends as a client (discovery, `check --dial`, `probe`), and their responses.
 // Bytes to bytes; no I/O. Fixed, old, never flexible versions that every broker from Kafka 1.0 to 4.x
-// answers: ApiVersions 0, Metadata 2 without topics (sessions ask with 1 to 4), SaslHandshake 1, SaslAuthenticate 0 and 1.
+// answers: ApiVersions 0, Metadata 2 without topics (sessions ask with 1 to 4), SaslHandshake 1,
+// SaslAuthenticate 0 and 1.
 //
 //   size (4 bytes) → frame_size() → that many bytes → decode_…()
 //

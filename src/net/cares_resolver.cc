@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <iterator>
 #include <map>
 #include <mutex>
 #include <span>
@@ -230,18 +231,16 @@ void CaresResolver::expire(Instant now) {
     if (lookup == lookups_.end()) continue;
     expired = true;
     auto& askers = lookup->second.askers;
-    const auto late =
-        std::stable_partition(askers.begin(), askers.end(), [&](const Asker& a) { return a.deadline > now; });
-    if (late == askers.end()) continue;
+    std::vector<Asker> late;
+    std::ranges::copy_if(askers, std::back_inserter(late), [&](const Asker& a) { return a.deadline <= now; });
+    if (late.empty()) continue;
     const Duration waited = cache_.has_addresses(name) ? options_.patience : options_.timeout;
     const auto seconds = std::chrono::duration<double>(waited).count();
     cache_.fail(name,
                 dns_failure(ARES_ETIMEOUT, name).text + " (" + std::to_string(seconds).substr(0, 4) + " s)",
                 false, now);
-    for (auto asker = late; asker != askers.end(); ++asker) {
-      asker->queue->push(cache_.answer(name, asker->request, asker->port, now));
-    }
-    askers.erase(late, askers.end());
+    for (const Asker& asker : late) asker.queue->push(cache_.answer(name, asker.request, asker.port, now));
+    std::erase_if(askers, [&](const Asker& a) { return a.deadline <= now; });
   }
   const auto none_waiting = [&] {
     return std::ranges::all_of(

@@ -1,7 +1,9 @@
 #include "proxy/broker_list.h"
 
 #include <algorithm>
+#include <numeric>
 #include <string>
+#include <utility>
 
 namespace kferry::proxy {
 namespace {
@@ -43,9 +45,16 @@ CleanList clean_list(const kafka::BrokerList& list) {
         number(broker.id) >= 0 && !broker.host.empty() && broker.port > 0 && broker.port <= 65535;
     if (names_a_place) clean.brokers.push_back({broker.id, canonical(broker.host, broker.port)});
   }
-  const auto before = [](const NamedBroker& a, const NamedBroker& b) { return number(a.id) < number(b.id); };
   const auto same = [](const NamedBroker& a, const NamedBroker& b) { return a.id == b.id; };
-  std::stable_sort(clean.brokers.begin(), clean.brokers.end(), before);
+  // Of equal ids the first one counts. Not std::stable_sort: libstdc++ 12 implements it with what clang calls
+  // deprecated.
+  std::vector<std::size_t> order(clean.brokers.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::ranges::sort(order, {}, [&](std::size_t i) { return std::pair(number(clean.brokers[i].id), i); });
+  std::vector<NamedBroker> sorted;
+  sorted.reserve(order.size());
+  for (const std::size_t i : order) sorted.push_back(std::move(clean.brokers[i]));
+  clean.brokers = std::move(sorted);
   clean.brokers.erase(std::unique(clean.brokers.begin(), clean.brokers.end(), same), clean.brokers.end());
   return clean;
 }

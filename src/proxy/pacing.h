@@ -3,8 +3,8 @@
 // the living ones with authentications.
 //
 //   first stand-in of a key          at once: bootstrapping is never held
-//   after a refusal behind one       at most one every `interval`, in order; whoever would wait longer than wait_max
-//                                    is closed
+//   after a refusal behind one       at most one every `interval`, in order; a client that would wait longer than
+//                                    wait_max is closed
 //   lifetime without a refusal       forgotten
 //
 // A key is client address, port and client id, so that clients behind one NAT do not hold each other while they

@@ -1,5 +1,5 @@
-// What all workers of a process share: the plan, and the clusters with their topologies by name. Built once at start and outlives the workers; everything in it is immutable or locks
-// itself.
+// What all workers of a process share: the plan, and the clusters with their topologies by name. Built once at start,
+// and outlives the workers; everything in it is immutable or locks itself.
 #pragma once
 
 #include <atomic>
