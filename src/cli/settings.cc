@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/lower_case.h"
 #include "cli/commands.h"
 #include "config/suggestion.h"
 #include "config/text.h"
@@ -17,10 +18,10 @@ using config::Key;
 using config::Table;
 
 bool matches(const Key& key, std::span<const std::string> words) {
-  const std::string all = config::lower(std::string(config::title_of(key.table)) + " " +
-                                        std::string(key.name) + " " + config::variable_of(key));
+  const std::string all = lower_case(std::string(config::title_of(key.table)) + " " + std::string(key.name) +
+                                     " " + config::variable_of(key));
   return std::ranges::all_of(
-      words, [&](const std::string& word) { return all.find(config::lower(word)) != std::string::npos; });
+      words, [&](const std::string& word) { return all.find(lower_case(word)) != std::string::npos; });
 }
 
 std::string_view name_of(config::Kind kind) {

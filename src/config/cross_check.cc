@@ -4,6 +4,7 @@
 #include <set>
 
 #include "base/counted.h"
+#include "base/lower_case.h"
 #include "base/socket_address.h"
 #include "config/security_protocol.h"
 #include "config/text.h"
@@ -113,13 +114,13 @@ void check_self(const std::vector<Placed>& all, const Config& config, const Draf
   for (std::size_t c = 0; c < config.clusters.size(); ++c) {
     for (const HostPort& server : config.clusters[c].upstream.bootstrap_servers) {
       const auto literal = SocketAddress::parse(server.host, 0);
-      const bool local = lower(server.host) == "localhost" || (literal && literal->is_loopback());
+      const bool local = lower_case(server.host) == "localhost" || (literal && literal->is_loopback());
       for (const Placed& placed : all) {
         const auto bind = SocketAddress::parse(placed.listener.bind_address, 0);
         const bool same =
             std::any_of(placed.listener.ports.begin(), placed.listener.ports.end(), [&](const Port& port) {
               if (port.advertised == server.port &&
-                  lower(server.host) == lower(placed.listener.advertised_host))
+                  lower_case(server.host) == lower_case(placed.listener.advertised_host))
                 return true;
               if (port.local != server.port || !bind) return false;
               return local ? bind->is_wildcard() || bind->is_loopback() : literal && *literal == *bind;
@@ -159,7 +160,8 @@ void warn_listener(const Placed& placed, const Sources& sources, Report& report)
     report.warn(place,
                 placed.title() + " advertises " + listener.advertised_host + ", which no client can dial",
                 "advertise the name or address under which clients reach kferry");
-  } else if ((advertised && advertised->is_loopback()) || lower(listener.advertised_host) == "localhost") {
+  } else if ((advertised && advertised->is_loopback()) ||
+             lower_case(listener.advertised_host) == "localhost") {
     report.warn(
         place,
         placed.title() + " advertises " + listener.advertised_host + ": only clients on this host reach it",

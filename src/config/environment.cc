@@ -4,6 +4,7 @@
 #include <functional>
 #include <set>
 
+#include "base/lower_case.h"
 #include "config/foreign_variables.h"
 #include "config/keys.h"
 #include "config/legacy.h"
@@ -87,7 +88,7 @@ class Variables {
     std::set<std::string> seen;
     for (const std::string& item : split(list, ',')) {
       if (item.empty()) continue;
-      const std::string name = lower(item);
+      const std::string name = lower_case(item);
       if (!listener_name_valid(item)) {
         const bool underscore = item.find('_') != std::string::npos;
         report_.error(
@@ -116,7 +117,7 @@ class Variables {
   void listener(const std::string& name, const std::string& value) {
     const std::string rest = name.substr(listener_prefix.size());
     const auto underscore = rest.find('_');
-    const std::string listener_name = lower(rest.substr(0, underscore));
+    const std::string listener_name = lower_case(rest.substr(0, underscore));
     const std::string suffix = underscore == std::string::npos ? "" : rest.substr(underscore + 1);
     DraftCluster* own = draft_.find("default");
     DraftListener* declared = own == nullptr ? nullptr : own->find(listener_name);
@@ -127,14 +128,14 @@ class Variables {
       return;
     }
     // HOST is an old alias.
-    const std::string name_in_file = lower(suffix) == "host" ? "advertised_host" : lower(suffix);
+    const std::string name_in_file = lower_case(suffix) == "host" ? "advertised_host" : lower_case(suffix);
     const Key* key = find_key(Table::listener, name_in_file);
     if (key == nullptr || !key->own_variable.empty()) {
       report_.error(where(name), quoted(suffix) + " is not a setting of a listener",
                     remedy_for_suffix(upper(listener_name), suffix, key));
       return;
     }
-    if (lower(suffix) == "host" &&
+    if (lower_case(suffix) == "host" &&
         find(std::string(listener_prefix) + upper(listener_name) + "_ADVERTISED_HOST") != nullptr) {
       report_.warn(where(name), "the old name of ADVERTISED_HOST, which is also set: ignored", "remove it");
       return;
@@ -159,7 +160,7 @@ class Variables {
   }
 
   void upstream(const std::string& name, const std::string& value) {
-    const Key* key = find_key(Table::upstream, lower(name.substr(upstream_prefix.size())));
+    const Key* key = find_key(Table::upstream, lower_case(name.substr(upstream_prefix.size())));
     if (key == nullptr) {
       std::vector<std::string> known = names_of(Table::upstream);
       for (std::string& one : known) one = std::string(upstream_prefix) + upper(one);
@@ -199,7 +200,7 @@ class Variables {
   }
 
   void acl_enabled(const std::string& name, const std::string& value) {
-    const std::string flag = lower(trim(value));
+    const std::string flag = lower_case(trim(value));
     if (flag == "true") {
       report_.error(where(name), "kferry enforces no ACLs: the brokers do, on the clients' own principals",
                     "set GATEWAY_ACL_ENABLED=false and keep the ACLs in Kafka");

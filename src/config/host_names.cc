@@ -5,6 +5,7 @@
 #include <optional>
 #include <utility>
 
+#include "base/lower_case.h"
 #include "base/socket_address.h"
 #include "config/text.h"
 
@@ -125,7 +126,7 @@ Parsed<std::string> parse_server_name(std::string_view text) {
         "write a host name, such as broker.kafka.example.com"});
   }
   if (auto fault = label_fault(*host, *host)) return std::unexpected(std::move(*fault));
-  return lower(*host);
+  return lower_case(*host);
 }
 
 Parsed<HostPattern> parse_host_pattern(std::string_view text) {
@@ -173,14 +174,14 @@ Parsed<HostPattern> parse_host_pattern(std::string_view text) {
                         std::string(long_one ? ": at most 253 characters, ten of them for the id" : "")
                   : host.error().remedy});
   }
-  return HostPattern{lower(before), lower(after)};
+  return HostPattern{lower_case(before), lower_case(after)};
 }
 
 std::string_view misspelt_node_id(std::string_view text) {
   constexpr std::string_view opening = "{[(<$%#";
   constexpr std::string_view closing = "}])>%#";
   constexpr std::string_view space = " .";  // "{{ nodeId }}", and "{{.nodeId}}" of Go's templates
-  const std::string all = lower(text);
+  const std::string all = lower_case(text);
   const auto one_of = [&](std::size_t at, std::string_view set) {
     return at < all.size() && set.find(all[at]) != std::string_view::npos;
   };

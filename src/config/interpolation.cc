@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstddef>
 
+#include "base/lower_case.h"
 #include "config/text.h"
 
 namespace kferry::config {
@@ -10,7 +11,7 @@ namespace {
 
 // "nodeId", "NODE_ID", "{nodeId": meant as {{nodeId}} in a pattern of host names.
 bool resembles_node_id(std::string_view name) {
-  std::string letters = lower(name);
+  std::string letters = lower_case(name);
   std::erase_if(letters, [](char c) { return c < 'a' || c > 'z'; });
   return letters == "nodeid";
 }

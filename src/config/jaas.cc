@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <utility>
 
+#include "base/lower_case.h"
 #include "config/text.h"
 
 namespace kferry::config {
@@ -37,7 +38,7 @@ Parsed<Jaas> parse_jaas(std::string_view text) {
   Jaas jaas;
   jaas.module = word();
   if (jaas.module.empty()) return failed("the login module's class is missing");
-  const std::string flag = lower(word());
+  const std::string flag = lower_case(word());
   if (flag != "required" && flag != "requisite" && flag != "sufficient" && flag != "optional") {
     return failed("the control flag (required) is missing after the class");
   }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "base/lower_case.h"
 #include "config/text.h"
 
 namespace kferry::config {
@@ -39,7 +40,7 @@ void report_legacy_variables(const std::map<std::string, std::string, std::less<
   const auto add = [&](const std::string& suffix, const std::string& text) {
     lines.push_back("GATEWAY_LISTENER_EXTERNAL_" + suffix + "=" + text);
   };
-  const std::string routing = lower(value("GATEWAY_ROUTING_MECHANISM"));
+  const std::string routing = lower_case(value("GATEWAY_ROUTING_MECHANISM"));
   const bool sni = routing == "host" || routing == "sni";
   std::string host = value("GATEWAY_ADVERTISED_HOST");
   if (host.empty()) host = value("GATEWAY_HOST");

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "base/assert.h"
+#include "base/lower_case.h"
 #include "config/suggestion.h"
 #include "config/text.h"
 
@@ -69,13 +70,13 @@ std::optional<std::int64_t> SectionReader::integer(const Key& key, const Setting
 }
 
 std::optional<std::size_t> SectionReader::word(const Key& key, const Setting& setting) {
-  const std::string written = lower(trim(setting.text));
+  const std::string written = lower_case(trim(setting.text));
   for (std::size_t i = 0; i < key.words.size(); ++i) {
-    if (lower(key.words[i]) == written) return i;
+    if (lower_case(key.words[i]) == written) return i;
   }
   const std::string shown = std::string(key.name) + " = " + quoted(setting.text);
   std::vector<std::string> known;
-  for (const std::string_view candidate : key.words) known.push_back(lower(candidate));
+  for (const std::string_view candidate : key.words) known.push_back(lower_case(candidate));
   const auto guess = nearest(written, known);
   std::string remedy;
   for (std::size_t i = 0; guess && i < known.size(); ++i) {

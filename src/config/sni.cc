@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/lower_case.h"
 #include "config/host_names.h"
 #include "config/text.h"
 
@@ -71,7 +72,7 @@ bool patterns_meet(std::string_view a, std::string_view b) {
     std::vector<Step> steps;
     for (std::size_t i = 0; i < pattern.size();) {
       const bool digits = pattern.substr(i).starts_with(node_id_mark);
-      steps.push_back({digits ? '\0' : lower(pattern.substr(i, 1))[0]});
+      steps.push_back({digits ? '\0' : lower_case(pattern.substr(i, 1))[0]});
       i += digits ? node_id_mark.size() : 1;
     }
     return steps;

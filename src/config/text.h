@@ -13,7 +13,6 @@ namespace kferry::config {
 std::string_view trim(std::string_view text);
 // The secret in a file: its text without one final LF or CRLF, which editors and `echo` add.
 std::string_view without_line_end(std::string_view text);
-std::string lower(std::string_view text);
 std::string upper(std::string_view text);
 // Splits at `separator`, trims each part and keeps empty ones. Blank text has no parts.
 std::vector<std::string> split(std::string_view text, char separator);

@@ -4,6 +4,7 @@
 #include <string_view>
 #include <utility>
 
+#include "base/lower_case.h"
 #include "config/text.h"
 
 namespace kferry::config {
@@ -44,7 +45,7 @@ void TlsReader::versions(const Setting& setting, TlsOffer& offer) {
   bool new_one = false;
   for (const std::string& item : setting.items) {
     for (const std::string& part : split(item, ',')) {
-      const std::string name = lower(part);
+      const std::string name = lower_case(part);
       if (name == "tlsv1.2") {
         old_one = true;
       } else if (name == "tlsv1.3") {

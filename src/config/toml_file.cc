@@ -2,10 +2,11 @@
 
 #include <algorithm>
 #include <array>
-#include <map>
 #include <optional>
 #include <utility>
 
+#include "base/lower_case.h"
+#include "base/stable_sort.h"
 #include "config/interpolation.h"
 #include "config/suggestion.h"
 #include "config/text.h"
@@ -91,16 +92,9 @@ class Reader {
                                       : parse_integer(std::string_view(where).substr(colon + 1)).value_or(0);
   }
 
-  // Stable, but not std::stable_sort: libstdc++ 12 implements that with what clang calls deprecated.
   template <typename Placed>
   static void sort_by_line(std::vector<Placed>& placed) {
-    std::multimap<long, Placed> sorted;
-    for (Placed& each : placed) {
-      const long line = line_of(each.where);
-      sorted.emplace(line, std::move(each));
-    }
-    placed.clear();
-    for (auto& [line, each] : sorted) placed.push_back(std::move(each));
+    sort_stably(placed, [](const Placed& each) { return line_of(each.where); });
   }
 
   std::string place(const toml::source_region& region) const {
@@ -115,7 +109,7 @@ class Reader {
 
   void unknown(const toml::key& key, const std::string& inside, std::vector<std::string> known) {
     const std::string name(key.str());
-    const auto guess = nearest(lower(name), known);
+    const auto guess = nearest(lower_case(name), known);
     std::sort(known.begin(), known.end());
     report_.error(place(key.source()), "unknown key " + quoted(name) + " in " + inside,
                   guess ? "did you mean " + *guess + "?" : "known here: " + join(known, ", "));
@@ -217,7 +211,7 @@ class Reader {
     const auto* table = table_of(node, path);
     if (table == nullptr) return;
     DraftListener listener;
-    listener.name = lower(name);
+    listener.name = lower_case(name);
     listener.where = place(node.source());
     if (!listener_name_valid(name)) {
       report_.error(listener.where, quoted(name) + " is not a valid listener name",

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/counted.h"
+#include "base/lower_case.h"
 #include "base/socket_address.h"
 #include "config/host_names.h"
 #include "config/port_lists.h"
@@ -109,7 +110,7 @@ class ListenerValidation : private SectionReader {
   // With routing by SNI, clients bootstrap at the bootstrap name, whatever else is advertised.
   void advertise_bootstrap_name(const Setting* host, Listener& listener) {
     listener.advertised_host = listener.sni->bootstrap;
-    if (host == nullptr || lower(trim(host->text)) == listener.sni->bootstrap) return;
+    if (host == nullptr || lower_case(trim(host->text)) == listener.sni->bootstrap) return;
     report_.warn(
         host->where,
         "advertised_host has no effect with routing by SNI: clients bootstrap at " + listener.sni->bootstrap,
@@ -175,7 +176,7 @@ class ListenerValidation : private SectionReader {
     if (listener.tls) return listener.tls->client_auth == ClientAuth::require;
     const Setting* written = find(section_, "ssl_client_auth");
     if (written == nullptr && shared_tls_ != nullptr) written = find(*shared_tls_, "client_auth");
-    return written != nullptr && lower(trim(written->text)) == "require";
+    return written != nullptr && lower_case(trim(written->text)) == "require";
   }
 
   const DraftListener& draft_;

@@ -3,6 +3,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/lower_case.h"
 #include "config/security_protocol.h"
 #include "config/text.h"
 #include "config/tls_reader.h"
@@ -45,7 +46,7 @@ class UpstreamTlsReader : private TlsReader {
   bool host_name_verified(bool tls) {
     const Setting* algorithm = find(section_, "ssl_endpoint_identification_algorithm");
     if (algorithm == nullptr) return true;
-    const std::string value = lower(trim(algorithm->text));
+    const std::string value = lower_case(trim(algorithm->text));
     if (value == "https") return true;
     if (!value.empty()) {
       report_.error(algorithm->where,
@@ -127,7 +128,7 @@ class UpstreamTlsReader : private TlsReader {
   void offer(TlsOffer& offer) {
     const Setting* enabled = find(section_, "ssl_enabled_protocols");
     if (const Setting* protocol = find(section_, "ssl_protocol")) {
-      const std::string value = lower(trim(protocol->text));
+      const std::string value = lower_case(trim(protocol->text));
       // Java's SSLContext of that name: "TLS" and "TLSv1.3" offer both, "TLSv1.2" no later one.
       if (value == "tlsv1.2") {
         if (enabled == nullptr) offer.highest = TlsVersion::tls_1_2;

@@ -21,18 +21,12 @@
 #include <vector>
 
 #include "base/assert.h"
+#include "base/lower_case.h"
 #include "net/cares_channel.h"
 #include "net/name_cache.h"
 
 namespace kferry::net {
 namespace {
-
-std::string lower_case(std::string name) {
-  for (char& c : name) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
-  return name;
-}
 
 struct Asker {
   std::uint64_t request = 0;

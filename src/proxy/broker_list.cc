@@ -1,19 +1,13 @@
 #include "proxy/broker_list.h"
 
 #include <algorithm>
-#include <numeric>
 #include <string>
 #include <utility>
 
+#include "base/lower_case.h"
+#include "base/stable_sort.h"
+
 namespace kferry::proxy {
-namespace {
-
-char lower(char c) {
-  return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-}
-
-}  // namespace
-
 HostPort canonical(std::string_view host, std::int32_t port) {
   if (host.size() >= 2 && host.front() == '[' && host.back() == ']') host = host.substr(1, host.size() - 2);
   const bool absolute = host.size() >= 2 && host.back() == '.';
@@ -21,9 +15,7 @@ HostPort canonical(std::string_view host, std::int32_t port) {
   if (host.find(':') != std::string_view::npos) {
     if (const auto literal = SocketAddress::parse(host, 0)) return {literal->host_text(), port};
   }
-  std::string name(host);
-  std::transform(name.begin(), name.end(), name.begin(), lower);
-  return {std::move(name), port};
+  return {lower_case(host), port};
 }
 
 std::string_view why_no_broker(const SocketAddress& address) {
@@ -46,15 +38,8 @@ CleanList clean_list(const kafka::BrokerList& list) {
     if (names_a_place) clean.brokers.push_back({broker.id, canonical(broker.host, broker.port)});
   }
   const auto same = [](const NamedBroker& a, const NamedBroker& b) { return a.id == b.id; };
-  // Of equal ids the first one counts. Not std::stable_sort: libstdc++ 12 implements it with what clang calls
-  // deprecated.
-  std::vector<std::size_t> order(clean.brokers.size());
-  std::iota(order.begin(), order.end(), std::size_t{0});
-  std::ranges::sort(order, {}, [&](std::size_t i) { return std::pair(number(clean.brokers[i].id), i); });
-  std::vector<NamedBroker> sorted;
-  sorted.reserve(order.size());
-  for (const std::size_t i : order) sorted.push_back(std::move(clean.brokers[i]));
-  clean.brokers = std::move(sorted);
+  // Of equal ids the first one counts.
+  sort_stably(clean.brokers, [](const NamedBroker& broker) { return number(broker.id); });
   clean.brokers.erase(std::unique(clean.brokers.begin(), clean.brokers.end(), same), clean.brokers.end());
   return clean;
 }

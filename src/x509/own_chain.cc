@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <tuple>
 
+#include "base/lower_case.h"
 #include "x509/host.h"
 #include "x509/trust.h"
 
@@ -11,20 +12,12 @@ namespace {
 
 constexpr std::string_view node_id_mark = "{{nodeId}}";
 
-std::string lower(std::string_view text) {
-  std::string result(text);
-  for (char& c : result) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
-  return result;
-}
-
 // The names that X509_check_host() compares, in lower case.
 std::vector<std::string> names_of(X509* certificate) {
   std::vector<std::string> names;
   const auto add = [&](const ASN1_STRING* string) {
-    names.push_back(lower(std::string_view(reinterpret_cast<const char*>(ASN1_STRING_get0_data(string)),
-                                           static_cast<std::size_t>(ASN1_STRING_length(string)))));
+    names.push_back(lower_case(std::string_view(reinterpret_cast<const char*>(ASN1_STRING_get0_data(string)),
+                                                static_cast<std::size_t>(ASN1_STRING_length(string)))));
   };
   auto* const all =
       static_cast<GENERAL_NAMES*>(X509_get_ext_d2i(certificate, NID_subject_alt_name, nullptr, nullptr));
@@ -51,8 +44,8 @@ std::string_view digits_between(std::string_view name, std::string_view before, 
 
 // Asks X509_check_host() about the ids that the certificate's names suggest.
 bool names_pattern(X509* certificate, std::string_view pattern, std::size_t mark) {
-  const std::string before = lower(pattern.substr(0, mark));
-  const std::string after = lower(pattern.substr(mark + node_id_mark.size()));
+  const std::string before = lower_case(pattern.substr(0, mark));
+  const std::string after = lower_case(pattern.substr(mark + node_id_mark.size()));
   const auto named = [&](std::string_view id) {
     return names(certificate, Host(std::string(before).append(id).append(after)));
   };
