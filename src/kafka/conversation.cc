@@ -34,18 +34,27 @@ bool Conversation::may_ask() const {
 }
 
 void Conversation::note_unacknowledged(CorrelationId id) {
-  if (unacknowledged_ == nullptr) unacknowledged_ = std::make_unique<std::deque<CorrelationId>>();
-  if (unacknowledged_->size() == unacknowledged_max) unacknowledged_->pop_front();
-  unacknowledged_->push_back(id);
+  if (unacknowledged_ == nullptr) unacknowledged_ = std::make_unique<Unacknowledged>();
+  Unacknowledged& ring = *unacknowledged_;
+  ring.ids[(ring.first + ring.size) % unacknowledged_max] = id;
+  if (ring.size < unacknowledged_max) {
+    ++ring.size;
+  } else {
+    ring.first = (ring.first + 1) % unacknowledged_max;
+  }
 }
 
 bool Conversation::forget_unacknowledged(CorrelationId id) {
   if (unacknowledged_ == nullptr) return false;
-  const auto found = std::find(unacknowledged_->begin(), unacknowledged_->end(), id);
-  if (found == unacknowledged_->end()) return false;
-  // Answers come in order: whatever came before it is answered no more.
-  unacknowledged_->erase(unacknowledged_->begin(), found + 1);
-  return true;
+  Unacknowledged& ring = *unacknowledged_;
+  for (std::size_t i = 0; i < ring.size; ++i) {
+    if (ring.ids[(ring.first + i) % unacknowledged_max] != id) continue;
+    // Answers come in order: whatever came before it is answered no more.
+    ring.first = (ring.first + i + 1) % unacknowledged_max;
+    ring.size -= i + 1;
+    return true;
+  }
+  return false;
 }
 
 void Conversation::pop() {

@@ -10,9 +10,9 @@
 //   While awaiting_handshake, no client byte is interpreted.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <memory>
 #include <optional>
 #include <span>
@@ -99,8 +99,13 @@ class Conversation {
   Roles captured_;           // empty without an observer
   std::uint32_t first_ = 0;  // where the queue begins in unanswered_
   std::vector<Unanswered> unanswered_;
-  // Null until a Produce with acks=0 passes.
-  std::unique_ptr<std::deque<CorrelationId>> unacknowledged_;
+  // Null until a Produce with acks=0 passes; then a ring, so that a request allocates nothing.
+  struct Unacknowledged {
+    std::array<CorrelationId, unacknowledged_max> ids;
+    std::size_t first = 0;
+    std::size_t size = 0;
+  };
+  std::unique_ptr<Unacknowledged> unacknowledged_;
   const Policy* policy_;
   Observer* observer_ = nullptr;
 };

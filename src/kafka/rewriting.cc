@@ -21,9 +21,10 @@ std::span<const std::byte> piece(const Bytes& bytes, std::uint32_t begin, std::s
   return std::span(bytes).subspan(begin, end - begin);
 }
 
-void append_address(Bytes& out, std::string_view host, std::int32_t port, bool compact) {
-  append_string(out, host, compact);
-  append_integer(out, port);
+// Without an address the placeholder.
+void append_address(Bytes& out, const std::optional<HostPort>& where, bool compact) {
+  append_string(out, where ? where->host : no_host, compact);
+  append_integer(out, where ? where->port : no_port);
 }
 
 // Appends the brokers that a client may see, with the addresses that it may dial. Returns how many.
@@ -39,7 +40,7 @@ std::uint32_t append_brokers(Bytes& out, const Findings& found, ApiKey source, b
       continue;
     }
     append(out, piece(found.bytes, broker.begin, broker.host_at));
-    append_address(out, where ? where->host : no_host, where ? where->port : no_port, compact);
+    append_address(out, where, compact);
     append(out, piece(found.bytes, broker.port_at + 4, broker.end));
     ++kept;
   }
@@ -89,7 +90,7 @@ Bytes with_mapped_coordinators(Findings& found, bool compact, ClusterView& clust
       store<std::int32_t>(&found.bytes[broker.id_at], -1);
     }
     append(out, piece(found.bytes, copied, broker.host_at));
-    append_address(out, where ? where->host : no_host, where ? where->port : no_port, compact);
+    append_address(out, where, compact);
     copied = broker.port_at + 4;
   }
   append(out, piece(found.bytes, copied, found.bytes.size()));
