@@ -244,8 +244,8 @@ kafka::Judgement Session::judge(const kafka::Request& request) {
   const std::string& cluster_id = worker_.snapshot(port_->cluster).cluster_id;
   if (request.asked_node && !cluster_id.empty() && request.asked_cluster == cluster_id)
     exactly_asked_ = request.correlation_id;
-  const bool served = own ? stand_in_serves(request.key) : any_broker_serves(request.key);
-  if (stand_in_ && !request.raw_token && !served) {
+  const auto served = own ? stand_in_serves : any_broker_serves;
+  if (stand_in_ && !request.raw_token && !served(request.key)) {
     if (identify_by_address() || wait_for_map()) return kafka::Judgement::wait;
     const bool bootstrap = listener().sni && !named_;
     const bool late = own && question_ == Question::over;
