@@ -19,6 +19,11 @@ std::uint64_t identity(const std::string& text) {
   return std::hash<std::string>()(text) | 1U;
 }
 
+// Of two claims the one with the greater rank is believed sooner, and dropped later.
+auto rank(const Claim& claim) {
+  return std::tuple(claim.of_discovery, claim.two_clients, claim.named_at);
+}
+
 }  // namespace
 
 std::uint64_t Teacher::client() const {
@@ -55,9 +60,7 @@ Claim& BrokerRecord::claim(const HostPort& address, const Teacher& teacher, ApiK
       claims.emplace_back();
       known = &claims.back();
     } else {
-      known = &*std::ranges::min_element(claims, {}, [](const Claim& one) {
-        return std::tuple(one.of_discovery, one.two_clients, one.named_at);
-      });
+      known = &*std::ranges::min_element(claims, {}, rank);
       *known = {};
     }
     known->address = address;
@@ -69,15 +72,17 @@ Claim& BrokerRecord::claim(const HostPort& address, const Teacher& teacher, ApiK
   if (!full) return *known;
   known->full = true;
   known->of_discovery = known->of_discovery || teacher.discovery();
+  const std::uint64_t client = teacher.client();
+  const std::uint64_t server = teacher.answered_by();
   if (!known->since) {
     known->since = now;
-    known->client = teacher.client();
-    known->server = teacher.answered_by();
+    known->client = client;
+    known->server = server;
     known->two_clients = false;
     known->two_servers = false;
   }
-  known->two_clients = known->two_clients || known->client != teacher.client();
-  known->two_servers = known->two_servers || known->server != teacher.answered_by();
+  known->two_clients = known->two_clients || known->client != client;
+  known->two_servers = known->two_servers || known->server != server;
   return *known;
 }
 
@@ -92,9 +97,6 @@ void BrokerRecord::contradict_claims() {
 
 const Claim* BrokerRecord::best_claim(Instant now) const {
   const Claim* best = nullptr;
-  const auto rank = [](const Claim& claim) {
-    return std::tuple(claim.of_discovery, claim.two_clients, claim.named_at);
-  };
   for (const Claim& claim : claims) {
     if (!claim.full || claim.failed || now - claim.named_at > claim_lifetime) continue;
     if (best == nullptr || rank(*best) < rank(claim)) best = &claim;

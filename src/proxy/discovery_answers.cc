@@ -10,6 +10,27 @@
 #include "proxy/worker.h"
 
 namespace kferry::proxy {
+namespace {
+
+std::vector<kafka::BrokerEntry> entries_of(const kafka::MetadataAnswer& answer) {
+  std::vector<kafka::BrokerEntry> brokers;
+  for (const kafka::AdvertisedBroker& broker : answer.brokers)
+    brokers.push_back({broker.id, broker.where.host, broker.where.port});
+  return brokers;
+}
+
+// `brokers` are those of the answer; both outlive the list.
+kafka::BrokerList full_list(const kafka::MetadataAnswer& answer,
+                            const std::vector<kafka::BrokerEntry>& brokers) {
+  kafka::BrokerList list;
+  list.source = kafka::metadata_key;
+  list.full = true;
+  if (answer.cluster_id) list.cluster_id = *answer.cluster_id;
+  list.brokers = brokers;
+  return list;
+}
+
+}  // namespace
 
 void Discovery::on_metadata(std::span<const std::byte> frame) {
   const auto answer = kafka::decode_metadata(frame, CorrelationId{correlation_id_});
@@ -19,19 +40,12 @@ void Discovery::on_metadata(std::span<const std::byte> frame) {
   }
   if (!first_opinion_.empty() && dial_->address() == first_opinion_from_)
     return reject("it was asked before");
-  std::vector<kafka::BrokerEntry> brokers;
-  for (const kafka::AdvertisedBroker& broker : answer->brokers) {
-    brokers.push_back({broker.id, broker.where.host, broker.where.port});
-  }
+  std::vector<kafka::BrokerEntry> brokers = entries_of(*answer);
   if (brokers.empty()) {
     reject("it lists no broker yet");
     return;
   }
-  kafka::BrokerList list;
-  list.source = kafka::metadata_key;
-  list.full = true;
-  if (answer->cluster_id) list.cluster_id = *answer->cluster_id;
-  list.brokers = brokers;
+  kafka::BrokerList list = full_list(*answer, brokers);
   ClusterState& cluster = worker_.cluster(cluster_);
   Origin origin{!dial_->candidate().node.has_value(), false};
   const bool first = worker_.snapshot(cluster_).nodes.empty();
@@ -94,14 +108,8 @@ bool Discovery::follow_other_cluster() {
   const std::optional<OtherCluster> other = std::exchange(other_, std::nullopt);
   disagreed_ = false;
   if (!agreed) return false;
-  std::vector<kafka::BrokerEntry> brokers;
-  for (const kafka::AdvertisedBroker& broker : other->answer.brokers)
-    brokers.push_back({broker.id, broker.where.host, broker.where.port});
-  kafka::BrokerList list;
-  list.source = kafka::metadata_key;
-  list.full = true;
-  list.cluster_id = *other->answer.cluster_id;
-  list.brokers = brokers;
+  const std::vector<kafka::BrokerEntry> brokers = entries_of(other->answer);
+  const kafka::BrokerList list = full_list(other->answer, brokers);
   Teacher teacher;
   teacher.server = other->server;
   teacher.bootstrap = true;

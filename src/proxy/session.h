@@ -188,6 +188,7 @@ class Session final : private kafka::RequestJudge,
   std::string place_text() const;
   std::string pacing_key() const;
   kafka::Judgement refuse(std::string text);
+  void retire();
 
   // --- what the topology is told, and who answers: session_evidence.cc
   Teacher teacher() const;
@@ -197,7 +198,6 @@ class Session final : private kafka::RequestJudge,
   bool identify_by_address();
   void resolve_next_name();
   void on_name_resolved(const std::vector<SocketAddress>& addresses);
-  void retire();
 
   // --- its own question: session_question.cc
   bool wait_for_map();

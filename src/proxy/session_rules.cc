@@ -210,7 +210,7 @@ void Session::on_dialled(const connection::Candidate& candidate) {
   broker_.set_owner(*this);
   dial_.reset();  // and with it `candidate`
   worker_.set_options(broker_.socket());
-  if (node_) worker_.cluster(port_->cluster).topology.dial_succeeded(*node_, dialled_);
+  if (node_) worker_.cluster(port_->cluster).topology.dial_succeeded(*node_);
   worker_.refresh();
   stand_in_ = !in_place();
   pump();

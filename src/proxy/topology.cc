@@ -61,7 +61,7 @@ std::shared_ptr<const Snapshot> Topology::snapshot() const {
   return snapshot_;
 }
 
-void Topology::dial_succeeded(NodeId id, const HostPort& /*address*/) {
+void Topology::dial_succeeded(NodeId id) {
   const std::scoped_lock lock(mutex_);
   if (reach_[id].succeeded()) changed();
 }

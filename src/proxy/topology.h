@@ -129,8 +129,8 @@ class Topology {
   // Changes with every publication and with reached(); cheap enough for the top of every loop.
   std::uint64_t version() const { return version_.load(std::memory_order_acquire); }
 
-  // Outcome of a dial to a node's `address`.
-  void dial_succeeded(NodeId id, const HostPort& address);
+  // Outcome of a dial to a node.
+  void dial_succeeded(NodeId id);
   void dial_failed(NodeId id, Instant now);
   // The dial ended without saying anything about the broker: this host lacked something, or the client left.
   void dial_abandoned(NodeId id);
@@ -160,6 +160,7 @@ class Topology {
 
     const Snapshot& view() const { return next ? *next : known; }
     Snapshot& edit();
+    Node& edit(NodeId id);  // which view() has
   };
   // One list being learnt.
   struct Lecture {
@@ -176,12 +177,14 @@ class Topology {
     std::map<HostPort, NodeId> places{};  // of the list; filled when first needed
   };
 
-  // topology_learning.cc
-  bool repeats(const kafka::BrokerList& list, Origin& origin, Instant now);
-  void confirm(Origin& origin, Instant now);
+  // topology_cluster.cc
   bool accept_cluster(Lecture& lecture, Origin& origin);
+  void confirm(Origin& origin, Instant now);
   bool may_follow(Lecture& lecture, const Origin& origin, const std::string& id);
   void follow(Lecture& lecture, const std::string& id);
+
+  // topology_learning.cc
+  bool repeats(const kafka::BrokerList& list, Origin& origin, Instant now);
   void lapse(Lecture& lecture);
   void introduce(Lecture& lecture, const NamedBroker& named);
   void hear(Lecture& lecture, std::size_t index, const NamedBroker& named);
@@ -195,6 +198,9 @@ class Topology {
   std::string_view why_never(const HostPort& address) const;
   // Shows the best claim as the candidate of a doubted node, or hides one that is used up.
   void choose_candidate(Draft& draft, NodeId id, BrokerRecord& record, Instant now);
+  // Applies evidence about a node to the draft and its record, unless the node is unknown, and publishes what changed.
+  template <typename Apply>
+  void weigh(NodeId id, const Apply& apply);
   void publish_if_changed(Draft& draft);
 
   void publish(Snapshot next);
@@ -222,10 +228,10 @@ class Topology {
     std::string by;
   };
   std::optional<OtherCluster> other_;
-  std::optional<Instant>
-      contradicted_at_;  // another cluster answered; no bootstrap server has confirmed the known one
-  std::optional<Instant>
-      moved_at_;  // a bootstrap server's name led elsewhere; no bootstrap server has answered since
+  // Another cluster answered; no bootstrap server has confirmed the known one.
+  std::optional<Instant> contradicted_at_;
+  // A bootstrap server's name led elsewhere; no bootstrap server has answered since.
+  std::optional<Instant> moved_at_;
   std::optional<Instant> confirmed_at_;  // by a bootstrap server
   std::optional<Instant> refusal_reported_at_;
   bool follows_ = true;

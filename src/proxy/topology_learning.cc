@@ -33,6 +33,13 @@ Snapshot& Topology::Draft::edit() {
   return *next;
 }
 
+Node& Topology::Draft::edit(NodeId id) {
+  const Node* node = view().find(id);
+  KFERRY_ASSERT(node != nullptr);
+  const auto index = static_cast<std::size_t>(node - view().nodes.data());
+  return edit().nodes[index];
+}
+
 // --- one list
 
 Topology::Lesson Topology::learn(const kafka::BrokerList& list, Origin& origin, const Teacher& teacher,
@@ -284,23 +291,19 @@ void Topology::apply_swaps(Lecture& lecture) {
     swaps.erase(place);
     lecture.contested = true;
   }
-  for (const NamedBroker& one : swaps) {
-    const std::string by = lecture.teacher.text(lecture.list.source);
+  const std::string by = lecture.teacher.text(lecture.list.source);
+  for (const NamedBroker& one : swaps)
     move(lecture.draft, one.id, one.address, by, "its old address belongs to another broker now");
-  }
 }
 
 void Topology::move(Draft& draft, NodeId id, const HostPort& to, const std::string& by,
                     std::string_view why) {
-  for (Node& node : draft.edit().nodes) {
-    if (node.id != id) continue;
-    log_.write({Severity::info, "broker_moved", name_ + "/" + std::to_string(number(id)),
-                name_of(id) + " of cluster " + name_ + " moved from " + to_string(node.address) + " to " +
-                    to_string(to) + ", according to " + by + ": " + std::string(why)});
-    if (node.provisional) --provisional_;
-    node = {id, to, std::nullopt, true, false};
-    break;
-  }
+  Node& node = draft.edit(id);
+  log_.write({Severity::info, "broker_moved", name_ + "/" + std::to_string(number(id)),
+              name_of(id) + " of cluster " + name_ + " moved from " + to_string(node.address) + " to " +
+                  to_string(to) + ", according to " + by + ": " + std::string(why)});
+  if (node.provisional) --provisional_;
+  node = {id, to, std::nullopt, true, false};
   records_[id] = {};
   records_[id].taught_by = by;
   reach_.erase(id);
@@ -335,66 +338,63 @@ void Topology::choose_candidate(Draft& draft, NodeId id, BrokerRecord& record, I
   }
   if (node->candidate == chosen) return;
   if (chosen) reach_.erase(id);  // the failures were the known address's
-  const auto index = static_cast<std::size_t>(node - draft.view().nodes.data());
-  draft.edit().nodes[index].candidate = chosen;
+  draft.edit(id).candidate = chosen;
+}
+
+template <typename Apply>
+void Topology::weigh(NodeId id, const Apply& apply) {
+  const std::scoped_lock lock(mutex_);
+  Draft draft{*snapshot_};
+  const Node* node = draft.known.find(id);
+  if (node == nullptr) return;
+  apply(draft, *node, records_[id]);
+  publish_if_changed(draft);
 }
 
 void Topology::answered(NodeId id, const HostPort& address, Instant now) {
-  const std::scoped_lock lock(mutex_);
-  Draft draft{*snapshot_};
-  const Node* node = draft.known.find(id);
-  if (node == nullptr) return;
-  BrokerRecord& record = records_[id];
-  if (node->address == address) {
-    record.answered_at = now;
-    record.doubted = false;
-    if (node->candidate) choose_candidate(draft, id, record, now);
-  } else if (node->candidate == address) {
-    const Claim* claim = record.find(address);
-    move(draft, id, address, claim != nullptr ? claim->by : "an earlier answer",
-         "the old address gives no Kafka response, and the new one does");
-    records_[id].answered_at = now;
-  }
-  publish_if_changed(draft);
+  weigh(id, [&](Draft& draft, const Node& node, BrokerRecord& record) {
+    if (node.address == address) {
+      record.answered_at = now;
+      record.doubted = false;
+      if (node.candidate) choose_candidate(draft, id, record, now);
+    } else if (node.candidate == address) {
+      const Claim* claim = record.find(address);
+      move(draft, id, address, claim != nullptr ? claim->by : "an earlier answer",
+           "the old address gives no Kafka response, and the new one does");
+      records_[id].answered_at = now;
+    }
+  });
 }
 
 void Topology::broken(NodeId id, const HostPort& address, Break how, std::uint64_t client, Instant now) {
-  const std::scoped_lock lock(mutex_);
-  Draft draft{*snapshot_};
-  const Node* node = draft.known.find(id);
-  if (node == nullptr) return;
-  BrokerRecord& record = records_[id];
-  if (node->address == address) {
-    record.broken_at = now;
-    record.broken_for = how == Break::not_connected ? 0 : client;
-    // A client can make a broker close, but not while others are answered.
-    const bool telling = how == Break::not_connected ||
-                         (how == Break::unanswered && !within(record.answered_at, answered_recently, now));
-    if (telling) record.doubted = true;
-    if (telling && !node->candidate) choose_candidate(draft, id, record, now);
-  } else if (node->candidate == address && how != Break::cut) {
-    if (Claim* claim = record.find(address)) claim->failed = true;
-    choose_candidate(draft, id, record, now);
-  }
-  publish_if_changed(draft);
+  weigh(id, [&](Draft& draft, const Node& node, BrokerRecord& record) {
+    if (node.address == address) {
+      record.broken_at = now;
+      record.broken_for = how == Break::not_connected ? 0 : client;
+      // A client can make a broker close, but not while others are answered.
+      const bool telling = how == Break::not_connected ||
+                           (how == Break::unanswered && !within(record.answered_at, answered_recently, now));
+      if (telling) record.doubted = true;
+      if (telling && !node.candidate) choose_candidate(draft, id, record, now);
+    } else if (node.candidate == address && how != Break::cut) {
+      if (Claim* claim = record.find(address)) claim->failed = true;
+      choose_candidate(draft, id, record, now);
+    }
+  });
 }
 
 void Topology::denied(NodeId id, const HostPort& address, Instant now) {
-  const std::scoped_lock lock(mutex_);
-  Draft draft{*snapshot_};
-  const Node* node = draft.known.find(id);
-  if (node == nullptr) return;
-  BrokerRecord& record = records_[id];
-  if (node->address == address) {
-    record.answered_at.reset();
-    record.broken_at = now;
-    record.broken_for = 0;
-    record.doubted = true;
-  } else if (Claim* claim = record.find(address)) {
-    claim->failed = true;
-  }
-  choose_candidate(draft, id, record, now);
-  publish_if_changed(draft);
+  weigh(id, [&](Draft& draft, const Node& node, BrokerRecord& record) {
+    if (node.address == address) {
+      record.answered_at.reset();
+      record.broken_at = now;
+      record.broken_for = 0;
+      record.doubted = true;
+    } else if (Claim* claim = record.find(address)) {
+      claim->failed = true;
+    }
+    choose_candidate(draft, id, record, now);
+  });
 }
 
 }  // namespace kferry::proxy

@@ -1,4 +1,4 @@
-// Who may teach the topology: each rule moves a broker where there is evidence, and does not where there is none.
+// Who may teach the topology: each rule moves a broker with evidence, and does not without.
 #include <doctest/doctest.h>
 
 #include <string>

@@ -195,7 +195,7 @@ TEST_CASE_FIXTURE(Fixture,
   now += seconds(1);
   REQUIRE(topology.admit_dial(NodeId{1}, now));
   CHECK_FALSE(topology.admit_dial(NodeId{1}, now));
-  topology.dial_succeeded(NodeId{1}, {"a", 9092});
+  topology.dial_succeeded(NodeId{1});
   CHECK(topology.admit_dial(NodeId{1}, now));
   CHECK(topology.admit_dial(NodeId{1}, now));
   CHECK(topology.reached(NodeId{1}));
@@ -206,9 +206,9 @@ TEST_CASE_FIXTURE(Fixture, "the version changes with what is learnt, and only th
   const std::uint64_t version = topology.version();
   REQUIRE(learn(true, "c1", {{NodeId{1}, "a", 9092}}));
   CHECK(topology.version() == version);
-  topology.dial_succeeded(NodeId{1}, {"a", 9092});
+  topology.dial_succeeded(NodeId{1});
   CHECK(topology.version() == version + 1);
-  topology.dial_succeeded(NodeId{1}, {"a", 9092});
+  topology.dial_succeeded(NodeId{1});
   CHECK(topology.version() == version + 1);
 }
 

@@ -145,7 +145,7 @@ class Worker final : private Acceptor::Host {
   std::deque<ring::Token> starved_;  // legs
   bool pressure_armed_ = false;
   Acceptor acceptor_;
-  std::vector<std::unique_ptr<Discovery>> discoveries_;   // by cluster; nullptr where there is none
+  std::vector<std::unique_ptr<Discovery>> discoveries_;   // by cluster; nullptr if it is not discovered
   std::vector<std::unique_ptr<BootstrapWatch>> watches_;  // by cluster; empty but on the first worker
   std::atomic<bool> stop_asked_ = false;
   bool stopping_ = false;
