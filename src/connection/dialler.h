@@ -150,8 +150,8 @@ class Dialler final : private Leg::Owner {
   bool full_handshake_ = false;  // no TLS session is offered any more
   bool network_failed_ = false;
   bool retried_ = false;
-  bool broker_failed_ =
-      false;              // of the candidate's node: some attempt failed, and not for what this host lacks
+  // Of the candidate's node: some attempt failed, and not for what this host lacks.
+  bool broker_failed_ = false;
   int lack_ = 0;          // of the candidate's node: what this host lacked, as errno
   Instant give_up_at_{};  // Valid if timeouts_.budget is not zero.
   std::vector<Candidate> candidates_;
