@@ -20,6 +20,7 @@
 #include "cli/problems.h"
 #include "cli/style.h"
 #include "config/load.h"
+#include "config/port_advice.h"
 #include "config/ports.h"
 #include "config/security_protocol.h"
 #include "net/cares_resolver.h"
@@ -162,12 +163,9 @@ class Dial {
         if (!index) {
           error(name + " has no port on listener " + listener.name + ": add its id to ids, and a port");
         } else if (map.ports[*index].nodes.front() != broker.id) {
-          const auto size = config::ports_that_fit(listener.min_broker_id, nodes);
           error(name + " falls on the port of broker " +
                 std::to_string(number(map.ports[*index].nodes.front())) + " on listener " + listener.name +
-                ": " +
-                (size ? "a list of " + counted(*size, "port") + " fits"
-                      : std::string("list the brokers in ids")));
+                ": " + config::port_advice(listener, nodes));
         } else {
           const HostPort told{listener.advertised_host, listener.ports[*index].advertised};
           std::printf("  %s -> %s (listener %s)\n", without_controls(name).c_str(), to_string(told).c_str(),

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <set>
+#include <utility>
 
 namespace kferry::config {
 namespace {
@@ -61,13 +62,17 @@ std::string ids_of_port(const Listener& listener, std::size_t index) {
          std::to_string(first + 2 * step) + ", …";
 }
 
-std::optional<std::size_t> ports_that_fit(std::int32_t min_broker_id, std::span<const NodeId> nodes) {
+std::optional<std::size_t> ports_that_fit(std::int32_t min_broker_id, std::span<const NodeId> nodes,
+                                          std::size_t ports_max) {
   const std::set<NodeId> distinct(nodes.begin(), nodes.end());
+  ports_max = std::min<std::size_t>(ports_max, 65'535);
   std::size_t size = std::max<std::size_t>(1, distinct.size());
-  for (; size <= 65535; ++size) {
-    std::set<std::size_t> taken;
-    for (const NodeId id : distinct) taken.insert(modulo(std::int64_t{number(id)} - min_broker_id, size));
-    if (taken.size() == distinct.size()) return size;
+  std::vector<std::size_t> taken(std::max(size, ports_max) + 1);  // by port: the last size under which it was
+  for (; size <= ports_max; ++size) {
+    const bool fits = std::ranges::all_of(distinct, [&](NodeId id) {
+      return std::exchange(taken[modulo(std::int64_t{number(id)} - min_broker_id, size)], size) != size;
+    });
+    if (fits) return size;
   }
   return std::nullopt;
 }

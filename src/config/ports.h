@@ -37,8 +37,9 @@ PortMap map_ports(const Listener& listener, std::span<const NodeId> nodes);
 // or "no broker" for a port beyond the ids.
 std::string ids_of_port(const Listener& listener, std::size_t index);
 
-// The smallest number of ports that gives each of these brokers a port of its own under the modulo; nullopt
-// if not even 65535 ports do.
-std::optional<std::size_t> ports_that_fit(std::int32_t min_broker_id, std::span<const NodeId> nodes);
+// The smallest number of ports, at most `ports_max`, that gives each of these brokers a port of its own under the
+// modulo; nullopt: no such number. Takes brokers times sizes tried, usually far less: a size ends at its first clash.
+std::optional<std::size_t> ports_that_fit(std::int32_t min_broker_id, std::span<const NodeId> nodes,
+                                          std::size_t ports_max = 65'535);
 
 }  // namespace kferry::config

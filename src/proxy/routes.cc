@@ -2,16 +2,10 @@
 
 #include <algorithm>
 
+#include "config/port_advice.h"
 #include "config/ports.h"
 
 namespace kferry::proxy {
-namespace {
-
-// With more ports than this for each live broker, a list of ids is the better advice.
-constexpr std::size_t sparse_max = 4;
-
-}  // namespace
-
 void Routes::refresh(const Snapshot& snapshot) {
   std::fill(owners_.begin(), owners_.end(), std::nullopt);
   clashes_.clear();
@@ -55,21 +49,12 @@ std::optional<HostPort> Routes::advertised(NodeId id) const {
   return HostPort{listener_.advertised_host, listener_.ports[*index].advertised};
 }
 
-std::string Routes::list_that_fits(const Snapshot& snapshot) const {
+std::string Routes::advice(const Snapshot& snapshot) const {
   std::vector<NodeId> live;
   for (const Node& node : snapshot.nodes) {
     if (node.listed && !node.provisional) live.push_back(node.id);
   }
-  const std::size_t first = listener_.ports.front().local;
-  const auto range = [first](std::size_t size) {
-    return "ports = \"" + std::to_string(first) + "-" + std::to_string(first + size - 1) + "\"";
-  };
-  const auto size = config::ports_that_fit(listener_.min_broker_id, live);
-  const bool worth_it = size && *size <= live.size() * sparse_max && first + *size <= 65536;
-  if (listener_.ids.empty() && worth_it) return range(*size);
-  std::string ids;
-  for (const NodeId id : live) ids += (ids.empty() ? "" : ",") + std::to_string(number(id));
-  return range(live.size()) + " with ids = \"" + ids + "\"";
+  return config::port_advice(listener_, live);
 }
 
 }  // namespace kferry::proxy

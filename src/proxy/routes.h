@@ -40,8 +40,8 @@ class Routes {
   const std::vector<Clash>& clashes() const { return clashes_; }
   // Live brokers without a port because the listener's `ids` lack them.
   const std::vector<NodeId>& unmapped() const { return unmapped_; }
-  // The `ports` list that would give every known live broker a port of its own, for messages.
-  std::string list_that_fits(const Snapshot& snapshot) const;
+  // How to give every known live broker a port of its own, for messages.
+  std::string advice(const Snapshot& snapshot) const;
 
   const config::Listener& listener() const { return listener_; }
 

@@ -11,27 +11,34 @@
 namespace kferry::proxy {
 namespace {
 
+// What a line tells of single brokers; of more it gives the number.
+constexpr std::size_t clashes_told_max = 8;
+
 // One line per listener that cannot give every live broker a port, each time the topology changes.
 void report_clashes(const config::Cluster& cluster, const Snapshot& snapshot, LogSink& log) {
   for (const config::Listener& listener : cluster.listeners) {
     Routes routes(listener);
     routes.refresh(snapshot);
+    std::size_t left_out = 0;
     std::string what;
+    const auto tell = [&](NodeId id, const std::string& why) {
+      if (++left_out > clashes_told_max) return;
+      what += (what.empty() ? "broker " : "; broker ") + std::to_string(number(id)) + why;
+    };
     for (const Clash& clash : routes.clashes()) {
-      what += (what.empty() ? "" : "; ") + std::string("broker ") + std::to_string(number(clash.dropped)) +
-              " falls on port " + std::to_string(clash.local_port) + ", which broker " +
-              std::to_string(number(clash.kept)) + " keeps";
+      tell(clash.dropped, " falls on port " + std::to_string(clash.local_port) + ", which broker " +
+                              std::to_string(number(clash.kept)) + " keeps");
     }
-    for (const NodeId id : routes.unmapped()) {
-      what += (what.empty() ? "" : "; ") + std::string("broker ") + std::to_string(number(id)) +
-              " is not in the listener's ids";
-    }
-    if (what.empty()) continue;
+    for (const NodeId id : routes.unmapped()) tell(id, " is not in the listener's ids");
+    if (left_out == 0) continue;
+    if (left_out > clashes_told_max) what += "; and " + std::to_string(left_out - clashes_told_max) + " more";
     log.write({Severity::error, "port_clash", listener.name,
                "degraded: listener " + listener.name + " of cluster " + cluster.name + " has " +
                    counted(listener.ports.size(), "port") + ": " + what +
-                   ": these brokers are left out of what clients are told; give the listener " +
-                   routes.list_that_fits(snapshot)});
+                   (left_out == 1 ? ": clients are not told of this broker"
+                                  : ": clients are not told of these brokers") +
+                   ", and see LEADER_NOT_AVAILABLE for the partitions led there; " +
+                   routes.advice(snapshot)});
   }
 }
 
