@@ -25,7 +25,7 @@ void Dialler::start(std::vector<Candidate> candidates) {
   KFERRY_ASSERT(state_ == State::resolving && candidates_.empty());
   candidates_ = std::move(candidates);
   leg_.set_owner(*this);
-  give_up_at_ = shared_.ring.now() + timeouts_.budget;
+  if (timeouts_.budget != Duration::zero()) give_up_at_ = shared_.ring.now() + timeouts_.budget;
   next_node();
 }
 
@@ -40,7 +40,8 @@ void Dialler::finish(int local_error) {
 void Dialler::next_candidate() {
   if (candidate_ == candidates_.size() || out_of_time()) return finish(0);
   state_ = State::resolving;
-  if (timeouts_.budget != Duration::zero()) set_deadline(timeouts_.budget);
+  deadline_at_ = give_up_at_;
+  if (give_up_at_ != Instant::max()) set_deadline(give_up_at_ - shared_.ring.now());
   host_.resolve(candidate().address);
 }
 
@@ -90,6 +91,7 @@ void Dialler::next_address() {
 // A node is unreachable once every address of it was tried. What this host lacks says nothing about the node: where
 // nothing else failed, no other broker is dialled for it either.
 void Dialler::after_candidate() {
+  if (shortened_ && out_of_time()) return finish(0);
   const Candidate& failed = candidate();
   ++candidate_;
   const bool more = candidate_ < candidates_.size();
@@ -119,12 +121,21 @@ bool Dialler::retry() {
 }
 
 bool Dialler::out_of_time() const {
-  return timeouts_.budget != Duration::zero() && shared_.ring.now() >= give_up_at_;
+  return shared_.ring.now() >= give_up_at_;
 }
 
 void Dialler::set_deadline(Duration in) {
-  if (timeouts_.budget != Duration::zero()) in = std::min(in, give_up_at_ - shared_.ring.now());
-  host_.set_dial_deadline(in);
+  const Instant now = shared_.ring.now();
+  deadline_at_ = std::min(now + in, give_up_at_);
+  host_.set_dial_deadline(deadline_at_ - now);
+}
+
+void Dialler::shorten(Duration in) {
+  const Instant now = shared_.ring.now();
+  if (state_ == State::dialled || state_ == State::done || now + in >= give_up_at_) return;
+  give_up_at_ = now + in;
+  shortened_ = true;
+  if (state_ != State::leaving && deadline_at_ > give_up_at_) set_deadline(in);
 }
 
 void Dialler::note(Attempt attempt) {

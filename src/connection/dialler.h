@@ -104,6 +104,10 @@ class Dialler final : private Leg::Owner {
   void resume();
   // The connection that was dialled turned out to be useless: the dial continues with the next address.
   void reject(std::string why);
+  // The dial ends within `in` from now, because its client has ended. What that cuts short is no failure of a
+  // candidate's: on_not_dialled follows without on_candidate_failed. Does nothing after the outcome, and never extends
+  // the dial.
+  void shorten(Duration in);
 
   const Candidate& candidate() const { return candidates_[candidate_]; }
   const SocketAddress& address() const { return addresses_[address_]; }
@@ -150,10 +154,13 @@ class Dialler final : private Leg::Owner {
   bool full_handshake_ = false;  // no TLS session is offered any more
   bool network_failed_ = false;
   bool retried_ = false;
+  bool shortened_ = false;
   // Of the candidate's node: some attempt failed, and not for what this host lacks.
   bool broker_failed_ = false;
-  int lack_ = 0;          // of the candidate's node: what this host lacked, as errno
-  Instant give_up_at_{};  // Valid if timeouts_.budget is not zero.
+  int lack_ = 0;  // of the candidate's node: what this host lacked, as errno
+  Instant give_up_at_ = Instant::max();
+  Instant
+      deadline_at_{};  // Of the host's deadline. Valid while resolving, connecting, handshaking or pausing.
   std::vector<Candidate> candidates_;
   std::size_t candidate_ = 0;
   std::vector<SocketAddress> addresses_;

@@ -50,6 +50,9 @@ class Dial final : private Dialler::Host, private Leg::Owner {
   // Until the dial has an outcome.
   void go(std::vector<Candidate> candidates) {
     dialler.start(std::move(candidates));
+    wait();
+  }
+  void wait() {
     run([&] { return dialled || not_dialled; });
   }
   void reject(std::string why) {
@@ -275,6 +278,33 @@ TEST_CASE("a dial ends with its budget, however many addresses hang") {
   CHECK(dial.dialler.tried() == " 10.0.0.1:9092 (timed out) 10.0.0.2:9092 (timed out)");
   CHECK(dial.ring.now() - began >= seconds(8));
   CHECK(dial.ring.now() - began < seconds(9));
+}
+
+TEST_CASE("a dial whose client has ended is cut short, and the broker is not blamed") {
+  Dial dial({}, {seconds(5), seconds(5), milliseconds(60), seconds(8)});
+  dial.names = {{"k1", {at("10.0.0.1"), at("10.0.0.2")}}};
+  dial.world.set_dial_fault(at("10.0.0.1"), ring::DialFault::hang);
+  const Instant began = dial.ring.now();
+  dial.dialler.start({learnt("k1", 1), learnt("k1", 2)});
+  dial.dialler.shorten(milliseconds(300));
+  dial.dialler.shorten(seconds(3));
+  dial.wait();
+  REQUIRE(dial.not_dialled);
+  CHECK(dial.failed.empty());
+  CHECK(dial.ring.now() - began >= milliseconds(300));
+  CHECK(dial.ring.now() - began < milliseconds(400));
+  dial.dialler.shorten(Duration::zero());
+}
+
+TEST_CASE("a broker that answers within the shortened time is dialled") {
+  Dial dial({}, {seconds(5), seconds(5), milliseconds(60), seconds(8)});
+  dial.names = {{"k1", {at("10.0.0.1"), at("10.0.0.2")}}};
+  REQUIRE(dial.world.listen_outside(at("10.0.0.2")).has_value());
+  dial.dialler.start({learnt("k1", 1)});
+  dial.dialler.shorten(milliseconds(300));
+  dial.wait();
+  REQUIRE(dial.dialled);
+  CHECK(dial.dialler.address() == at("10.0.0.2"));
 }
 
 TEST_CASE("without candidates nothing is tried") {

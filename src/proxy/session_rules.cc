@@ -181,9 +181,9 @@ void Session::on_candidate_failed(const connection::Candidate& candidate, const 
 
 void Session::on_not_dialled(int local_error) {
   KFERRY_ASSERT(state_ == State::dialling);
+  if (const auto node = owner()) worker_.cluster(port_->cluster).topology.dial_abandoned(*node);
   if (local_error != 0) {
     // What this host lacks says nothing about the broker: no stand-in, no failure of the broker's.
-    if (const auto node = owner()) worker_.cluster(port_->cluster).topology.dial_abandoned(*node);
     return fail(Severity::error, "dial_failed",
                 std::string("cannot dial a broker: ") + std::strerror(local_error) + ": " +
                     std::string(remedy_for_lack(local_error)));
