@@ -1,36 +1,24 @@
 #include "kafka/conversation.h"
 
-#include <algorithm>
-
 #include "base/assert.h"
 #include "kafka/api_keys.h"
 #include "kafka/error_codes.h"
 #include "kafka/observer.h"
 
 namespace kferry::kafka {
-namespace {
-
-// An idle connection keeps room for this many. What a burst needed beyond that is freed once it has been
-// answered.
-constexpr std::size_t kept_unanswered = 16;
-
-}  // namespace
-
 void Conversation::push(const Unanswered& request) {
-  if (first_ > 0 && unanswered_.size() == unanswered_.capacity()) {
-    unanswered_.erase(unanswered_.begin(), unanswered_.begin() + static_cast<std::ptrdiff_t>(first_));
-    first_ = 0;
-  }
-  unanswered_.push_back(request);
+  unanswered_.push(request);
   raw_answers = false;
   if (observer_ != nullptr) observer_->queued(request);
 }
 
 bool Conversation::may_ask() const {
   if (sasl != Sasl::framed || raw_answers) return false;
-  return std::none_of(unanswered_.begin() + first_, unanswered_.end(), [](const Unanswered& request) {
-    return request.key == sasl_handshake_key || request.key == sasl_authenticate_key;
-  });
+  for (std::size_t i = 0; i < unanswered_.size(); ++i) {
+    const ApiKey key = unanswered_.at(i).key;
+    if (key == sasl_handshake_key || key == sasl_authenticate_key) return false;
+  }
+  return true;
 }
 
 void Conversation::note_unacknowledged(CorrelationId id) {
@@ -60,10 +48,7 @@ bool Conversation::forget_unacknowledged(CorrelationId id) {
 void Conversation::pop() {
   KFERRY_ASSERT(!empty());
   if (observer_ != nullptr) observer_->answered(front());
-  if (++first_ < unanswered_.size()) return;
-  first_ = 0;
-  unanswered_.clear();
-  if (unanswered_.capacity() > kept_unanswered) std::vector<Unanswered>().swap(unanswered_);
+  unanswered_.pop();
 }
 
 void Conversation::observe(Observer* observer, Roles captured) {

@@ -16,12 +16,13 @@
 #include <memory>
 #include <optional>
 #include <span>
-#include <string>
 #include <vector>
 
+#include "base/compact_text.h"
 #include "base/ids.h"
 #include "base/limits.h"
 #include "kafka/schema.h"
+#include "kafka/unanswered_queue.h"
 
 namespace kferry::kafka {
 
@@ -35,19 +36,6 @@ struct Policy {
 };
 
 class Observer;
-struct OwnAnswer;
-
-struct Unanswered {
-  ApiKey key{};
-  ApiVersion version = 0;
-  CorrelationId correlation_id{};
-  // The answer that kferry gives when the turn of this request comes (own_answer.h); nullptr: the broker
-  // answers.
-  const OwnAnswer* own = nullptr;
-  // The request is kferry's own: its answer teaches the cluster view and goes no further.
-  bool asked_by_kferry = false;
-};
-
 class Conversation {
  public:
   explicit Conversation(const Policy& policy) : policy_(&policy) {}
@@ -57,10 +45,10 @@ class Conversation {
   const Policy& policy() const { return *policy_; }
   // Replaces the policy. To be called before the first byte.
   void set_policy(const Policy& policy) { policy_ = &policy; }
-  bool full() const { return unanswered_.size() - first_ >= policy_->unanswered_max; }
-  bool empty() const { return unanswered_.size() == first_; }
-  std::size_t size() const { return unanswered_.size() - first_; }
-  const Unanswered& front() const { return unanswered_[first_]; }
+  bool full() const { return unanswered_.size() >= policy_->unanswered_max; }
+  bool empty() const { return unanswered_.empty(); }
+  std::size_t size() const { return unanswered_.size(); }
+  const Unanswered& front() const { return unanswered_.front(); }
   // Ends raw mode on the broker's side, because a client sends no request before its last token.
   void push(const Unanswered& request);
   void pop();
@@ -84,9 +72,9 @@ class Conversation {
   Roles captured() const { return captured_; }
 
   // The mechanism of the last SaslHandshake request, as sent; at most 64 bytes of it.
-  std::string sasl_mechanism;
+  CompactText sasl_mechanism;
   // Name and version from ApiVersions 3 and newer, for messages; at most 64 bytes of each.
-  std::string client_software;
+  CompactText client_software;
   Sasl sasl = Sasl::framed;
   // True while the broker may send tokens that answer no request in the queue.
   bool raw_answers = false;
@@ -96,9 +84,8 @@ class Conversation {
   std::uint32_t raw_tokens = 0;
 
  private:
-  Roles captured_;           // empty without an observer
-  std::uint32_t first_ = 0;  // where the queue begins in unanswered_
-  std::vector<Unanswered> unanswered_;
+  Roles captured_;  // empty without an observer
+  UnansweredQueue unanswered_;
   // Null until a Produce with acks=0 passes; then a ring, so that a request allocates nothing.
   struct Unacknowledged {
     std::array<CorrelationId, unacknowledged_max> ids;

@@ -69,7 +69,7 @@ FailurePtr named_by(std::span<const Opening> openings, std::span<const std::byte
 
 std::string client_text(const Conversation& conversation) {
   if (conversation.client_software.empty()) return "the client";
-  return std::string("client software ").append(conversation.client_software);
+  return std::string("client software ").append(conversation.client_software.view());
 }
 
 }  // namespace

@@ -130,7 +130,8 @@ const std::byte* RequestWalker::head(Chunk& chunk, std::size_t size) {
 }
 
 bool RequestWalker::counted_tokens() const {
-  return conversation_.sasl_mechanism == "PLAIN" || conversation_.sasl_mechanism.starts_with("SCRAM-");
+  const std::string_view mechanism = conversation_.sasl_mechanism.view();
+  return mechanism == "PLAIN" || mechanism.starts_with("SCRAM-");
 }
 
 bool RequestWalker::read_length(Chunk& chunk) {
@@ -280,7 +281,7 @@ RequestWalker::Stop RequestWalker::ask(Chunk& chunk) {
 void RequestWalker::queue(const Chunk& chunk) {
   if (token_) {
     ++conversation_.raw_tokens;
-    const std::uint32_t last = conversation_.sasl_mechanism == "PLAIN" ? 1 : 2;
+    const std::uint32_t last = conversation_.sasl_mechanism.view() == "PLAIN" ? 1 : 2;
     if (counted_tokens() && conversation_.raw_tokens == last) conversation_.sasl = Conversation::Sasl::framed;
     return;
   }

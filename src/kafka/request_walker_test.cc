@@ -85,7 +85,7 @@ TEST_CASE("hidden keys and versions outside the table are refused, naming the cl
                           .no_tags()
                           .frame();
   REQUIRE(c.ask(hello) == Stop::input);
-  CHECK(c.conversation.client_software == "apache-kafka-java 9.9.9");
+  CHECK(c.conversation.client_software.view() == "apache-kafka-java 9.9.9");
   REQUIRE(c.ask(request(fetch_key, 19).zeros(4).frame()) == Stop::failed);
   CHECK(c.requests.failure().cause == "version_above_table");
   for (const char* word : {"Fetch v19", "0 to 18", "apache-kafka-java 9.9.9"})

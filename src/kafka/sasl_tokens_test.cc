@@ -85,7 +85,7 @@ TEST_CASE("SaslHandshake 1 is an ordinary request") {
   Walked c;
   const Bytes frame = request(sasl_handshake_key, 1).str("SCRAM-SHA-256").frame();
   CHECK(c.ask(frame + ordinary, 4) == Stop::input);
-  CHECK(c.conversation.sasl_mechanism == "SCRAM-SHA-256");
+  CHECK(c.conversation.sasl_mechanism.view() == "SCRAM-SHA-256");
   CHECK(c.conversation.sasl == Conversation::Sasl::framed);
   CHECK(c.conversation.size() == 2);
 }

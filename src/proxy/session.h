@@ -36,6 +36,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/compact_text.h"
 #include "base/log_sink.h"
 #include "base/socket_address.h"
 #include "connection/deadline.h"
@@ -243,7 +244,7 @@ class Session final : private kafka::RequestJudge,
   Leg client_;
   Leg broker_;
   SocketAddress client_address_;
-  std::string client_id_;  // of the first request, or the beginning of it
+  CompactText client_id_;  // of the first request, or the beginning of it
   RopeOutput request_output_;
   RopeOutput response_output_;
   kafka::Conversation conversation_;

@@ -24,7 +24,7 @@ constexpr std::size_t names_max = 64;
 Teacher Session::teacher() const {
   Teacher teacher;
   teacher.client_address = &client_address_;
-  teacher.client_id = client_id_;
+  teacher.client_id = client_id_.view();
   teacher.server = dialled_;
   teacher.bootstrap = origin_.bootstrap;
   return teacher;

@@ -41,7 +41,7 @@ void Session::ask_for_map() {
   if (cluster.asking_for_map.exchange(true)) return;  // another session's answer will do
   question_ = Question::asked;
   const ApiVersion version = conversation_.metadata_version;
-  requests_.insert_ready(kafka::encode_metadata(question_id, client_id_, version));
+  requests_.insert_ready(kafka::encode_metadata(question_id, client_id_.view(), version));
   conversation_.push({.key = kafka::metadata_key,
                       .version = version,
                       .correlation_id = question_id,

@@ -151,7 +151,8 @@ void Session::on_dial_starved() {
 
 // By which clients are told apart where a stand-in has refused them.
 std::string Session::pacing_key() const {
-  return client_address_.host_text() + " " + std::to_string(port_->address.port()) + " " + client_id_;
+  return client_address_.host_text() + " " + std::to_string(port_->address.port()) + " " +
+         std::string(client_id_.view());
 }
 
 std::optional<Duration> Session::pause_before(const connection::Candidate& candidate) {
