@@ -7,6 +7,9 @@
 namespace kferry::config {
 namespace {
 
+// Some 20 ms: a broker that invents ids cannot make the search last.
+constexpr std::size_t search_steps_max = 4'000'000;
+
 std::size_t modulo(std::int64_t value, std::size_t size) {
   const auto divisor = static_cast<std::int64_t>(size);
   return static_cast<std::size_t>(((value % divisor) + divisor) % divisor);
@@ -68,8 +71,10 @@ std::optional<std::size_t> ports_that_fit(std::int32_t min_broker_id, std::span<
   ports_max = std::min<std::size_t>(ports_max, 65'535);
   std::size_t size = std::max<std::size_t>(1, distinct.size());
   std::vector<std::size_t> taken(std::max(size, ports_max) + 1);  // by port: the last size under which it was
-  for (; size <= ports_max; ++size) {
+  std::size_t steps = 0;
+  for (; size <= ports_max && steps < search_steps_max; ++size) {
     const bool fits = std::ranges::all_of(distinct, [&](NodeId id) {
+      ++steps;
       return std::exchange(taken[modulo(std::int64_t{number(id)} - min_broker_id, size)], size) != size;
     });
     if (fits) return size;

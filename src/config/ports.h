@@ -38,7 +38,7 @@ PortMap map_ports(const Listener& listener, std::span<const NodeId> nodes);
 std::string ids_of_port(const Listener& listener, std::size_t index);
 
 // The smallest number of ports, at most `ports_max`, that gives each of these brokers a port of its own under the
-// modulo; nullopt: no such number. Takes brokers times sizes tried, usually far less: a size ends at its first clash.
+// modulo; nullopt: no such number, or the search takes too long. A size ends at its first clash.
 std::optional<std::size_t> ports_that_fit(std::int32_t min_broker_id, std::span<const NodeId> nodes,
                                           std::size_t ports_max = 65'535);
 

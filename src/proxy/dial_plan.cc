@@ -6,6 +6,14 @@
 #include "kafka/api_keys.h"
 
 namespace kferry::proxy {
+namespace {
+
+// Brokers that a connection tries instead of its own one. The dial's budget rarely lasts for so many.
+constexpr std::size_t stand_ins_max = 32;
+// Bootstrap servers that it tries after them.
+constexpr std::size_t bootstrap_servers_max = 32;
+
+}  // namespace
 
 std::vector<connection::Candidate> dial_plan(const Snapshot& snapshot, std::optional<NodeId> owner,
                                              bool owner_may_be_dialled, std::size_t port_index,
@@ -22,11 +30,12 @@ std::vector<connection::Candidate> dial_plan(const Snapshot& snapshot, std::opti
     add(own->address, own->id);
   }
   const std::size_t nodes = snapshot.nodes.size();
-  for (std::size_t i = 0; i < nodes; ++i) {
+  const std::size_t stand_ins_end = plan.size() + stand_ins_max;
+  for (std::size_t i = 0; i < nodes && plan.size() < stand_ins_end; ++i) {
     const Node& node = snapshot.nodes[(port_index + i) % nodes];
     if (node.listed && (own == nullptr || node.id != own->id)) add(node.address, node.id);
   }
-  for (std::size_t i = 0; i < bootstrap_servers.size(); ++i) {
+  for (std::size_t i = 0; i < std::min(bootstrap_servers.size(), bootstrap_servers_max); ++i) {
     const HostPort& address = bootstrap_servers[(port_index + i) % bootstrap_servers.size()];
     const Node* listed = snapshot.at(address);
     if (listed != nullptr && own != nullptr && listed->id == own->id && !owner_may_be_dialled) continue;

@@ -14,7 +14,8 @@
 
 namespace kferry::proxy {
 
-// In order of preference, each address once. `owner`: the node of the port, if known; `owner_may_be_dialled`:
+// In order of preference, each address once: the port's own broker, at most 32 stand-ins, at most 32 bootstrap servers.
+// n brokers and b bootstrap servers take n + b log n steps. `owner`: the node of the port, if known; `owner_may_be_dialled`:
 // its backoff after a failed dial has passed. `port_index` spreads ports over the bootstrap servers.
 std::vector<connection::Candidate> dial_plan(const Snapshot& snapshot, std::optional<NodeId> owner,
                                              bool owner_may_be_dialled, std::size_t port_index,

@@ -4,9 +4,13 @@
 #include <utility>
 
 #include "base/assert.h"
+#include "base/counted.h"
 
 namespace kferry::proxy {
 namespace {
+
+// Listeners on one socket whose names a message lists, beside the first.
+constexpr std::size_t names_shown_max = 16;
 
 kafka::Policy policy_of(const config::Cluster& cluster, const config::Limits& limits) {
   kafka::Policy policy;
@@ -32,10 +36,13 @@ Plan::Plan(config::Config config) : config_(std::move(config)) {
         KFERRY_ASSERT(address);  // the loader checked the literal
         PortEntry port{c, l, listener_index, p, *address, {}};
         // The loader lets only listeners that route by SNI have one address.
-        const auto same = std::ranges::find(ports_, *address, &PortEntry::address);
-        if (same != ports_.end()) {
-          same->sharing.push_back(std::move(port));
+        std::vector<std::size_t>& places = by_number_[address->port()];
+        const auto same =
+            std::ranges::find_if(places, [&](std::size_t i) { return ports_[i].address == *address; });
+        if (same != places.end()) {
+          ports_[*same].sharing.push_back(std::move(port));
         } else {
+          places.push_back(ports_.size());
           ports_.push_back(std::move(port));
         }
       }
@@ -57,16 +64,22 @@ const config::Listener* Plan::listener(std::string_view cluster_name, std::strin
 }
 
 const PortEntry* Plan::port(const SocketAddress& address) const {
-  const auto found = std::ranges::find(ports_, address, &PortEntry::address);
-  return found == ports_.end() ? nullptr : &*found;
+  const auto places = by_number_.find(address.port());
+  if (places == by_number_.end()) return nullptr;
+  const auto found =
+      std::ranges::find_if(places->second, [&](std::size_t i) { return ports_[i].address == address; });
+  return found == places->second.end() ? nullptr : &ports_[*found];
 }
 
 bool Plan::is_own(const SocketAddress& address, const SocketAddress& from) const {
   const bool this_host = address.is_loopback() || address.is_wildcard() ||
                          (!from.empty() && from.host_text() == address.host_text());
-  return std::any_of(ports_.begin(), ports_.end(), [&](const PortEntry& port) {
+  const auto places = by_number_.find(address.port());
+  if (places == by_number_.end()) return false;
+  return std::ranges::any_of(places->second, [&](std::size_t i) {
+    const PortEntry& port = ports_[i];
     // IPv6 listeners are V6ONLY.
-    if (port.address.port() != address.port() || port.address.family() != address.family()) return false;
+    if (port.address.family() != address.family()) return false;
     return port.address.is_wildcard() ? this_host : port.address.host_text() == address.host_text();
   });
 }
@@ -92,7 +105,10 @@ std::string Plan::names_text(const PortEntry& port) const {
     text += listener.sni->bootstrap + ", " + listener.sni->pattern();
   };
   add(port);
-  for (const PortEntry& other : port.sharing) add(other);
+  const std::size_t shown = std::min(port.sharing.size(), names_shown_max);
+  for (std::size_t i = 0; i < shown; ++i) add(port.sharing[i]);
+  if (shown < port.sharing.size())
+    text += " and those of " + counted(port.sharing.size() - shown, "more listener");
   return text;
 }
 

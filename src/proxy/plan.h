@@ -5,11 +5,13 @@
 // the address that it binds. Indices and pointers into a plan mean something in that plan only.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -58,6 +60,7 @@ class Plan {
   // nullptr: the plan has no such cluster, listener or port.
   const ClusterPlan* cluster(std::string_view name) const;
   const config::Listener* listener(std::string_view cluster, std::string_view name) const;
+  // Takes as many steps as there are sockets with this port number, however many ports the plan has.
   const PortEntry* port(const SocketAddress& address) const;
 
   const config::Listener& listener_of(const PortEntry& port) const {
@@ -69,15 +72,16 @@ class Plan {
   bool is_own(const SocketAddress& address, const SocketAddress& from = {}) const;
 
   // Of the listeners on the socket of `port` the one that has the name (tls/client_hello.h); all of them route by
-  // SNI. nullopt: no listener has it.
+  // SNI. nullopt: no listener has it. Takes a step for each listener on the socket.
   std::optional<NamedPort> find(const PortEntry& port, std::string_view server_name) const;
-  // All names that the socket of `port` serves, for messages.
+  // The names that the socket of `port` serves, for messages: those of the first listeners, and how many more there are.
   std::string names_text(const PortEntry& port) const;
 
  private:
   const config::Config config_;
   std::vector<ClusterPlan> clusters_;
   std::vector<PortEntry> ports_;
+  std::unordered_map<std::uint16_t, std::vector<std::size_t>> by_number_;  // places in ports_, by port number
 };
 
 // What a move from one plan to the next does to the listening sockets and the clusters.

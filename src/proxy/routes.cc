@@ -6,6 +6,22 @@
 #include "config/ports.h"
 
 namespace kferry::proxy {
+
+Routes::Routes(const config::Listener& listener) : listener_(listener), owners_(listener.ports.size()) {
+  ids_.reserve(listener.ids.size());
+  for (std::size_t i = 0; i < listener.ids.size(); ++i) ids_.emplace_back(listener.ids[i], i);
+  std::sort(ids_.begin(), ids_.end());
+}
+
+// As config::port_index(), which searches `ids` from the start.
+std::optional<std::size_t> Routes::port_index(NodeId id) const {
+  if (ids_.empty()) return config::port_index(listener_, id);
+  const auto place = std::lower_bound(ids_.begin(), ids_.end(), std::pair(number(id), std::size_t{0}));
+  if (place == ids_.end() || place->first != number(id) || place->second >= listener_.ports.size())
+    return std::nullopt;
+  return place->second;
+}
+
 void Routes::refresh(const Snapshot& snapshot) {
   std::fill(owners_.begin(), owners_.end(), std::nullopt);
   clashes_.clear();
@@ -22,7 +38,7 @@ void Routes::refresh(const Snapshot& snapshot) {
     const bool live = rank == Rank::live;
     for (const Node& node : snapshot.nodes) {
       if (rank_of(node) != rank) continue;
-      const std::optional<std::size_t> index = config::port_index(listener_, node.id);
+      const std::optional<std::size_t> index = port_index(node.id);
       if (!index) {
         if (live) unmapped_.push_back(node.id);
         continue;
@@ -42,7 +58,7 @@ std::optional<HostPort> Routes::advertised(NodeId id) const {
     if (number(id) < 0) return std::nullopt;
     return HostPort{listener_.sni->host_of(id), listener_.ports.front().advertised};
   }
-  const std::optional<std::size_t> index = config::port_index(listener_, id);
+  const std::optional<std::size_t> index = port_index(id);
   if (!index) return std::nullopt;
   const std::optional<NodeId>& owner = owners_[*index];
   if (owner && *owner != id) return std::nullopt;

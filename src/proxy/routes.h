@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "config/config.h"
@@ -28,8 +29,9 @@ struct Clash {
 class Routes {
  public:
   // `listener` outlives the routes.
-  explicit Routes(const config::Listener& listener) : listener_(listener), owners_(listener.ports.size()) {}
+  explicit Routes(const config::Listener& listener);
 
+  // n brokers and i listed ids take n log i steps.
   void refresh(const Snapshot& snapshot);
 
   // The broker that this port belongs to; nullopt while none is known.
@@ -46,7 +48,10 @@ class Routes {
   const config::Listener& listener() const { return listener_; }
 
  private:
+  std::optional<std::size_t> port_index(NodeId id) const;
+
   const config::Listener& listener_;
+  std::vector<std::pair<std::int32_t, std::size_t>> ids_;  // the listener's `ids` with their places, sorted
   std::vector<std::optional<NodeId>> owners_;
   std::vector<Clash> clashes_;
   std::vector<NodeId> unmapped_;

@@ -284,16 +284,21 @@ void Worker::refresh() {
   }
 }
 
+// One pass over the sessions, however many clusters have changed.
 void Worker::reconsider() {
   if (stopping_) return;
+  bool any = false;
   for (std::uint32_t c = 0; c < views_.size(); ++c) {
-    std::atomic<bool>& wanted = views_[c].state->discovery_wanted;
+    View& view = views_[c];
+    std::atomic<bool>& wanted = view.state->discovery_wanted;
     if (discoveries_[c] && wanted.load(std::memory_order_relaxed) && wanted.exchange(false))
       discoveries_[c]->soon();
-    if (!std::exchange(views_[c].reconsider, false)) continue;
-    for (const Slot& slot : slots_) {
-      if (slot.session && slot.session->cluster() == c) slot.session->reconsider();
-    }
+    view.reconsidering = std::exchange(view.reconsider, false);
+    any = any || view.reconsidering;
+  }
+  if (!any) return;
+  for (const Slot& slot : slots_) {
+    if (slot.session && views_[slot.session->cluster()].reconsidering) slot.session->reconsider();
   }
 }
 

@@ -113,6 +113,7 @@ class Worker final : private Acceptor::Host {
     std::uint64_t version = 0;
     std::shared_ptr<const Snapshot> snapshot;
     bool reconsider = false;
+    bool reconsidering = false;  // during one pass over the sessions
   };
 
   void dispatch(const ring::Completion& completion);
