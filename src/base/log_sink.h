@@ -11,7 +11,8 @@ enum class Severity : std::uint8_t { error, warning, info, debug };
 
 struct LogEvent {
   Severity severity = Severity::info;
-  // A stable name for what happened ("tls_hello_on_plaintext"). The sink limits repeats per cause and subject.
+  // A stable name for what happened ("tls_hello_on_plaintext"). The sink limits repeats per cause and subject, and per
+  // cause.
   std::string_view cause;
   // What the event is about: a client's address, a listener. Without a port if repeats are to be counted together.
   std::string_view subject;
@@ -19,7 +20,7 @@ struct LogEvent {
   std::string text;
 };
 
-// Called from any thread; must not block for long and never throws.
+// Called from any thread. Waits for no reader of the log, and never throws.
 class LogSink {
  public:
   virtual ~LogSink() = default;

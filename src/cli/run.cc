@@ -92,7 +92,13 @@ int run(const RunOptions& options) {
   raise_open_files();
   keep_some_heap();
   const sigset_t ends = block_ends();
-  operations::Log log({.journal_prefixes = std::getenv("JOURNAL_STREAM") != nullptr});
+  const auto started_log =
+      operations::Log::start({.journal_prefixes = std::getenv("JOURNAL_STREAM") != nullptr});
+  if (!started_log) {
+    std::fprintf(stderr, "kferry: %s\n", started_log.error().c_str());
+    return exit_failure;
+  }
+  operations::Log& log = **started_log;
   for (const config::Problem& warning : loaded->warnings) {
     log.write({Severity::warning, "configuration", warning.where, config::to_string(warning)});
   }

@@ -1,28 +1,26 @@
 // Writes log events to a file descriptor (stderr), one event per line, and never more of a kind than a person can read:
 //
-//   2026-11-24T16:38:00.123Z level=warning cause=tls_hello_on_plaintext subject=10.0.0.1 "a TLS hello came in
-//   …"
+//   write() ─▶ RepeatLimit: few per (cause, subject), and cause ─▶ log_line() ─▶ LogWriter: queue, thread ─▶ fd
 //
-// Text from outside cannot forge a line: control bytes, quotes, backslashes and invalid UTF-8 are escaped. For each
-// (cause, subject) the first `burst` lines of a window are written and the rest are counted. When the window is over,
-// the count follows ("97 more like this in 60 s"), at the next write() or tick() or at the end. Debug lines are
-// limited, too.
-//
-// A blocked descriptor: a line waits for `blocked_wait` once. Then lines are dropped without waiting until there is
-// room again, and the next line reports how many. The descriptor is not made O_NONBLOCK, because it is shared with
-// other processes, so a pipe that others also fill may still block in the moment between poll and write.
+// What a limit holds back is counted. When its window is over, the count follows ("… 97 more like this in 60 s"), at
+// the next write() or tick() or at the end. Debug lines are limited, too. No caller ever waits for the reader: see
+// operations/log_writer.h for what is dropped then, and how that is reported.
 #pragma once
 
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <expected>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <string>
-#include <string_view>
+#include <vector>
 
 #include "base/clock.h"
 #include "base/log_sink.h"
+#include "operations/log_writer.h"
+#include "operations/repeat_limit.h"
 
 namespace kferry::operations {
 
@@ -31,38 +29,47 @@ struct LogOptions {
   Severity threshold = Severity::info;
   // Whether each line begins with "<4>" or the like, which systemd's journal understands.
   bool journal_prefixes = false;
-  std::uint32_t burst = 3;
-  Duration window = std::chrono::seconds(60);
-  // How many (cause, subject) pairs are remembered. Beyond that, the count of the least recently seen one is written
-  // and the pair forgotten.
-  std::size_t pairs_max = 4096;
-  Duration blocked_wait = std::chrono::milliseconds(20);
-  // Clocks for tests. Empty: the system's.
+  RepeatLimit::Options repeats{};
+  // Of lines that wait for the reader.
+  std::size_t queue_lines_max = 4096;
+  std::size_t queue_bytes_max = std::size_t{1} << 20;
+  // How long the end of the log waits for its reader.
+  Duration end_wait = std::chrono::seconds(2);
+  // Clocks for tests, called by the threads that write. Empty: the system's.
   std::function<std::chrono::system_clock::time_point()> wall_clock{};
   std::function<Instant()> clock{};
 };
 
 class Log final : public LogSink {
  public:
-  explicit Log(LogOptions options);
-  // Writes the remaining counts.
+  // The error says what this host lacks.
+  static std::expected<std::unique_ptr<Log>, std::string> start(LogOptions options);
+  // Writes the remaining counts, and waits for the reader for `end_wait` at most.
   ~Log() override;
   Log(const Log&) = delete;
   Log& operator=(const Log&) = delete;
 
   void write(const LogEvent& event) noexcept override;
-  // Writes the counts of windows that are over. To be called about once a second.
+  // Writes the counts of windows that are over, and the number of lost lines. To be called about once a second.
   void tick() noexcept;
 
+  // Waits until everything written so far has reached the descriptor or is lost; false: not in `wait`.
+  bool flush(Duration wait);
+  // The same for a process that is about to abort: takes no lock.
+  void flush_without_lock(Duration wait) const noexcept { writer_->flush_without_lock(wait); }
+
   // The number of lines dropped so far.
-  std::uint64_t dropped() const;
+  std::uint64_t dropped() const { return writer_->dropped(); }
 
  private:
-  class Writer;
-  std::unique_ptr<Writer> writer_;
-};
+  Log(LogOptions options, std::unique_ptr<LogWriter> writer);
+  void put(const LogEvent& event);
+  void put_counts(std::vector<RepeatLimit::Count> counts);
 
-// `text` in double quotes, with everything except printable UTF-8 escaped: "\n", "\"", "\x1b".
-std::string quoted(std::string_view text);
+  const LogOptions options_;
+  const std::unique_ptr<LogWriter> writer_;
+  std::mutex mutex_;  // of repeats_, and keeps lines in the order of their events
+  RepeatLimit repeats_;
+};
 
 }  // namespace kferry::operations

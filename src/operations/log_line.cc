@@ -1,0 +1,160 @@
+#include "operations/log_line.h"
+
+#include <time.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdio>
+
+namespace kferry::operations {
+namespace {
+
+// A pipe that polls as writable takes this much atomically (PIPE_BUF), so lines of other processes do not mix with
+// ours.
+static_assert(4 * (cause_size_max + subject_size_max) + 256 < line_size_max);
+
+std::string_view name(Severity severity) {
+  switch (severity) {
+    case Severity::error:
+      return "error";
+    case Severity::warning:
+      return "warning";
+    case Severity::info:
+      return "info";
+    case Severity::debug:
+      return "debug";
+  }
+  return "unknown";
+}
+
+// Syslog's numbers, in the form of sd-daemon(3).
+std::string_view prefix(Severity severity) {
+  switch (severity) {
+    case Severity::error:
+      return "<3>";
+    case Severity::warning:
+      return "<4>";
+    case Severity::info:
+      return "<6>";
+    case Severity::debug:
+      return "<7>";
+  }
+  return "<6>";
+}
+
+// The size of the well-formed printable UTF-8 sequence at `at`; 0 if there is none. Not printable: C1 controls
+// (U+0080..9F); the separators U+2028/2029, which some viewers take for line ends; and the marks that change the
+// direction of text (U+202A..202E, U+2066..2069), which can make a line read as another.
+std::size_t printable_size(std::string_view text, std::size_t at) {
+  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
+  const unsigned first = byte(at);
+  if (first < 0x80) return first >= 0x20 && first != 0x7F ? 1 : 0;
+  std::size_t size = 0;
+  std::uint32_t point = 0;
+  std::uint32_t least = 0;
+  if ((first & 0xE0) == 0xC0) {
+    size = 2, point = first & 0x1F, least = 0x80;
+  } else if ((first & 0xF0) == 0xE0) {
+    size = 3, point = first & 0x0F, least = 0x800;
+  } else if ((first & 0xF8) == 0xF0) {
+    size = 4, point = first & 0x07, least = 0x10000;
+  } else {
+    return 0;
+  }
+  if (at + size > text.size()) return 0;
+  for (std::size_t i = 1; i < size; ++i) {
+    if ((byte(at + i) & 0xC0) != 0x80) return 0;
+    point = (point << 6) | (byte(at + i) & 0x3FU);
+  }
+  if (point < least || point > 0x10FFFF || (point >= 0xD800 && point <= 0xDFFF)) return 0;
+  if (point < 0xA0 || (point >= 0x2028 && point <= 0x202E) || (point >= 0x2066 && point <= 0x2069)) return 0;
+  return size;
+}
+
+void append_escaped(std::string& out, std::string_view text) {
+  for (std::size_t i = 0; i < text.size();) {
+    const char c = text[i];
+    if (c == '"' || c == '\\') {
+      out += '\\';
+      out += c;
+      ++i;
+    } else if (const std::size_t size = printable_size(text, i); size > 0) {
+      out += text.substr(i, size);
+      i += size;
+    } else if (c == '\n' || c == '\r' || c == '\t') {
+      out += c == '\n' ? "\\n" : c == '\r' ? "\\r" : "\\t";
+      ++i;
+    } else {
+      static constexpr std::string_view digits = "0123456789abcdef";
+      const auto byte = static_cast<unsigned char>(c);
+      out += "\\x";
+      out += digits[byte >> 4];
+      out += digits[byte & 15];
+      ++i;
+    }
+  }
+}
+
+bool needs_quotes(std::string_view text) {
+  return text.empty() || !std::all_of(text.begin(), text.end(), [](char c) {
+           return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                  std::string_view("._-:/[]%@+,").find(c) != std::string_view::npos;
+         });
+}
+
+void append_value(std::string& out, std::string_view text) {
+  out += needs_quotes(text) ? quoted(text) : text;
+}
+
+std::string timestamp(std::chrono::system_clock::time_point at) {
+  const auto since = std::chrono::floor<std::chrono::milliseconds>(at.time_since_epoch());
+  const time_t seconds = static_cast<time_t>(std::chrono::floor<std::chrono::seconds>(since).count());
+  const auto milliseconds = static_cast<int>((since % 1000).count());
+  tm parts{};
+  gmtime_r(&seconds, &parts);
+  std::array<char, 64> text{};
+  const std::size_t size = strftime(text.data(), text.size(), "%Y-%m-%dT%H:%M:%S", &parts);
+  const int more = std::snprintf(text.data() + size, text.size() - size, ".%03dZ", milliseconds);
+  return {text.data(), size + static_cast<std::size_t>(more)};
+}
+
+}  // namespace
+
+std::string quoted(std::string_view text) {
+  std::string out = "\"";
+  append_escaped(out, text);
+  out += '"';
+  return out;
+}
+
+std::string log_line(const LogEvent& event, std::chrono::system_clock::time_point at, bool journal_prefix) {
+  std::string line;
+  line.reserve(256);
+  if (journal_prefix) line += prefix(event.severity);
+  line += timestamp(at);
+  line.append(" level=").append(name(event.severity)).append(" cause=");
+  append_value(line, event.cause.substr(0, cause_size_max));
+  if (!event.subject.empty()) {
+    line += " subject=";
+    append_value(line, event.subject.substr(0, subject_size_max));
+  }
+  line += ' ';
+  // An escape is at most four times as long as its byte. So this cuts first, then checks whether the rest fits.
+  std::string end = quoted(std::string_view(event.text).substr(0, line_size_max));
+  if (line.size() + end.size() + 1 > line_size_max) {
+    static constexpr std::string_view cut = "…(cut)\"";
+    std::size_t keep = line_size_max - line.size() - cut.size() - 1;
+    while (keep > 1 && (static_cast<unsigned char>(end[keep]) & 0xC0) == 0x80)
+      --keep;  // never within a character
+    end.resize(keep);
+    // Never within an escape: an odd number of backslashes at the end would escape the closing quote.
+    const std::size_t run = end.size() - 1 - end.find_last_not_of('\\');
+    if (run % 2 == 1) end.pop_back();
+    end += cut;
+  }
+  line += end;
+  line += '\n';
+  return line;
+}
+
+}  // namespace kferry::operations
