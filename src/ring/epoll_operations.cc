@@ -315,7 +315,7 @@ void EpollRing::poll(Token token, Socket socket, std::uint32_t events) {
 
 void EpollRing::timer(Token token, Instant deadline) {
   const std::uint32_t slot = ops_.take(OpKind::timer, token, -1);
-  ops_.at(slot).deadline = deadline;
+  ops_.at(slot).set_deadline(deadline);
   timers_.add(slot);
 }
 

@@ -83,7 +83,7 @@ std::span<const Completion> EpollRing::wait() {
 void EpollRing::enter(bool block) {
   KFERRY_ASSERT(!block || due_.empty());
   int patience_ms = 0;
-  if (block) patience_ms = timers_.empty() ? -1 : milliseconds_until(ops_.at(timers_.first()).deadline);
+  if (block) patience_ms = timers_.empty() ? -1 : milliseconds_until(ops_.at(timers_.first()).deadline());
   const int count = ::epoll_wait(epoll_fd_, events_.data(), static_cast<int>(events_.size()), patience_ms);
   KFERRY_ASSERT(count >= 0 || errno == EINTR);
   for (int i = 0; i < count; ++i) on_event(events_[static_cast<std::size_t>(i)]);

@@ -3,9 +3,9 @@
 // slab has grown to the largest number of operations outstanding at once.
 #pragma once
 
-#include <algorithm>
 #include <bit>
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include "base/assert.h"
@@ -20,8 +20,7 @@ struct Op {
   static constexpr std::uint32_t none = 0xFFFFFFFF;
 
   Token token;
-  std::uint64_t size = 0;  // receive: size_max; poll: events; message: value
-  Instant deadline{};      // timer
+  std::uint64_t size = 0;  // receive: size_max; poll: events; message: value; timer: see deadline()
   int fd = -1;
   std::uint32_t multishot_size = 0;  // receive: the bytes after which it ends; 0 for a single one
   std::uint32_t extra =
@@ -29,17 +28,21 @@ struct Op {
   std::uint32_t next = none;  // in its bucket, or in the free list
   std::uint16_t generation = 0;
   OpKind kind = OpKind::free;
-  bool cancelled = false;
-  bool quiet = false;  // send: Notice::with_next
-  bool more = false;   // send: MSG_MORE
+  bool cancelled : 1 = false;
+  bool quiet : 1 = false;  // send: Notice::with_next
+  bool more : 1 = false;   // send: MSG_MORE
+
+  Instant deadline() const { return Instant(Duration(static_cast<Duration::rep>(size))); }
+  void set_deadline(Instant at) { size = static_cast<std::uint64_t>(at.time_since_epoch().count()); }
 };
+static_assert(sizeof(Op) == 40);  // two for each idle connection
 
 class OpSlab {
  public:
   std::uint32_t take(OpKind kind, Token token, int fd) {
     if (free_ == Op::none) grow();
     const std::uint32_t slot = free_;
-    Op& op = ops_[slot];
+    Op& op = at(slot);
     free_ = op.next;
     const auto generation = static_cast<std::uint16_t>(op.generation + 1);
     op = Op{};
@@ -55,10 +58,10 @@ class OpSlab {
   }
 
   void release(std::uint32_t slot) {
-    Op& op = ops_[slot];
+    Op& op = at(slot);
     KFERRY_ASSERT(op.kind != OpKind::free);
     std::uint32_t* link = &buckets_[bucket(op.token)];
-    while (*link != slot) link = &ops_[*link].next;
+    while (*link != slot) link = &at(*link).next;
     *link = op.next;
     op.kind = OpKind::free;
     op.next = free_;
@@ -66,16 +69,16 @@ class OpSlab {
     --outstanding_;
   }
 
-  Op& at(std::uint32_t slot) { return ops_[slot]; }
+  Op& at(std::uint32_t slot) { return blocks_[slot / block_size][slot % block_size]; }
   std::size_t outstanding() const { return outstanding_; }
-  std::size_t size() const { return ops_.size(); }
+  std::size_t size() const { return blocks_.size() * block_size; }
 
   // Calls `visit(slot)` for each operation of this token; it may release that slot, and no other.
   template <class Visit>
   void each(Token token, Visit&& visit) {
     for (std::uint32_t slot = buckets_.empty() ? Op::none : buckets_[bucket(token)]; slot != Op::none;) {
-      const std::uint32_t next = ops_[slot].next;
-      if (ops_[slot].token == token) visit(slot);
+      const std::uint32_t next = at(slot).next;
+      if (at(slot).token == token) visit(slot);
       slot = next;
     }
   }
@@ -89,24 +92,27 @@ class OpSlab {
   }
 
   void grow() {
-    const auto old = static_cast<std::uint32_t>(ops_.size());
-    // By a quarter, so that thousands of idle connections do not reserve memory for as many again.
-    const std::uint32_t wanted = old + std::max(64U, old / 4);
-    ops_.reserve(wanted);
-    ops_.resize(wanted);
+    const auto old = static_cast<std::uint32_t>(size());
+    // In blocks that stay where they are: thousands of idle connections reserve no memory for as many again, and
+    // leave no outgrown copy in the heap.
+    blocks_.push_back(std::make_unique<Op[]>(block_size));
+    const std::uint32_t wanted = old + block_size;
+    for (std::uint32_t slot = wanted; slot-- > old;) {
+      at(slot).next = free_;
+      free_ = slot;
+    }
+    if (wanted <= buckets_.size()) return;
     buckets_.assign(std::bit_ceil(wanted), Op::none);
     for (std::uint32_t slot = 0; slot < old; ++slot) {  // all are taken: the slab grows only when full
-      std::uint32_t& head = buckets_[bucket(ops_[slot].token)];
-      ops_[slot].next = head;
+      std::uint32_t& head = buckets_[bucket(at(slot).token)];
+      at(slot).next = head;
       head = slot;
-    }
-    for (std::uint32_t slot = wanted; slot-- > old;) {
-      ops_[slot].next = free_;
-      free_ = slot;
     }
   }
 
-  std::vector<Op> ops_;
+  static constexpr std::uint32_t block_size = 64;
+
+  std::vector<std::unique_ptr<Op[]>> blocks_;
   std::vector<std::uint32_t> buckets_;
   std::uint32_t free_ = Op::none;
   std::size_t outstanding_ = 0;

@@ -18,7 +18,7 @@ class TimerHeap {
   // Removes the timers whose deadline has passed, earliest first, and calls `fire(slot)` for each.
   template <class Fire>
   void take_due(Instant now, Fire&& fire) {
-    while (!empty() && ops_.at(first()).deadline <= now) {
+    while (!empty() && ops_.at(first()).deadline() <= now) {
       const std::uint32_t slot = first();
       remove(slot);
       fire(slot);
@@ -44,7 +44,7 @@ class TimerHeap {
 
  private:
   bool before(std::size_t a, std::size_t b) {
-    return ops_.at(heap_[a]).deadline < ops_.at(heap_[b]).deadline;
+    return ops_.at(heap_[a]).deadline() < ops_.at(heap_[b]).deadline();
   }
 
   void swap(std::size_t a, std::size_t b) {

@@ -198,7 +198,7 @@ void UringRing::enter() {
   } else if (timers_.empty()) {
     result = io_uring_submit_and_wait(&ring_, 1);
   } else {
-    const Duration left = std::max(ops_.at(timers_.first()).deadline - monotonic_now(), Duration::zero());
+    const Duration left = std::max(ops_.at(timers_.first()).deadline() - monotonic_now(), Duration::zero());
     __kernel_timespec until{};
     until.tv_sec = left / std::chrono::seconds{1};
     until.tv_nsec = (left % std::chrono::seconds{1}).count();
