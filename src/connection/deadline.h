@@ -14,8 +14,7 @@ class Deadline {
 
   void set(Instant at) {
     at_ = at;
-    if (!armed_) {
-      armed_ = true;
+    if (!armed()) {
       timer_at_ = at;
       ring_.timer(token_, at);
     } else if (at < timer_at_) {
@@ -24,7 +23,7 @@ class Deadline {
   }
   // The timer completed. True when the deadline has passed.
   bool on_timer(bool still_wanted) {
-    armed_ = false;
+    timer_at_ = unarmed;
     if (!still_wanted) return false;
     if (ring_.now() >= at_) return true;
     set(at_);
@@ -32,19 +31,19 @@ class Deadline {
   }
   // Ends the timer; it still completes.
   void cancel() {
-    if (armed_) ring_.cancel(token_);
+    if (armed()) ring_.cancel(token_);
   }
   // A completion is still to come.
-  bool armed() const { return armed_; }
+  bool armed() const { return timer_at_ != unarmed; }
   // Valid after set().
   Instant at() const { return at_; }
 
  private:
   ring::Ring& ring_;
   const ring::Token token_;
-  bool armed_ = false;
+  static constexpr Instant unarmed = Instant::max();
   Instant at_{};
-  Instant timer_at_{};
+  Instant timer_at_ = unarmed;
 };
 
 }  // namespace kferry::connection

@@ -254,11 +254,11 @@ class Session final : private kafka::RequestJudge,
   std::unique_ptr<connection::Dialler> dial_;  // while dialling
   // Of an ApiVersions that named exactly the learnt cluster and the broker that should be here.
   std::optional<CorrelationId> exactly_asked_;
-  std::unique_ptr<std::string> refusal_;    // valid after the judge has refused
-  HostPort dialled_;                        // valid once open
-  std::optional<NodeId> named_;             // by SNI; nullopt: bootstrap, or a listener that routes by port
-  std::optional<NodeId> node_;              // who answers here, once that is known; never forgotten
-  std::optional<Instant> answer_noted_at_;  // when the topology was last told of answers here
+  std::unique_ptr<std::string> refusal_;  // valid after the judge has refused
+  HostPort dialled_;                      // valid once open
+  std::optional<NodeId> named_;           // by SNI; nullopt: bootstrap, or a listener that routes by port
+  std::optional<NodeId> node_;            // who answers here, once that is known; never forgotten
+  Instant note_answers_at_{};             // from then on, the topology is told of an answer here
   std::unique_ptr<Identification> identifying_;  // while names are resolved to learn who answers here
 };
 

@@ -31,9 +31,9 @@ Teacher Session::teacher() const {
 }
 
 void Session::note_answer() {
-  if (answer_noted_at_ && heard_at_ < *answer_noted_at_ + answer_interval) return;
+  if (heard_at_ < note_answers_at_) return;
   if (!node_ || !response_walker_.answered()) return;
-  answer_noted_at_ = heard_at_;
+  note_answers_at_ = heard_at_ + answer_interval;
   worker_.cluster(port_->cluster).topology.answered(*node_, dialled_, heard_at_);
 }
 
@@ -54,7 +54,7 @@ void Session::denied(CorrelationId request) {
   report_denied(cluster, *node_, dialled_, worker_.runtime().log);
   cluster.topology.denied(*node_, dialled_, worker_.now());
   broken_noted_ = true;
-  answer_noted_at_ = Instant::max() - answer_interval;  // the broker here is another one
+  note_answers_at_ = Instant::max();  // the broker here is another one
   worker_.doubt_name(dialled_.host);
   worker_.want_discovery(port_->cluster);
 }

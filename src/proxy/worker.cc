@@ -151,20 +151,20 @@ void Worker::serve(std::uint32_t port, ring::Socket client) {
   }
   const std::uint32_t number = slots_.take();
   Slot& slot = slots_.at(number);
-  slot.session = std::make_unique<Session>(*this, number, slot.generation, plan_->ports()[port], client,
-                                           ring_.remote_address(client));
+  slot.session = session_memory_.make(*this, number, slot.generation, plan_->ports()[port], client,
+                                      ring_.remote_address(client));
   ++session_count_;
   slot.session->start();
 }
 
 Session* Worker::find(std::uint32_t slot, std::uint16_t generation) {
-  return slots_.at(slot).generation == generation ? slots_.at(slot).session.get() : nullptr;
+  return slots_.at(slot).generation == generation ? slots_.at(slot).session : nullptr;
 }
 
 void Worker::free_if_finished(Slot& slot) {
   if (!slot.session || !slot.session->finished()) return;
   const std::uint32_t number = slot.session->slot();
-  slot.session.reset();
+  session_memory_.destroy(std::exchange(slot.session, nullptr));
   ++slot.generation;
   slots_.give_back(number);
   --session_count_;

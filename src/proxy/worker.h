@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/slab.h"
 #include "connection/kernel_transport.h"
 #include "connection/leg.h"
 #include "net/buffer_pool.h"
@@ -105,7 +106,7 @@ class Worker final : private Acceptor::Host {
 
  private:
   struct Slot {
-    std::unique_ptr<Session> session;
+    Session* session = nullptr;  // in session_memory_
     std::uint16_t generation = 0;
   };
   struct View {
@@ -141,6 +142,7 @@ class Worker final : private Acceptor::Host {
   bool can_peek_ = true;
   std::vector<View> views_;     // by cluster
   std::vector<Routes> routes_;  // by listener, counted over all clusters
+  Slab<Session> session_memory_;
   ring::SlotPool<Slot> slots_;
   std::size_t session_count_ = 0;
   std::deque<ring::Token> starved_;  // legs
