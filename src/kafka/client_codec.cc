@@ -212,7 +212,7 @@ std::expected<SaslAuthenticateAnswer, Failure> decode_sasl_authenticate(std::spa
   in.correlation(id);
   SaslAuthenticateAnswer answer;
   answer.error = in.i16("error_code");
-  answer.message = in.nullable_str("error_message").value_or("");
+  in.nullable_str("error_message");
   answer.token = in.nullable_blob("auth_bytes");
   if (version >= 1) answer.session_lifetime_ms = in.i64("session_lifetime_ms");
   return finished(in, std::move(answer));

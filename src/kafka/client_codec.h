@@ -70,9 +70,9 @@ struct SaslHandshakeAnswer {
   std::int16_t error = 0;
   std::vector<std::string> mechanisms;  // what the broker offers
 };
+// Without the error's text, because brokers quote tokens and user names in it, and what is not here is never logged.
 struct SaslAuthenticateAnswer {
   std::int16_t error = 0;
-  std::string message;  // the broker's words: escape them before printing
   Bytes token;
   std::int64_t session_lifetime_ms = 0;  // 0: unlimited, or version 0
 };

@@ -104,7 +104,6 @@ TEST_CASE("SASL responses of both versions are decoded") {
       decode_sasl_authenticate(bytes(raw("\0\0\0\x07\0\x3a\0\x02no\xff\xff\xff\xff")), id, 0);
   REQUIRE(refused.has_value());
   CHECK(refused->error == 58);
-  CHECK(refused->message == "no");
   CHECK(refused->token.empty());
 
   const auto accepted =

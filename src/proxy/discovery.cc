@@ -9,6 +9,7 @@
 #include "kafka/api_keys.h"
 #include "kafka/client_codec.h"
 #include "kafka/error_codes.h"
+#include "proxy/reports.h"
 #include "proxy/worker.h"
 #include "tls/digests.h"
 
@@ -167,7 +168,7 @@ void Discovery::end_round(bool learnt) {
   if (!std::exchange(warned_, true)) {
     worker_.runtime().log.write(
         {Severity::warning, "discovery_failed", name,
-         "cannot ask cluster " + name + " for its brokers: tried" + dial_->tried() +
+         "cannot ask cluster " + name + " for its brokers: tried" + shown_attempts(dial_->tried()) +
              ": trying again; clients are served all the same, and what passes is learnt"});
   }
   backoff_ = std::clamp(backoff_ * 2, backoff_min, backoff_max);
@@ -254,7 +255,9 @@ void Discovery::on_answer(std::span<const std::byte> frame) {
   if (!answer) {
     reject(answer.error().text);
   } else if (answer->error != 0) {
-    reject(kafka::error_name(answer->error) + ": " + answer->message);
+    reject(kafka::error_name(answer->error) + (answer->error == kafka::error_sasl_authentication_failed
+                                                   ? ": check user name and password"
+                                                   : ""));
   } else {
     on_step(sasl_->on_challenge(answer->token));
   }

@@ -4,11 +4,23 @@
 
 namespace kferry::proxy {
 
-void report_unreachable(const ClusterState& cluster, NodeId id, const std::string& tried, LogSink& log) {
+std::string shown_attempts(std::string_view tried) {
+  constexpr std::size_t shown_max = 1000;
+  if (tried.size() <= shown_max) return std::string(tried);
+  // An attempt ends in its reason, in brackets: " 10.0.0.1:9092 (Connection refused)".
+  const std::size_t end = tried.rfind(") ", shown_max);
+  const std::string_view shown = tried.substr(0, end == std::string_view::npos ? shown_max : end + 1);
+  std::size_t left_out = 0;
+  for (std::size_t at = shown.size(); (at = tried.find(")", at)) != std::string_view::npos; ++at)
+    left_out += at + 1 == tried.size() || tried[at + 1] == ' ' ? 1U : 0U;
+  return std::string(shown) + " and about " + std::to_string(left_out) + " more";
+}
+
+void report_unreachable(const ClusterState& cluster, NodeId id, std::string_view tried, LogSink& log) {
   const std::string& name = cluster.name;
   log.write({Severity::warning, "broker_unreachable", name + "/" + std::to_string(number(id)),
              "broker " + std::to_string(number(id)) + " of cluster " + name + " cannot be reached: tried" +
-                 tried + ": other brokers stand in for bootstrap until it answers again"});
+                 shown_attempts(tried) + ": other brokers stand in for bootstrap until it answers again"});
 }
 
 void report_denied(const ClusterState& cluster, NodeId id, const HostPort& where, LogSink& log) {

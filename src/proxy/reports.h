@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 
 #include "base/ids.h"
 #include "base/log_sink.h"
@@ -11,8 +12,11 @@
 
 namespace kferry::proxy {
 
-// A dial to the broker failed; `tried` says where and how. The log limits the lines per broker.
-void report_unreachable(const ClusterState& cluster, NodeId id, const std::string& tried, LogSink& log);
+// What a line shows of Dialler::tried(): its first kilobyte or so, cut behind an attempt, and how much is left out.
+std::string shown_attempts(std::string_view tried);
+// A dial to the broker failed; `tried` says where and how, of this broker's addresses. The log limits the lines per
+// broker.
+void report_unreachable(const ClusterState& cluster, NodeId id, std::string_view tried, LogSink& log);
 // The broker at this address has answered that it is not this one (error 129).
 void report_denied(const ClusterState& cluster, NodeId id, const HostPort& where, LogSink& log);
 // The broker was left out of a response, since the listener has no port for it. Once per cluster and broker.

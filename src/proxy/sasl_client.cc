@@ -17,7 +17,7 @@ constexpr std::string_view gs2_header_base64 = "biws";
 constexpr std::size_t nonce_size = 24;
 // Longer messages are no SCRAM of a Kafka broker's.
 constexpr std::size_t message_size_max = 16 * 1024;
-// What a failure quotes of the broker's text, at most.
+// What a failure quotes of the configuration's text, at most.
 constexpr std::size_t shown_max = 200;
 
 std::vector<std::byte> to_bytes(std::string_view text) {
@@ -63,6 +63,24 @@ std::optional<std::string_view> take(std::string_view& rest, char attribute) {
   const std::string_view value = rest.substr(2, comma - 2);
   rest.remove_prefix(std::min(comma + 1, rest.size()));
   return value;
+}
+
+// A server's error in words of RFC 5802, section 7. Any other text is the server's own and may hold a secret.
+std::string error_shown(std::string_view error) {
+  static constexpr std::array<std::string_view, 11> known{"invalid-encoding",
+                                                          "extensions-not-supported",
+                                                          "invalid-proof",
+                                                          "channel-bindings-dont-match",
+                                                          "server-does-support-channel-binding",
+                                                          "channel-binding-not-supported",
+                                                          "unsupported-channel-binding-type",
+                                                          "unknown-user",
+                                                          "invalid-username-encoding",
+                                                          "no-resources",
+                                                          "other-error"};
+  error = error.substr(0, error.find(','));
+  return std::ranges::find(known, error) != known.end() ? std::string(error)
+                                                        : "in its own words, which are not shown";
 }
 
 }  // namespace
@@ -150,8 +168,7 @@ SaslClient::Step SaslClient::on_challenge(std::span<const std::byte> challenge) 
 
 SaslClient::Step SaslClient::on_server_first(std::string_view message) {
   std::string_view rest = message;
-  if (message.starts_with("e="))
-    return fail("the broker refused SCRAM: " + printable_ascii(message.substr(2), shown_max));
+  if (message.starts_with("e=")) return fail("the broker refused SCRAM: " + error_shown(message.substr(2)));
   // An "m=" (mandatory extension) in front, which RFC 5802 says must fail, fails here too.
   const auto nonce = take(rest, 'r');
   const auto salt_text = take(rest, 's');
@@ -165,11 +182,12 @@ SaslClient::Step SaslClient::on_server_first(std::string_view message) {
   std::uint32_t iterations = 0;
   const char* const end = iterations_text->data() + iterations_text->size();
   const auto [parsed, error] = std::from_chars(iterations_text->data(), end, iterations);
-  if (error != std::errc{} || parsed != end || iterations < scram_iterations_min ||
-      iterations > scram_iterations_max) {
-    return fail("the broker asks for " + printable_ascii(*iterations_text, shown_max) +
-                " SCRAM iterations; " + std::to_string(scram_iterations_min) + " to " +
-                std::to_string(scram_iterations_max) + " are accepted");
+  if (error != std::errc{} || parsed != end)
+    return fail("the broker's count of SCRAM iterations is not a number, or far too large");
+  if (iterations < scram_iterations_min || iterations > scram_iterations_max) {
+    return fail("the broker asks for " + std::to_string(iterations) + " SCRAM iterations; " +
+                std::to_string(scram_iterations_min) + " to " + std::to_string(scram_iterations_max) +
+                " are accepted");
   }
 
   tls::Digest salted = tls::pbkdf2(*hash_, bytes_of(password_), *salt, iterations);
@@ -190,7 +208,7 @@ SaslClient::Step SaslClient::on_server_first(std::string_view message) {
 
 SaslClient::Step SaslClient::on_server_final(std::string_view message) {
   if (message.starts_with("e=")) {
-    return fail("the broker refused SCRAM: " + printable_ascii(message.substr(2), shown_max) +
+    return fail("the broker refused SCRAM: " + error_shown(message.substr(2)) +
                 ": check user name and password");
   }
   std::string_view rest = message;

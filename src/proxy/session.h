@@ -252,6 +252,8 @@ class Session final : private kafka::RequestJudge,
   kafka::ResponseWalker response_walker_;
   Origin origin_;
   std::unique_ptr<connection::Dialler> dial_;  // while dialling
+  std::size_t tried_before_ = 0;               // of dial_->tried(): what belongs to earlier candidates
+  bool unreachable_reported_ = false;          // this dial has written its line about a broker
   // Of an ApiVersions that named exactly the learnt cluster and the broker that should be here.
   std::optional<CorrelationId> exactly_asked_;
   std::unique_ptr<std::string> refusal_;  // valid after the judge has refused

@@ -106,6 +106,8 @@ void Session::dial() {
   const bool in_doubt = cluster.topology.in_doubt(worker_.now());
   const bool may_dial = node && cluster.topology.admit_dial(*node, worker_.now());
   connection::Dialler::Host& host = *this;
+  tried_before_ = 0;
+  unreachable_reported_ = false;
   dial_ = std::make_unique<connection::Dialler>(
       host, broker_, worker_.legs(), worker_.kernel_tls(),
       connection::Dialler::Timeouts{milliseconds(worker_.limits().upstream_connect_timeout_ms),
@@ -171,8 +173,15 @@ std::optional<Duration> Session::pause_before(const connection::Candidate& candi
 
 void Session::on_candidate_failed(const connection::Candidate& candidate, const std::string& tried) {
   worker_.doubt_name(candidate.address.host);
+  const std::string_view of_candidate = std::string_view(tried).substr(tried_before_);
+  tried_before_ = tried.size();
   if (!candidate.node) return;
-  report_unreachable(worker_.cluster(port_->cluster), *candidate.node, tried, worker_.runtime().log);
+  // One line per dial. The other brokers are stand-ins, and their own ports report them.
+  const std::optional<NodeId> own = owner();
+  if (own ? own == candidate.node : !unreachable_reported_) {
+    report_unreachable(worker_.cluster(port_->cluster), *candidate.node, of_candidate, worker_.runtime().log);
+    unreachable_reported_ = true;
+  }
   Topology& topology = worker_.cluster(port_->cluster).topology;
   topology.dial_failed(*candidate.node, worker_.now());
   topology.broken(*candidate.node, candidate.address, Topology::Break::not_connected, teacher().client(),
@@ -189,7 +198,7 @@ void Session::on_not_dialled(int local_error) {
                 std::string("cannot dial a broker: ") + std::strerror(local_error) + ": " +
                     std::string(remedy_for_lack(local_error)));
   }
-  std::string tried = dial_->tried();
+  std::string tried = shown_attempts(dial_->tried());
   if (tried.empty()) {
     tried = " nothing: the only broker could not be reached a moment ago, and is dialled once a second";
   }

@@ -1,0 +1,157 @@
+"""A running kferry and a scripted broker, for tests of the command line.
+
+Kferry waits until it listens, or ends. Broker answers ApiVersions, Metadata before version 9, and SASL as it is told.
+"""
+import os
+import pathlib
+import random
+import re
+import signal
+import socket
+import struct
+import subprocess
+import threading
+import time
+
+KFERRY = os.environ["KFERRY"]
+
+
+def free_port(count=3):
+    """The first of `count` ports in a row that are free, outside the range of ports that connections take."""
+    while True:
+        first = random.randrange(20000, 32000)
+        taken = [socket.socket() for _ in range(count)]
+        try:
+            for i, one in enumerate(taken):
+                one.bind(("127.0.0.1", first + i))
+            return first
+        except OSError:
+            continue
+        finally:
+            for one in taken:
+                one.close()
+
+
+def listener_variables(port, bootstrap, protocol="PLAINTEXT"):
+    return {"KAFKA_BOOTSTRAP_SERVERS": bootstrap, "KAFKA_SECURITY_PROTOCOL": protocol,
+            "GATEWAY_LISTENER_NAMES": "external", "GATEWAY_LISTENER_EXTERNAL_PORTS": f"{port}-{port + 2}",
+            "GATEWAY_LISTENER_EXTERNAL_ADVERTISED_HOST": "127.0.0.1",
+            "GATEWAY_LISTENER_EXTERNAL_SECURITY_PROTOCOL": protocol}
+
+
+class Kferry:
+    """`kferry run`. With `stderr` its log goes there; otherwise text() reads it."""
+
+    def __init__(self, folder, env, stderr=None, **popen):
+        self.log = pathlib.Path(folder) / f"kferry-{time.monotonic_ns()}.log"
+        with open(self.log, "wb") as own:
+            self.process = subprocess.Popen([KFERRY, "run"], env={"PATH": os.environ["PATH"], **env}, stdout=own,
+                                            stdin=subprocess.DEVNULL, stderr=own if stderr is None else stderr, **popen)
+        self.port = int(re.match(r"\d+", env["GATEWAY_LISTENER_EXTERNAL_PORTS"])[0])
+
+    def __enter__(self):
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline:
+            try:
+                socket.create_connection(("127.0.0.1", self.port), 1).close()
+                return self
+            except OSError:
+                assert self.process.poll() is None, f"kferry ended with {self.process.returncode}: {self.text()}"
+                time.sleep(0.02)
+        self.end(signal.SIGKILL)
+        raise AssertionError(f"kferry does not listen: {self.text()}")
+
+    def __exit__(self, *_):
+        self.end()
+
+    def end(self, by=signal.SIGTERM):
+        """The exit status."""
+        if self.process.poll() is None:
+            self.process.send_signal(by)
+        try:
+            return self.process.wait(20)
+        finally:
+            self.process.kill()
+
+    def text(self):
+        return self.log.read_text(errors="replace")
+
+    def lines(self, cause):
+        return [line for line in self.text().splitlines() if f"cause={cause} " in line]
+
+    def count(self, cause):
+        """How many events the lines of a cause speak for."""
+        return sum(int((re.search(r"(\d+) more like this", line) or [0, 1])[1]) for line in self.lines(cause))
+
+
+def request(key, version, body=b"", correlation=1):
+    frame = struct.pack(">hhih", key, version, correlation, 1) + b"t" + body
+    return struct.pack(">i", len(frame)) + frame
+
+
+def receive(connection):
+    """A frame without its length."""
+    def exactly(size):
+        data = b""
+        while len(data) < size:
+            part = connection.recv(size - len(data))
+            if not part:
+                raise EOFError
+            data += part
+        return data
+    return exactly(struct.unpack(">i", exactly(4))[0])
+
+
+def text(value):
+    return struct.pack(">h", len(value)) + value.encode()
+
+
+class Broker:
+    """Listens on a port of its own. `brokers`: what Metadata lists, (id, host, port). `refusal`: error code and text of
+    SaslAuthenticate."""
+
+    def __init__(self, brokers=(), refusal=(0, "")):
+        self.brokers, self.refusal = list(brokers), refusal
+        self.listening = socket.create_server(("127.0.0.1", 0), backlog=128)
+        self.port = self.listening.getsockname()[1]
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self):
+        while True:
+            try:
+                connection, _ = self.listening.accept()
+            except OSError:
+                return
+            threading.Thread(target=self.serve, args=(connection,), daemon=True).start()
+
+    def serve(self, connection):
+        with connection:
+            try:
+                while True:
+                    key, version, correlation = struct.unpack_from(">hhi", receive(connection))
+                    answer = struct.pack(">i", correlation) + self.answer(key, version)
+                    connection.sendall(struct.pack(">i", len(answer)) + answer)
+            except (OSError, EOFError, KeyError):
+                return
+
+    def answer(self, key, version):
+        if key == 17:
+            return struct.pack(">hi", 0, 1) + text("PLAIN")
+        if key == 36:
+            return struct.pack(">h", self.refusal[0]) + text(self.refusal[1]) + struct.pack(">i", 0)
+        if key == 18:
+            return struct.pack(">hi", 0, 2) + struct.pack(">hhh", 3, 0, 8) + struct.pack(">hhh", 18, 0, 2) + (
+                b"\0\0\0\0" if version else b"")
+        assert key == 3 and version < 9
+        each = b"".join(struct.pack(">i", node) + text(host) + struct.pack(">i", port) + (b"\xff\xff" if version else b"")
+                        for node, host, port in self.brokers)
+        return ((b"\0" * 4 if version >= 3 else b"") + struct.pack(">i", len(self.brokers)) + each
+                + (text("C") if version >= 2 else b"") + (struct.pack(">i", 0) if version else b"")
+                + struct.pack(">i", 0) + (b"\x80\0\0\0" if version >= 8 else b""))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.listening.shutdown(socket.SHUT_RDWR)
+        self.listening.close()
