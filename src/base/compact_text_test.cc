@@ -11,7 +11,7 @@ TEST_CASE("keeps a text as it is, with zero bytes and of every size up to its li
   CompactText text;
   CHECK(text.empty());
   CHECK(text.view() == "");
-  for (const std::size_t size : {1, 2, 15, 16, 255, 256, 65'534, 65'535}) {
+  for (const std::size_t size : {1UL, 2UL, 15UL, 16UL, 255UL, 256UL, 65'534UL, 65'535UL}) {
     std::string long_text(size, 'x');
     long_text.front() = '\0';
     text = long_text;
