@@ -32,11 +32,11 @@ class Channel {
   }
   bool resumed() const { return engine_ != nullptr && engine_->negotiated().resumed; }
 
-  // As send_pieces(): how many octets were taken, 0 when none are now. What was taken may still have to leave.
+  // As send_pieces(): how many bytes were taken, 0 when none are now. What was taken may still have to leave.
   std::size_t send(std::span<iovec> pieces);
   // True when nothing waits to leave.
   bool flush();
-  // As receive() in sockets.h. May give nothing though octets came.
+  // As receive() in sockets.h. May give nothing though bytes came.
   std::size_t receive(std::span<std::byte> buffer, bool* ended = nullptr);
   // receive() has more without any arriving.
   bool pending() const { return engine_ != nullptr && (!cipher_.empty() || engine_->has_plain()); }

@@ -1,5 +1,5 @@
 // The client side of new connections: each is opened, shakes hands if it speaks TLS, asks once, compares every
-// octet of the answer and is closed. Nothing is left unfinished when run() returns, so that what a proxy spent
+// byte of the answer and is closed. Nothing is left unfinished when run() returns, so that what a proxy spent
 // meanwhile was spent on the connections counted.
 #pragma once
 
@@ -24,7 +24,7 @@ class Churn {
   Churn(const DriveOptions& options, const Exchange& exchange);
 
   // Opens connections for `duration`, then waits for the last answer. A connection's time, in nanoseconds, runs
-  // from its first octet to the whole answer.
+  // from its first byte to the whole answer.
   Answers run(Clock::duration duration, std::vector<std::uint32_t>* times);
 
  private:

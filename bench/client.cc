@@ -88,13 +88,13 @@ void Client::watch_output(Poller& poller, bool blocked) {
 std::size_t Client::take(std::span<const std::byte> chunk, std::vector<std::uint32_t>* times) {
   std::size_t completed = 0;
   while (!chunk.empty()) {
-    if (unanswered() == 0) fail("an octet came that nobody asked for");
+    if (unanswered() == 0) fail("a byte arrived that was not asked for");
     if (position_ == 0)
       set_correlation_id(response_head_, response_correlation_offset, static_cast<std::int32_t>(answered_));
     const Frame& expected = position_ < response_head_size ? response_head_ : exchange_->response;
     const auto part = chunk.first(std::min(chunk.size(), expected.size() - position_));
     if (std::memcmp(part.data(), expected.data() + position_, part.size()) != 0)
-      fail("a response arrived changed, after octet " + std::to_string(position_));
+      fail("a response arrived changed, after byte " + std::to_string(position_));
     position_ += part.size();
     chunk = chunk.subspan(part.size());
     if (position_ < exchange_->response.size()) continue;

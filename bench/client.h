@@ -1,4 +1,4 @@
-// One connection of the client side: asks, compares every octet of the answers, takes the times.
+// One connection of the client side: asks, compares every byte of the answers, takes the times.
 #pragma once
 
 #include <chrono>

@@ -47,7 +47,7 @@ class Load {
       now = Clock::now();
       if (!events.empty()) moved = now;
       if (now - moved >= stall_timeout)
-        fail("nothing moved for ten seconds: octets were lost or the server hangs");
+        fail("nothing moved for ten seconds: bytes were lost or the server hangs");
       if (asking && now >= end) {
         asking = false;
         held_.clear();

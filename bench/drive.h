@@ -1,5 +1,5 @@
-// The client side of the load: N connections, each asking again as soon as it is answered, every octet of
-// every answer compared with what it must be. A wrong, missing or surplus octet ends the process with a
+// The client side of the load: N connections, each asking again as soon as it is answered, every byte of
+// every answer compared with what it must be. A wrong, missing or surplus byte ends the process with a
 // message.
 #pragma once
 
@@ -14,7 +14,7 @@
 namespace kferry::bench {
 
 enum class Workload : std::uint8_t {
-  small,    // OffsetFetch: about 100 octets each way, opaque to a proxy
+  small,    // OffsetFetch: about 100 bytes each way, opaque to a proxy
   fetch,    // small request, response of `size`
   produce,  // request of `size`, small response
   churn,    // a connection for each ApiVersions exchange, closed after it

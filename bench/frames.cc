@@ -45,7 +45,7 @@ kafka::Writer response(bool flexible, bool flexible_head) {
   return out;
 }
 
-// Octets that never repeat within a frame at a short period: a lost, doubled or moved octet cannot go unseen.
+// Bytes that never repeat within a frame at a short period: a lost, doubled or moved byte cannot go unseen.
 Frame pseudo_random(std::size_t size) {
   Frame bytes(size);
   std::uint64_t state = 0x9E3779B97F4A7C15;
@@ -59,7 +59,7 @@ Frame pseudo_random(std::size_t size) {
   return bytes;
 }
 
-// Finds how many octets of records make the whole frame `size` octets long: the records' own varint length
+// Finds how many bytes of records make the whole frame `size` bytes long: the records' own varint length
 // makes the rest depend on it.
 template <typename Build>
 Frame build_to_size(std::size_t size, Build build) {

@@ -1,6 +1,6 @@
 // The Kafka frames of the benchmarks, laid out as a broker and a client write them (flexible versions, one
 // topic). Deterministic: load's two sides build the same frame and compare every byte with it. Correlation id
-// 0 stands in each; whoever sends one patches it.
+// each holds 0; the sender patches it.
 #pragma once
 
 #include <cstddef>
@@ -23,17 +23,17 @@ void set_correlation_id(Frame& frame, std::size_t offset, std::int32_t id);
 // --- requests
 Frame api_versions_request(std::int16_t version);  // 0-4
 Frame metadata_request();                          // of everything; version 12
-// Asks for a response of `response_size` octets (its `max_bytes`): the fake broker answers with exactly what
+// Asks for a response of `response_size` bytes (its `max_bytes`): the fake broker answers with exactly what
 // fetch_response() makes of it. Versions 15-17; at most 100 partitions.
 Frame fetch_request(std::int16_t version, std::size_t response_size, std::size_t partitions);
-// As large as `size` octets, the length included. Versions 9-12, acks 1.
+// As large as `size` bytes, the length included. Versions 9-12, acks 1.
 Frame produce_request(std::int16_t version, std::size_t size);
-// About 100 octets, as is its answer; opaque to a proxy. Version 7.
+// About 100 bytes, as is its answer; opaque to a proxy. Version 7.
 Frame offset_fetch_request();
 
 // --- responses
 Frame api_versions_response(std::int16_t version);  // 0-4, everything a Kafka 4 broker offers
-// `brokers` brokers of 30-octet host names, ids from 1, and one topic of `brokers` partitions. Version 12.
+// `brokers` brokers of 30-byte host names, ids from 1, and one topic of `brokers` partitions. Version 12.
 Frame metadata_response(std::size_t brokers);
 // Where metadata_response(n) says that this broker is, at port 9092.
 std::string broker_host(std::int32_t id);
@@ -49,7 +49,7 @@ struct FetchAsked {
   std::size_t response_size = 0;
   std::size_t partitions = 0;
 };
-// `body` starts after the request header and holds at least fetch_asked_size octets.
+// `body` starts after the request header and holds at least fetch_asked_size bytes.
 inline constexpr std::size_t fetch_asked_size = 4 + 4 + 4 + 1 + 4 + 4 + 1 + 16 + 1;
 FetchAsked fetch_asked(std::span<const std::byte> body);
 

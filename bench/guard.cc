@@ -84,7 +84,7 @@ class Rig {
     if (const auto problem = worker_->listen()) give_up(*problem);
     client_ = ring_.arrive();
     settle();
-    // The Metadata of a bootstrap server names it: what stands in for node 1 has been node 1 all along.
+    // The Metadata of a bootstrap server names it: the stand-in for node 1 has been node 1 all along.
     exchange(api_versions_request(4), api_versions_response(4));
     exchange(metadata_request(), metadata_response(brokers));
   }

@@ -1,4 +1,4 @@
-// Kafka-framed load for bench.py; a tool for measuring, never installed. Both sides check every octet.
+// Kafka-framed load for bench.py; a tool for measuring, never installed. Both sides check every byte.
 //
 //   load --serve 127.0.0.1:9092
 //   load --drive 127.0.0.1:9092 --workload fetch --version 17 --size 262144 --connections 4

@@ -13,7 +13,7 @@ import threading
 import unittest
 
 LOAD = sys.argv.pop(1)
-CHANGED_AT = 300_000  # octets into the stream, well inside the second frame
+CHANGED_AT = 300_000  # bytes into the stream, well inside the second frame
 
 
 def unchanged(chunk, _):
@@ -106,7 +106,7 @@ class LossyRun(WithBroker):
             with self.subTest(name), Relay(self.port, change, True) as relay:
                 done = self.drive(relay.port, "--workload", "fetch", "--version", "15", "--size", "262144")
                 self.assertEqual(done.returncode, 1)
-                self.assertIn("arrived changed, after octet", done.stderr)
+                self.assertIn("arrived changed, after byte", done.stderr)
 
     def test_changed_requests_are_an_error(self):
         with Relay(self.port, CHANGES["flipped"], False) as relay:

@@ -120,7 +120,7 @@ def _relay_and_stalled():
 
 
 def _at_rest():
-    yield Mark("user memory per idle connection", Figure("at rest", OURS, "idle_connection_bytes"), KIB, unit="octets")
+    yield Mark("user memory per idle connection", Figure("at rest", OURS, "idle_connection_bytes"), KIB, unit="bytes")
     yield Mark("start to first answer", Figure("at rest", OURS, "first_answer_ms"), 50, unit="ms")
     yield Mark("resident at rest", Figure("at rest", OURS, "rss_bytes"), 10, unit="MB", scale=1e6)
 

@@ -1,6 +1,6 @@
 """One measurement of one target: a workload of `load` between the client and the fake broker, or a process at rest.
 
-Whatever spoils a figure (a wrong octet, an answer too few, an end, a load generator at its limit) is a BenchError
+Whatever spoils a figure (a wrong byte, an answer too few, an end, a load generator at its limit) is a BenchError
 that says so.
 
 What a load at its limit spoils: throughput and latency, which are its own then, and every comparison at one pace,

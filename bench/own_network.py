@@ -1,5 +1,5 @@
 """A network namespace of the run's own, so that the congestion control of its TCP can be chosen without changing the
-host's. It matters on loopback, too: BBR without fq paces by timers of the kernel, which cost whoever sends.
+host's. It matters on loopback, too: BBR without fq paces by timers of the kernel, which cost the sender.
 """
 
 import ctypes

@@ -15,7 +15,7 @@ from matplotlib import pyplot  # noqa: E402  the backend comes first
 PANELS = {"cpu_s_per_gb": "CPU seconds per GB through the proxy",
           "cpu_us_per_request": "CPU microseconds per small request",
           "cpu_us_per_connection": "CPU microseconds per new connection",
-          "idle_connection_bytes": "user memory of an idle connection, octets"}
+          "idle_connection_bytes": "user memory of an idle connection, bytes"}
 # The same colour for a target in every panel.
 ORDER = ["direct", "kferry", "kferry-epoll", "haproxy", "haproxy-splice", "nginx"]
 BAR_INCHES = 0.16

@@ -111,7 +111,7 @@ class Cluster:
         return addresses(self.ports[OWN])
 
     def upstreams(self, target):
-        """The ports of the brokers that a proxy stands before."""
+        """The ports of the brokers behind a proxy."""
         return self.ports[OWN if target.rewrites_addresses else listener_of(target)]
 
     def pids(self):

@@ -22,23 +22,23 @@ constexpr std::size_t receive_size = 256 * 1024;
 // What comes from one end and leaves at the other, later.
 class Direction {
  public:
-  void put(std::span<const std::byte> octets, Clock::time_point due) {
-    under_way_.push_back({due, {octets.begin(), octets.end()}});
+  void put(std::span<const std::byte> bytes, Clock::time_point due) {
+    under_way_.push_back({due, {bytes.begin(), bytes.end()}});
   }
   void put_end(Clock::time_point due) { under_way_.push_back({due, {}}); }
 
   // Sends what is due. True when the socket takes no more of it.
   bool deliver(int to, Clock::time_point now) {
     while (!under_way_.empty() && under_way_.front().due <= now) {
-      auto& [due, octets] = under_way_.front();
-      if (octets.empty()) {
+      auto& [due, bytes] = under_way_.front();
+      if (bytes.empty()) {
         ::shutdown(to, SHUT_WR);
       } else {
-        iovec piece{octets.data() + sent_, octets.size() - sent_};
+        iovec piece{bytes.data() + sent_, bytes.size() - sent_};
         bool gone = false;
         sent_ += send_pieces(to, {&piece, 1}, &gone);
-        if (gone) sent_ = octets.size();  // its receiving end says so
-        if (sent_ < octets.size()) return true;
+        if (gone) sent_ = bytes.size();  // its receiving end says so
+        if (sent_ < bytes.size()) return true;
       }
       under_way_.pop_front();
       sent_ = 0;
@@ -54,7 +54,7 @@ class Direction {
  private:
   struct Part {
     Clock::time_point due;
-    std::vector<std::byte> octets;  // empty: the end
+    std::vector<std::byte> bytes;  // empty: the end
   };
   std::deque<Part> under_way_;
   std::size_t sent_ = 0;  // of the first

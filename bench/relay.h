@@ -1,4 +1,4 @@
-// A relay that holds every octet for a while, in each direction: a network with a long way and no limit of its
+// A relay that holds every byte for a while, in each direction: a network with a long way and no limit of its
 // own. It adds no loss and no bound on what is under way, so that a proxy's own round trips are what shows.
 #pragma once
 

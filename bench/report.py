@@ -1,8 +1,8 @@
-"""The tables. A star says that a note stands beneath."""
+"""The tables. A star refers to a note beneath."""
 
 from marks import DIRECT, MET, MISSED, NO_FIGURE
 
-# metric: title, digits, what stands beside it
+# metric: title, digits, what it is shown with
 TABLES = {
     "cpu_s_per_gb": ("CPU seconds per GB through the proxy", 3, ("gb_per_s", "GB/s", 3)),
     "cpu_us_per_request": ("CPU microseconds per small request in the proxy", 2, ("requests_per_s", "req/s", 0)),
@@ -12,7 +12,7 @@ TABLES = {
 }
 AT_REST = {"first_answer_ms": ("start to first answer", 1, 1, "ms"), "rss_bytes": ("resident", 1, 1e6, "MB"),
            "private_bytes": ("private", 1, 1e6, "MB"),
-           "idle_connection_bytes": ("user memory of an idle connection", 0, 1, "octets")}
+           "idle_connection_bytes": ("user memory of an idle connection", 0, 1, "bytes")}
 NOTHING = "-"
 
 
@@ -97,7 +97,7 @@ def print_marks(judged):
     rows = []
     for one in judged:
         unit = f" {one['unit']}" if one["unit"] else ""
-        digits = 0 if one["unit"] == "octets" else 2
+        digits = 0 if one["unit"] == "bytes" else 2
         values = one["values"] and {"median": one["median"], "min": min(one["values"]), "max": max(one["values"])}
         sign = "≥" if one["at_least"] else "≤"
         rows.append([one["mark"], figure(values, digits) + unit, f"{sign} {one['limit']:,.{digits}f}{unit}",

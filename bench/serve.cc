@@ -81,7 +81,7 @@ class Served {
       if (comparing_ != nullptr) {
         const auto part = chunk.first(std::min(chunk.size(), comparing_->size() - position_));
         if (std::memcmp(part.data(), comparing_->data() + position_, part.size()) != 0)
-          fail("a produce request arrived changed, after octet " + std::to_string(position_));
+          fail("a produce request arrived changed, after byte " + std::to_string(position_));
         position_ += part.size();
         chunk = chunk.subspan(part.size());
         if (position_ == comparing_->size()) end_of_request(frames);
@@ -156,7 +156,7 @@ class Served {
       position_ = head_.size();
     } else if (request_size_ > head_size) {
       fail("a request of API " + std::to_string(number(key_)) + " with " + std::to_string(request_size_) +
-           " octets");
+           " bytes");
     } else if (request_size_ == head_.size()) {
       end_of_request(frames);
     }

@@ -1,8 +1,8 @@
 // The fake broker: answers real Kafka requests with frames of the size they ask for, on one thread.
 //
 // ApiVersions 0-4, Metadata 0-13 (itself, no topics), OffsetFetch 7, Fetch 15-17 (a response of `max_bytes`
-// octets, over the partitions asked), Produce 9-12 (every octet compared with what produce_request() makes).
-// Anything else, or a wrong octet, ends the process with a message.
+// bytes, over the partitions asked), Produce 9-12 (every byte compared with what produce_request() makes).
+// Anything else, or a wrong byte, ends the process with a message.
 #pragma once
 
 #include <memory>

@@ -64,7 +64,7 @@ class Poller {
   std::array<epoll_event, 256> events_{};
 };
 
-// Sends the pieces; how many octets went, 0 when the socket takes none now, or when the other side is gone and
+// Sends the pieces; how many bytes went, 0 when the socket takes none now, or when the other side is gone and
 // `gone` is there to say so.
 std::size_t send_pieces(int fd, std::span<iovec> pieces, bool* gone = nullptr);
 // What has come, at most the buffer; 0 when nothing is there. Fails when the stream has ended, unless `ended`

@@ -32,8 +32,8 @@ Socket StillRing::arrive() {
   return arrived_.back();
 }
 
-void StillRing::put(Socket socket, std::span<const std::byte> octets) {
-  ends_[index(socket)].inbox.push_back(octets);
+void StillRing::put(Socket socket, std::span<const std::byte> bytes) {
+  ends_[index(socket)].inbox.push_back(bytes);
 }
 
 bool StillRing::due() const {
@@ -51,9 +51,9 @@ int StillRing::peek(Socket socket, std::uint64_t offset, std::span<std::byte> ro
   std::size_t size = 0;
   for (const std::span<const std::byte> part : ends_[index(socket)].inbox) {
     if (offset < part.size()) {
-      const auto octets = part.subspan(offset).first(std::min(part.size() - offset, room.size() - size));
-      std::memcpy(room.data() + size, octets.data(), octets.size());
-      size += octets.size();
+      const auto bytes = part.subspan(offset).first(std::min(part.size() - offset, room.size() - size));
+      std::memcpy(room.data() + size, bytes.data(), bytes.size());
+      size += bytes.size();
     }
     offset -= std::min<std::uint64_t>(offset, part.size());
   }
@@ -174,12 +174,12 @@ StillRing::Done StillRing::complete(const Op& op) {
     case Kind::receive:
       for (std::uint64_t left = op.size; left > 0 && possible(op);) {
         auto& buffer = buffers_[free_.back()];
-        const auto octets = take(ends_[index(op.socket)], std::min<std::uint64_t>(left, buffer.size()));
-        std::memcpy(buffer.data(), octets.data(), octets.size());
-        done.pieces.push_back({free_.back(), {buffer.data(), octets.size()}});
+        const auto bytes = take(ends_[index(op.socket)], std::min<std::uint64_t>(left, buffer.size()));
+        std::memcpy(buffer.data(), bytes.data(), bytes.size());
+        done.pieces.push_back({free_.back(), {buffer.data(), bytes.size()}});
         free_.pop_back();
-        left -= octets.size();
-        result += static_cast<std::int32_t>(octets.size());
+        left -= bytes.size();
+        result += static_cast<std::int32_t>(bytes.size());
       }
       break;
     case Kind::send:

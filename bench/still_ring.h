@@ -22,9 +22,9 @@ class StillRing final : public ring::Ring {
   ring::Socket arrive();
   // The other end of the newest connect().
   ring::Socket dialled() const { return ring::Socket{last_dialled_}; }
-  // These octets have arrived at `socket`; they stay valid until received.
-  void put(ring::Socket socket, std::span<const std::byte> octets);
-  // Octets that have left at `socket`.
+  // These bytes have arrived at `socket`; they stay valid until received.
+  void put(ring::Socket socket, std::span<const std::byte> bytes);
+  // Bytes that have left at `socket`.
   std::uint64_t taken(ring::Socket socket) const { return ends_[index(socket)].taken; }
 
   // A wait() now would return at once.

@@ -32,7 +32,7 @@ def free_port():
 
 
 def exchange(connection, key, version, body=b""):
-    """One request of a non-flexible version without client id; the response's octets after its length."""
+    """One request of a non-flexible version without client id; the response's bytes after its length."""
     connection.sendall(struct.pack(">ihhih", 10 + len(body), key, version, 7, -1) + body)
     answer = b""
     while len(answer) < 4 or len(answer) < 4 + struct.unpack(">i", answer[:4])[0]:
@@ -47,7 +47,7 @@ def exchange(connection, key, version, body=b""):
 
 class Target:
     """One way. After start() clients connect to `ports`, one for each broker; `processes` is empty when nothing
-    stands between."""
+    lies between client and broker."""
 
     name = ""
     listener_tls = False
@@ -91,7 +91,7 @@ class Target:
             try:
                 exchange(connection, API_VERSIONS, 0)
                 self.first_answer_s = time.monotonic() - began
-                # An address translator learns from this answer which broker stands behind its port.
+                # An address translator learns from this answer which broker its port leads to.
                 exchange(connection, METADATA, 1, struct.pack(">i", 0))
             except OSError as error:
                 what = f"{self.name} accepts a connection, then: {error}; its log:\n{self.log_end()}"
@@ -141,7 +141,7 @@ class Target:
 
 class Direct(Target):
     name = "direct"
-    rewrites_addresses = True  # nobody's but the brokers' own
+    rewrites_addresses = True  # only the brokers' own
 
     def choose_ports(self, count=1):
         pass

@@ -7,7 +7,7 @@
 #include <iterator>
 #include <string>
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* octets, std::size_t size);
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t size);
 
 int main(int count, char** names) {
   if (count != 2 || !std::filesystem::is_directory(names[1])) {

@@ -62,7 +62,7 @@ def authority(directory):
 
 @pytest.fixture(scope="session")
 def cluster(network, directory, jars, authority):
-    """Three brokers with ids 1-3, shared by the tests: whoever stops or moves one puts it back."""
+    """Three brokers with ids 1-3, shared by the tests: a test that stops or moves one puts it back."""
     prepare_archive(network, directory / "archive")
     cluster = Cluster(network, directory / "cluster", authority=authority)
     cluster.start()

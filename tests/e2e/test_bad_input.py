@@ -1,7 +1,7 @@
 """What is not Kafka, or not well, from either side: the connection ends with one line that says what and what to do,
 and everything else goes on: the process, a producer that asks for every acknowledgement, an idle old connection.
 
-One kferry stands before four clusters: the real one (with the bystanders), a broker that does what a script says, one
+One kferry serves four clusters: the real one (with the bystanders), a broker that does what a script says, one
 that refuses to be dialled and one where dialling hangs.
 """
 
@@ -121,8 +121,8 @@ class Client:
         self._kferry = kferry
         self.connection = network.clients.connect(where, 20, source=self.address)
 
-    def send(self, octets):
-        self.connection.sendall(octets)
+    def send(self, data):
+        self.connection.sendall(data)
 
     def ask(self, message):
         return wire.ask(self.connection, message)
@@ -188,10 +188,10 @@ NOT_KAFKA = {
 }
 
 
-@pytest.mark.parametrize("octets, cause, words", NOT_KAFKA.values(), ids=NOT_KAFKA)
-def test_what_is_no_kafka_request_ends_its_connection_and_reaches_no_broker(client, broker, octets, cause, words):
+@pytest.mark.parametrize("data, cause, words", NOT_KAFKA.values(), ids=NOT_KAFKA)
+def test_what_is_no_kafka_request_ends_its_connection_and_reaches_no_broker(client, broker, data, cause, words):
     accepted, asked = broker.accepted, len(broker.asked)
-    client.send(octets)
+    client.send(data)
     assert client.is_closed()
     assert_says(client.the_line(), cause, *words)
     assert (broker.accepted, len(broker.asked)) == (accepted, asked)

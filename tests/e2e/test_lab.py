@@ -58,7 +58,7 @@ def test_through_a_plain_proxy_clients_are_told_unreachable_addresses_and_the_wa
 
 @pytest.mark.quick
 def test_the_watch_sees_dials_on_loopback_and_in_the_other_address_family(network, dials):
-    port = 4444  # nobody listens in this namespace
+    port = 4444  # nothing listens on it in this namespace
     for family, host in ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")):
         caller = network.clients.socket(family, socket.SOCK_STREAM)
         with pytest.raises(OSError):

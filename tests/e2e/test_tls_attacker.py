@@ -20,7 +20,7 @@ def both(case, *outcomes):
     return {f"{case}-{version}": set(outcomes) for version in ("1.2", "1.3")}
 
 
-# What may come of a case. In TLS 1.2 handshake_failure stands for what wolfSSL ends without an alert of its own.
+# What may come of a case. In TLS 1.2 handshake_failure covers what wolfSSL ends without an alert of its own.
 EXPECTED = {
     **both("plain", "answered"),
     **both("certificate-unasked", UNEXPECTED),
@@ -35,10 +35,10 @@ EXPECTED = {
     "finished-short-1.3": {DECODE},
     **both("data-before-finished", UNEXPECTED),
     **both("record-damaged", "alert bad_record_mac"),
-    # The other side is gone: there is nobody to answer.
+    # The other side is gone: there is no one to answer.
     **both("fatal-alert", "closed"),
     **both("close-notify-in-handshake", "closed", REFUSED),
-    # Signed by nobody whom the listener trusts, and without a signature that shows whose it is.
+    # Signed by an authority that the listener does not trust, and without a signature that shows whose it is.
     **both("certificate-without-key", "alert bad_certificate", "alert unknown_ca"),
     "key-exchange-missing-1.2": {UNEXPECTED},
     "key-exchange-twice-1.2": {UNEXPECTED},
@@ -56,7 +56,7 @@ EXPECTED = {
     "no-signatures-1.3": {"alert missing_extension"},
     "compression-1.3": {PARAMETER},
     "compression-missing-1.2": {PARAMETER, DECODE},
-    "session-of-33-octets-1.3": {PARAMETER, DECODE},
+    "session-of-33-bytes-1.3": {PARAMETER, DECODE},
     "hello-of-another-length-1.3": {DECODE},
     "extensions-of-another-length-1.3": {DECODE},
     "version-of-ssl-3-1.3": {VERSION},

@@ -1,4 +1,4 @@
-"""Clients that stall in the handshake, go through it an octet at a time, leave in its midst or lie in it: they are ended
+"""Clients that stall in the handshake, go through it a byte at a time, leave in its midst or lie in it: they are ended
 in time, nothing of them stays, and others are served meanwhile."""
 
 import concurrent.futures
@@ -43,7 +43,7 @@ def context(authority):
 
 
 class Handshake:
-    """One client's part of a handshake, octets in and octets out."""
+    """One client's part of a handshake, bytes in and bytes out."""
 
     def __init__(self, context, where):
         self._in, self._out = ssl.MemoryBIO(), ssl.MemoryBIO()
@@ -88,9 +88,9 @@ def test_an_octet_a_second(kferry, network, context):
         began, stop = time.monotonic(), threading.Event()
 
         def drip():
-            for octet in hello:
+            for byte in hello:
                 try:
-                    client.sendall(bytes([octet]))
+                    client.sendall(bytes([byte]))
                 except OSError:
                     return
                 if stop.wait(1):
@@ -112,7 +112,7 @@ def test_a_key_share_that_is_no_point_of_its_curve(kferry, network, authority):
     context.minimum_version = ssl.TLSVersion.TLSv1_3
     context.set_ecdh_curve("prime256v1")
     hello = Handshake(context, kferry.where).step()
-    # Group 23, 65 octets, uncompressed: the last one ends y.
+    # Group 23, 65 bytes, uncompressed: the last one ends y.
     share = hello.index(bytes([0, 23, 0, 65, 4])) + 4
     lie = bytearray(hello)
     lie[share + 64] ^= 1
@@ -125,22 +125,22 @@ def test_a_key_share_that_is_no_point_of_its_curve(kferry, network, authority):
 
 
 def shake_hands(kferry, network, context, random_):
-    """One handshake; a fifth are cut at a random octet of what the client sends. Whether it was whole."""
+    """One handshake; a fifth are cut at a random byte of what the client sends. Whether it was whole."""
     cut = random_.randrange(700) if random_.random() < 0.2 else None
     handshake = Handshake(context, kferry.where)
     client = network.clients.connect(kferry.where, 20)
     try:
         sent, received = 0, b""
         while True:
-            octets = handshake.step(received)
-            if cut is not None and sent + len(octets) >= cut:
-                client.sendall(octets[: cut - sent])
+            data = handshake.step(received)
+            if cut is not None and sent + len(data) >= cut:
+                client.sendall(data[: cut - sent])
                 if random_.random() < 0.5:
                     close_with_reset(client)
                 return False
-            client.sendall(octets)
-            sent += len(octets)
-            if handshake.session.version() and not octets.startswith(b"\x16"):
+            client.sendall(data)
+            sent += len(data)
+            if handshake.session.version() and not data.startswith(b"\x16"):
                 return True
             received = client.recv(1 << 16)
             assert received, "kferry has closed"

@@ -22,7 +22,7 @@ SIGNED = {"every": "ECDSA", "everyrsa": "RSA"}
 
 @pytest.fixture(scope="module")
 def strangers(directory):
-    """An authority that nobody here trusts."""
+    """An authority that no side here trusts."""
     return Authority(directory / "strangers", "Strange")
 
 
@@ -130,7 +130,7 @@ def servers(network, module_scratch, authority, strangers, offered):
 def kferry(request, network, module_scratch, dial_watch, broker, listeners, servers, authority, offered):
     """One cluster with TLS towards clients, and one with TLS towards the broker for each s_server.
 
-    The latter have SASL, whose discovery asks nobody without credentials: s_server serves one at a time.
+    The latter have SASL, whose discovery asks no broker without credentials: s_server serves one at a time.
     """
     if request.config.getoption("--direct"):
         pytest.skip("about kferry alone")
@@ -264,10 +264,10 @@ def test_client_certificates(talk, authority, strangers, revoked, version):
 
 
 def test_plaintext_and_http_on_a_port_with_tls(kferry, network, listeners):
-    for octets, cause in ((QUESTION, "plaintext_on_tls"), (b"GET / HTTP/1.1\r\nHost: k\r\n\r\n", "http_on_tls")):
+    for data, cause in ((QUESTION, "plaintext_on_tls"), (b"GET / HTTP/1.1\r\nHost: k\r\n\r\n", "http_on_tls")):
         source = network.another_client()
         with network.clients.connect(listeners["usual"].addresses()[0], source=source) as client:
-            client.sendall(octets)
+            client.sendall(data)
             assert wire.is_over(client)
         line = kferry.wait_for_log(rf"subject={re.escape(source)} ")
         assert f" cause={cause} " in line, line

@@ -15,11 +15,11 @@ CASES = pathlib.Path(__file__).parent / "lab" / "clients" / "tlslite_cases.py"
 
 pytestmark = pytest.mark.quick
 UNEXPECTED, DECODE = "alert unexpected_message", "alert decode_error"
-# What may come of a case, and the cause of its line; None where there is nothing to say. Where "closed" stands beside
+# What may come of a case, and the cause of its line; None where there is nothing to say. Where "closed" is listed beside
 # an alert, the alert is due and wolfSSL 5.5, or the kernel that holds the keys, sends none.
 EXPECTED = {
     **dict.fromkeys(
-        [f"{case}-{version}" for case in ("plain", "octets", "split-handshake", "empty-records")
+        [f"{case}-{version}" for case in ("plain", "bytes", "split-handshake", "empty-records")
          for version in ("1.2", "1.3")] + ["retried-hello-1.3", "certificate-1.2", "certificate-1.3"],
         ({"answered"}, None),
     ),
@@ -57,7 +57,7 @@ EXPECTED = {
         ["no-ciphers", "odd-ciphers", "no-compression", "long-session"],
         ({DECODE, "alert illegal_parameter"}, "handshake_failed"),
     ),
-    "octets-after-extensions": ({DECODE}, "handshake_failed"),
+    "bytes-after-extensions": ({DECODE}, "handshake_failed"),
     **dict.fromkeys(
         ["extension-too-long", "extension-twice"], ({DECODE, "alert illegal_parameter"}, "client_hello_malformed")
     ),

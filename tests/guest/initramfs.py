@@ -13,7 +13,7 @@ TRAILER = "TRAILER!!!"
 
 class Initramfs:
     def __init__(self):
-        self.entries = {}  # path inside, without the leading slash: (mode, octets)
+        self.entries = {}  # path inside, without the leading slash: (mode, bytes)
         self.libraries_of = set()
         for folder in ("dev", "proc", "sys", "tmp", "etc", "root"):
             self.folder(folder)
@@ -30,13 +30,13 @@ class Initramfs:
         self.folder(pathlib.PurePosixPath(target))
         self.entries[path] = (stat.S_IFLNK | 0o777, target.encode())
 
-    def write(self, path, octets, mode=0o644):
+    def write(self, path, data, mode=0o644):
         inside = path.lstrip("/")
         first, _, rest = inside.partition("/")
         if first in LINKS:
             inside = f"{LINKS[first]}/{rest}"
         self.folder(str(pathlib.PurePosixPath(inside).parent))
-        self.entries[inside] = (stat.S_IFREG | mode, octets)
+        self.entries[inside] = (stat.S_IFREG | mode, data)
 
     def copy(self, source, path):
         source = pathlib.Path(source)
@@ -55,18 +55,18 @@ class Initramfs:
                 self.copy(library, library)
 
     def archive(self):
-        octets = bytearray()
+        data = bytearray()
         for number, (path, (mode, content)) in enumerate(self.entries.items(), 1):
             device = content if isinstance(content, tuple) else (0, 0)
-            append(octets, number, path, mode, b"" if isinstance(content, tuple) else content, device)
-        append(octets, 0, TRAILER, 0, b"", (0, 0))
-        return bytes(octets)
+            append(data, number, path, mode, b"" if isinstance(content, tuple) else content, device)
+        append(data, 0, TRAILER, 0, b"", (0, 0))
+        return bytes(data)
 
 
-def append(octets, number, path, mode, content, device):
+def append(data, number, path, mode, content, device):
     name = path.encode() + b"\0"
     fields = (number, mode, 0, 0, 1, 0, len(content), 0, 0, *device, len(name), 0)
-    octets += b"070701" + b"".join(b"%08x" % field for field in fields) + name
-    octets += bytes(-len(octets) % 4)
-    octets += content
-    octets += bytes(-len(octets) % 4)
+    data += b"070701" + b"".join(b"%08x" % field for field in fields) + name
+    data += bytes(-len(data) % 4)
+    data += content
+    data += bytes(-len(data) % 4)

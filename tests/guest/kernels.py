@@ -141,11 +141,11 @@ def take_modules(tree, into):
         target = into / f"{name}.ko"
         if name not in files or target.name in taken:
             return
-        octets = content_of(files[name])
-        depends = re.search(rb"\0depends=([^\0]*)\0", octets)
+        data = content_of(files[name])
+        depends = re.search(rb"\0depends=([^\0]*)\0", data)
         for other in depends[1].decode().split(",") if depends else ():
             take(other.replace("-", "_"))
-        target.write_bytes(octets)
+        target.write_bytes(data)
         taken.append(target.name)
 
     for name in MODULES:

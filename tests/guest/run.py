@@ -37,7 +37,7 @@ SERIES = ["6.12", "6.1"]
 ONLY_IN_ALL = ["6.18"]
 QEMU = "qemu-system-x86_64"
 # TCG, for nested virtualisation is seldom to be had, and hangs where it is half there.
-# QEMU 7.2 announces a VAES that it refuses in part, and whoever believes it ends by SIGILL.
+# QEMU 7.2 announces a VAES that it refuses in part: a program that believes it is killed by SIGILL.
 MACHINE = ["-machine", "q35", "-cpu", "max,-vaes,-vpclmulqdq", "-smp", "2", "-m", "1024", "-nodefaults",
            "-no-user-config", "-display", "none", "-serial", "stdio", "-no-reboot"]
 # A newer kernel patches its code so often that QEMU 7.2 on several threads runs into what is patched no more ("Oops:

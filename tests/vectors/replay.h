@@ -32,7 +32,7 @@ class Leaving final : public kafka::Output {
   const Bytes& left() const { return left_; }
   const Bytes& held() const { return held_; }
   const std::string& broken() const { return broken_; }
-  // Octets moved past the walker, as a splice does.
+  // Bytes moved past the walker, as a splice does.
   void move(std::span<const std::byte> bytes) {
     if (!held_.empty()) broken_ = "an opaque run while bytes are held";
     left_.insert(left_.end(), bytes.begin(), bytes.end());

@@ -55,7 +55,7 @@ class DialWatch:
         # (next header 6), which no client here uses in volume. Without it a gigabyte of records would overflow
         # the socket and a dial could be missed. SOCK_DGRAM starts at the network header.
         program = [
-            (0x30, 0, 0, 0),  # first octet
+            (0x30, 0, 0, 0),  # first byte
             (0x54, 0, 0, 0xF0),  # version
             (0x15, 0, 6, 0x40),  # IPv4?
             (0x30, 0, 0, 9),

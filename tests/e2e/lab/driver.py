@@ -99,7 +99,7 @@ class Driver:
         return self.start(verb, **more).finish(timeout)
 
     def tool(self, tool, *words, timeout=60):
-        """Runs one of Kafka's tools inside this JVM, to its end: its output. Saves a start to whom needs many."""
+        """Runs one of Kafka's tools inside this JVM, to its end: its output. Saves the start of a JVM where a test needs many."""
         lab = {"class": tools.CLASSES[tool], **{f"word.{number}": word for number, word in enumerate(words)}}
         client = self.start("tool", lab=lab)
         ending = client.wait("ended|failed", timeout)

@@ -249,7 +249,7 @@ def prepare_archive(network, directory):
     broker.begin_start([f"-XX:ArchiveClassesAtExit={fresh}"])
     broker.wait_ready()
     broker.stop()
-    # Whole or not at all, whoever else runs.
+    # Whole or not at all, whatever else runs.
     near = archive.with_suffix(f".{os.getpid()}")
     shutil.move(fresh, near)
     near.rename(archive)

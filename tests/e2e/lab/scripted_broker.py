@@ -22,7 +22,7 @@ def close_with_reset(connection):
 class ScriptedBroker:
     """Serves each connection on a thread of its own until closed.
 
-    script: {API key: function of a wire.Request that returns the octets of an answer (wire.response), SILENCE, CLOSE
+    script: {API key: function of a wire.Request that returns the bytes of an answer (wire.response), SILENCE, CLOSE
     or RESET; a list is done in order}. `asked` lists the keys of clients' requests, `accepted` counts connections.
     """
 
@@ -108,7 +108,7 @@ class ScriptedBroker:
 
 
 class FullBacklog:
-    """An address where connects hang: it listens, accepts nobody, and its backlog is full."""
+    """An address where connects hang: it listens, never accepts, and its backlog is full."""
 
     def __init__(self, namespace, host, port):
         self._listening = namespace.listen((host, port), backlog=0)

@@ -20,7 +20,7 @@ def frame(payload):
     return struct.pack("!i", len(payload)) + payload
 
 
-def octets(value):
+def bytes_field(value):
     """Bytes with their length."""
     return struct.pack("!i", len(value)) + value
 
@@ -95,19 +95,19 @@ def log_in(connection, user, password):
     """SASL PLAIN, as today's clients do it."""
     assert ask(connection, request(SASL_HANDSHAKE, 1, 1, string("PLAIN")))[1][:2] == b"\0\0"
     token = f"\0{user}\0{password}".encode()
-    answer = ask(connection, request(SASL_AUTHENTICATE, 0, 2, octets(token)))
+    answer = ask(connection, request(SASL_AUTHENTICATE, 0, 2, bytes_field(token)))
     assert answer and answer[1][:2] == b"\0\0", answer
 
 
 def log_in_with_raw_tokens(connection, user, password):
     """SASL PLAIN after SaslHandshake v0: the token has a length and no header; so has the empty answer."""
     assert ask(connection, request(SASL_HANDSHAKE, 0, 1, string("PLAIN")))[1][:2] == b"\0\0"
-    connection.sendall(octets(f"\0{user}\0{password}".encode()))
+    connection.sendall(bytes_field(f"\0{user}\0{password}".encode()))
     assert receive_frame(connection) == b""
 
 
 def receive_exactly(connection, size):
-    """`size` octets, or None when the other side closed or reset before."""
+    """`size` bytes, or None when the other side closed or reset before."""
     received = b""
     while len(received) < size:
         try:

@@ -259,7 +259,7 @@ def key_update_by_client(letter, where=watched):
 
 
 def key_updates_followed(client, receive, send, letters="KkK"):
-    """Before, between and after them the same octets come back; `receive`, `send`: what of it is the kernel's."""
+    """Before, between and after them the same bytes come back; `receive`, `send`: what of it is the kernel's."""
     counted = Counted()
     client.round_trip(SPLICED)
     for letter in letters:
@@ -279,7 +279,7 @@ def key_update_followed_for_client():
 
 
 def key_update_in_two_records():
-    """Legal, if nobody does it: RFC 8446 §5.1. The kernel takes the first part for the whole."""
+    """Legal, though no implementation does it: RFC 8446 §5.1. The kernel takes the first part for the whole."""
     mark = front().mark()
     for cut in range(1, len(KEY_UPDATE)):
         counted = Counted()

@@ -14,8 +14,8 @@ def text(word):
 
 
 def request(key, version, correlation, body):
-    octets = struct.pack(">hhih", key, version, correlation, len(CLIENT)) + CLIENT + body
-    return struct.pack(">i", len(octets)) + octets
+    data = struct.pack(">hhih", key, version, correlation, len(CLIENT)) + CLIENT + body
+    return struct.pack(">i", len(data)) + data
 
 
 def api_versions(correlation):
@@ -27,9 +27,9 @@ def one_partition(topic):
     return struct.pack(">i", 1) + text(topic) + struct.pack(">ii", 1, 0)
 
 
-def produce(correlation, topic, octets):
-    length = BATCH.size - 12 + len(octets)
-    batch = BATCH.pack(0, length, -1, 2, 0, 0, 0, 0, 0, -1, -1, -1, 1) + octets
+def produce(correlation, topic, data):
+    length = BATCH.size - 12 + len(data)
+    batch = BATCH.pack(0, length, -1, 2, 0, 0, 0, 0, 0, -1, -1, -1, 1) + data
     body = struct.pack(">hhi", -1, -1, PATIENCE_MS) + one_partition(topic) + struct.pack(">i", len(batch)) + batch
     return request(0, 7, correlation, body)
 

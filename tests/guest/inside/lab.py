@@ -123,18 +123,18 @@ class Kcat:
         return run(*self.words, "-C", "-t", topic, "-p", "0", "-o", "beginning", "-c", str(count), "-f", "%s")
 
     def round_trip(self, topic, files):
-        """Every octet that went in comes out."""
+        """Every byte that went in comes out."""
         self.produce(topic, files)
         sent = hashlib.sha256()
         size = 0
         for path in files:
             with open(path, "rb") as file:
-                octets = file.read()
-            sent.update(octets)
-            size += len(octets)
+                data = file.read()
+            sent.update(data)
+            size += len(data)
         came = self.consume(topic, len(files))
-        expect(len(came) == size, f"{size} octets were produced, {len(came)} consumed")
-        expect(hashlib.sha256(came).digest() == sent.digest(), f"{size} octets were consumed, but not those produced")
+        expect(len(came) == size, f"{size} bytes were produced, {len(came)} consumed")
+        expect(hashlib.sha256(came).digest() == sent.digest(), f"{size} bytes were consumed, but not those produced")
 
 
 def close_in_order(port):
@@ -152,7 +152,7 @@ def close_in_order(port):
 
 
 def send_forged_record(port):
-    """Python's OpenSSL asks twice, then a record goes out that nobody has encrypted; what it says to the answer."""
+    """Python's OpenSSL asks twice, then a record goes out unencrypted; what it says to the answer."""
     settings = ssl.create_default_context(cafile=AUTHORITY)
     with socket.create_connection(("localhost", port), timeout=PATIENCE_S) as near, \
             settings.wrap_socket(near, server_hostname="localhost", suppress_ragged_eofs=False) as client:
@@ -229,26 +229,26 @@ class OpensslClient:
         return answer[4:]
 
     def round_trip(self, size):
-        """Octets to partition 0 of `orders`, which broker 1 leads, and back. None is one of s_client's commands."""
-        octets = bytes(octet | 0x80 for octet in os.urandom(size))
-        offset = frames.produced(self.exchange(frames.produce, "orders", octets))
+        """Bytes to partition 0 of `orders`, which broker 1 leads, and back. None is one of s_client's commands."""
+        data = bytes(byte | 0x80 for byte in os.urandom(size))
+        offset = frames.produced(self.exchange(frames.produce, "orders", data))
         came = frames.fetched(self.exchange(frames.fetch, "orders", offset, size))
-        expect(came == octets, f"{size} octets were produced, {len(came)} consumed, but not the same")
+        expect(came == data, f"{size} bytes were produced, {len(came)} consumed, but not the same")
 
-    def write(self, octets):
-        while octets:
-            octets = octets[self.process.stdin.write(octets):]
+    def write(self, data):
+        while data:
+            data = data[self.process.stdin.write(data):]
 
     def read(self, size):
-        octets = b""
+        data = b""
         end = time.monotonic() + PATIENCE_S
-        while len(octets) < size:
+        while len(data) < size:
             ready, _, _ = select.select([self.process.stdout], [], [], max(0, end - time.monotonic()))
             expect(ready, "s_client got no answer in time")
-            piece = os.read(self.process.stdout.fileno(), size - len(octets))
+            piece = os.read(self.process.stdout.fileno(), size - len(data))
             expect(piece, "the connection ended before the answer")
-            octets += piece
-        return octets
+            data += piece
+        return data
 
     def said(self):
         with open(self.messages, encoding="utf-8", errors="replace") as shown:

@@ -62,16 +62,16 @@ class OwnRecords:
     def ask(self, request):
         """The answer, with its length."""
         self.near.sendall(request)
-        octets = self.read(4)
-        return octets + self.read(struct.unpack(">i", octets)[0])
+        data = self.read(4)
+        return data + self.read(struct.unpack(">i", data)[0])
 
     def read(self, size):
-        octets = b""
-        while len(octets) < size:
-            piece = self.reading.recv(size - len(octets))
+        data = b""
+        while len(data) < size:
+            piece = self.reading.recv(size - len(data))
             expect(piece, "the connection ended in order before the answer")
-            octets += piece
-        return octets
+            data += piece
+        return data
 
     def end(self):
         """How the other side ends it: "close_notify", or what OpenSSL calls it."""

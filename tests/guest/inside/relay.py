@@ -40,10 +40,10 @@ class Relay:
 
     def __init__(self, ports, pem=None):
         self.ends = []  # how kferry ended its connections: "close_notify", "eof", "truncated" or "reset"
-        self.tickets_at = 0  # a ticket before each so many octets of responses; 0: none
+        self.tickets_at = 0  # a ticket before each so many bytes of responses; 0: none
         self.tickets = 0
         self.key_update = threading.Event()  # one before the next response
-        self.key_updates_at = 0  # and one after each so many octets, either way; 0: none
+        self.key_updates_at = 0  # and one after each so many bytes, either way; 0: none
         self.key_updates = 0
         self.terse = False  # kferry's close_notify is answered by FIN alone
         self.cut = threading.Event()  # every connection ends without close_notify
@@ -74,26 +74,26 @@ class Relay:
         while not self.cut.is_set():
             ready = [near] if stream.pending() else select.select([near, far], [], [], 0.05)[0]
             if near in ready:
-                octets, end = stream.read()
+                data, end = stream.read()
                 if end:
                     self.ends.append(end)
                     if not self.terse:
                         stream.close()
                     return
-                came += self.update_key(stream, came, len(octets))
-                far.sendall(octets)
+                came += self.update_key(stream, came, len(data))
+                far.sendall(data)
             if far in ready:
-                octets = far.recv(SIZE)
-                if not octets:
+                data = far.recv(SIZE)
+                if not data:
                     stream.close()
                     return
-                if self.tickets_at and returned // self.tickets_at != (returned + len(octets)) // self.tickets_at:
+                if self.tickets_at and returned // self.tickets_at != (returned + len(data)) // self.tickets_at:
                     self.tickets += stream.ticket()
-                returned += self.update_key(stream, returned, len(octets))
+                returned += self.update_key(stream, returned, len(data))
                 if self.key_update.is_set():
                     self.key_update.clear()
                     stream.update_key()
-                stream.write(octets)
+                stream.write(data)
 
     def update_key(self, stream, passed, size):
         """Returns `size`."""
@@ -112,13 +112,13 @@ class PlainSide:
 
     def read(self):
         try:
-            octets = self.near.recv(SIZE)
+            data = self.near.recv(SIZE)
         except ConnectionResetError:
             return b"", "reset"
-        return octets, "" if octets else "eof"
+        return data, "" if data else "eof"
 
-    def write(self, octets):
-        self.near.sendall(octets)
+    def write(self, data):
+        self.near.sendall(data)
 
     def close(self):
         pass
@@ -151,8 +151,8 @@ class TlsSide:
             return b"", "close_notify"
         return b"", "reset" if error == SSL_ERROR_SYSCALL and number == errno.ECONNRESET else "truncated"
 
-    def write(self, octets):
-        if self.lib.SSL_write(self.ssl, octets, len(octets)) != len(octets):
+    def write(self, data):
+        if self.lib.SSL_write(self.ssl, data, len(data)) != len(data):
             raise OSError("kferry takes no more")
 
     def ticket(self):

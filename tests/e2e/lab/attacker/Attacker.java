@@ -174,7 +174,7 @@ final class Attacker {
         CASES.put(name, made);
     }
 
-    private static byte[] octets(int... values) {
+    private static byte[] bytesOf(int... values) {
         byte[] made = new byte[values.length];
         for (int i = 0; i < made.length; ++i) made[i] = (byte) values[i];
         return made;
@@ -201,7 +201,7 @@ final class Attacker {
 
     private static Case damaged(boolean newest) {
         Record record = new Record();
-        record.setProtocolMessageBytes(Modifiable.xor(octets(1), -1));
+        record.setProtocolMessageBytes(Modifiable.xor(bytesOf(1), -1));
         return new Case(newest).open().send(record, new ApplicationMessage(QUESTION));
     }
 
@@ -218,7 +218,7 @@ final class Attacker {
             put("hello-again" + version, greeted.get().with(c -> c.send(new ClientHelloMessage(c.config))));
             put("hello-done-of-a-client" + version, greeted.get().send(new ServerHelloDoneMessage()));
             put("heartbeat" + version, new Case(newest).open().send(new HeartbeatMessage()));
-            put("finished-changed" + version, finishedWrong(newest, Modifiable.xor(octets(1), 0)));
+            put("finished-changed" + version, finishedWrong(newest, Modifiable.xor(bytesOf(1), 0)));
             put("finished-short" + version, finishedWrong(newest, Modifiable.delete(0, 4)));
             put("data-before-finished" + version, greeted.get().keyExchange().send(new ApplicationMessage(QUESTION)));
             put("record-damaged" + version, damaged(newest));
@@ -239,27 +239,27 @@ final class Attacker {
         put("end-of-early-data-1.3", of13().greeted().send(new EndOfEarlyDataMessage()));
         put("change-cipher-late-1.3", of13().open().send(new ChangeCipherSpecMessage()));
         // Keys that are none.
-        put("point-off-the-curve-1.2", keyExchangeOf(Modifiable.xor(octets(1), -1)));
-        put("point-off-the-curve-1.3", keyShareOf(Modifiable.xor(octets(1), -1)));
-        put("point-empty-1.2", keyExchangeOf(Modifiable.explicit(octets())));
+        put("point-off-the-curve-1.2", keyExchangeOf(Modifiable.xor(bytesOf(1), -1)));
+        put("point-off-the-curve-1.3", keyShareOf(Modifiable.xor(bytesOf(1), -1)));
+        put("point-empty-1.2", keyExchangeOf(Modifiable.explicit(bytesOf())));
         put("point-short-1.3", keyShareOf(Modifiable.delete(0, 20)));
         // The hello.
         put("no-key-share-1.3", of13().with(c -> c.config.setAddKeyShareExtension(false)).greetedAnew());
         put("no-groups-1.3", of13().with(c -> c.config.setAddEllipticCurveExtension(false)).greetedAnew());
         put("no-signatures-1.3",
                 of13().with(c -> c.config.setAddSignatureAndHashAlgorithmsExtension(false)).greetedAnew());
-        put("compression-1.3", of13().hello(h -> h.setCompressions(Modifiable.explicit(octets(1, 0)))).greeted());
-        put("compression-missing-1.2", of12().hello(h -> h.setCompressions(Modifiable.explicit(octets(1)))).greeted());
-        put("session-of-33-octets-1.3",
+        put("compression-1.3", of13().hello(h -> h.setCompressions(Modifiable.explicit(bytesOf(1, 0)))).greeted());
+        put("compression-missing-1.2", of12().hello(h -> h.setCompressions(Modifiable.explicit(bytesOf(1)))).greeted());
+        put("session-of-33-bytes-1.3",
                 of13().hello(h -> h.setSessionId(Modifiable.explicit(new byte[33]))).greeted());
         put("hello-of-another-length-1.3", of13().hello(h -> h.setLength(Modifiable.add(7))).greeted());
         put("extensions-of-another-length-1.3", of13().hello(h -> h.setExtensionsLength(Modifiable.add(1))).greeted());
         // RFC 8446 D.5: not even beside supported_versions; of a newer one it says nothing.
-        put("version-of-ssl-3-1.3", of13().hello(h -> h.setProtocolVersion(Modifiable.explicit(octets(3, 0)))).open());
+        put("version-of-ssl-3-1.3", of13().hello(h -> h.setProtocolVersion(Modifiable.explicit(bytesOf(3, 0)))).open());
         put("version-of-the-future-1.3",
-                of13().hello(h -> h.setProtocolVersion(Modifiable.explicit(octets(3, 9)))).open());
+                of13().hello(h -> h.setProtocolVersion(Modifiable.explicit(bytesOf(3, 9)))).open());
         put("unknown-version-1.3", of13().hello(h -> h.getExtension(SupportedVersionsExtensionMessage.class)
-                .setSupportedVersions(Modifiable.explicit(octets(3, 9)))).greeted());
+                .setSupportedVersions(Modifiable.explicit(bytesOf(3, 9)))).greeted());
         put("fallback-1.2", of12().offering(
                 CipherSuite.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, CipherSuite.TLS_FALLBACK_SCSV).greetedAnew());
         put("grease-1.3",

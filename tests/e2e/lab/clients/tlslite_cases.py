@@ -67,13 +67,13 @@ def sent(connection, message, **more):
         pass
 
 
-def raw(octets, rounds=1):
-    """Octets instead of a handshake: what comes back."""
+def raw(data, rounds=1):
+    """Bytes instead of a handshake: what comes back."""
     with dial() as plain:
         received = b""
         try:
             for _ in range(rounds):
-                plain.sendall(octets)
+                plain.sendall(data)
             while piece := plain.recv(1 << 16):
                 received += piece
         except TimeoutError:
@@ -201,9 +201,9 @@ def signature(version):
 CASES = {
     "plain-1.2": lambda: asked(opened((3, 3))),
     "plain-1.3": lambda: asked(opened((3, 4))),
-    "octets-1.2": lambda: asked(opened((3, 3)), 1),
-    "octets-1.3": lambda: asked(opened((3, 4)), 1),
-    # wolfSSL 5.5 cannot read a Finished of 1.2 that is split: 16 octets are left whole.
+    "bytes-1.2": lambda: asked(opened((3, 3)), 1),
+    "bytes-1.3": lambda: asked(opened((3, 4)), 1),
+    # wolfSSL 5.5 cannot read a Finished of 1.2 that is split: 16 bytes are left whole.
     "split-handshake-1.2": lambda: asked(opened((3, 3), record_size=40)),
     "split-handshake-1.3": lambda: asked(opened((3, 4), record_size=7)),
     "retried-hello-1.3": lambda: asked(opened((3, 4), keyShares=["x448"])),
@@ -243,7 +243,7 @@ CASES = {
     "long-session": lambda: raw(hello(session=b"\x21" + bytes(33))),
     "extension-too-long": lambda: raw(hello(extensions=b"\0\6\0\x0a\0\x20\0\2")),
     "extension-twice": lambda: raw(hello(extensions=b"\0\x0a\0\x17\0\0\0\x17\0\0\xff\1")),
-    "octets-after-extensions": lambda: raw(hello(rest=b"what")),
+    "bytes-after-extensions": lambda: raw(hello(rest=b"what")),
     "version-of-ssl-3": lambda: raw(hello(version=b"\3\0")),
     "version-of-the-future": lambda: raw(hello(version=b"\7\7", ciphers=b"\0\2\x13\1")),
 }

@@ -125,7 +125,7 @@ final class Corners {
         s.topTags = tags;
         shapes.put("gap_" + n + "_" + tags, s);
       }
-    // 61 nodes of 1 + 253 + 14 octets are 16,348 and one more takes it to either side of 16,387.
+    // 61 nodes of 1 + 253 + 14 bytes are 16,348 and one more takes it to either side of 16,387.
     for (int n = 240; n <= 276; ++n) {
       Shape s = some.get().quiet().count(list, 61).size("Host", n);
       s.topTags = n % 2;

@@ -56,7 +56,7 @@ final class Frames {
     new ResponseHeaderData(in, api.responseHeaderVersion(version));
     Message body = api.newResponse();
     body.read(in, version);
-    if (buffer.hasRemaining()) throw new IllegalStateException(buffer.remaining() + " octets left over");
+    if (buffer.hasRemaining()) throw new IllegalStateException(buffer.remaining() + " bytes left over");
     return body;
   }
 

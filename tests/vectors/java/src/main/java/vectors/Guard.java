@@ -1,4 +1,4 @@
-// Notices a new Kafka release: fails when the jar knows a version, an API or an address field that nobody has judged.
+// Notices a new Kafka release: fails when the jar knows a version, an API or an address field that is not judged yet.
 package vectors;
 
 import java.util.ArrayList;
@@ -56,7 +56,7 @@ final class Guard {
       scan(Schema.load(api.name + "Response").fields, "", found, carriesNode);
       for (String path : found)
         if (!JUDGED.contains(api.name + ":" + path))
-          result.add(api.name + "Response has " + path + ", which nobody has judged: does it name a broker's address?");
+          result.add(api.name + "Response has " + path + ", which is not judged yet: does it name a broker's address?");
       if (carriesNode[0] && range == null && !Rewriting.CONTROLLERS_ONLY.contains((int) api.apiKey()))
         result.add(api.name + "Response names brokers with host and port and is neither decoded nor hidden");
     }

@@ -1,7 +1,7 @@
 // What a client must be told instead: the addresses of a response changed on Kafka's own object.
 //
 // The mapping, the same in vectors_test.cc: node N is at port 20000 + N mod 1000 of host "k.example"; N mod 50 == 7
-// has a host of 253 octets, == 8 of 127, == 9 of 126. N mod 100 == 13 cannot be mapped.
+// has a host of 253 bytes, == 8 of 127, == 9 of 126. N mod 100 == 13 cannot be mapped.
 package vectors;
 
 import java.util.ArrayList;

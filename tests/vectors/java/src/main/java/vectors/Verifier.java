@@ -1,5 +1,5 @@
 // Reads what vectors_test made of responses it could not rewrite exactly (size-preserving neutralisation) with
-// Kafka's own parser: no node endpoint, no upstream host in any octet, everything else as it was.
+// Kafka's own parser: no node endpoint, no upstream host in any byte, everything else as it was.
 package vectors;
 
 import java.io.BufferedReader;
@@ -56,10 +56,10 @@ final class Verifier {
       Message now = Frames.parse(api, version, frame);
       if (Fields.list(now, "nodeEndpoints").iterator().hasNext()) return "a node endpoint is left";
       // Its random records may hold a short host by chance; the longer ones never.
-      String octets = new String(frame, StandardCharsets.ISO_8859_1);
+      String text = new String(frame, StandardCharsets.ISO_8859_1);
       for (Message node : Fields.list(was, "nodeEndpoints")) {
         String host = (String) Fields.get(node, "host");
-        if (host.length() >= 6 && octets.contains(host)) return "host " + host + " is left";
+        if (host.length() >= 6 && text.contains(host)) return "host " + host + " is left";
       }
       boolean had = Fields.list(was, "nodeEndpoints").iterator().hasNext();
       Rewriting.clear(was, "nodeEndpoints");
