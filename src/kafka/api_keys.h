@@ -141,6 +141,7 @@ inline constexpr ApiKey fetch_snapshot_key = key_of("FetchSnapshot");
 inline constexpr ApiKey describe_cluster_key = key_of("DescribeCluster");
 inline constexpr ApiKey get_telemetry_subscriptions_key = key_of("GetTelemetrySubscriptions");
 inline constexpr ApiKey push_telemetry_key = key_of("PushTelemetry");
+inline constexpr ApiKey describe_topic_partitions_key = key_of("DescribeTopicPartitions");
 inline constexpr ApiKey share_fetch_key = key_of("ShareFetch");
 inline constexpr ApiKey share_acknowledge_key = key_of("ShareAcknowledge");
 inline constexpr ApiKey update_raft_voter_key = key_of("UpdateRaftVoter");

@@ -5,6 +5,7 @@
 #include <cstddef>
 
 #include "base/limits.h"
+#include "kafka/leader_rows.h"
 #include "kafka/own_answer.h"
 #include "kafka/treatments.h"
 
@@ -221,7 +222,7 @@ constexpr std::array describe_cluster_response{
     Field{"error_message", nullable_str},
     Field{"endpoint_type", i8, since(1), Role::endpoint_type},
     Field{"cluster_id", str, always, Role::cluster_id},
-    Field{"controller_id", i32},
+    Field{"controller_id", i32, always, Role::controller},
     Field{"brokers", array, always, Role::brokers, cluster_broker_fields},
 };
 
@@ -301,13 +302,13 @@ constexpr Field plain = request(client_id_alone);
 
 constexpr std::array table{
     // key, versions, flexible, walked responses, shape, treatment, request, response, refusal,
-    // read for
+    // read for, leaders
     Api{produce_key, between(0, 13), clamped, since(9), since(10), Shape::tail_without_records,
         map_node_endpoints, request(produce_request), response(produce_response)},
     Api{fetch_key, between(0, 18), clamped, since(12), since(16), Shape::tail, map_node_endpoints, plain,
         response(fetch_response)},
     Api{metadata_key, between(0, 13), clamped, since(9), always, Shape::head, map_brokers, plain,
-        response(metadata_response)},
+        response(metadata_response), nullptr, Role::none, &leader_rows::metadata},
     Api{controlled_shutdown_key, always, any_version, since(3), never, Shape::head, nullptr,
         request(controlled_shutdown_request), response({})},
     Api{find_coordinator_key, between(0, 6), clamped, since(3), always, Shape::head, map_coordinators, plain,
@@ -322,6 +323,8 @@ constexpr std::array table{
         response(describe_quorum_response)},
     Api{describe_cluster_key, between(0, 2), clamped, always, always, Shape::head, map_described_cluster,
         plain, response(describe_cluster_response)},
+    Api{describe_topic_partitions_key, always, any_version, always, between(0, 0), Shape::leaders, nullptr,
+        plain, leader_rows::described},
     Api{share_fetch_key, between(1, 2), clamped, always, always, Shape::tail, map_node_endpoints, plain,
         response(share_fetch_response)},
     Api{share_acknowledge_key, between(1, 2), clamped, always, always, Shape::tail, map_node_endpoints, plain,

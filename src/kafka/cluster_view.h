@@ -46,6 +46,8 @@ class ClusterView {
   // The address at which clients reach this broker through kferry, given everything learnt so far; nullopt:
   // the broker cannot be mapped (clash, unlisted id) and is left out.
   virtual std::optional<HostPort> advertised(NodeId id) = 0;
+  // Some known broker cannot be mapped, so that its id may not be told as a leader's either.
+  virtual bool leaves_out() { return false; }
   // A broker that cannot be mapped was left out of a response, or an API key was hidden from ApiVersions. The
   // view counts and logs each of them once.
   virtual void left_out(ApiKey source, NodeId id) = 0;

@@ -7,6 +7,7 @@
 namespace kferry::kafka {
 
 inline constexpr std::int16_t error_none = 0;
+inline constexpr std::int16_t error_leader_not_available = 5;
 inline constexpr std::int16_t error_coordinator_not_available = 15;
 inline constexpr std::int16_t error_unsupported_version = 35;
 inline constexpr std::int16_t error_sasl_authentication_failed = 58;

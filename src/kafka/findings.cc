@@ -81,6 +81,9 @@ void Findings::note_integer(const StructureWalker& walker) {
       brokers.back().port = static_cast<std::int32_t>(value);
       brokers.back().port_at = at;
       break;
+    case Role::controller:
+      controller_at = at;
+      break;
     case Role::api_key:
       ranges.back().key = ApiKey{static_cast<std::int16_t>(value)};
       break;

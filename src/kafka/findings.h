@@ -2,6 +2,7 @@
 // from the first kept byte of a frame until its replacement has been written.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <string_view>
@@ -54,6 +55,7 @@ class Findings {
 
   // Notes what the walker has just reported.
   void note(StructureWalker::Step step, const StructureWalker& walker);
+  bool leaves_out(NodeId id) const { return std::ranges::find(left_out, id) != left_out.end(); }
   std::string_view host(const FoundBroker& broker) const { return text(broker.host_text_at, broker.port_at); }
   std::optional<std::string_view> cluster_id() const {
     if (!has_cluster_id_) return std::nullopt;
@@ -69,6 +71,8 @@ class Findings {
   std::int64_t error_code = 0;
   bool version_refused = false;    // by a version_error: what follows it is of version 0
   std::int64_t endpoint_type = 1;  // brokers
+  std::optional<std::uint32_t> controller_at;
+  std::vector<NodeId> left_out;  // brokers that the rewriting has left out, in the order of the list
 
  private:
   void note_integer(const StructureWalker& walker);

@@ -59,6 +59,8 @@ void ResponseWalker::advance(Chunk& chunk) {
       return pass_opaque(chunk);
     case Stage::head:
       return walk_head(chunk);
+    case Stage::leaders:
+      return walk_leaders(chunk);
     case Stage::body:
       return walk_body(chunk);
     case Stage::tail:
@@ -186,6 +188,13 @@ void ResponseWalker::begin_opaque(Chunk& chunk) {
 
 void ResponseWalker::begin_structure(Chunk& chunk, const Api& api) {
   KFERRY_ASSERT(stage_ == Stage::prelude && prelude_size_ == prelude_size_full);
+  if (api.shape == Shape::leaders) {
+    if (!cluster_.leaves_out()) return begin_opaque(chunk);
+    left_ = frame_size_ - prelude_size_;
+    release(chunk);
+    begin_leaders(api.response);
+    return walk_leaders(chunk);
+  }
   KFERRY_ASSERT(api.treatment != nullptr);
   const ApiVersion version = conversation_.front().version;
   const bool whole = api.shape != Shape::head;
@@ -313,6 +322,7 @@ void ResponseWalker::walk_head(Chunk& chunk) {
   if (!collect(chunk)) return;
   finish_head();
   if (failure_) return;
+  if (stage_ == Stage::leaders) return walk_leaders(chunk);
   stage_ == Stage::discarded ? discard(chunk) : pass_opaque(chunk);
 }
 
@@ -330,6 +340,10 @@ void ResponseWalker::finish_head() {
   frame_size_ = static_cast<std::uint32_t>(leaving.size()) + left_;
   store<std::int32_t>(leaving.data(), static_cast<std::int32_t>(frame_size_ - length_size));
   output_.insert(leaving);
+  if (!findings_->left_out.empty()) {
+    const Field* const leaders = find_api(conversation_.front().key)->leaders;
+    if (leaders != nullptr) return begin_leaders(*leaders);
+  }
   findings_.reset();
   stage_ = Stage::opaque;
 }

@@ -6,7 +6,8 @@
 // ApiVersions the walker keeps everything up to the last address, and sends its own version instead. Produce,
 // Fetch, ShareFetch and ShareAcknowledge have their addresses at the end: up to
 // Policy::exact_rewrite_size_max (Produce: held_size_max) they are held on the output, so that their length
-// can still change; larger ones stream, and record bytes are never held.
+// can still change; larger ones stream, and record bytes are never held. While some broker cannot be mapped, the
+// leaders in Metadata and DescribeTopicPartitions are walked, too: its partitions get no leader.
 #pragma once
 
 #include <cstddef>
@@ -74,17 +75,20 @@ class ResponseWalker {
   bool at_boundary() const { return stage_ == Stage::prelude && prelude_size_ == 0; }
   // True while a response has left in part: if the connection ends here, the response is cut.
   bool cut() const {
-    return stage_ == Stage::opaque || ((stage_ == Stage::body || stage_ == Stage::tail) && !exact_);
+    return stage_ == Stage::opaque || stage_ == Stage::leaders ||
+           ((stage_ == Stage::body || stage_ == Stage::tail) && !exact_);
   }
   const Failure& failure() const;
 
  private:
   // prelude ─▶ opaque ──────────────────────────────────────────────▶ prelude
   //        ├─▶ head (kept)       ─rewritten─▶ opaque (the rest) ─────────▶
+  //        │                              └─▶ leaders (changed in place) ─▶ opaque ─▶
+  //        ├─▶ leaders ──▶ opaque (the rest) ────────────────────────────▶
   //        └─▶ body (held, or passing) ─▶ tail (kept)       ─rewritten───▶
   //        └─▶ discarded (the rest of an answer to kferry's own request, and
   //                       an unreadable ApiVersions response with error 35) ──▶
-  enum class Stage : std::uint8_t { prelude, opaque, head, body, tail, discarded };
+  enum class Stage : std::uint8_t { prelude, opaque, head, leaders, body, tail, discarded };
 
   void advance(Chunk& chunk);
   void read_prelude(Chunk& chunk);
@@ -98,6 +102,9 @@ class ResponseWalker {
   void discard(Chunk& chunk);
   void walk_head(Chunk& chunk);
   void finish_head();
+  void begin_leaders(const Field& message);
+  void walk_leaders(Chunk& chunk);
+  bool has_no_leader(NodeId id);
   void walk_body(Chunk& chunk);
   void begin_tail(Chunk& chunk);
   void finish_body(Chunk& chunk);

@@ -16,6 +16,7 @@ constexpr std::uint32_t neutral_tag = 0x7F;
 // What a client gets where there is no broker, as Kafka's Node.noNode().
 constexpr std::string_view no_host;
 constexpr std::int32_t no_port = -1;
+constexpr std::int32_t no_node = -1;
 
 std::span<const std::byte> piece(const Bytes& bytes, std::uint32_t begin, std::size_t end) {
   return std::span(bytes).subspan(begin, end - begin);
@@ -28,8 +29,7 @@ void append_address(Bytes& out, const std::optional<HostPort>& where, bool compa
 }
 
 // Appends the brokers that a client may see, with the addresses that it may dial. Returns how many.
-std::uint32_t append_brokers(Bytes& out, const Findings& found, ApiKey source, bool compact,
-                             ClusterView& cluster) {
+std::uint32_t append_brokers(Bytes& out, Findings& found, ApiKey source, bool compact, ClusterView& cluster) {
   std::uint32_t kept = 0;
   for (const FoundBroker& broker : found.brokers) {
     // An id below 0 names no broker: Kafka's own placeholder goes with it, never the address that came.
@@ -37,6 +37,7 @@ std::uint32_t append_brokers(Bytes& out, const Findings& found, ApiKey source, b
     const std::optional<HostPort> where = placeholder ? std::nullopt : cluster.advertised(broker.id);
     if (!where && !placeholder) {
       cluster.left_out(source, broker.id);
+      found.left_out.push_back(broker.id);
       continue;
     }
     append(out, piece(found.bytes, broker.begin, broker.host_at));
@@ -58,9 +59,13 @@ bool teach(const Findings& found, ApiKey source, bool full, ClusterView& cluster
   return cluster.learn({source, full, found.cluster_id(), brokers});
 }
 
-Bytes with_mapped_brokers(const Findings& found, ApiKey source, bool compact, ClusterView& cluster) {
+Bytes with_mapped_brokers(Findings& found, ApiKey source, bool compact, ClusterView& cluster) {
   Bytes brokers;
   const std::uint32_t kept = append_brokers(brokers, found, source, compact, cluster);
+  if (found.controller_at) {
+    std::byte* const controller = &found.bytes[*found.controller_at];
+    if (found.leaves_out(NodeId{load<std::int32_t>(controller)})) store(controller, no_node);
+  }
   Bytes out;
   out.reserve(found.bytes.size() + brokers.size());
   append(out, piece(found.bytes, 0, found.list.begin));
@@ -87,7 +92,7 @@ Bytes with_mapped_coordinators(Findings& found, bool compact, ClusterView& clust
     if (!where && !placeholder) {
       cluster.left_out(find_coordinator_key, broker.id);
       store<std::int16_t>(&found.bytes[broker.error_at], error_coordinator_not_available);
-      store<std::int32_t>(&found.bytes[broker.id_at], -1);
+      store(&found.bytes[broker.id_at], no_node);
     }
     append(out, piece(found.bytes, copied, broker.host_at));
     append_address(out, where, compact);
@@ -109,7 +114,7 @@ Bytes with_blanked_lists(const Findings& found, bool compact) {
   return out;
 }
 
-Bytes with_mapped_nodes(const Findings& found, ApiKey source, ClusterView& cluster) {
+Bytes with_mapped_nodes(Findings& found, ApiKey source, ClusterView& cluster) {
   Bytes nodes;
   const std::uint32_t kept = append_brokers(nodes, found, source, true, cluster);
   Bytes out;

@@ -16,8 +16,8 @@ bool teach(const Findings& found, ApiKey source, bool full, ClusterView& cluster
 // Each function below returns the replacement of the kept bytes. The frame's length, if they include it, is
 // still the old one.
 
-// Metadata, DescribeCluster: a broker that cannot be mapped is left out.
-Bytes with_mapped_brokers(const Findings& found, ApiKey source, bool compact, ClusterView& cluster);
+// Metadata, DescribeCluster: a broker that cannot be mapped is left out, and noted in `found`.
+Bytes with_mapped_brokers(Findings& found, ApiKey source, bool compact, ClusterView& cluster);
 // DescribeCluster of controllers: the list becomes empty.
 Bytes without_brokers(const Findings& found, bool compact);
 // FindCoordinator: one that cannot be mapped becomes error 15, id -1, host "", port -1.
@@ -26,7 +26,7 @@ Bytes with_mapped_coordinators(Findings& found, bool compact, ClusterView& clust
 Bytes with_blanked_lists(const Findings& found, bool compact);
 // The tail of Produce, Fetch, ShareFetch and ShareAcknowledge, which has the node endpoints as tag 0 or
 // before the tag section.
-Bytes with_mapped_nodes(const Findings& found, ApiKey source, ClusterView& cluster);
+Bytes with_mapped_nodes(Findings& found, ApiKey source, ClusterView& cluster);
 // The same tail without node endpoints, in exactly as many bytes: an unknown tag of zeros replaces them
 // (docs/protocol.md section 5). It comes after the other tags, because kafka-python and Java expect tags
 // in ascending order.

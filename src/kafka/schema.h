@@ -26,22 +26,23 @@ enum class Wire : std::uint8_t {
   nullable_bytes,
   array,
   nullable_array,
+  i32_list,  // an array of numbers, always skipped: its elements have no tag section; null is taken for empty
   structure,
 };
 
 // In bytes; 0 for a type without a fixed size.
 constexpr std::uint8_t fixed_size(Wire wire) {
-  constexpr std::array<std::uint8_t, 13> sizes{1, 2, 4, 8, 16, 0, 0, 0, 0, 0, 0, 0, 0};
+  constexpr std::array<std::uint8_t, 14> sizes{1, 2, 4, 8, 16, 0, 0, 0, 0, 0, 0, 0, 0, 0};
   return sizes[static_cast<std::size_t>(wire)];
 }
 
 constexpr bool is_array(Wire wire) {
-  return wire == Wire::array || wire == Wire::nullable_array;
+  return wire == Wire::array || wire == Wire::nullable_array || wire == Wire::i32_list;
 }
 
 constexpr bool is_nullable(Wire wire) {
   return wire == Wire::nullable_str || wire == Wire::classic_nullable_str || wire == Wire::nullable_bytes ||
-         wire == Wire::nullable_array;
+         wire == Wire::nullable_array || wire == Wire::i32_list;
 }
 
 // In bytes, of the length or count in the classic encoding.
@@ -63,6 +64,8 @@ enum class Role : std::uint8_t {
   node_id,
   host,
   port,
+  controller,  // the id becomes -1 where its broker is left out
+  leader,      // the same, and the partition's error code, an i16 and an i32 before it, becomes 5
   api_ranges,  // array
   api_key,
   min_version,
@@ -141,6 +144,7 @@ enum class Shape : std::uint8_t {
   head,  // near the front: kept up to the last described field, the rest flows
   tail,  // at the end: held whole up to Policy::exact_rewrite_size_max; a larger one flows up to its tail
   tail_without_records,  // the same, but held whole up to Policy::held_size_max
+  leaders,  // anywhere, ids of leaders alone: changed in place as they flow, and only while some broker is left out
 };
 
 struct OwnAnswer;
@@ -166,6 +170,8 @@ struct Api {
   // If set, the request's fields beyond the client id are read only while an observer captures this role, and
   // only in `versions`.
   Role read_for = Role::none;
+  // What follows `response` and names the leaders: walked, by Shape::leaders, only where a broker was left out.
+  const Field* leaders = nullptr;
 };
 
 }  // namespace kferry::kafka

@@ -101,6 +101,7 @@ bool StructureWalker::finish_length(Step& step) {
     return false;
   }
   size_ = static_cast<std::uint32_t>(length);
+  if (field_->wire == Wire::i32_list) return skip_numbers();
   if (is_array(field_->wire)) {
     enter(*field_, size_);
     go(Phase::element);
@@ -112,6 +113,17 @@ bool StructureWalker::finish_length(Step& step) {
     step = Step::text;
   }
   return field_->role != Role::none;
+}
+
+bool StructureWalker::skip_numbers() {
+  if (size_ > left() / 4) {
+    fail(field_, "counts more elements than bytes are left");
+    return false;
+  }
+  bytes_left_ = 4 * size_;
+  phase_ = Phase::bytes;
+  after_bytes_ = Phase::rows;
+  return false;
 }
 
 bool StructureWalker::walk_rows(std::span<const std::byte> piece, std::size_t& at, Step& step) {

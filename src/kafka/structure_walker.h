@@ -108,6 +108,7 @@ class StructureWalker {
   bool walk_value(const Field& field, std::span<const std::byte> piece, std::size_t& at, Step& step);
   bool skip_value(const Field& field, std::span<const std::byte> piece, std::size_t& at);
   bool finish_length(Step& step);
+  bool skip_numbers();
   bool next_element(Step& step);
   bool finish_tag_size(Step& step);
 

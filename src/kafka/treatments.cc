@@ -28,7 +28,7 @@ Treated map_brokers(WalkedResponse& response) {
 }
 
 Treated map_described_cluster(WalkedResponse& response) {
-  const Findings& found = response.found;
+  Findings& found = response.found;
   const ApiKey source = response.request.key;
   if (found.endpoint_type != endpoint_type_brokers)
     return replaced(response, without_brokers(found, response.compact));
@@ -42,7 +42,7 @@ Treated map_coordinators(WalkedResponse& response) {
 }
 
 Treated map_node_endpoints(WalkedResponse& response) {
-  const Findings& found = response.found;
+  Findings& found = response.found;
   const ApiKey source = response.request.key;
   if (!teach(found, source, false, response.cluster)) return Treated::other_cluster;
   if (!found.tag && found.list.size == 0) return Treated::unchanged;

@@ -39,6 +39,8 @@ class Routes {
   // What clients dial for the broker; nullopt: it has no port (clash, unlisted id).
   std::optional<HostPort> advertised(NodeId id) const;
 
+  // Some live broker has no port.
+  bool leaves_out() const { return !clashes_.empty() || !unmapped_.empty(); }
   const std::vector<Clash>& clashes() const { return clashes_; }
   // Live brokers without a port because the listener's `ids` lack them.
   const std::vector<NodeId>& unmapped() const { return unmapped_; }

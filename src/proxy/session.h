@@ -133,6 +133,7 @@ class Session final : private kafka::RequestJudge,
   // ClusterView
   bool learn(const kafka::BrokerList& list) override;
   std::optional<HostPort> advertised(NodeId id) override;
+  bool leaves_out() override;
   void left_out(ApiKey source, NodeId id) override;
   void hidden_api(ApiKey key) override;
   void deviates(ApiKey source, kafka::Deviation how) override;

@@ -286,6 +286,10 @@ std::optional<HostPort> Session::advertised(NodeId id) {
   return worker_.routes(port_->listener_index).advertised(id);
 }
 
+bool Session::leaves_out() {
+  return worker_.routes(port_->listener_index).leaves_out();
+}
+
 void Session::left_out(ApiKey source, NodeId id) {
   report_left_out(worker_.cluster(port_->cluster), listener(), source, id, worker_.runtime().log);
 }

@@ -69,6 +69,43 @@ void records(Writer& out, const Reply& reply, std::size_t size) {
   out.raw(filler(reply.order.nonce + size, size));
 }
 
+// One topic with a few partitions, led by brokers that may exist.
+void topics(Writer& out, const Reply& reply) {
+  const int version = reply.order.version;
+  const bool compact = version >= 9;
+  Dice own(reply.order.nonce + 5);
+  const auto end = [&] {
+    if (compact) out.uvarint(0);
+  };
+  const auto ids = [&](std::size_t count) {
+    out.count(count, compact);
+    for (; count > 0; --count) out.i32(static_cast<std::int32_t>(own.below(9)));
+  };
+  out.count(1, compact);
+  out.i16(0);
+  out.string("topic", compact);
+  if (version >= 10) out.uuid(reply.order.nonce);
+  if (version >= 1) out.i8(0);
+  const std::size_t partitions = own.below(20);
+  out.count(partitions, compact);
+  for (std::size_t i = 0; i < partitions; ++i) {
+    const auto leader = static_cast<std::int32_t>(own.below(9)) - 1;
+    const bool none = std::ranges::find(reply.left_out, leader) != reply.left_out.end();
+    out.i16(none ? 5 : 0);
+    out.i32(static_cast<std::int32_t>(i));
+    out.i32(none ? -1 : leader);
+    if (version >= 7) out.i32(3);
+    ids(3);
+    ids(2);
+    if (version >= 5) ids(own.below(2));
+    end();
+  }
+  if (version >= 8) out.i32(7);
+  end();
+  if (version >= 8 && version <= 10) out.i32(7);
+  if (version >= 13) out.i16(0);
+}
+
 void metadata(Writer& out, const Reply& reply, Dice& dice) {
   const int version = reply.order.version;
   const bool compact = version >= 9;
@@ -80,6 +117,7 @@ void metadata(Writer& out, const Reply& reply, Dice& dice) {
   }
   if (version >= 2) out.string(reply.cluster_id, compact);
   if (version >= 1) out.i32(reply.controller);
+  topics(out, reply);
   if (compact) tags(out, dice);
   out.raw(filler(reply.order.nonce, reply.order.reply_size));
 }
@@ -436,6 +474,9 @@ Reply translate(const Reply& reply, const Told& told) {
       translated.nodes.push_back(Node{node.id, where->host, where->port, node.rack});
     } else if (order.kind == Kind::find_coordinator) {
       translated.nodes.push_back(Node{});
+    } else {
+      translated.left_out.push_back(node.id);
+      if (node.id == reply.controller) translated.controller = -1;
     }
   }
   return translated;

@@ -33,8 +33,10 @@ struct Reply {
   std::int32_t controller = -1;
   std::vector<Range> ranges;
   std::int16_t error = 0;
-  bool hidden_nodes = false;       // as translated: DescribeQuorum's listeners are gone
-  bool neutralised = false;        // as translated: NodeEndpoints of a long Fetch became an unknown tag
+  bool hidden_nodes = false;  // as translated: DescribeQuorum's listeners are gone
+  bool neutralised = false;   // as translated: NodeEndpoints of a long Fetch became an unknown tag
+  // As translated: brokers that the list lacks, so that they lead no partition.
+  std::vector<std::int32_t> left_out;
   std::vector<std::int32_t> live;  // the cluster's brokers when it was answered
   std::vector<std::int32_t>
       lies;  // ids that no client is told of, since kferry does not take a port from another

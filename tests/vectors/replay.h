@@ -74,6 +74,7 @@ class MappedView final : public kafka::ClusterView {
 
   bool learn(const kafka::BrokerList& list) override;
   std::optional<HostPort> advertised(NodeId id) override;
+  bool leaves_out() override { return true; }
   void left_out(ApiKey source, NodeId id) override;
   void hidden_api(ApiKey key) override { hidden.push_back(number(key)); }
   void deviates(ApiKey, kafka::Deviation) override {}

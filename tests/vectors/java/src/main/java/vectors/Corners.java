@@ -53,9 +53,11 @@ final class Corners {
     shapes.put("id_below_zero", none);
     Shape lost = some.get();
     lost.nodes = UNMAPPABLE;
+    lost.value("LeaderId", 13).value("ControllerId", 113);
     shapes.put("none_mappable", lost);
     Shape mixed = some.get();
     mixed.nodes = new int[] {13, 7, 113};
+    mixed.value("LeaderId", 113).value("ControllerId", 13);
     shapes.put("middle_mappable", mixed);
     Shape grown = some.get();
     grown.nodes = new int[] {8, 9, 57};

@@ -52,8 +52,14 @@ final class Rewriting {
       case 3: {
         String cluster = version < 2 || Fields.get(body, "clusterId") == null
             ? "~" : Frames.hex(((String) Fields.get(body, "clusterId")).getBytes("UTF-8"));
+        Set<Integer> leftOut = unmappable(body, "brokers", "nodeId");
+        if (version >= 1 && leftOut.contains(Fields.number(body, "controllerId"))) Fields.set(body, "controllerId", -1);
+        leaders(body, leftOut::contains);
         return "F:" + cluster + ":" + nodes(body, "brokers", "nodeId");
       }
+      case 75:
+        leaders(body, id -> id >= 0 && !mappable(id));
+        return "-";
       case 10:
         if (version >= 4) {
           List<String> learnt = new ArrayList<>();
@@ -72,6 +78,8 @@ final class Rewriting {
         }
         String cluster = Frames.hex(((String) Fields.get(body, "clusterId")).getBytes("UTF-8"));
         boolean full = Fields.number(body, "errorCode") == 0;
+        if (unmappable(body, "brokers", "brokerId").contains(Fields.number(body, "controllerId")))
+          Fields.set(body, "controllerId", -1);
         return (full ? "F:" : "E:") + cluster + ":" + nodes(body, "brokers", "brokerId");
       }
       case 0:
@@ -107,6 +115,23 @@ final class Rewriting {
       }
     }
     return String.join(";", learnt);
+  }
+
+  private static Set<Integer> unmappable(Message body, String list, String id) throws Exception {
+    Set<Integer> ids = new TreeSet<>();
+    for (Message node : Fields.list(body, list))
+      if (Fields.number(node, id) >= 0 && !mappable(Fields.number(node, id))) ids.add(Fields.number(node, id));
+    return ids;
+  }
+
+  // Partitions that a broker without a port leads have no leader.
+  private static void leaders(Message body, java.util.function.IntPredicate leftOut) throws Exception {
+    for (Message topic : Fields.list(body, "topics"))
+      for (Message partition : Fields.list(topic, "partitions")) {
+        if (!leftOut.test(Fields.number(partition, "leaderId"))) continue;
+        Fields.set(partition, "leaderId", -1);
+        Fields.set(partition, "errorCode", (short) 5);
+      }
   }
 
   private static void coordinator(Message c, List<String> learnt) throws Exception {
