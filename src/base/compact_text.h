@@ -19,6 +19,7 @@ class CompactText {
   // Copies the text, or its first size_max bytes.
   explicit CompactText(std::string_view text) { *this = text; }
   CompactText& operator=(std::string_view text) {
+    if (text == view()) return *this;  // a client that repeats itself costs no allocation
     const auto size = static_cast<Size>(text.size() < size_max ? text.size() : size_max);
     std::unique_ptr<char[]> bytes;  // `text` may lie in bytes_
     if (size > 0) {
