@@ -79,8 +79,9 @@ class BrokerConnection::Conversation final : private Leg::Owner, private connect
       wait_for([&] { return leg_.shut_write(true); }, farewell_timeout);
     }
     leg_.close(false);
+    if (dial_) dial_->close();
     deadline_.cancel();
-    while (leg_.outstanding() > 0 || deadline_.armed()) turn();
+    while (leg_.outstanding() > 0 || deadline_.armed() || (dial_ && dial_->outstanding() > 0)) turn();
   }
 
   std::expected<Opened, Failure> open(const SocketAddress& address, const HostPort& name,
@@ -89,7 +90,8 @@ class BrokerConnection::Conversation final : private Leg::Owner, private connect
     context_ = std::move(tls);
     began_ = std::chrono::steady_clock::now();
     connection::Dialler::Host& host = *this;
-    dial_.emplace(host, leg_, shared_, no_kernel_tls_, connection::Dialler::Timeouts{timeout, timeout});
+    dial_.emplace(host, leg_, shared_, no_kernel_tls_, connection::Dialler::Timeouts{timeout, timeout},
+                  ring::Token{0, 0, dial_kind}, nullptr);
     dial_->start({{name, std::nullopt}});
     while (!dialled_ && !not_dialled_) turn();
     if (not_dialled_) return std::unexpected(dial_failure(dial_->last()));
@@ -120,6 +122,8 @@ class BrokerConnection::Conversation final : private Leg::Owner, private connect
   }
 
  private:
+  static constexpr std::uint16_t dial_kind = Leg::operations + 1;
+
   Failure closed() const {
     return {leg_.tls() != nullptr
                 ? "closed without an answer: it requires SASL first, or is not a Kafka listener"
@@ -144,8 +148,11 @@ class BrokerConnection::Conversation final : private Leg::Owner, private connect
 
   void turn() {
     for (const ring::Completion& completion : ring_->wait()) {
-      if (completion.token.kind < Leg::operations) {
-        leg_.on_completion(static_cast<Leg::Operation>(completion.token.kind), completion);
+      const std::uint16_t kind = completion.token.kind;
+      if (kind < Leg::operations) {
+        leg_.on_completion(static_cast<Leg::Operation>(kind), completion);
+      } else if (kind >= dial_kind) {
+        dial_->on_completion(static_cast<std::uint16_t>(kind - dial_kind), completion);
       } else if (deadline_.on_timer(leg_.stage() != Leg::Stage::closing)) {
         timed_out_ = true;
         if (dial_ && !dialled_ && !not_dialled_) dial_->on_deadline();

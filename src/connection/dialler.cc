@@ -12,6 +12,9 @@
 namespace kferry::connection {
 namespace {
 
+// An attempt gives way to the addresses that wait for room after this long: a lost SYN is repeated after a second.
+constexpr Duration crowded_timeout = std::chrono::seconds(2);
+
 // A plaintext broker takes a ClientHello for a frame of 369 MB and closes with it unread, which resets the connection.
 std::string reset_in_handshake(int error, const tls::Engine& engine) {
   std::string text = std::string(std::strerror(error)) + " in the TLS handshake";
@@ -62,30 +65,48 @@ void Dialler::on_resolved(std::vector<SocketAddress> addresses, const std::strin
   if (addresses.empty())
     note({.step = Attempt::Step::resolve, .where = to_string(candidate().address), .why = error});
   addresses_ = std::move(addresses);
-  address_ = 0;
+  next_ = 0;
+  several_ = addresses_.size() > 1;
+  plan_ = several_ && memory_ != nullptr ? memory_->plan(name(), addresses_, shared_.ring.now())
+                                         : net::AddressMemory::Plan{};
   next_address();
 }
 
+// Begins an attempt at the next address, beside those that are running.
 void Dialler::next_address() {
-  for (; address_ < addresses_.size() && !out_of_time(); ++address_) {
-    const std::string_view why_not = host_.why_not_dialled(candidate(), address(), {});
+  state_ = State::connecting;
+  start_attempt();
+  if (race_.running() > 0) {
+    const bool more = next_ < addresses_.size() && race_.has_room();
+    const Instant at = std::min(race_.next_timeout(), more ? next_at_ : Instant::max());
+    return set_deadline(at - shared_.ring.now());
+  }
+  host_.clear_dial_deadline();
+  // Cancelled attempts complete before anything else begins.
+  if (race_.outstanding() == 0) after_candidate();
+}
+
+void Dialler::start_attempt() {
+  while (next_ < addresses_.size() && race_.has_room() && !out_of_time()) {
+    const SocketAddress& address = addresses_[next_++];
+    const std::string_view why_not = host_.why_not_dialled(candidate(), address, {});
     if (!why_not.empty()) {
-      note({.step = Attempt::Step::refuse, .where = address().text(), .why = std::string(why_not)});
+      note({.step = Attempt::Step::refuse, .where = address.text(), .why = std::string(why_not)});
       continue;
     }
-    const int error = leg_.connect(address());
+    const Instant now = shared_.ring.now();
+    const int error = race_.start(address, now + timeouts_.connect);
     if (error == 0) {
-      state_ = State::connecting;
-      timed_out_ = false;
-      set_deadline(timeouts_.connect);
+      next_at_ = now + plan_.delay;
+      if (!race_.has_room() && next_ < addresses_.size())
+        race_.shorten(std::max(crowded_timeout, 2 * plan_.delay));
       return;
     }
     note({.step = Attempt::Step::connect,
           .error = error,
-          .where = address().text(),
+          .where = address.text(),
           .why = std::strerror(error)});
   }
-  after_candidate();
 }
 
 // A node is unreachable once every address of it was tried. What this host lacks says nothing about the node: where
@@ -135,7 +156,9 @@ void Dialler::shorten(Duration in) {
   if (state_ == State::dialled || state_ == State::done || now + in >= give_up_at_) return;
   give_up_at_ = now + in;
   shortened_ = true;
-  if (state_ != State::leaving && deadline_at_ > give_up_at_) set_deadline(in);
+  const bool waiting = state_ == State::resolving || state_ == State::connecting ||
+                       state_ == State::handshaking || state_ == State::pausing;
+  if (waiting && deadline_at_ > give_up_at_) set_deadline(in);
 }
 
 void Dialler::note(Attempt attempt) {
@@ -152,8 +175,15 @@ void Dialler::note(Attempt attempt) {
 
 void Dialler::give_up(Attempt attempt) {
   KFERRY_ASSERT(state_ != State::leaving && state_ != State::done);
-  attempt.where = address().text();
-  if (!same_address_) note(std::move(attempt));
+  attempt.where = address_.text();
+  if (several_ && memory_ != nullptr && attempt.step == Attempt::Step::handshake && !same_address_)
+    memory_->failed(name(), address_, attempt.why, shared_.ring.now());
+  if (same_address_) {
+    addresses_[--next_] = address_;
+  } else {
+    note(std::move(attempt));
+  }
+  same_address_ = false;
   state_ = State::leaving;
   host_.clear_dial_deadline();
   leg_.abandon(true);
@@ -167,24 +197,50 @@ void Dialler::reject(std::string why) {
 
 void Dialler::on_left(Leg& /*leg*/) {
   KFERRY_ASSERT(state_ == State::leaving);
-  if (!std::exchange(same_address_, false)) ++address_;
   next_address();
+}
+
+void Dialler::close() {
+  state_ = State::done;
+  race_.stop([](const SocketAddress&, Instant, bool) {});
 }
 
 // --- connecting
 
-void Dialler::on_connected(Leg& /*leg*/, int error) {
-  KFERRY_ASSERT(state_ == State::connecting);
-  host_.clear_dial_deadline();
-  if (error != 0) {
-    return give_up({.step = Attempt::Step::connect,
-                    .error = timed_out_ ? ETIMEDOUT : error,
-                    .why = timed_out_ ? "timed out" : std::strerror(error)});
+void Dialler::on_completion(std::uint16_t kind, const ring::Completion& completion) {
+  using What = ConnectRace::Result::What;
+  const ConnectRace::Result result = race_.on_completion(kind, completion);
+  KFERRY_ASSERT(result.what == What::lost || state_ == State::connecting);
+  if (result.what == What::won) return on_won(result);
+  if (result.what == What::failed) {
+    const std::string why = result.error == ETIMEDOUT ? "timed out" : std::strerror(result.error);
+    // What this host lacks, a route for instance, says nothing about the address.
+    const bool of_host =
+        !remedy_for_lack(result.error).empty() || result.error == ENETUNREACH || result.error == EAFNOSUPPORT;
+    if (several_ && memory_ != nullptr && !of_host)
+      memory_->failed(name(), result.address, why, shared_.ring.now());
+    note({.step = Attempt::Step::connect, .error = result.error, .where = result.address.text(), .why = why});
   }
+  if (state_ == State::connecting && (result.what == What::failed || race_.running() == 0))
+    return next_address();
+  if (state_ == State::settling && race_.outstanding() == 0) dialled();
+}
+
+void Dialler::on_won(const ConnectRace::Result& won) {
+  host_.clear_dial_deadline();
   // A host's own addresses change: the kernel tells which one it took for this connection.
   const std::string_view why_not =
-      host_.why_not_dialled(candidate(), address(), shared_.ring.local_address(leg_.socket()));
-  if (!why_not.empty()) return give_up({.step = Attempt::Step::refuse, .why = std::string(why_not)});
+      host_.why_not_dialled(candidate(), won.address, shared_.ring.local_address(won.socket));
+  if (!why_not.empty()) {
+    shared_.ring.close(won.socket, true);
+    note({.step = Attempt::Step::refuse, .where = won.address.text(), .why = std::string(why_not)});
+    return next_address();
+  }
+  address_ = won.address;
+  took_ = won.took;
+  stop_race();
+  state_ = State::handshaking;
+  leg_.take(won.socket);
   auto context = host_.client_context();
   if (!context) return give_up({.step = Attempt::Step::handshake, .why = "TLS: " + context.error()});
   if (*context != nullptr) return start_tls(std::move(*context));
@@ -192,10 +248,24 @@ void Dialler::on_connected(Leg& /*leg*/, int error) {
   dialled();
 }
 
+// An address that had time to answer and did not is dead as far as the next dial is concerned.
+void Dialler::stop_race() {
+  if (race_.running() == 0 && race_.outstanding() == 0) return;
+  const Instant now = shared_.ring.now();
+  race_.stop([&](const SocketAddress& address, Instant since, bool timing_out) {
+    const Duration silence = now - since;
+    if (memory_ != nullptr && silence >= plan_.delay) {
+      const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(silence).count();
+      memory_->failed(name(), address, "no answer in " + std::to_string(ms) + " ms", now);
+    }
+    if (!timing_out) addresses_.push_back(address);
+  });
+}
+
 void Dialler::on_deadline() {
   if (state_ == State::connecting) {
-    timed_out_ = true;
-    leg_.cancel_connect();
+    race_.time_out(out_of_time() ? Instant::max() : shared_.ring.now());
+    next_address();
   } else if (state_ == State::handshaking) {
     give_up({.step = Attempt::Step::handshake,
              .error = ETIMEDOUT,
@@ -221,7 +291,6 @@ void Dialler::start_tls(std::shared_ptr<const tls::ClientContext> context) {
                                     !full_handshake_);
   leg_.begin(
       make_tls_transport(shared_.ring, tls::Remote::broker, std::move(engine), leg_.socket(), kernel_tls_));
-  state_ = State::handshaking;
   set_deadline(timeouts_.handshake);
   shake_hands();
 }
@@ -232,24 +301,34 @@ void Dialler::shake_hands() {
 }
 
 void Dialler::on_input(Leg& /*leg*/) {
-  KFERRY_ASSERT(state_ == State::handshaking);
+  KFERRY_ASSERT(state_ == State::handshaking || state_ == State::settling);
+  if (state_ == State::settling) return;
   if (leg_.stage() == Leg::Stage::open) return dialled();
   shake_hands();
 }
 
 void Dialler::on_output(Leg& /*leg*/) {
-  KFERRY_ASSERT(state_ == State::handshaking);
-  shake_hands();
+  KFERRY_ASSERT(state_ == State::handshaking || state_ == State::settling);
+  if (state_ == State::handshaking) shake_hands();
 }
 
+// The host may destroy the dialler in on_dialled(), so that nothing may be outstanding by then.
 void Dialler::dialled() {
-  state_ = State::dialled;
   host_.clear_dial_deadline();
+  if (race_.outstanding() > 0) {
+    state_ = State::settling;
+    return;
+  }
+  state_ = State::dialled;
+  const bool as_planned =
+      plan_.settled && address_ == addresses_.front() && 2 * took_ <= net::AddressMemory::delay_min;
+  if (several_ && memory_ != nullptr && !as_planned)
+    memory_->answered(name(), address_, took_, shared_.ring.now());
   host_.on_dialled(candidate());
 }
 
 void Dialler::on_break(Leg& /*leg*/, const Leg::Break& what) {
-  KFERRY_ASSERT(state_ == State::handshaking);
+  KFERRY_ASSERT(state_ == State::handshaking || state_ == State::settling);
   const tls::Engine& engine = *leg_.tls();
   if (what.how == Leg::Break::How::receiving || what.how == Leg::Break::How::sending) {
     return give_up({.step = Attempt::Step::handshake,

@@ -1,9 +1,13 @@
-// Dials one of several candidates: resolves each in turn, connects to its addresses one after another, and with TLS
-// shakes hands. The outcome is a leg through which bytes flow, or a list of what was tried and why it failed.
+// Dials one of several candidates: resolves each in turn, connects to the first of its addresses that answers, and with
+// TLS shakes hands. The outcome is a leg through which bytes flow, or a list of what was tried and why it failed.
 //
 //   start() ─▶ resolve ─▶ guard ─▶ connect ─▶ [TLS] ─▶ on_dialled
 //                 ▲         └─────────┴────────┴─ next address, next candidate ─▶ on_not_dialled
 //                 └──────────────────────────────────────────────────────────┘
+//
+// The addresses of a candidate are raced (RFC 8305): the next one is tried when one fails, or beside it when it has not
+// answered for a while (net/address_memory.h). The first connection wins, and the others are closed: that says nothing
+// about them for this dial, so that they are tried again if TLS with the winner fails.
 //
 // The first node, or the bootstrap servers where they come first, are tried twice: once more after a pause where
 // their connections failed quickly, since one refused connection says nothing about the next.
@@ -24,8 +28,10 @@
 #include "base/host_port.h"
 #include "base/ids.h"
 #include "base/socket_address.h"
+#include "connection/connect_race.h"
 #include "connection/kernel_transport.h"
 #include "connection/leg.h"
+#include "net/address_memory.h"
 #include "tls/context.h"
 
 namespace kferry::connection {
@@ -93,11 +99,24 @@ class Dialler final : private Leg::Owner {
     Duration budget{};  // for the whole dial; zero: unlimited
   };
 
-  // `leg` is in stage none. Everything outlives the dialler.
-  Dialler(Host& host, Leg& leg, Leg::Shared& shared, KernelTls& kernel_tls, const Timeouts& timeouts)
-      : host_(host), leg_(leg), shared_(shared), kernel_tls_(kernel_tls), timeouts_(timeouts) {}
+  // The kinds of operations that a dialler has beside its leg's, counted from that of `first`.
+  static constexpr std::uint16_t operations = ConnectRace::attempts_max;
+
+  // `leg` is in stage none. `memory` may be null: each dial then begins with the first address. Everything outlives the
+  // dialler, which is destroyed with nothing outstanding.
+  Dialler(Host& host, Leg& leg, Leg::Shared& shared, KernelTls& kernel_tls, const Timeouts& timeouts,
+          ring::Token first, net::AddressMemory* memory)
+      : host_(host),
+        leg_(leg),
+        shared_(shared),
+        kernel_tls_(kernel_tls),
+        timeouts_(timeouts),
+        memory_(memory),
+        race_(shared.ring, first) {}
 
   void start(std::vector<Candidate> candidates);
+  // `kind` counts from that of `first`.
+  void on_completion(std::uint16_t kind, const ring::Completion& completion);
   void on_resolved(std::vector<SocketAddress> addresses, const std::string& error);
   void on_deadline();
   // Buffers are free again after on_dial_starved().
@@ -109,8 +128,14 @@ class Dialler final : private Leg::Owner {
   // the dial.
   void shorten(Duration in);
 
+  // Ends the dial without an outcome; what is outstanding is cancelled. The leg is the host's to close.
+  void close();
+
+  // Completions that are still to come, beside the leg's. Zero once there is an outcome.
+  std::uint32_t outstanding() const { return race_.outstanding(); }
   const Candidate& candidate() const { return candidates_[candidate_]; }
-  const SocketAddress& address() const { return addresses_[address_]; }
+  // The one connected to. Valid once dialled.
+  const SocketAddress& address() const { return address_; }
   // " ADDRESS (why) ADDRESS (why)": everything tried so far; empty: nothing.
   const std::string& tried() const { return tried_; }
   // The last failure. Valid once anything was tried.
@@ -119,10 +144,18 @@ class Dialler final : private Leg::Owner {
   bool network_failed() const { return network_failed_; }
 
  private:
-  enum class State : std::uint8_t { resolving, connecting, handshaking, dialled, leaving, pausing, done };
+  enum class State : std::uint8_t {
+    resolving,
+    connecting,
+    handshaking,
+    settling,  // bytes could flow; attempts that have lost are still to complete
+    dialled,
+    leaving,
+    pausing,
+    done,
+  };
 
   // Leg::Owner
-  void on_connected(Leg& leg, int error) override;
   void on_input(Leg& leg) override;
   void on_output(Leg& leg) override;
   void on_break(Leg& leg, const Leg::Break& what) override;
@@ -132,6 +165,10 @@ class Dialler final : private Leg::Owner {
   void next_candidate();
   void next_node();
   void next_address();
+  void start_attempt();
+  void on_won(const ConnectRace::Result& won);
+  void stop_race();
+  const HostPort& name() const { return candidate().address; }
   void after_candidate();
   bool retry();
   void set_deadline(Duration in);
@@ -148,8 +185,9 @@ class Dialler final : private Leg::Owner {
   Leg::Shared& shared_;
   KernelTls& kernel_tls_;
   const Timeouts timeouts_;
+  net::AddressMemory* const memory_;
+  ConnectRace race_;
   State state_ = State::resolving;
-  bool timed_out_ = false;       // the connect was cancelled because it took too long
   bool same_address_ = false;    // the same address is dialled once more, with a full handshake
   bool full_handshake_ = false;  // no TLS session is offered any more
   bool network_failed_ = false;
@@ -163,8 +201,13 @@ class Dialler final : private Leg::Owner {
       deadline_at_{};  // Of the host's deadline. Valid while resolving, connecting, handshaking or pausing.
   std::vector<Candidate> candidates_;
   std::size_t candidate_ = 0;
-  std::vector<SocketAddress> addresses_;
-  std::size_t address_ = 0;
+  std::vector<SocketAddress> addresses_;  // of the candidate, in the order in which they are tried
+  std::size_t next_ = 0;                  // the first of them that was not tried
+  bool several_ = false;                  // the candidate has more than one
+  net::AddressMemory::Plan plan_;         // of the candidate's name
+  Instant next_at_{};  // when the next address is tried beside those that are. Valid while connecting
+  SocketAddress address_;
+  Duration took_{};  // the connection to `address_`
   std::string tried_;
   Attempt last_;
 };

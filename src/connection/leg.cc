@@ -31,10 +31,6 @@ Leg::~Leg() {
   if (socket_ != ring::Socket::none) shared_.ring.close(socket_, shutdown_ == Shutdown::reset);
 }
 
-void Leg::Owner::on_connected(Leg& /*leg*/, int /*error*/) {
-  KFERRY_ASSERT(false);
-}
-
 void Leg::Owner::on_spliced(Leg& /*leg*/, std::uint64_t /*size*/) {
   KFERRY_ASSERT(false);
 }
@@ -50,24 +46,10 @@ ring::Token Leg::token(Operation operation) const {
 
 // --- stages
 
-void Leg::accept(ring::Socket socket) {
-  KFERRY_ASSERT(stage_ == Stage::none);
+void Leg::take(ring::Socket socket) {
+  KFERRY_ASSERT(stage_ == Stage::none && outstanding_ == 0);
   socket_ = socket;
   stage_ = Stage::connected;
-}
-
-int Leg::connect(const SocketAddress& address) {
-  KFERRY_ASSERT(stage_ == Stage::none && outstanding_ == 0);
-  const auto opened = shared_.ring.connect(token(Operation::connect), address);
-  if (opened.error != 0) return opened.error;
-  socket_ = opened.socket;
-  stage_ = Stage::connecting;
-  ++outstanding_;
-  return 0;
-}
-
-void Leg::cancel_connect() {
-  if (stage_ == Stage::connecting) cancel(Operation::connect);
 }
 
 void Leg::begin(std::unique_ptr<Transport> tls) {
@@ -79,7 +61,8 @@ void Leg::begin(std::unique_ptr<Transport> tls) {
 void Leg::abandon(bool reset) {
   KFERRY_ASSERT(stage_ != Stage::none && stage_ != Stage::leaving && stage_ != Stage::closing);
   if (reset) shutdown_ = Shutdown::reset;
-  cancel_operations(std::exchange(stage_, Stage::leaving));
+  stage_ = Stage::leaving;
+  cancel_operations();
   expedite();
   leave_if_idle();
 }
@@ -103,11 +86,11 @@ void Leg::leave_if_idle() {
 void Leg::close(bool reset) {
   KFERRY_ASSERT(stage_ != Stage::closing);
   if (reset) shutdown_ = Shutdown::reset;
-  cancel_operations(std::exchange(stage_, Stage::closing));
+  stage_ = Stage::closing;
+  cancel_operations();
 }
 
-void Leg::cancel_operations(Stage stage) {
-  if (stage == Stage::connecting) cancel(Operation::connect);
+void Leg::cancel_operations() {
   if (receiving()) cancel(Operation::receive);
   if (sending()) cancel(Operation::send);
   if (splicing()) cancel(Operation::splice);
@@ -128,20 +111,10 @@ void Leg::on_completion(Operation operation, const ring::Completion& completion)
     case Operation::splice:
       on_spliced(completion);
       break;
-    case Operation::connect:
-      on_connected(completion);
-      break;
     case Operation::end_:
       KFERRY_ASSERT(false);
   }
   if (stage_ == Stage::leaving) leave_if_idle();
-}
-
-void Leg::on_connected(const ring::Completion& completion) {
-  KFERRY_ASSERT(stage_ == Stage::connecting || stage_ == Stage::leaving || stage_ == Stage::closing);
-  if (stage_ != Stage::connecting) return;
-  stage_ = Stage::connected;
-  owner_->on_connected(*this, completion.result < 0 ? -completion.result : 0);
 }
 
 void Leg::on_received(const ring::Completion& completion) {

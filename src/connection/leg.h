@@ -1,9 +1,9 @@
 // One socket: everything that is received, sent, spliced and closed on it, through its transport. Knows neither Kafka
 // nor the other leg, except that a splice moves bytes to one.
 //
-//   none ─connect()▶ connecting ─▶ connected ─begin()▶ handshaking ─▶ open ─close()▶ closing
-//     ▲     accept()──────────────────────────begin()──▲                 │
-//     └──────────────── leaving ◀─ abandon() ◀──── any of these ◀────────┘
+//   none ─take()▶ connected ─begin()▶ handshaking ─▶ open ─close()▶ closing
+//     ▲                                               │
+//     └─── leaving ◀─ abandon() ◀──── any of these ◀──┘
 //
 //   socket ──receive()──▶ input()   the owner judges it; it is the other leg's output
 //   socket ◀──send()───── output    what the owner has released
@@ -19,7 +19,6 @@
 
 #include "base/clock.h"
 #include "base/limits.h"
-#include "base/socket_address.h"
 #include "connection/transport.h"
 #include "net/buffer_pool.h"
 #include "net/rope.h"
@@ -31,10 +30,10 @@ namespace kferry::connection {
 class Leg {
  public:
   // Kinds of operations, counted from the leg's first Token::kind.
-  enum class Operation : std::uint16_t { receive, send, splice, connect, end_ };
+  enum class Operation : std::uint16_t { receive, send, splice, end_ };
   static constexpr std::uint16_t operations = static_cast<std::uint16_t>(Operation::end_);
 
-  enum class Stage : std::uint8_t { none, connecting, connected, handshaking, open, leaving, closing };
+  enum class Stage : std::uint8_t { none, connected, handshaking, open, leaving, closing };
   enum class Receive : std::uint8_t {
     idle,
     single,
@@ -81,8 +80,6 @@ class Leg {
 
   class Owner {
    public:
-    // connect() completed; `error` is an errno, or 0. For an owner who connects.
-    virtual void on_connected(Leg& leg, int error);
     // Bytes were put onto input(), the handshake took a step, or the end came (ended()).
     virtual void on_input(Leg& leg) = 0;
     // A send completed: there is room again.
@@ -132,12 +129,8 @@ class Leg {
   void on_completion(Operation operation, const ring::Completion& completion);
 
   // --- stages
-  // Takes over an accepted socket.
-  void accept(ring::Socket socket);
-  // errno when no socket could be made; otherwise Owner::on_connected follows.
-  int connect(const SocketAddress& address);
-  // Ends a connect that takes too long; it completes with ECANCELED.
-  void cancel_connect();
+  // Takes over a connected socket.
+  void take(ring::Socket socket);
   // Lets bytes flow, or, with a transport, its handshake. Null: plaintext.
   void begin(std::unique_ptr<Transport> tls);
   // Gives the socket up, by RST if `reset`; Owner::on_left follows, possibly from within.
@@ -219,7 +212,6 @@ class Leg {
   bool in_use() const { return stage_ == Stage::handshaking || stage_ == Stage::open; }
 
   void submit_receive();
-  void on_connected(const ring::Completion& completion);
   void on_received(const ring::Completion& completion);
   void on_sent(const ring::Completion& completion);
   void on_spliced(const ring::Completion& completion);
@@ -229,7 +221,7 @@ class Leg {
   bool send_own_records();
   bool bare_end_allowed() const;
   void cancel(Operation operation) { shared_.ring.cancel(token(operation)); }
-  void cancel_operations(Stage stage);
+  void cancel_operations();
   void leave_if_idle();
 
   Shared& shared_;

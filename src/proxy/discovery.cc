@@ -63,11 +63,14 @@ void Discovery::stop() {
   stage_ = Stage::stopped;
   alarm_.cancel();
   leg_.close(false);
+  if (dial_ != nullptr) dial_->close();
 }
 
 void Discovery::on_completion(std::uint16_t kind, const ring::Completion& completion) {
-  KFERRY_ASSERT(kind <= alarm_kind && !stopped());
+  KFERRY_ASSERT(kind < operations && !stopped());
   if (kind == alarm_kind) return on_alarm();
+  if (kind >= dial_kind)
+    return dial_->on_completion(static_cast<std::uint16_t>(kind - dial_kind), completion);
   leg_.on_completion(static_cast<Leg::Operation>(kind), completion);
 }
 
@@ -111,8 +114,9 @@ void Discovery::begin() {
   connection::Dialler::Host& host = *this;
   dial_ = std::make_unique<connection::Dialler>(
       host, leg_, worker_.legs(), no_kernel_tls_,
-      connection::Dialler::Timeouts{attempt_timeout,
-                                    milliseconds(worker_.limits().tls_handshake_timeout_ms)});
+      connection::Dialler::Timeouts{attempt_timeout, milliseconds(worker_.limits().tls_handshake_timeout_ms)},
+      ring::Token{cluster_, 0, static_cast<std::uint16_t>(leg_.id().kind + dial_kind)},
+      &worker_.runtime().addresses);
   dial_->start(std::move(candidates));
 }
 

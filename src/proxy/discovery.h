@@ -40,6 +40,10 @@ class Worker;
 
 class Discovery final : private connection::Leg::Owner, private connection::Dialler::Host {
  public:
+  // Kinds of operations, counted from the constructor's `kind`.
+  static constexpr std::uint16_t operations =
+      connection::Leg::operations + 1 + connection::Dialler::operations;
+
   static bool possible(const config::Upstream& upstream);
 
   // `kind`: of the first of its operations, in Token::kind; the token's slot is the cluster.
@@ -56,7 +60,10 @@ class Discovery final : private connection::Leg::Owner, private connection::Dial
   // Buffers are free again after a receive found none.
   void receive_again();
   void stop();
-  bool stopped() const { return stage_ == Stage::stopped && leg_.outstanding() == 0 && !alarm_.armed(); }
+  bool stopped() const {
+    return stage_ == Stage::stopped && leg_.outstanding() == 0 && !alarm_.armed() &&
+           (dial_ == nullptr || dial_->outstanding() == 0);
+  }
 
  private:
   using Leg = connection::Leg;
@@ -64,6 +71,7 @@ class Discovery final : private connection::Leg::Owner, private connection::Dial
   // From connected to the last answer, and again for the connect.
   static constexpr Duration attempt_timeout = std::chrono::seconds(10);
   static constexpr std::uint16_t alarm_kind = Leg::operations;
+  static constexpr std::uint16_t dial_kind = alarm_kind + 1;
 
   enum class Stage : std::uint8_t {
     waiting,  // for the next round

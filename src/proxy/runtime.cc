@@ -62,7 +62,8 @@ bool ClusterState::note_deviation(ApiKey key, kafka::Deviation how) {
   return deviations_noted_.emplace(key, how).second;
 }
 
-Runtime::Runtime(std::shared_ptr<const Plan> first, LogSink& sink) : plan(std::move(first)), log(sink) {
+Runtime::Runtime(std::shared_ptr<const Plan> first, LogSink& sink)
+    : plan(std::move(first)), log(sink), addresses(sink) {
   for (const ClusterPlan& planned : plan->clusters()) {
     const config::Cluster& cluster = planned.config;
     auto state = std::make_unique<ClusterState>(cluster.name, log);

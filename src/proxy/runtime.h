@@ -19,6 +19,7 @@
 #include "base/socket_address.h"
 #include "certificates/tls_contexts.h"
 #include "kafka/cluster_view.h"
+#include "net/address_memory.h"
 #include "proxy/pacing.h"
 #include "proxy/plan.h"
 #include "proxy/topology.h"
@@ -84,6 +85,7 @@ struct Runtime {
   const certificates::TlsContexts* tls = nullptr;
   std::map<std::string, std::unique_ptr<ClusterState>, std::less<>> clusters;  // by name
   Pacing stand_ins;
+  net::AddressMemory addresses;
   // Filled before the first worker turns; never changed after.
   std::vector<std::unique_ptr<WorkerLink>> workers;
 };

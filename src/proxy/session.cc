@@ -41,7 +41,7 @@ Session::Session(Worker& worker, std::uint32_t slot, std::uint16_t generation, c
       conversation_(plan_->clusters()[port.cluster].policy),
       request_walker_(conversation_, *this, request_output_),
       response_walker_(conversation_, *this, response_output_) {
-  client_.accept(client);
+  client_.take(client);
 }
 
 Session::~Session() {
@@ -63,6 +63,8 @@ const config::Engine& Session::options() const {
 void Session::on_completion(std::uint16_t kind, const ring::Completion& completion) {
   KFERRY_ASSERT(kind < kinds && !finished());
   if (kind == timer_kind) return on_deadline();
+  if (kind >= dial_kind)
+    return dial_->on_completion(static_cast<std::uint16_t>(kind - dial_kind), completion);
   Leg& leg = kind < broker_kind ? client_ : broker_;
   leg.on_completion(static_cast<Leg::Operation>(kind % Leg::operations), completion);
 }

@@ -62,10 +62,11 @@ class Session final : private kafka::RequestJudge,
   using Leg = connection::Leg;
   using Remote = tls::Remote;
 
-  // Token::kind: the client leg's operations, the broker leg's, the timer.
+  // Token::kind: the client leg's operations, the broker leg's, the timer, the dialler's.
   static constexpr std::uint16_t broker_kind = Leg::operations;
   static constexpr std::uint16_t timer_kind = 2 * Leg::operations;
-  static constexpr std::uint16_t kinds = timer_kind + 1;
+  static constexpr std::uint16_t dial_kind = timer_kind + 1;
+  static constexpr std::uint16_t kinds = dial_kind + connection::Dialler::operations;
 
   // Takes over `client`. Nothing is submitted before start().
   Session(Worker& worker, std::uint32_t slot, std::uint16_t generation, const PortEntry& port,
@@ -89,7 +90,7 @@ class Session final : private kafka::RequestJudge,
 
   bool finished() const {
     return state_ == State::closing && client_.outstanding() + broker_.outstanding() == 0 &&
-           !deadline_.armed();
+           !deadline_.armed() && (dial_ == nullptr || dial_->outstanding() == 0);
   }
   std::uint32_t cluster() const { return port_->cluster; }
   std::uint32_t slot() const { return slot_; }

@@ -253,6 +253,7 @@ void Session::close(bool reset_client, bool reset_broker) {
   end_question();
   client_.close(reset_client);
   broker_.close(reset_broker);
+  if (dial_ != nullptr) dial_->close();
   deadline_.cancel();
 }
 

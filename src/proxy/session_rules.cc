@@ -113,7 +113,8 @@ void Session::dial() {
       connection::Dialler::Timeouts{milliseconds(worker_.limits().upstream_connect_timeout_ms),
                                     milliseconds(worker_.limits().tls_handshake_timeout_ms),
                                     retry_after + retry_spread * worker_.random(1000) / 1000,
-                                    milliseconds(cluster_config().upstream.dial_budget_ms)});
+                                    milliseconds(cluster_config().upstream.dial_budget_ms)},
+      ring::Token{slot_, generation_, dial_kind}, &worker_.runtime().addresses);
   dial_->start(in_doubt ? dial_plan({}, {}, false, first, servers)
                         : dial_plan(worker_.snapshot(port_->cluster), node, may_dial, first, servers));
 }

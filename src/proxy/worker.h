@@ -39,7 +39,7 @@ class Worker final : private Acceptor::Host {
   // Kinds of operations beside those of sessions, in Token::kind.
   enum class Operation : std::uint16_t { acceptor = 16, pressure = 24, discovery = 32, watch = 48 };
   static_assert(16 + Acceptor::operations <= 24);
-  static_assert(32 + connection::Leg::operations < 48);
+  static_assert(Session::kinds <= 16 && 32 + Discovery::operations <= 48);
 
   // `index` is this worker's place in runtime.workers. Everything outlives the worker.
   Worker(Runtime& runtime, std::size_t index, ring::Ring& ring, net::Resolver& resolver, std::uint64_t seed);
