@@ -102,10 +102,10 @@ int run(const RunOptions& options) {
   for (const config::Problem& warning : loaded->warnings) {
     log.write({Severity::warning, "configuration", warning.where, config::to_string(warning)});
   }
-  certificates::TlsContexts contexts(std::make_shared<const config::Config>(loaded->config), log,
-                                     monotonic_now());
-  const std::vector<config::Problem> found = contexts.load();
-  if (!contexts.can_serve()) {
+  const auto contexts = std::make_shared<certificates::TlsContexts>(
+      std::make_shared<const config::Config>(loaded->config), log, monotonic_now());
+  const std::vector<config::Problem> found = contexts->load();
+  if (!contexts->can_serve()) {
     print_problems(found);
     print_count(static_cast<std::size_t>(
         std::ranges::count_if(found, [](const config::Problem& one) { return !one.warning; })));
@@ -117,7 +117,7 @@ int run(const RunOptions& options) {
                problem.warning ? "tls_part_left_out" : "tls_part_unusable", problem.where,
                to_string(problem) + (problem.warning ? "" : "; what depends on it is refused until then")});
   }
-  if (const auto wrong = contexts.any() ? tls::check_known_answers() : std::nullopt) {
+  if (const auto wrong = contexts->any() ? tls::check_known_answers() : std::nullopt) {
     log.write({Severity::error, "start_failed", "", *wrong});
     return exit_failure;
   }
@@ -127,14 +127,14 @@ int run(const RunOptions& options) {
     return exit_failure;
   }
   proxy::Server server(proxy::Plan::make(loaded->config), **resolver, log,
-                       contexts.any() ? &contexts : nullptr);
+                       contexts->any() ? contexts : nullptr);
   if (const auto started = server.start(); !started) {
     log.write({Severity::error, "start_failed", "", started.error()});
     return exit_failure;
   }
   std::optional<certificates::TlsWatch> watch;
-  if (contexts.any())
-    watch.emplace(contexts, log, std::chrono::minutes(loaded->config.tls.update_interval_minutes));
+  if (contexts->any())
+    watch.emplace(*contexts, log, std::chrono::minutes(loaded->config.tls.update_interval_minutes));
   log_listeners(loaded->config, server, log);
   const char* why = wait_for_end(ends, log);
   log.write({Severity::info, "stopping", "", std::string(why) + ": ending every connection"});

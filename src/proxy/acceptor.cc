@@ -49,7 +49,7 @@ void Acceptor::close_listeners() {
 
 std::optional<std::string> Acceptor::listen() {
   milliseconds patience = predecessor_patience;
-  for (const PortEntry& port : runtime_.plan->ports()) {
+  for (const PortEntry& port : runtime_.live->plan->ports()) {
     auto opened = ring_.listen(port.address, backlog);
     for (; opened.error == EADDRINUSE && patience.count() > 0; patience -= predecessor_look) {
       std::this_thread::sleep_for(predecessor_look);

@@ -27,7 +27,8 @@ class Acceptor {
 
   class Host {
    public:
-    // Takes over a socket accepted on `runtime.plan->ports()[port]`, which is counted as this worker's session already.
+    // Takes over a socket accepted on `runtime.live->plan->ports()[port]`, which is counted as this worker's session
+    // already.
     virtual void serve(std::uint32_t port, ring::Socket client) = 0;
     virtual void set_options(ring::Socket socket) = 0;
 

@@ -1,20 +1,24 @@
 #include "proxy/bootstrap_watch.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "proxy/worker.h"
 
 namespace kferry::proxy {
 
-BootstrapWatch::BootstrapWatch(Worker& worker, std::uint32_t cluster, ring::Token timer)
+BootstrapWatch::BootstrapWatch(Worker& worker, std::shared_ptr<PlanView> view, std::uint32_t cluster,
+                               ring::Token timer)
     : worker_(worker),
+      view_(std::move(view)),
       cluster_(cluster),
+      timer_(timer),
       alarm_(worker.ring(), timer),
-      seen_(worker.cluster_config(cluster).upstream.bootstrap_servers.size()) {}
+      seen_(view_->cluster_config(cluster).upstream.bootstrap_servers.size()) {}
 
 void BootstrapWatch::start() {
   const auto is_name = [](const HostPort& server) { return !SocketAddress::parse(server.host, 0); };
-  if (std::ranges::none_of(worker_.cluster_config(cluster_).upstream.bootstrap_servers, is_name)) return;
+  if (std::ranges::none_of(view_->cluster_config(cluster_).upstream.bootstrap_servers, is_name)) return;
   stopped_ = false;
   alarm_.set(worker_.now() + interval);
 }
@@ -27,12 +31,12 @@ void BootstrapWatch::stop() {
 void BootstrapWatch::on_timer() {
   if (!alarm_.on_timer(!stopped_)) return;
   alarm_.set(worker_.now() + interval);
-  ClusterState& cluster = worker_.cluster(cluster_);
+  ClusterState& cluster = view_->cluster(cluster_);
   if (!cluster.dialled.load(std::memory_order_relaxed) || !cluster.dialled.exchange(false)) return;
-  const std::vector<HostPort>& servers = worker_.cluster_config(cluster_).upstream.bootstrap_servers;
+  const std::vector<HostPort>& servers = view_->cluster_config(cluster_).upstream.bootstrap_servers;
   for (std::size_t i = 0; i < servers.size(); ++i) {
     worker_.doubt_name(servers[i].host);
-    worker_.resolve_for_watch(cluster_, i, servers[i]);
+    worker_.inquiries().resolve_for_watch(timer_, i, servers[i]);
   }
 }
 
@@ -49,7 +53,7 @@ void BootstrapWatch::on_resolved(std::size_t server, const std::vector<SocketAdd
     if (seen.size() == addresses_max) seen.erase(seen.begin());
     seen.push_back(address);
   }
-  if (moved) worker_.on_bootstrap_moved(cluster_);
+  if (moved) worker_.inquiries().on_bootstrap_moved(timer_);
 }
 
 }  // namespace kferry::proxy

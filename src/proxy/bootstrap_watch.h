@@ -8,11 +8,13 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include "base/clock.h"
 #include "base/socket_address.h"
 #include "connection/deadline.h"
+#include "proxy/plan_view.h"
 #include "ring/ring.h"
 
 namespace kferry::proxy {
@@ -21,8 +23,8 @@ class Worker;
 
 class BootstrapWatch {
  public:
-  // `timer`: the token of its timer.
-  BootstrapWatch(Worker& worker, std::uint32_t cluster, ring::Token timer);
+  // Of one cluster of the view's plan. `timer`: the token of its timer.
+  BootstrapWatch(Worker& worker, std::shared_ptr<PlanView> view, std::uint32_t cluster, ring::Token timer);
 
   void start();
   // The answer to the worker's resolve_for_watch(). Empty: DNS has failed, which is no news.
@@ -38,7 +40,9 @@ class BootstrapWatch {
   static constexpr std::size_t addresses_max = 64;
 
   Worker& worker_;
+  const std::shared_ptr<PlanView> view_;
   const std::uint32_t cluster_;
+  const ring::Token timer_;
   bool stopped_ = true;
   connection::Deadline alarm_;
   std::vector<std::vector<SocketAddress>> seen_;  // by bootstrap server

@@ -33,13 +33,15 @@ bool Discovery::possible(const config::Upstream& upstream) {
   return upstream.sasl && SaslClient::make(*upstream.sasl).has_value();
 }
 
-Discovery::Discovery(Worker& worker, std::uint32_t cluster, std::uint16_t kind)
+Discovery::Discovery(Worker& worker, std::shared_ptr<PlanView> view, std::uint32_t cluster, ring::Token first)
     : worker_(worker),
+      view_(std::move(view)),
       cluster_(cluster),
-      alarm_(worker.ring(), {cluster, 0, static_cast<std::uint16_t>(kind + alarm_kind)}),
+      alarm_(worker.ring(),
+             {first.slot, first.generation, static_cast<std::uint16_t>(first.kind + alarm_kind)}),
       input_(worker.pool()),
       output_(worker.pool()),
-      leg_(worker.legs(), *this, tls::Remote::broker, {cluster, 0, kind}, input_, output_) {}
+      leg_(worker.legs(), *this, tls::Remote::broker, first, input_, output_) {}
 
 void Discovery::start() {
   begin();
@@ -94,7 +96,7 @@ void Discovery::on_alarm() {
 void Discovery::begin() {
   KFERRY_ASSERT(stage_ == Stage::waiting);
   stage_ = Stage::dialling;
-  const config::Upstream& upstream = worker_.cluster_config(cluster_).upstream;
+  const config::Upstream& upstream = config().upstream;
   const auto offset = static_cast<std::size_t>(worker_.random(1'000'000));
   const std::size_t servers = upstream.bootstrap_servers.size();
   std::vector<connection::Candidate> candidates;
@@ -107,7 +109,7 @@ void Discovery::begin() {
     });
   };
   // A cluster may have moved away from every bootstrap server.
-  for (const Node& node : worker_.snapshot(cluster_).nodes) {
+  for (const Node& node : view_->snapshot(cluster_).nodes) {
     if (candidates.size() == asked_max) break;
     if (node.listed && !node.provisional && !is_asked(node)) candidates.push_back({node.address, node.id});
   }
@@ -115,7 +117,8 @@ void Discovery::begin() {
   dial_ = std::make_unique<connection::Dialler>(
       host, leg_, worker_.legs(), no_kernel_tls_,
       connection::Dialler::Timeouts{attempt_timeout, milliseconds(worker_.limits().tls_handshake_timeout_ms)},
-      ring::Token{cluster_, 0, static_cast<std::uint16_t>(leg_.id().kind + dial_kind)},
+      ring::Token{leg_.id().slot, leg_.id().generation,
+                  static_cast<std::uint16_t>(leg_.id().kind + dial_kind)},
       &worker_.runtime().addresses);
   dial_->start(std::move(candidates));
 }
@@ -123,23 +126,22 @@ void Discovery::begin() {
 void Discovery::resolve(const HostPort& where) {
   // Whether to follow another cluster is for the bootstrap servers to say, and known brokers may take long to fail.
   if (other_ && dial_->candidate().node) return dial_->on_resolved({}, "another cluster answers instead");
-  worker_.resolve_for_discovery(cluster_, where);
+  worker_.inquiries().resolve_for_discovery(leg_.id(), where);
 }
 
 void Discovery::on_resolved(std::vector<SocketAddress> addresses, const std::string& error) {
   if (stage_ != Stage::dialling) return;
-  if (!dial_->candidate().node) worker_.note_bootstrap_addresses(cluster_, addresses);
+  if (!dial_->candidate().node) cluster().note_bootstrap_addresses(addresses);
   dial_->on_resolved(std::move(addresses), error);
 }
 
 std::string_view Discovery::why_not_dialled(const connection::Candidate& candidate,
                                             const SocketAddress& address, const SocketAddress& from) {
-  return worker_.runtime().why_not_dialled(worker_.cluster(cluster_), address, candidate.node.has_value(),
-                                           from);
+  return worker_.runtime().why_not_dialled(cluster(), address, candidate.node.has_value(), from);
 }
 
 std::expected<std::shared_ptr<const tls::ClientContext>, std::string> Discovery::client_context() {
-  return worker_.upstream_context(cluster_);
+  return view_->upstream_context(cluster_);
 }
 
 void Discovery::set_dial_deadline(Duration in) {
@@ -168,7 +170,7 @@ void Discovery::end_round(bool learnt) {
     set_alarm(seconds(worker_.limits().discovery_interval_s));
     return;
   }
-  const std::string& name = worker_.cluster_config(cluster_).name;
+  const std::string& name = config().name;
   if (!std::exchange(warned_, true)) {
     worker_.runtime().log.write(
         {Severity::warning, "discovery_failed", name,
@@ -189,7 +191,7 @@ void Discovery::on_dialled(const connection::Candidate& /*candidate*/) {
   output_.clear();
   incoming_.clear();
   set_alarm(attempt_timeout);
-  const config::Upstream& upstream = worker_.cluster_config(cluster_).upstream;
+  const config::Upstream& upstream = config().upstream;
   if (!config::uses_sasl(upstream.security_protocol))
     return ask(kafka::encode_metadata(CorrelationId{++correlation_id_}, client_id), Stage::metadata);
   auto made = SaslClient::make(*upstream.sasl);

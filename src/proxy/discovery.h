@@ -30,6 +30,7 @@
 #include "connection/leg.h"
 #include "kafka/client_codec.h"
 #include "net/rope.h"
+#include "proxy/plan_view.h"
 #include "proxy/sasl_client.h"
 #include "proxy/topology.h"
 #include "ring/ring.h"
@@ -40,14 +41,15 @@ class Worker;
 
 class Discovery final : private connection::Leg::Owner, private connection::Dialler::Host {
  public:
-  // Kinds of operations, counted from the constructor's `kind`.
+  // Kinds of operations, counted from the constructor's token.
   static constexpr std::uint16_t operations =
       connection::Leg::operations + 1 + connection::Dialler::operations;
 
   static bool possible(const config::Upstream& upstream);
 
-  // `kind`: of the first of its operations, in Token::kind; the token's slot is the cluster.
-  Discovery(Worker& worker, std::uint32_t cluster, std::uint16_t kind);
+  // Of one cluster of the view's plan. `first`: the token of the first of its operations; the kinds of the others
+  // follow.
+  Discovery(Worker& worker, std::shared_ptr<PlanView> view, std::uint32_t cluster, ring::Token first);
 
   void start();
   // Runs again within a second or so, unless it is running.
@@ -118,7 +120,11 @@ class Discovery final : private connection::Leg::Owner, private connection::Dial
   // All candidates were tried, or one has answered.
   void end_round(bool learnt);
 
+  ClusterState& cluster() const { return view_->cluster(cluster_); }
+  const config::Cluster& config() const { return view_->cluster_config(cluster_); }
+
   Worker& worker_;
+  const std::shared_ptr<PlanView> view_;
   const std::uint32_t cluster_;
   Stage stage_ = Stage::waiting;
   bool alarm_wanted_ = false;

@@ -46,19 +46,19 @@ void Discovery::on_metadata(std::span<const std::byte> frame) {
     return;
   }
   kafka::BrokerList list = full_list(*answer, brokers);
-  ClusterState& cluster = worker_.cluster(cluster_);
+  ClusterState& known = cluster();
   Origin origin{!dial_->candidate().node.has_value(), false};
-  const bool first = worker_.snapshot(cluster_).nodes.empty();
+  const bool first = view_->snapshot(cluster_).nodes.empty();
   Teacher teacher;
   teacher.server = dial_->candidate().address;
   teacher.bootstrap = origin.bootstrap;
-  const Topology::Lesson lesson = cluster.topology.learn(list, origin, teacher, worker_.now());
+  const Topology::Lesson lesson = known.topology.learn(list, origin, teacher, worker_.now());
   if (lesson == Topology::Lesson::other_cluster) {
     if (origin.bootstrap) note_other_cluster(*answer);
     return reject("another cluster answers there");
   }
   if (other_) {
-    const std::string& name = cluster.name;
+    const std::string& name = known.name;
     worker_.runtime().log.write(
         {Severity::warning, "cluster_changed", name,
          "cluster " + name + " keeps its id: " + to_string(other_->server) +
@@ -81,12 +81,12 @@ void Discovery::on_metadata(std::span<const std::byte> frame) {
     list.full = false;
     list.brokers = brokers;
     teacher.seconded = true;
-    cluster.topology.learn(list, origin, teacher, worker_.now());
+    known.topology.learn(list, origin, teacher, worker_.now());
   }
   if (first) {
-    std::string text = "cluster " + cluster.name + " has " + counted(brokers.size(), "broker") + ":";
+    std::string text = "cluster " + known.name + " has " + counted(brokers.size(), "broker") + ":";
     for (const kafka::BrokerEntry& broker : brokers) text += " " + std::to_string(number(broker.id));
-    worker_.runtime().log.write({Severity::info, "discovered", cluster.name, std::move(text)});
+    worker_.runtime().log.write({Severity::info, "discovered", known.name, std::move(text)});
   }
   stage_ = Stage::leaving;
   sasl_.reset();
@@ -115,8 +115,7 @@ bool Discovery::follow_other_cluster() {
   teacher.bootstrap = true;
   teacher.seconded = true;
   Origin origin{true, false};
-  return worker_.cluster(cluster_).topology.learn(list, origin, teacher, worker_.now()) !=
-         Topology::Lesson::other_cluster;
+  return cluster().topology.learn(list, origin, teacher, worker_.now()) != Topology::Lesson::other_cluster;
 }
 
 }  // namespace kferry::proxy

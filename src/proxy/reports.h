@@ -8,7 +8,7 @@
 #include "base/log_sink.h"
 #include "config/config.h"
 #include "kafka/cluster_view.h"
-#include "proxy/runtime.h"
+#include "proxy/cluster_state.h"
 
 namespace kferry::proxy {
 

@@ -4,7 +4,6 @@
 #include <utility>
 #include <vector>
 
-#include "base/assert.h"
 #include "base/counted.h"
 #include "proxy/routes.h"
 
@@ -42,54 +41,40 @@ void report_clashes(const config::Cluster& cluster, const Snapshot& snapshot, Lo
   }
 }
 
+std::shared_ptr<const LivePlan> make_live(std::shared_ptr<const Plan> plan,
+                                          std::shared_ptr<const certificates::TlsContexts> tls,
+                                          LogSink& log) {
+  auto live = std::make_shared<LivePlan>();
+  for (const ClusterPlan& cluster : plan->clusters())
+    live->clusters.push_back(std::make_shared<ClusterState>(cluster.config.name, log));
+  live->plan = std::move(plan);
+  live->tls = std::move(tls);
+  return live;
+}
+
 }  // namespace
 
-ClusterState::ClusterState(std::string cluster_name, LogSink& log)
-    : name(std::move(cluster_name)), topology(name, log) {}
-
-bool ClusterState::note_hidden(ApiKey key) {
-  const std::scoped_lock lock(noted_mutex_);
-  return hidden_noted_.insert(key).second;
-}
-
-bool ClusterState::note_left_out(NodeId id) {
-  const std::scoped_lock lock(noted_mutex_);
-  return left_out_noted_.size() < brokers_max && left_out_noted_.insert(id).second;
-}
-
-bool ClusterState::note_deviation(ApiKey key, kafka::Deviation how) {
-  const std::scoped_lock lock(noted_mutex_);
-  return deviations_noted_.emplace(key, how).second;
-}
-
-Runtime::Runtime(std::shared_ptr<const Plan> first, LogSink& sink)
-    : plan(std::move(first)), log(sink), addresses(sink) {
-  for (const ClusterPlan& planned : plan->clusters()) {
-    const config::Cluster& cluster = planned.config;
-    auto state = std::make_unique<ClusterState>(cluster.name, log);
-    Topology& topology = state->topology;
+Runtime::Runtime(std::shared_ptr<const Plan> plan, LogSink& sink,
+                 std::shared_ptr<const certificates::TlsContexts> tls)
+    : log(sink), live(make_live(std::move(plan), std::move(tls), sink)), addresses(sink) {
+  for (std::size_t c = 0; c < live->clusters.size(); ++c) {
+    const config::Cluster& cluster = live->plan->clusters()[c].config;
+    Topology& topology = live->clusters[c]->topology;
     topology.follow_cluster_changes(cluster.upstream.on_cluster_change == config::OnClusterChange::follow);
     topology.on_publish(
         [&cluster, this](const Snapshot& snapshot) { report_clashes(cluster, snapshot, log); });
-    topology.set_guard([this, &known = *state](const SocketAddress& address) {
+    topology.set_guard([this, &known = *live->clusters[c]](const SocketAddress& address) {
       return why_not_dialled(known, address, true);
     });
     topology.on_change([this] {
       for (const auto& worker : workers) worker->ring->wake();
     });
-    clusters.emplace(cluster.name, std::move(state));
   }
-}
-
-ClusterState& Runtime::cluster(std::string_view name) const {
-  const auto found = clusters.find(name);
-  KFERRY_ASSERT(found != clusters.end());
-  return *found->second;
 }
 
 std::string_view Runtime::why_not_dialled(const ClusterState& cluster, const SocketAddress& address,
                                           bool learnt, const SocketAddress& from) const {
-  if (plan->is_own(address, from)) return own_listener;
+  if (live->plan->is_own(address, from)) return own_listener;
   if (!learnt) return {};
   if (const std::string_view why = why_no_broker(address); !why.empty()) return why;
   if (address.is_loopback() && !cluster.bootstrap_on_loopback) return "learnt, on loopback: not dialled";

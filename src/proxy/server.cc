@@ -55,10 +55,8 @@ std::uint32_t usable_cores() {
 
 struct Server::Impl {
   Impl(std::shared_ptr<const Plan> plan, net::Resolver& resolver_, LogSink& log,
-       const certificates::TlsContexts* tls)
-      : runtime(std::move(plan), log), resolver(resolver_) {
-    runtime.tls = tls;
-  }
+       std::shared_ptr<const certificates::TlsContexts> tls)
+      : engine(plan->config().engine), runtime(std::move(plan), log, std::move(tls)), resolver(resolver_) {}
 
   void run(std::size_t index, Start& start, std::shared_future<bool> all_ready);
 
@@ -66,6 +64,7 @@ struct Server::Impl {
   void pin(std::size_t index);
   std::string explain(const std::string& ring_error) const;
 
+  const config::Engine engine;  // of the first plan; those of later ones change nothing
   Runtime runtime;
   net::Resolver& resolver;
   ring::Backend backend = ring::Backend::io_uring;
@@ -78,7 +77,7 @@ struct Server::Impl {
 
 // Once for all workers: rings of one kind alone send each other messages.
 void Server::Impl::choose_backend() {
-  switch (runtime.plan->config().engine.backend) {
+  switch (engine.backend) {
     case config::Backend::io_uring:
       backend = ring::Backend::io_uring;
       return;
@@ -109,16 +108,15 @@ void Server::Impl::pin(std::size_t index) {
 std::string Server::Impl::explain(const std::string& ring_error) const {
   if (!uring_refusal.empty())
     return "neither io_uring nor epoll can be used: " + uring_refusal + "; epoll: " + ring_error;
-  if (runtime.plan->config().engine.backend == config::Backend::io_uring)
+  if (engine.backend == config::Backend::io_uring)
     return ring_error + "; with backend = \"auto\" in [engine] epoll serves meanwhile";
   return ring_error;
 }
 
 void Server::Impl::run(std::size_t index, Start& start, std::shared_future<bool> all_ready) {
   // The ring belongs to this thread: it is made and unmade here.
-  const config::Engine& asked = runtime.plan->config().engine;
-  if (asked.pin_workers) pin(index);
-  auto ring = ring::make_ring(backend, {asked.receive_buffers, asked.receive_buffer_size_bytes});
+  if (engine.pin_workers) pin(index);
+  auto ring = ring::make_ring(backend, {engine.receive_buffers, engine.receive_buffer_size_bytes});
   if (!ring) {
     start.ring_ready.set_value(std::unexpected(ring.error()));
     return;
@@ -147,8 +145,8 @@ void Server::Impl::run(std::size_t index, Start& start, std::shared_future<bool>
 }
 
 Server::Server(std::shared_ptr<const Plan> plan, net::Resolver& resolver, LogSink& log,
-               const certificates::TlsContexts* tls)
-    : impl_(std::make_unique<Impl>(std::move(plan), resolver, log, tls)) {}
+               std::shared_ptr<const certificates::TlsContexts> tls)
+    : impl_(std::make_unique<Impl>(std::move(plan), resolver, log, std::move(tls))) {}
 
 Server::~Server() {
   stop();
@@ -163,7 +161,7 @@ std::string_view Server::backend() const {
 }
 
 std::expected<void, std::string> Server::start() {
-  const std::uint32_t asked = impl_->runtime.plan->config().engine.workers;
+  const std::uint32_t asked = impl_->engine.workers;
   const std::size_t count = asked > 0 ? asked : usable_cores();
   for (std::size_t i = 0; i < count; ++i) {
     impl_->runtime.workers.push_back(std::make_unique<WorkerLink>());

@@ -21,10 +21,9 @@ class Plan;
 
 class Server {
  public:
-  // The arguments outlive the server, except the plan, which it shares. `tls`, loaded, where the configuration asks
-  // for any.
+  // `resolver` and `log` outlive the server. `tls`, loaded, where the configuration asks for any.
   Server(std::shared_ptr<const Plan> plan, net::Resolver& resolver, LogSink& log,
-         const certificates::TlsContexts* tls = nullptr);
+         std::shared_ptr<const certificates::TlsContexts> tls = nullptr);
   ~Server();
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;

@@ -23,10 +23,10 @@ constexpr std::uint64_t ahead_max = 1 * MiB;
 
 }  // namespace
 
-Session::Session(Worker& worker, std::uint32_t slot, std::uint16_t generation, const PortEntry& port,
-                 ring::Socket client, const SocketAddress& client_address)
+Session::Session(Worker& worker, std::uint32_t slot, std::uint16_t generation, std::shared_ptr<PlanView> view,
+                 const PortEntry& port, ring::Socket client, const SocketAddress& client_address)
     : worker_(worker),
-      plan_(worker.plan()),
+      view_(std::move(view)),
       port_(&port),
       slot_(slot),
       generation_(generation),
@@ -38,7 +38,7 @@ Session::Session(Worker& worker, std::uint32_t slot, std::uint16_t generation, c
       client_address_(client_address),
       request_output_(requests_),
       response_output_(responses_),
-      conversation_(plan_->clusters()[port.cluster].policy),
+      conversation_(view_->plan().clusters()[port.cluster].policy),
       request_walker_(conversation_, *this, request_output_),
       response_walker_(conversation_, *this, response_output_) {
   client_.take(client);

@@ -46,8 +46,8 @@
 #include "kafka/conversation.h"
 #include "kafka/request_walker.h"
 #include "kafka/response_walker.h"
+#include "proxy/plan_view.h"
 #include "proxy/rope_output.h"
-#include "proxy/runtime.h"
 #include "ring/ring.h"
 
 namespace kferry::proxy {
@@ -68,9 +68,9 @@ class Session final : private kafka::RequestJudge,
   static constexpr std::uint16_t dial_kind = timer_kind + 1;
   static constexpr std::uint16_t kinds = dial_kind + connection::Dialler::operations;
 
-  // Takes over `client`. Nothing is submitted before start().
-  Session(Worker& worker, std::uint32_t slot, std::uint16_t generation, const PortEntry& port,
-          ring::Socket client, const SocketAddress& client_address);
+  // Takes over `client`, accepted on `port` of the view's plan. Nothing is submitted before start().
+  Session(Worker& worker, std::uint32_t slot, std::uint16_t generation, std::shared_ptr<PlanView> view,
+          const PortEntry& port, ring::Socket client, const SocketAddress& client_address);
   // Nothing may be outstanding.
   ~Session() override;
 
@@ -92,7 +92,8 @@ class Session final : private kafka::RequestJudge,
     return state_ == State::closing && client_.outstanding() + broker_.outstanding() == 0 &&
            !deadline_.armed() && (dial_ == nullptr || dial_->outstanding() == 0);
   }
-  std::uint32_t cluster() const { return port_->cluster; }
+  const PlanView& view() const { return *view_; }
+  const KnownCluster& cluster() const { return view_->known_cluster(port_->cluster); }
   std::uint32_t slot() const { return slot_; }
 
  private:
@@ -183,8 +184,8 @@ class Session final : private kafka::RequestJudge,
   std::unique_ptr<connection::Transport> client_transport();
   tls::Engine::Chosen choose_context(std::string_view server_name);
   void dial();
-  const config::Listener& listener() const { return plan_->listener_of(*port_); }
-  const config::Cluster& cluster_config() const { return plan_->clusters()[port_->cluster].config; }
+  const config::Listener& listener() const { return view_->plan().listener_of(*port_); }
+  const config::Cluster& cluster_config() const { return view_->cluster_config(port_->cluster); }
   std::optional<NodeId> owner() const;
   std::optional<NodeId> proven();
   bool in_place();
@@ -224,8 +225,8 @@ class Session final : private kafka::RequestJudge,
   void close(bool reset_client, bool reset_broker);
 
   Worker& worker_;
-  const std::shared_ptr<const Plan> plan_;  // that the session began with; `port_` is in it
-  const PortEntry* port_;                   // among those that share a socket, once the client has named one
+  const std::shared_ptr<PlanView> view_;  // of the plan that the session began with; `port_` is in it
+  const PortEntry* port_;                 // among those that share a socket, once the client has named one
   const std::uint32_t slot_;
   const std::uint16_t generation_;
   State state_ = State::accepted;

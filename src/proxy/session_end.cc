@@ -111,7 +111,7 @@ void Session::on_tls_break(Leg& leg) {
   }
   std::string text = failure.text;
   if (failure.cause == "server_name_unknown" && listener().sni) {
-    text += ": this port serves " + plan_->names_text(*port_) +
+    text += ": this port serves " + view_->plan().names_text(*port_) +
             ": let clients come by these names, or correct the host patterns";
   }
   fail(Severity::warning, failure.cause, std::move(text));
@@ -247,7 +247,7 @@ void Session::abort() {
 void Session::close(bool reset_client, bool reset_broker) {
   KFERRY_ASSERT(state_ != State::closing);
   if (state_ == State::dialling) {
-    if (const auto node = owner()) worker_.cluster(port_->cluster).topology.dial_abandoned(*node);
+    if (const auto node = owner()) view_->cluster(port_->cluster).topology.dial_abandoned(*node);
   }
   state_ = State::closing;
   end_question();

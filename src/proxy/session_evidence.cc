@@ -34,7 +34,7 @@ void Session::note_answer() {
   if (heard_at_ < note_answers_at_) return;
   if (!node_ || !response_walker_.answered()) return;
   note_answers_at_ = heard_at_ + answer_interval;
-  worker_.cluster(port_->cluster).topology.answered(*node_, dialled_, heard_at_);
+  view_->cluster(port_->cluster).topology.answered(*node_, dialled_, heard_at_);
 }
 
 // The broker, not the client, ended this connection, or never answered on it.
@@ -44,19 +44,19 @@ void Session::note_broken() {
   if (!node_) return;
   const Topology::Break how =
       response_walker_.answered() ? Topology::Break::cut : Topology::Break::unanswered;
-  worker_.cluster(port_->cluster).topology.broken(*node_, dialled_, how, teacher().client(), worker_.now());
+  view_->cluster(port_->cluster).topology.broken(*node_, dialled_, how, teacher().client(), worker_.now());
 }
 
 // A client that named another cluster or broker would only have itself to blame.
 void Session::denied(CorrelationId request) {
   if (!node_ || exactly_asked_ != request) return;
-  ClusterState& cluster = worker_.cluster(port_->cluster);
+  ClusterState& cluster = view_->cluster(port_->cluster);
   report_denied(cluster, *node_, dialled_, worker_.runtime().log);
   cluster.topology.denied(*node_, dialled_, worker_.now());
   broken_noted_ = true;
   note_answers_at_ = Instant::max();  // the broker here is another one
   worker_.doubt_name(dialled_.host);
-  worker_.want_discovery(port_->cluster);
+  worker_.want_discovery(view_->cluster(port_->cluster));
 }
 
 // --- who answers
@@ -65,7 +65,7 @@ void Session::denied(CorrelationId request) {
 // port's own is as good as any.
 void Session::identify() {
   if (state_ != State::open || node_) return;
-  const Snapshot& snapshot = worker_.snapshot(port_->cluster);
+  const Snapshot& snapshot = view_->snapshot(port_->cluster);
   const HostPort here = canonical(dialled_.host, dialled_.port);
   const std::optional<NodeId> own = owner();
   const Node* node = own ? snapshot.find(*own) : nullptr;
@@ -83,7 +83,7 @@ bool Session::identify_by_address() {
   if (identifying_ || node_ || cluster_config().upstream.tls) return false;
   identifying_ = std::make_unique<Identification>();
   identifying_->here = worker_.ring().remote_address(broker_.socket());
-  for (const Node& node : worker_.snapshot(port_->cluster).nodes) {
+  for (const Node& node : view_->snapshot(port_->cluster).nodes) {
     if (!node.listed || node.address.port != identifying_->here.port()) continue;
     if (identifying_->left.size() == names_max) {
       identifying_->left.clear();
@@ -114,7 +114,7 @@ void Session::on_name_resolved(const std::vector<SocketAddress>& addresses) {
   }
   if (!names.left.empty()) return resolve_next_name();
   if (names.found.size() == 1) {
-    const Node* node = worker_.snapshot(port_->cluster).find(names.found.front());
+    const Node* node = view_->snapshot(port_->cluster).find(names.found.front());
     if (node != nullptr) {
       node_ = node->id;
       dialled_ = node->address;

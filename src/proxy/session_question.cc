@@ -26,7 +26,7 @@ constexpr CorrelationId question_id{0x6B66'6572};
 
 // True: the judge is asked again when the answer has been learnt, or none is to be expected any more.
 bool Session::wait_for_map() {
-  if (question_ == Question::over || !worker_.snapshot(port_->cluster).nodes.empty()) return false;
+  if (question_ == Question::over || !view_->snapshot(port_->cluster).nodes.empty()) return false;
   if (question_ == Question::none) {
     question_ = Question::waiting;
     set_deadline(Wait::map, question_timeout);
@@ -37,7 +37,7 @@ bool Session::wait_for_map() {
 // Between two frames of the client: the walker has stopped before the one that waits.
 void Session::ask_for_map() {
   if (question_ != Question::waiting || !conversation_.may_ask()) return;
-  ClusterState& cluster = worker_.cluster(port_->cluster);
+  ClusterState& cluster = view_->cluster(port_->cluster);
   if (cluster.asking_for_map.exchange(true)) return;  // another session's answer will do
   question_ = Question::asked;
   const ApiVersion version = conversation_.metadata_version;
@@ -51,7 +51,7 @@ void Session::ask_for_map() {
 void Session::end_question() {
   if (wait_ == Wait::map) wait_ = Wait::none;
   if (std::exchange(question_, Question::over) != Question::asked) return;
-  ClusterState& cluster = worker_.cluster(port_->cluster);
+  ClusterState& cluster = view_->cluster(port_->cluster);
   cluster.asking_for_map = false;
   cluster.topology.wake();  // other sessions may be waiting for their turn
 }

@@ -41,14 +41,15 @@ std::unique_ptr<connection::Transport> Session::client_transport() {
 tls::Engine::Chosen Session::choose_context(std::string_view server_name) {
   const PortEntry* named = port_;
   if (listener().sni) {
-    const auto target = plan_->find(*port_, server_name);
+    const auto target = view_->plan().find(*port_, server_name);
     if (!target) return std::shared_ptr<const tls::ServerContext>();
     named = target->port;
     named_ = target->node;
   }
-  if (named->cluster != port_->cluster) conversation_.set_policy(plan_->clusters()[named->cluster].policy);
+  if (named->cluster != port_->cluster)
+    conversation_.set_policy(view_->plan().clusters()[named->cluster].policy);
   port_ = named;
-  certificates::Usable<tls::ServerContext> usable = worker_.server_context(port_->cluster, port_->listener);
+  certificates::Usable<tls::ServerContext> usable = view_->server_context(port_->cluster, port_->listener);
   if (usable.context != nullptr) return std::move(usable.context);
   return Failure{"no_usable_certificate",
                  "listener " + listener().name + " has no certificate that it can serve: " + usable.why_not};
@@ -59,10 +60,10 @@ tls::Engine::Chosen Session::choose_context(std::string_view server_name) {
 // The node that the port belongs to, or that the client asked for by name; the bootstrap name belongs to no node.
 std::optional<NodeId> Session::owner() const {
   if (listener().sni) {
-    const bool known = named_ && worker_.snapshot(port_->cluster).find(*named_) != nullptr;
+    const bool known = named_ && view_->snapshot(port_->cluster).find(*named_) != nullptr;
     return known ? named_ : std::nullopt;
   }
-  return worker_.routes(port_->listener_index).owner(port_->port_index);
+  return view_->routes(port_->listener_index).owner(port_->port_index);
 }
 
 std::optional<NodeId> Session::proven() {
@@ -91,7 +92,7 @@ void Session::dial() {
   KFERRY_ASSERT(state_ == State::accepted && dial_ == nullptr);
   state_ = State::dialling;
   wait_ = Wait::none;
-  ClusterState& cluster = worker_.cluster(port_->cluster);
+  ClusterState& cluster = view_->cluster(port_->cluster);
   cluster.dialled.store(true, std::memory_order_relaxed);
   if (const auto context = client_context(); !context) {
     return fail(Severity::error, "upstream_tls_unusable",
@@ -116,7 +117,7 @@ void Session::dial() {
                                     milliseconds(cluster_config().upstream.dial_budget_ms)},
       ring::Token{slot_, generation_, dial_kind}, &worker_.runtime().addresses);
   dial_->start(in_doubt ? dial_plan({}, {}, false, first, servers)
-                        : dial_plan(worker_.snapshot(port_->cluster), node, may_dial, first, servers));
+                        : dial_plan(view_->snapshot(port_->cluster), node, may_dial, first, servers));
 }
 
 void Session::resolve(const HostPort& where) {
@@ -126,18 +127,18 @@ void Session::resolve(const HostPort& where) {
 void Session::on_resolved(std::vector<SocketAddress> addresses, const std::string& error) {
   if (state_ == State::open && identifying_) return on_name_resolved(addresses);
   if (state_ != State::dialling) return;
-  if (!dial_->candidate().node) worker_.note_bootstrap_addresses(port_->cluster, addresses);
+  if (!dial_->candidate().node) view_->cluster(port_->cluster).note_bootstrap_addresses(addresses);
   dial_->on_resolved(std::move(addresses), error);
 }
 
 std::string_view Session::why_not_dialled(const connection::Candidate& candidate,
                                           const SocketAddress& address, const SocketAddress& from) {
-  return worker_.runtime().why_not_dialled(worker_.cluster(port_->cluster), address,
+  return worker_.runtime().why_not_dialled(view_->cluster(port_->cluster), address,
                                            candidate.node.has_value(), from);
 }
 
 std::expected<std::shared_ptr<const tls::ClientContext>, std::string> Session::client_context() {
-  return worker_.upstream_context(port_->cluster);
+  return view_->upstream_context(port_->cluster);
 }
 
 void Session::set_dial_deadline(Duration in) {
@@ -180,19 +181,19 @@ void Session::on_candidate_failed(const connection::Candidate& candidate, const 
   // One line per dial. The other brokers are stand-ins, and their own ports report them.
   const std::optional<NodeId> own = owner();
   if (own ? own == candidate.node : !unreachable_reported_) {
-    report_unreachable(worker_.cluster(port_->cluster), *candidate.node, of_candidate, worker_.runtime().log);
+    report_unreachable(view_->cluster(port_->cluster), *candidate.node, of_candidate, worker_.runtime().log);
     unreachable_reported_ = true;
   }
-  Topology& topology = worker_.cluster(port_->cluster).topology;
+  Topology& topology = view_->cluster(port_->cluster).topology;
   topology.dial_failed(*candidate.node, worker_.now());
   topology.broken(*candidate.node, candidate.address, Topology::Break::not_connected, teacher().client(),
                   worker_.now());
-  worker_.want_discovery(port_->cluster);
+  worker_.want_discovery(view_->cluster(port_->cluster));
 }
 
 void Session::on_not_dialled(int local_error) {
   KFERRY_ASSERT(state_ == State::dialling);
-  if (const auto node = owner()) worker_.cluster(port_->cluster).topology.dial_abandoned(*node);
+  if (const auto node = owner()) view_->cluster(port_->cluster).topology.dial_abandoned(*node);
   if (local_error != 0) {
     // What this host lacks says nothing about the broker: no stand-in, no failure of the broker's.
     return fail(Severity::error, "dial_failed",
@@ -221,7 +222,7 @@ void Session::on_dialled(const connection::Candidate& candidate) {
   broker_.set_owner(*this);
   dial_.reset();  // and with it `candidate`
   worker_.set_options(broker_.socket());
-  if (node_) worker_.cluster(port_->cluster).topology.dial_succeeded(*node_);
+  if (node_) view_->cluster(port_->cluster).topology.dial_succeeded(*node_);
   worker_.refresh();
   stand_in_ = !in_place();
   pump();
@@ -252,7 +253,7 @@ kafka::Judgement Session::judge(const kafka::Request& request) {
                   (here ? "broker " + std::to_string(number(*here)) : "a bootstrap server") +
                   " answers now: closed, as a dead broker would");
   }
-  const std::string& cluster_id = worker_.snapshot(port_->cluster).cluster_id;
+  const std::string& cluster_id = view_->snapshot(port_->cluster).cluster_id;
   if (request.asked_node && !cluster_id.empty() && request.asked_cluster == cluster_id)
     exactly_asked_ = request.correlation_id;
   const auto served = own ? stand_in_serves : any_broker_serves;
@@ -276,31 +277,31 @@ kafka::Judgement Session::judge(const kafka::Request& request) {
 bool Session::learn(const kafka::BrokerList& list) {
   note_answer();  // the broker that gives this list is alive
   const Topology::Lesson lesson =
-      worker_.cluster(port_->cluster).topology.learn(list, origin_, teacher(), worker_.now());
+      view_->cluster(port_->cluster).topology.learn(list, origin_, teacher(), worker_.now());
   worker_.refresh();
   if (question_ != Question::none && question_ != Question::over) end_question();
-  if (lesson != Topology::Lesson::learnt) worker_.want_discovery(port_->cluster);
+  if (lesson != Topology::Lesson::learnt) worker_.want_discovery(view_->cluster(port_->cluster));
   return lesson != Topology::Lesson::other_cluster;
 }
 
 std::optional<HostPort> Session::advertised(NodeId id) {
-  return worker_.routes(port_->listener_index).advertised(id);
+  return view_->routes(port_->listener_index).advertised(id);
 }
 
 bool Session::leaves_out() {
-  return worker_.routes(port_->listener_index).leaves_out();
+  return view_->routes(port_->listener_index).leaves_out();
 }
 
 void Session::left_out(ApiKey source, NodeId id) {
-  report_left_out(worker_.cluster(port_->cluster), listener(), source, id, worker_.runtime().log);
+  report_left_out(view_->cluster(port_->cluster), listener(), source, id, worker_.runtime().log);
 }
 
 void Session::hidden_api(ApiKey key) {
-  report_hidden_api(worker_.cluster(port_->cluster), key, worker_.runtime().log);
+  report_hidden_api(view_->cluster(port_->cluster), key, worker_.runtime().log);
 }
 
 void Session::deviates(ApiKey source, kafka::Deviation how) {
-  report_deviation(worker_.cluster(port_->cluster), dialled_, source, how, worker_.runtime().log);
+  report_deviation(view_->cluster(port_->cluster), dialled_, source, how, worker_.runtime().log);
 }
 
 void Session::reconsider() {
@@ -315,7 +316,7 @@ void Session::reconsider() {
   if (stand_in_) {
     if (right) {
       stand_in_ = false;
-    } else if (worker_.cluster(port_->cluster).topology.reached(*own)) {
+    } else if (view_->cluster(port_->cluster).topology.reached(*own)) {
       retire();
     }
   } else if (!right) {

@@ -87,13 +87,12 @@ World::World(std::uint64_t seed, WorldOptions world_options, bool trace)
   config_.engine.receive_size_bytes = options.receive_size;
   config_.engine.standing_receive_bytes = options.multishot_receive;
   config_.engine.look_ahead_bytes = options.look_ahead;
-  runtime_ = std::make_unique<proxy::Runtime>(proxy::Plan::make(config_), log_);
   if (options.client_tls || options.broker_tls) {
-    contexts_ = std::make_unique<certificates::TlsContexts>(std::make_shared<const config::Config>(config_),
+    contexts_ = std::make_shared<certificates::TlsContexts>(std::make_shared<const config::Config>(config_),
                                                             log_, Instant{});
     for (const config::Problem& problem : contexts_->load()) ledger.violation(config::to_string(problem));
-    runtime_->tls = contexts_.get();
   }
+  runtime_ = std::make_unique<proxy::Runtime>(proxy::Plan::make(config_), log_, contexts_);
   for (std::size_t w = 0; w < options.workers; ++w) {
     rings_.push_back(std::make_unique<ring::SimulatedRing>(simulation, options.buffers, options.buffer_size));
     runtime_->workers.push_back(std::make_unique<proxy::WorkerLink>());

@@ -138,7 +138,7 @@ class World {
   Log log_;
   std::vector<Place> places_;  // of brokers
   config::Config config_;
-  std::unique_ptr<certificates::TlsContexts> contexts_;
+  std::shared_ptr<certificates::TlsContexts> contexts_;
   std::unique_ptr<proxy::Runtime> runtime_;
   std::vector<std::unique_ptr<ring::SimulatedRing>> rings_;
   std::vector<std::unique_ptr<proxy::Worker>> workers_;
