@@ -1,23 +1,21 @@
 #include "certificates/store_reading.h"
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <array>
 #include <cerrno>
-#include <cstring>
 #include <span>
+#include <utility>
 
-#include "base/limits.h"
+#include "base/read_file.h"
 #include "config/text.h"
 #include "tls/digests.h"
 
 namespace kferry::certificates {
 namespace {
 
-std::string reason_of(int error) {
-  switch (error) {
+std::string reason_of(ReadFailure failure) {
+  switch (failure.error) {
+    case 0:
+      return std::move(failure.why);
     case ENOENT:
       return "there is no such file: correct the path, or put the file there";
     case EACCES:
@@ -26,45 +24,16 @@ std::string reason_of(int error) {
     case EISDIR:
       return "is a folder: name the file within it";
     default:
-      return std::string("cannot be read: ") + std::strerror(error);
+      return "cannot be read: " + failure.why;
   }
 }
 
 }  // namespace
 
 std::expected<Secret, std::string> read_store_file(const std::string& path) {
-  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-  if (fd < 0) return std::unexpected(reason_of(errno));
-  Bytes whole;
-  std::array<std::byte, 16 * KiB> block;
-  std::string failure;
-  for (;;) {
-    const ssize_t got = read(fd, block.data(), block.size());
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) failure = reason_of(errno);
-    if (got <= 0) break;
-    const auto size = static_cast<std::size_t>(got);
-    if (whole.size() + size > x509::store_size_max) {
-      failure = "is larger than 4 MiB, which no store is: correct the path";
-      break;
-    }
-    if (whole.capacity() < whole.size() + size) {
-      // Grown by hand, so that no copy of a key stays behind.
-      Bytes larger;
-      larger.reserve(std::max(2 * whole.capacity(), whole.size() + block.size()));
-      larger.assign(whole.begin(), whole.end());
-      wipe(whole);
-      whole.swap(larger);
-    }
-    whole.insert(whole.end(), block.begin(), block.begin() + got);
-  }
-  close(fd);
-  wipe(block);
-  if (!failure.empty()) {
-    wipe(whole);
-    return std::unexpected(std::move(failure));
-  }
-  return Secret(std::move(whole));
+  auto bytes = read_file(path, x509::store_size_max);
+  if (!bytes) return std::unexpected(reason_of(std::move(bytes.error())));
+  return Secret(std::move(*bytes));
 }
 
 std::string name_of(const config::Store& store) {

@@ -16,6 +16,10 @@ DraftCluster* Draft::find(std::string_view cluster) {
   return found == clusters.end() ? nullptr : &*found;
 }
 
+std::string too_many_listeners(std::string_view cluster) {
+  return "cluster " + std::string(cluster) + " has more than " + std::to_string(listeners_max) + " listeners";
+}
+
 bool listener_name_valid(std::string_view name) {
   const auto letter = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); };
   return !name.empty() && letter(name.front()) &&

@@ -24,6 +24,10 @@ struct Setting {
 // Settings by the key's name. Until secret_files.h has run, a secret may be there as `name_file`.
 using Section = std::map<std::string, Setting, std::less<>>;
 
+// More than any gateway has. A longer list is an error, so that what follows need not be fast for a million.
+inline constexpr std::size_t clusters_max = 1000;
+inline constexpr std::size_t listeners_max = 1000;  // of one cluster
+
 struct DraftListener {
   std::string name;  // lower case
   std::string where;
@@ -55,6 +59,8 @@ struct Draft {
  private:
   std::array<Section, table_count> once_;
 };
+
+std::string too_many_listeners(std::string_view cluster);
 
 // A letter, then letters and digits.
 bool listener_name_valid(std::string_view name);

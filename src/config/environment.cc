@@ -105,6 +105,10 @@ class Variables {
       }
       DraftCluster& own = cluster();
       if (own.find(name) != nullptr) continue;
+      if (own.listeners.size() >= listeners_max) {
+        report_.error(place, too_many_listeners(own.name), "run several kferrys");
+        break;
+      }
       DraftListener made;
       made.name = name;
       made.where = place;
@@ -226,7 +230,7 @@ class Variables {
   }
 
   void unknown(const std::string& name, const std::vector<std::string>& known) {
-    const auto guess = nearest(name, known);
+    const auto guess = report_.warnings_full() ? std::nullopt : nearest(name, known);
     report_.warn(where(name), "unknown variable: ignored",
                  guess ? "did you mean " + *guess + "?" : "remove it to silence this line");
   }

@@ -3,12 +3,11 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
-#include <cstdio>
-#include <cstring>
-#include <memory>
 #include <utility>
 
+#include "base/limits.h"
+#include "base/read_file.h"
+#include "base/secret.h"
 #include "config/draft.h"
 #include "config/env_file.h"
 #include "config/environment.h"
@@ -25,17 +24,10 @@ namespace {
 constexpr std::size_t file_size_max = 4 * MiB;
 
 std::expected<std::string, std::string> read_whole_file(const std::string& path) {
-  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "rbe"), &std::fclose);
-  if (!file) return std::unexpected(std::string(std::strerror(errno)));
-  std::string text;
-  char block[16 * KiB];
-  for (;;) {
-    const std::size_t got = std::fread(block, 1, sizeof block, file.get());
-    text.append(block, got);
-    if (text.size() > file_size_max) return std::unexpected(std::string("larger than 4 MiB"));
-    if (got < sizeof block) break;
-  }
-  if (std::ferror(file.get()) != 0) return std::unexpected(std::string(std::strerror(errno)));
+  auto bytes = read_file(path, file_size_max);
+  if (!bytes) return std::unexpected(std::move(bytes.error().why));
+  std::string text(text_of(*bytes));
+  wipe(*bytes);
   return text;
 }
 
@@ -59,12 +51,13 @@ Loaded load(const Sources& given) {
       loaded.problems = std::move(file.problems);
       return loaded;
     }
-    std::move(file.problems.begin(), file.problems.end(), std::back_inserter(report.problems));
+    report.add(std::move(file));
   }
   read_variables(sources, places, draft, report);
   read_secret_files(draft, sources, report);
   loaded.config = validate(draft, report);
   cross_check(loaded.config, draft, sources, report);
+  report.close();
   loaded.problems = std::move(report.problems);
   loaded.warnings = std::move(report.warnings);
   return loaded;

@@ -55,8 +55,16 @@ class Reader {
       const std::string name(key.str());
       if (name == "cluster") {
         if (const auto* clusters = table_of(node, "cluster")) {
-          for (const auto& [cluster_key, cluster] : *clusters)
+          for (const auto& [cluster_key, cluster] : *clusters) {
+            if (report_.full()) break;
+            if (draft_.clusters.size() == clusters_max) {
+              report_.error(place(cluster_key.source()),
+                            "there are more than " + std::to_string(clusters_max) + " clusters",
+                            "run several kferrys");
+              break;
+            }
             read_cluster(std::string(cluster_key.str()), cluster);
+          }
         }
       } else if (const auto which = global_table(name)) {
         section(node, name, *which, draft_.of(*which));
@@ -109,6 +117,7 @@ class Reader {
 
   void unknown(const toml::key& key, const std::string& inside, std::vector<std::string> known) {
     const std::string name(key.str());
+    if (report_.full()) return report_.error(place(key.source()), "unknown key " + quoted(name), {});
     const auto guess = nearest(lower_case(name), known);
     std::sort(known.begin(), known.end());
     report_.error(place(key.source()), "unknown key " + quoted(name) + " in " + inside,
@@ -196,6 +205,11 @@ class Reader {
       } else if (key.str() == "listener") {
         if (const auto* listeners = table_of(value, "cluster." + name + ".listener")) {
           for (const auto& [listener_key, listener] : *listeners) {
+            if (report_.full()) break;
+            if (cluster.listeners.size() == listeners_max) {
+              report_.error(place(listener_key.source()), too_many_listeners(name), "run several kferrys");
+              break;
+            }
             read_listener(std::string(listener_key.str()), listener, cluster);
           }
         }
