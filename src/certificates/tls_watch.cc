@@ -17,6 +17,8 @@
 
 #include "base/assert.h"
 #include "base/counted.h"
+#include "base/host_lack.h"
+#include "base/start_thread.h"
 
 namespace kferry::certificates {
 namespace {
@@ -64,29 +66,12 @@ milliseconds seconds_until(std::int64_t time_s) {
   return std::chrono::seconds(time_s > now_s ? std::min(time_s - now_s, day_s) : 0);
 }
 
-// One inotify instance over the folders of some files.
-class Watches {
+}  // namespace
+
+// One inotify instance over the folders of some files. Opened once, so that a later lack of descriptors changes nothing.
+class TlsWatch::Watches {
  public:
-  explicit Watches(const std::vector<std::string>& files) : fd_(inotify_init1(IN_NONBLOCK | IN_CLOEXEC)) {
-    if (fd_ < 0) {
-      failure_ = std::strerror(errno);
-      return;
-    }
-    std::map<std::string, std::set<std::string>> folders;
-    for (const std::string& file : files) {
-      int links = 0;
-      std::error_code ignored;
-      trace(std::filesystem::absolute(file, ignored).lexically_normal(), folders, links);
-    }
-    for (auto& [folder, names] : folders) {
-      const int watch = inotify_add_watch(fd_, folder.c_str(), changes);
-      if (watch >= 0) {
-        names_[watch].merge(names);
-      } else if (errno != ENOENT && errno != ENOTDIR) {
-        failure_ = folder + ": " + std::strerror(errno);
-      }
-    }
-  }
+  Watches() { open(); }
   Watches(const Watches&) = delete;
   Watches& operator=(const Watches&) = delete;
   ~Watches() {
@@ -96,6 +81,31 @@ class Watches {
   int fd() const { return fd_; }
   // Why a folder is not watched; empty if all are.
   const std::string& failure() const { return failure_; }
+
+  // Watches the folders of these files, and no others any more.
+  void watch(const std::vector<std::string>& files) {
+    if (fd_ < 0) open();
+    if (fd_ < 0) return;
+    failure_.clear();
+    std::map<std::string, std::set<std::string>> folders;
+    for (const std::string& file : files) {
+      int links = 0;
+      std::error_code ignored;
+      trace(std::filesystem::absolute(file, ignored).lexically_normal(), folders, links);
+    }
+    const auto before = std::exchange(names_, {});
+    for (auto& [folder, names] : folders) {
+      const int watch = inotify_add_watch(fd_, folder.c_str(), changes);
+      if (watch >= 0) {
+        names_[watch].merge(names);
+      } else if (errno != ENOENT && errno != ENOTDIR) {
+        failure_ = folder + ": " + std::strerror(errno);
+      }
+    }
+    for (const auto& [watch, names] : before) {
+      if (!names_.contains(watch)) inotify_rm_watch(fd_, watch);
+    }
+  }
 
   // Reads all events. True if one of them concerns one of the files.
   bool read_events() {
@@ -108,44 +118,65 @@ class Watches {
         inotify_event event{};
         std::memcpy(&event, room.data() + at, sizeof event);
         const char* name = event.len == 0 ? "" : room.data() + at + sizeof event;
+        at += static_cast<ssize_t>(sizeof event + event.len);
+        if ((event.mask & IN_IGNORED) != 0) continue;  // a watch has ended; another event has said why
         const auto names = names_.find(event.wd);
         // Events of the folder itself, or lost events: reload once too often rather than once too seldom.
         concerned = concerned || event.len == 0 || (event.mask & IN_Q_OVERFLOW) != 0 ||
                     (names != names_.end() && names->second.contains(name));
-        at += static_cast<ssize_t>(sizeof event + event.len);
       }
     }
   }
 
  private:
-  int fd_;
+  void open() {
+    fd_ = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+    if (fd_ < 0) failure_ = std::strerror(errno);
+  }
+
+  int fd_ = -1;
   std::map<int, std::set<std::string>> names_;
   std::string failure_;
 };
 
-}  // namespace
+TlsWatch::TlsWatch(TlsContexts& contexts, LogSink& log, milliseconds interval, int stop)
+    : contexts_(contexts),
+      log_(log),
+      interval_(interval),
+      stop_(stop),
+      watches_(std::make_unique<Watches>()) {}
 
-TlsWatch::TlsWatch(TlsContexts& contexts, LogSink& log, milliseconds interval)
-    : contexts_(contexts), log_(log), interval_(interval), stop_(eventfd(0, EFD_CLOEXEC)) {
-  KFERRY_ASSERT(stop_ >= 0);
-  thread_ = std::thread([this] { run(); });
+std::expected<std::unique_ptr<TlsWatch>, std::string> TlsWatch::start(TlsContexts& contexts, LogSink& log,
+                                                                      milliseconds interval) {
+  const int stop = eventfd(0, EFD_CLOEXEC);
+  if (stop < 0) {
+    const std::string_view remedy = remedy_for_lack(errno);
+    return std::unexpected(std::string("certificates cannot be watched: ") + std::strerror(errno) +
+                           (remedy.empty() ? "" : ": ") + std::string(remedy));
+  }
+  std::unique_ptr<TlsWatch> watch(new TlsWatch(contexts, log, interval, stop));
+  auto thread = start_thread([&started = *watch] { started.run(); });
+  if (!thread) return std::unexpected("certificates cannot be watched: " + thread.error());
+  watch->thread_ = std::move(*thread);
+  return watch;
 }
 
 TlsWatch::~TlsWatch() {
-  const std::uint64_t one = 1;
-  KFERRY_ASSERT(write(stop_, &one, sizeof one) == sizeof one);
-  thread_.join();
+  if (thread_.joinable()) {
+    const std::uint64_t one = 1;
+    KFERRY_ASSERT(write(stop_, &one, sizeof one) == sizeof one);
+    thread_.join();
+  }
   close(stop_);
 }
 
 void TlsWatch::run() {
   std::string told;
-  std::unique_ptr<Watches> watches;
   const auto watch_and_read = [&] {
     // Watches first, so that a change during the reading raises another event.
-    watches = std::make_unique<Watches>(contexts_.files());
-    if (watches->failure() != told) {
-      told = watches->failure();
+    watches_->watch(contexts_.files());
+    if (watches_->failure() != told) {
+      told = watches_->failure();
       if (!told.empty()) {
         log_.write(
             {Severity::warning, "tls_watch_failed", "",
@@ -168,12 +199,12 @@ void TlsWatch::run() {
     const auto change = seconds_until(contexts_.next_change_s());
     if (change < ticket_turn) next = std::min(next, Monotonic::now() + change);
     const auto left = std::chrono::ceil<milliseconds>(next - Monotonic::now());
-    std::array<pollfd, 2> wanted{pollfd{stop_, POLLIN, 0}, pollfd{watches->fd(), POLLIN, 0}};
+    std::array<pollfd, 2> wanted{pollfd{stop_, POLLIN, 0}, pollfd{watches_->fd(), POLLIN, 0}};
     const auto wait = std::clamp<milliseconds::rep>(left.count(), 0, 1'000'000);
     const int ready = poll(wanted.data(), wanted.size(), static_cast<int>(wait));
     if (ready > 0 && wanted[0].revents != 0) return;
     const auto now = Monotonic::now();
-    if (ready > 0 && wanted[1].revents != 0 && watches->read_events()) {
+    if (ready > 0 && wanted[1].revents != 0 && watches_->read_events()) {
       if (!due) latest = now + patience;
       due = std::min(now + quiet_after, latest);
     }

@@ -8,6 +8,9 @@
 #pragma once
 
 #include <chrono>
+#include <expected>
+#include <memory>
+#include <string>
 #include <thread>
 
 #include "base/clock.h"
@@ -22,20 +25,25 @@ class TlsWatch {
   static constexpr std::chrono::milliseconds quiet_after{200};
   static constexpr std::chrono::milliseconds patience{600};
 
-  // The arguments outlive it. The files are read at least once every `interval`.
-  TlsWatch(TlsContexts& contexts, LogSink& log, std::chrono::milliseconds interval);
+  // The arguments outlive it. The files are read at least once every `interval`. The error says what this host lacks for
+  // it; only the lack of an inotify instance is a line in the log instead, because regular readings notice changes, too.
+  static std::expected<std::unique_ptr<TlsWatch>, std::string> start(TlsContexts& contexts, LogSink& log,
+                                                                     std::chrono::milliseconds interval);
   TlsWatch(const TlsWatch&) = delete;
   TlsWatch& operator=(const TlsWatch&) = delete;
   // Stops the thread, after any reload in progress.
   ~TlsWatch();
 
  private:
+  class Watches;
+  TlsWatch(TlsContexts& contexts, LogSink& log, std::chrono::milliseconds interval, int stop);
   void run();
 
   TlsContexts& contexts_;
   LogSink& log_;
   const std::chrono::milliseconds interval_;
-  int stop_ = -1;
+  const int stop_;  // an eventfd
+  std::unique_ptr<Watches> watches_;
   std::thread thread_;
 };
 

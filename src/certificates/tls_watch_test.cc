@@ -1,6 +1,7 @@
 #include "certificates/tls_watch.h"
 
 #include <doctest/doctest.h>
+#include <sys/resource.h>
 
 #include <filesystem>
 
@@ -25,11 +26,19 @@ struct Watched : Fixture {
     REQUIRE(watched.load().empty());
     // The watch reads once when it starts, so this change is found by that reading or by an event.
     pem("two", "server.p12");
-    watch = std::make_unique<TlsWatch>(watched, log, interval);
+    auto started = TlsWatch::start(watched, log, interval);
+    REQUIRE(started);
+    watch = std::move(*started);
     REQUIRE(log.comes("tls_renewed", "CN=two.example", soon));
   }
   bool serves_one() { return log.comes("tls_renewed", "CN=one.example", soon); }
 };
+
+std::size_t descriptors() {
+  std::size_t count = 0;
+  for ([[maybe_unused]] const auto& one : std::filesystem::directory_iterator("/proc/self/fd")) ++count;
+  return count;
+}
 
 }  // namespace
 
@@ -76,7 +85,8 @@ TEST_CASE_FIXTURE(Fixture, "swapping a folder behind a link, as Kubernetes does,
   TlsContexts contexts = this->contexts();
   REQUIRE(contexts.load().empty());
   pem("one", "first/tls.pem");
-  const TlsWatch watch(contexts, log, never);
+  const auto watch = TlsWatch::start(contexts, log, never);
+  REQUIRE(watch);
   REQUIRE(log.comes("tls_renewed", "CN=one.example", soon));
   pem("two", "second/tls.pem");
   std::filesystem::create_symlink("../second", folder / "mount/..new");
@@ -88,7 +98,8 @@ TEST_CASE_FIXTURE(Fixture, "a file in a folder that is created later is loaded")
   variables["KAFKA_SSL_TRUSTSTORE_LOCATION"] = folder / "later/deep/ca.pem";
   TlsContexts contexts = this->contexts();
   REQUIRE(contexts.load().size() == 1);
-  const TlsWatch watch(contexts, log, never);
+  const auto watch = TlsWatch::start(contexts, log, never);
+  REQUIRE(watch);
   std::filesystem::create_directories(folder / "later/deep");
   copy("ca.crt", "later/deep/ca.pem");
   CHECK(log.comes("tls_renewed", "the upstream of cluster default", soon));
@@ -101,4 +112,27 @@ TEST_CASE_FIXTURE(Watched, "the interval finds changes without events") {
   // A write through another name of the file raises no event in the watched folder.
   copy("one.p12", "elsewhere/alias");
   CHECK(serves_one());
+}
+
+TEST_CASE_FIXTURE(Watched, "what this host lacks is an error, and a later lack of descriptors is not") {
+  REQUIRE(watched.load().empty());
+  rlimit before{};
+  REQUIRE(getrlimit(RLIMIT_NOFILE, &before) == 0);
+  rlimit few = before;
+  few.rlim_cur = 3;
+  REQUIRE(setrlimit(RLIMIT_NOFILE, &few) == 0);
+  const auto refused = TlsWatch::start(watched, log, never);
+  REQUIRE(setrlimit(RLIMIT_NOFILE, &before) == 0);
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().find("raise the limit of open files") != std::string::npos);
+
+  const std::size_t open_before = descriptors();
+  start();
+  const std::size_t watching = descriptors();
+  CHECK(watching == open_before + 2);  // an eventfd and an inotify instance
+  copy("one.p12", "server.p12");
+  REQUIRE(serves_one());
+  CHECK(descriptors() == watching);
+  watch.reset();
+  CHECK(descriptors() == open_before);
 }

@@ -1,9 +1,13 @@
 // The entry point: words to a verb, the verb's value to the exit status.
+#include <fcntl.h>
 #include <sys/prctl.h>
+#include <unistd.h>
 
 #include <cstdio>
 #include <exception>
+#include <new>
 
+#include "base/last_words.h"
 #include "cli/commands.h"
 #include "cli/completion.h"
 #include "cli/options.h"
@@ -33,6 +37,15 @@ int perform(const CompletionOptions& options) {
   return exit_well;
 }
 
+// Started without standard streams, as some supervisors do: /dev/null takes their numbers, so that no socket or ring of
+// kferry's gets them, and with them what is written to the standard streams.
+bool open_standard_streams() {
+  for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; ++fd) {
+    if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) != fd) return false;
+  }
+  return true;
+}
+
 }  // namespace
 }  // namespace kferry::cli
 
@@ -41,10 +54,17 @@ int main(int count, char** words) {
   // The environment and the heap hold secrets, and a core dump would hold both. RLIMIT_CORE does not reach
   // dumps that go through a pipe; this does.
   prctl(PR_SET_DUMPABLE, 0);
+  if (!open_standard_streams()) return exit_failure;
+  kferry::explain_uncaught_exceptions();
   try {
     const auto options = parse_options(count, words);
     if (!options) return options.error();
     return std::visit([](const auto& chosen) { return perform(chosen); }, *options);
+  } catch (const std::bad_alloc&) {
+    std::fputs(
+        "kferry: out of memory: raise the limit of the container or the unit (MemoryMax=, ulimit -v)\n",
+        stderr);
+    return exit_failure;
   } catch (const std::exception& error) {
     std::fprintf(stderr, "kferry: %s\n", error.what());
     return exit_failure;

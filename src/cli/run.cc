@@ -4,6 +4,8 @@
 #include <sys/resource.h>
 
 #include <algorithm>
+#include <atomic>
+#include <chrono>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -12,8 +14,10 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <utility>
 
 #include "base/counted.h"
+#include "base/last_words.h"
 #include "certificates/tls_contexts.h"
 #include "certificates/tls_watch.h"
 #include "cli/commands.h"
@@ -52,6 +56,26 @@ sigset_t block_ends() {
   pthread_sigmask(SIG_BLOCK, &ends, nullptr);
   return ends;
 }
+
+// Flushed before the last words of a process that cannot continue. Set while the log exists.
+std::atomic<operations::Log*> running_log{nullptr};
+
+class FlushedAtTheLast {
+ public:
+  explicit FlushedAtTheLast(operations::Log& log) {
+    running_log = &log;
+    set_flush_before_last_words([]() noexcept {
+      if (const operations::Log* const running = running_log)
+        running->flush_without_lock(std::chrono::milliseconds(200));
+    });
+  }
+  FlushedAtTheLast(const FlushedAtTheLast&) = delete;
+  FlushedAtTheLast& operator=(const FlushedAtTheLast&) = delete;
+  ~FlushedAtTheLast() {
+    set_flush_before_last_words(nullptr);
+    running_log = nullptr;
+  }
+};
 
 // Returns the signal's name. The log's open counts are written meanwhile.
 const char* wait_for_end(const sigset_t& ends, operations::Log& log) {
@@ -99,6 +123,7 @@ int run(const RunOptions& options) {
     return exit_failure;
   }
   operations::Log& log = **started_log;
+  const FlushedAtTheLast flushed(log);
   for (const config::Problem& warning : loaded->warnings) {
     log.write({Severity::warning, "configuration", warning.where, config::to_string(warning)});
   }
@@ -126,15 +151,23 @@ int run(const RunOptions& options) {
     log.write({Severity::error, "start_failed", "", "cannot resolve names: " + resolver.error()});
     return exit_failure;
   }
+  // Before the server, so that kferry does not listen without it.
+  std::unique_ptr<certificates::TlsWatch> watch;
+  if (contexts->any()) {
+    auto watching = certificates::TlsWatch::start(
+        *contexts, log, std::chrono::minutes(loaded->config.tls.update_interval_minutes));
+    if (!watching) {
+      log.write({Severity::error, "start_failed", "", watching.error()});
+      return exit_failure;
+    }
+    watch = std::move(*watching);
+  }
   proxy::Server server(proxy::Plan::make(loaded->config), **resolver, log,
                        contexts->any() ? contexts : nullptr);
   if (const auto started = server.start(); !started) {
     log.write({Severity::error, "start_failed", "", started.error()});
     return exit_failure;
   }
-  std::optional<certificates::TlsWatch> watch;
-  if (contexts->any())
-    watch.emplace(*contexts, log, std::chrono::minutes(loaded->config.tls.update_interval_minutes));
   log_listeners(loaded->config, server, log);
   const char* why = wait_for_end(ends, log);
   log.write({Severity::info, "stopping", "", std::string(why) + ": ending every connection"});

@@ -12,8 +12,8 @@
 namespace kferry::config {
 
 struct Report {
-  // Of errors and of warnings. What comes after them is only counted: a file that is not a configuration at all must not
-  // cost minutes and megabytes.
+  // Of errors and of warnings. What comes after them is only counted: a file that is not a configuration at all must
+  // not cost minutes and megabytes.
   static constexpr std::size_t shown_max = 200;
 
   std::vector<Problem> problems;

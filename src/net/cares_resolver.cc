@@ -4,7 +4,6 @@
 #include "net/cares_resolver.h"
 
 #include <poll.h>
-#include <signal.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -22,6 +21,7 @@
 
 #include "base/assert.h"
 #include "base/lower_case.h"
+#include "base/start_thread.h"
 #include "net/cares_channel.h"
 #include "net/name_cache.h"
 
@@ -103,13 +103,9 @@ std::string CaresResolver::start() {
   wake_fd_ = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   if (wake_fd_ < 0) return std::string("no eventfd for the resolver: ") + std::strerror(errno);
   if (std::string error = channel_.open(); !error.empty()) return error;
-  // Signals are for the main thread.
-  sigset_t all;
-  sigset_t before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
-  thread_ = std::thread([this] { run(); });
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  auto thread = start_thread([this] { run(); });
+  if (!thread) return thread.error();
+  thread_ = std::move(*thread);
   return {};
 }
 

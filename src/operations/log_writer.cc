@@ -10,17 +10,16 @@
 #include <atomic>
 #include <cerrno>
 #include <condition_variable>
-#include <csignal>
 #include <cstring>
 #include <ctime>
 #include <deque>
 #include <mutex>
 #include <optional>
 #include <string_view>
-#include <system_error>
 #include <utility>
 
 #include "base/host_lack.h"
+#include "base/start_thread.h"
 
 namespace kferry::operations {
 namespace {
@@ -170,19 +169,9 @@ std::expected<std::unique_ptr<LogWriter>, std::string> LogWriter::start(Options 
   const int give_up = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   if (give_up < 0) return failure(errno);
   std::unique_ptr<LogWriter> writer(new LogWriter(std::make_shared<State>(std::move(options), give_up)));
-  // Signals are for the thread that started this one.
-  sigset_t all;
-  sigset_t before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_BLOCK, &all, &before);
-  int error = 0;
-  try {
-    writer->thread_ = std::thread([state = writer->state_] { state->run(); });
-  } catch (const std::system_error& refused) {
-    error = refused.code().value();
-  }
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  if (error != 0) return failure(error);
+  auto thread = start_thread([state = writer->state_] { state->run(); });
+  if (!thread) return std::unexpected("the log cannot be written: " + thread.error());
+  writer->thread_ = std::move(*thread);
   return writer;
 }
 

@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/start_thread.h"
 #include "proxy/runtime.h"
 #include "proxy/worker.h"
 #include "ring/backend.h"
@@ -171,16 +172,23 @@ std::expected<void, std::string> Server::start() {
   impl_->choose_backend();
   std::promise<bool> all_ready;
   const std::shared_future<bool> ready(all_ready.get_future());
-  for (std::size_t i = 0; i < count; ++i) {
-    impl_->threads.emplace_back([this, i, ready] { impl_->run(i, *impl_->starts[i], ready); });
-  }
   std::expected<void, std::string> result;
-  for (const auto& start : impl_->starts) {
-    auto made = start->ring_ready.get_future().get();
-    start->has_ring = made.has_value();
+  std::string no_thread;
+  for (std::size_t i = 0; i < count && no_thread.empty(); ++i) {
+    auto thread = start_thread([this, i, ready] { impl_->run(i, *impl_->starts[i], ready); });
+    if (thread)
+      impl_->threads.push_back(std::move(*thread));
+    else
+      no_thread = std::move(thread.error());
+  }
+  for (std::size_t i = 0; i < impl_->threads.size(); ++i) {
+    auto made = impl_->starts[i]->ring_ready.get_future().get();
+    impl_->starts[i]->has_ring = made.has_value();
     if (!made && result) result = std::move(made);
   }
-  if (!result)
+  if (!no_thread.empty())
+    result = std::unexpected(no_thread + ", or set workers to less in [engine]");
+  else if (!result)
     result = std::unexpected(impl_->explain(result.error()));
   else if (!impl_->uring_refusal.empty())
     impl_->runtime.log.write(

@@ -10,6 +10,7 @@
 #include <cerrno>
 
 #include "base/assert.h"
+#include "base/last_words.h"
 #include "ring/collected_pieces.h"
 #include "ring/kernel_abi.h"
 #include "ring/probe.h"
@@ -204,6 +205,14 @@ void UringRing::enter() {
     until.tv_nsec = (left % std::chrono::seconds{1}).count();
     io_uring_cqe* cqe = nullptr;
     result = io_uring_submit_and_wait_timeout(&ring_, &cqe, 1, &until, nullptr);
+  }
+  // Without memory for a completion the kernel drops it and says so once (io_uring_enter(2)). What it reported is lost, and
+  // with it the state of some connection.
+  if (result == -EBADR) {
+    end_process(
+        "completions_lost",
+        "kferry ends, because the kernel had no memory for completions of io_uring and has dropped some: "
+        "give the host or the container more, or set backend = epoll in [engine]");
   }
   // EBUSY, EAGAIN: completions must be reaped first, or memory is short. What was queued stays queued.
   KFERRY_ASSERT(result >= 0 || result == -ETIME || result == -EINTR || result == -EBUSY ||
