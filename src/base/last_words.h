@@ -17,8 +17,8 @@ void last_words(std::string_view text) noexcept;
 // printable ASCII without quotes, and ends in the remedy.
 [[noreturn]] void end_process(std::string_view cause, std::string_view text) noexcept;
 
-// From now on an exception that reaches the end of a thread ends the process by end_process(), not by an abort without a
-// reason.
+// From now on an exception that reaches the end of a thread ends the process by end_process(), not by an abort without
+// a reason.
 void explain_uncaught_exceptions();
 
 }  // namespace kferry

@@ -68,7 +68,8 @@ milliseconds seconds_until(std::int64_t time_s) {
 
 }  // namespace
 
-// One inotify instance over the folders of some files. Opened once, so that a later lack of descriptors changes nothing.
+// One inotify instance over the folders of some files. Opened once, so that a later lack of descriptors changes
+// nothing.
 class TlsWatch::Watches {
  public:
   Watches() { open(); }

@@ -25,8 +25,9 @@ class TlsWatch {
   static constexpr std::chrono::milliseconds quiet_after{200};
   static constexpr std::chrono::milliseconds patience{600};
 
-  // The arguments outlive it. The files are read at least once every `interval`. The error says what this host lacks for
-  // it; only the lack of an inotify instance is a line in the log instead, because regular readings notice changes, too.
+  // The arguments outlive it. The files are read at least once every `interval`. The error says what this host lacks
+  // for it; only the lack of an inotify instance is a line in the log instead, because regular readings notice
+  // changes, too.
   static std::expected<std::unique_ptr<TlsWatch>, std::string> start(TlsContexts& contexts, LogSink& log,
                                                                      std::chrono::milliseconds interval);
   TlsWatch(const TlsWatch&) = delete;

@@ -206,8 +206,8 @@ void UringRing::enter() {
     io_uring_cqe* cqe = nullptr;
     result = io_uring_submit_and_wait_timeout(&ring_, &cqe, 1, &until, nullptr);
   }
-  // Without memory for a completion the kernel drops it and says so once (io_uring_enter(2)). What it reported is lost, and
-  // with it the state of some connection.
+  // Without memory for a completion the kernel drops it and says so once (io_uring_enter(2)). What it reported is
+  // lost, and with it the state of some connection.
   if (result == -EBADR) {
     end_process(
         "completions_lost",

@@ -26,6 +26,7 @@ NOT_CAUSES = {"io_uring"}
 AFTER_SEVERITY = re.compile(r"\bSeverity::(\w+),\s*([^,;]*),")
 FAILING = re.compile(r"(?:\breturn\s*\{|\bFailure\s*\{|\bmake_failure\(|\bfail\(\s*\{?|\bpush_back\(\s*\{|\bobjection\s*=\s*\{)"
                      r"""\s*"([a-z0-9_]+)"\s*,""")
+ENDING = re.compile(r'\bend_process\(\s*"([a-z0-9_]+)"\s*,')  # writes at level error, in any folder
 FIRST_OF_FAILURE = re.compile(r"(?:\bFailure\s*\{|\bmake_failure\()\s*([^,;{}]*),")
 WRITING = re.compile(r"\b\w*(?:log|sink)\w*(?:\.|->)write\(\s*\{?\s*([\w:.]+)")
 IN_TEXT = re.compile(r"\bcause=([a-z0-9_]+)")
@@ -54,6 +55,8 @@ def causes_of(name, text):
             found.setdefault(cause, set())
         for place in FIRST_OF_FAILURE.findall(text):
             found.update({cause: set() for cause in re.findall(r'"(\w+)"', place) if cause not in found})
+    for cause in ENDING.findall(text):
+        found.setdefault(cause, set()).add("error")
     for level, place in AFTER_SEVERITY.findall(text):
         literals = re.findall(r'"([^"]*)"', place)
         known = A_LITERAL.fullmatch(place) or place.strip() in PASSED_ON
@@ -123,6 +126,7 @@ PLANTED = {
     'return make_failure(size < 0 ? "planted" : "planted_b", text);': {"planted_b", "planted"},
     'Opening{"GETX", "planted_row", words},': {"planted_row"},
     'return {"planted", who + " did it"};': {"planted"},
+    'end_process("planted_end", "text");': {"planted_end"},
     'verdict.objection = {"planted", "text", alert};': {"planted"},
     'auto cause = std::string("planted_") + kind;': {"planted_"},
     'const char* cause = small ? "too_small" : "too_large";': {"too_small", "too_large"},
