@@ -106,6 +106,7 @@ struct Limits {
   std::uint64_t request_size_bytes = request_size_max;
   std::uint64_t held_size_bytes = held_size_max;
   std::uint32_t discovery_interval_s = 300;
+  std::uint32_t brokers_per_cluster = 4096;
 };
 
 struct Operations {

@@ -175,6 +175,9 @@ constexpr Key rows[] = {
                                       "How much of one frame may be held."),
     integer<&Limits::discovery_interval_s>("discovery_interval_s", 1, day_s,
                                            "The time between two rounds of kferry's own discovery."),
+    integer<&Limits::brokers_per_cluster>(
+        "brokers_per_cluster", 1, 65'536,
+        "Brokers that are remembered of one cluster; a longer list teaches nothing."),
 
     not_yet(text(operations, "bind", "127.0.0.1:8888",
                  "The address:port of health and metrics; no listener may use the port.")),

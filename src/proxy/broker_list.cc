@@ -5,7 +5,6 @@
 #include <utility>
 
 #include "base/lower_case.h"
-#include "base/stable_sort.h"
 
 namespace kferry::proxy {
 HostPort canonical(std::string_view host, std::int32_t port) {
@@ -25,22 +24,27 @@ std::string_view why_no_broker(const SocketAddress& address) {
   return {};
 }
 
-CleanList clean_list(const kafka::BrokerList& list) {
+CleanList clean_list(const kafka::BrokerList& list, std::size_t brokers_max) {
   CleanList clean;
-  if (list.brokers.size() > brokers_max) {
-    clean.too_long = true;
-    return clean;
+  if (list.cluster_id) clean.cluster_id = list.cluster_id->substr(0, cluster_id_size_max);
+  std::vector<std::pair<std::int32_t, std::size_t>> order;  // ids and their places
+  order.reserve(list.brokers.size());
+  for (std::size_t i = 0; i < list.brokers.size(); ++i) {
+    const kafka::BrokerEntry& broker = list.brokers[i];
+    const bool names_a_place = number(broker.id) >= 0 && !broker.host.empty() &&
+                               broker.host.size() <= host_size_max && broker.port > 0 && broker.port <= 65535;
+    if (names_a_place) order.emplace_back(number(broker.id), i);
   }
-  clean.brokers.reserve(list.brokers.size());
-  for (const kafka::BrokerEntry& broker : list.brokers) {
-    const bool names_a_place =
-        number(broker.id) >= 0 && !broker.host.empty() && broker.port > 0 && broker.port <= 65535;
-    if (names_a_place) clean.brokers.push_back({broker.id, canonical(broker.host, broker.port)});
+  std::sort(order.begin(), order.end());
+  const auto same_id = [](const auto& a, const auto& b) { return a.first == b.first; };
+  order.erase(std::unique(order.begin(), order.end(), same_id), order.end());
+  clean.too_long = order.size() > brokers_max;
+  if (clean.too_long) return clean;
+  clean.brokers.reserve(order.size());
+  for (const auto& [id, place] : order) {
+    const kafka::BrokerEntry& broker = list.brokers[place];
+    clean.brokers.push_back({broker.id, canonical(broker.host, broker.port)});
   }
-  const auto same = [](const NamedBroker& a, const NamedBroker& b) { return a.id == b.id; };
-  // Of equal ids the first one counts.
-  sort_stably(clean.brokers, [](const NamedBroker& broker) { return number(broker.id); });
-  clean.brokers.erase(std::unique(clean.brokers.begin(), clean.brokers.end(), same), clean.brokers.end());
   return clean;
 }
 

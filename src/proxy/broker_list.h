@@ -1,5 +1,5 @@
 // A response's list of brokers, made comparable: sorted by id, each id once, names in one spelling, without entries
-// that name no place. Pure; linear but for one sort, which is done outside of any lock.
+// that name no place. Pure; linear but for one sort of integers.
 #pragma once
 
 #include <cstddef>
@@ -14,8 +14,10 @@
 
 namespace kferry::proxy {
 
-// More brokers than any cluster has. A longer list teaches nothing, and a topology never holds more.
-inline constexpr std::size_t brokers_max = 4096;
+// A name in DNS has at most 253 characters (RFC 1035); a longer host name leads nowhere.
+inline constexpr std::size_t host_size_max = 255;
+// Kafka's own cluster ids have 22 characters. Longer ones are compared by their beginning.
+inline constexpr std::size_t cluster_id_size_max = 255;
 
 // The spelling that addresses are compared in: lower case, without a final dot, brackets and needless zeros. A name of
 // a single label keeps its final dot, because search domains apply to it without one.
@@ -31,9 +33,11 @@ struct NamedBroker {
 
 struct CleanList {
   std::vector<NamedBroker> brokers;  // by id
-  bool too_long = false;             // more than brokers_max: `brokers` is empty
+  bool too_long = false;             // more ids than allowed: `brokers` is empty
+  std::string_view cluster_id;       // empty: the list has no cluster id
 };
 
-CleanList clean_list(const kafka::BrokerList& list);
+// With more than `brokers_max` different ids the list is too long. Of equal ids the first one counts.
+CleanList clean_list(const kafka::BrokerList& list, std::size_t brokers_max);
 
 }  // namespace kferry::proxy

@@ -35,6 +35,11 @@ struct Teacher {
   std::string text(ApiKey source) const;
 };
 
+// True if `at` is known and no longer ago than `time`.
+inline bool within(const std::optional<Instant>& at, Duration time, Instant now) {
+  return at && now - *at <= time;
+}
+
 struct Claim {
   HostPort address;
   std::string by;     // the first source, for messages
@@ -68,6 +73,7 @@ struct BrokerRecord {
   std::uint64_t introduced_by = 0;  // the client
   Instant lapses_at{};
   bool was_confirmed = false;  // once lapsed it is unlisted rather than forgotten
+  Instant unlisted_at{};       // valid while the broker is unlisted and not provisional
 
   // Notes that `teacher` names this address. `full`: by a full list.
   Claim& claim(const HostPort& address, const Teacher& teacher, ApiKey source, bool full, Instant now);

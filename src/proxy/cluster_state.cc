@@ -3,6 +3,13 @@
 #include <utility>
 
 namespace kferry::proxy {
+namespace {
+
+// Brokers choose the keys and the ids. Beyond these, no further one is noted: lines alone are lost.
+constexpr std::size_t hidden_noted_max = 256;
+constexpr std::size_t left_out_noted_max = 4096;
+
+}  // namespace
 
 ClusterState::ClusterState(std::string cluster_name, LogSink& log)
     : name(std::move(cluster_name)), topology(name, log) {}
@@ -16,12 +23,12 @@ void ClusterState::note_bootstrap_addresses(std::span<const SocketAddress> addre
 
 bool ClusterState::note_hidden(ApiKey key) {
   const std::scoped_lock lock(noted_mutex_);
-  return hidden_noted_.insert(key).second;
+  return hidden_noted_.size() < hidden_noted_max && hidden_noted_.insert(key).second;
 }
 
 bool ClusterState::note_left_out(NodeId id) {
   const std::scoped_lock lock(noted_mutex_);
-  return left_out_noted_.size() < brokers_max && left_out_noted_.insert(id).second;
+  return left_out_noted_.size() < left_out_noted_max && left_out_noted_.insert(id).second;
 }
 
 bool ClusterState::note_deviation(ApiKey key, kafka::Deviation how) {

@@ -61,6 +61,7 @@ Runtime::Runtime(std::shared_ptr<const Plan> plan, LogSink& sink,
     const config::Cluster& cluster = live->plan->clusters()[c].config;
     Topology& topology = live->clusters[c]->topology;
     topology.follow_cluster_changes(cluster.upstream.on_cluster_change == config::OnClusterChange::follow);
+    topology.limit_brokers(live->plan->config().limits.brokers_per_cluster);
     topology.on_publish(
         [&cluster, this](const Snapshot& snapshot) { report_clashes(cluster, snapshot, log); });
     topology.set_guard([this, &known = *live->clusters[c]](const SocketAddress& address) {

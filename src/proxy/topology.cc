@@ -1,6 +1,7 @@
 #include "proxy/topology.h"
 
 #include <algorithm>
+#include <functional>
 #include <utility>
 
 namespace kferry::proxy {
@@ -8,6 +9,10 @@ namespace {
 
 bool before(const Node& node, NodeId id) {
   return number(node.id) < number(id);
+}
+
+std::size_t hash_of(const HostPort& address) {
+  return std::hash<std::string>()(address.host) * 31 + static_cast<std::size_t>(address.port);
 }
 
 }  // namespace
@@ -18,10 +23,29 @@ const Node* Snapshot::find(NodeId id) const {
 }
 
 const Node* Snapshot::at(const HostPort& address) const {
-  const HostPort spelt = canonical(address.host, address.port);
-  const auto place = std::find_if(nodes.begin(), nodes.end(),
-                                  [&](const Node& node) { return node.listed && node.address == spelt; });
-  return place != nodes.end() ? &*place : nullptr;
+  return first_at(canonical(address.host, address.port), [](const Node& node) { return node.listed; });
+}
+
+const Node* Snapshot::first_at(const HostPort& address,
+                               const std::function<bool(const Node&)>& applies) const {
+  const auto fits = [&](const Node& node) { return node.address == address && applies(node); };
+  if (by_address_.size() != nodes.size()) {  // not published
+    const auto place = std::ranges::find_if(nodes, fits);
+    return place != nodes.end() ? &*place : nullptr;
+  }
+  const std::size_t hash = hash_of(address);
+  auto place = std::lower_bound(by_address_.begin(), by_address_.end(), std::pair(hash, std::uint32_t{0}));
+  for (; place != by_address_.end() && place->first == hash; ++place) {
+    if (fits(nodes[place->second])) return &nodes[place->second];
+  }
+  return nullptr;
+}
+
+void Snapshot::index() {
+  by_address_.clear();
+  by_address_.reserve(nodes.size());
+  for (std::uint32_t i = 0; i < nodes.size(); ++i) by_address_.emplace_back(hash_of(nodes[i].address), i);
+  std::sort(by_address_.begin(), by_address_.end());
 }
 
 bool Topology::in_doubt(Instant now) const {
@@ -35,11 +59,17 @@ void Topology::bootstrap_moved(Instant now) {
   if (!snapshot_->cluster_id.empty()) moved_at_ = now;
 }
 
+// Clients must not dial what they have been told of before every worker can know it.
 void Topology::publish(Snapshot next) {
-  next.version = snapshot_->version + 1;
-  snapshot_ = std::make_shared<const Snapshot>(std::move(next));
-  if (on_publish_) on_publish_(*snapshot_);
+  ++next.version;
+  next.index();
+  const auto published = std::make_shared<const Snapshot>(std::move(next));
+  {
+    const std::scoped_lock lock(mutex_);
+    snapshot_ = published;
+  }
   changed();
+  if (on_publish_) on_publish_(*published);
 }
 
 void Topology::publish_if_changed(Draft& draft) {
@@ -52,7 +82,6 @@ void Topology::changed() {
 }
 
 void Topology::wake() {
-  const std::scoped_lock lock(mutex_);
   changed();
 }
 
@@ -63,12 +92,12 @@ std::shared_ptr<const Snapshot> Topology::snapshot() const {
 
 void Topology::dial_succeeded(NodeId id) {
   const std::scoped_lock lock(mutex_);
-  if (reach_[id].succeeded()) changed();
+  if (snapshot_->find(id) != nullptr && reach_[id].succeeded()) changed();
 }
 
 void Topology::dial_failed(NodeId id, Instant now) {
   const std::scoped_lock lock(mutex_);
-  reach_[id].failed(now);
+  if (snapshot_->find(id) != nullptr) reach_[id].failed(now);
 }
 
 void Topology::dial_abandoned(NodeId id) {

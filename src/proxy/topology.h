@@ -24,7 +24,11 @@
 //                                              reported the known id since the first, or one does while no known
 //                                              address gives a Kafka response
 //
-// Thread safety: every function may be called from any thread. Readers hold an immutable Snapshot.
+// Forgotten is a broker that no full list has named for unlisted_lifetime, and before that the one that has been
+// unlisted for the longest time, when others need its place among the brokers_max.
+//
+// Thread safety: every function may be called from any thread. Readers hold an immutable Snapshot. Lists and evidence
+// are merged one at a time, in n log n steps for n brokers, outside the lock that readers and dials take.
 #pragma once
 
 #include <atomic>
@@ -68,8 +72,15 @@ struct Snapshot {
   std::vector<Node> nodes;  // by id
 
   const Node* find(NodeId id) const;
-  // The node listed at this address, in any spelling, if any.
+  // The node listed at this address, in any spelling, if any. A search in an index once published.
   const Node* at(const HostPort& address) const;
+  // The first node, listed or not, that is at this canonical address and that `applies` accepts.
+  const Node* first_at(const HostPort& address, const std::function<bool(const Node&)>& applies) const;
+  void index();
+
+ private:
+  std::vector<std::pair<std::size_t, std::uint32_t>>
+      by_address_;  // hashes of addresses, places; once published
 };
 
 // What is known about the connection that a response came on. Owned by that connection.
@@ -80,18 +91,21 @@ struct Origin {
 
 class Topology {
  public:
-  // Called under the lock, with the new snapshot; must not call back.
+  // Called with the new snapshot by one thread at a time; must not call back.
   using OnPublish = std::function<void(const Snapshot&)>;
 
   Topology(std::string cluster_name, LogSink& log) : name_(std::move(cluster_name)), log_(log) {}
 
   // Both are set before any thread uses the topology.
   void on_publish(OnPublish callback) { on_publish_ = std::move(callback); }
-  // Called, under the lock, whenever version() changes.
+  // Called whenever version() changes; must not call back.
   void on_change(std::function<void()> callback) { on_change_ = std::move(callback); }
   // Why a learnt address literal is never dialled, for messages; empty: it may be.
   using Guard = std::function<std::string_view(const SocketAddress&)>;
   void set_guard(Guard guard) { guard_ = std::move(guard); }
+
+  // More brokers are not learnt. Set before any thread uses the topology.
+  void limit_brokers(std::size_t max) { brokers_max_ = max; }
 
   // Lets every worker's sessions reconsider, though nothing was learnt.
   void wake();
@@ -149,6 +163,11 @@ class Topology {
   static constexpr Duration settled_after = std::chrono::seconds(10);
   static constexpr Duration provisional_lifetime = std::chrono::minutes(5);
   static constexpr std::size_t provisional_max = 256;
+  // How long a broker is remembered that no full list names any more, and how often that is looked after.
+  static constexpr Duration unlisted_lifetime = std::chrono::hours(24);
+  static constexpr Duration tidy_interval = std::chrono::minutes(10);
+  // Claims of one list that are reported one by one.
+  static constexpr std::size_t claim_lines_max = 8;
   // Discovery is asked to judge contested answers at most this often.
   static constexpr Duration contest_interval = std::chrono::seconds(10);
 
@@ -158,9 +177,13 @@ class Topology {
     const Snapshot& known;
     std::optional<Snapshot> next{};
 
+    std::map<HostPort, NodeId> moved{};  // nodes that have moved here in this draft
+
     const Snapshot& view() const { return next ? *next : known; }
     Snapshot& edit();
     Node& edit(NodeId id);  // which view() has
+    // As Snapshot::at() of view(), for a canonical address.
+    const Node* at(const HostPort& address) const;
   };
   // One list being learnt.
   struct Lecture {
@@ -171,8 +194,10 @@ class Topology {
     Draft draft;
     bool first = false;  // nothing is known yet: the list is believed
     bool contested = false;
+    std::size_t claims_reported = 0;
+    std::vector<const NamedBroker*> unknown{};
     std::vector<Node> added{};
-    std::vector<Node> former{};           // of the cluster that is followed no more
+    std::vector<Node> former{};           // of the cluster that is followed no more, by id
     std::vector<NamedBroker> swaps{};     // moves that hold only together
     std::map<HostPort, NodeId> places{};  // of the list; filled when first needed
   };
@@ -180,13 +205,16 @@ class Topology {
   // topology_cluster.cc
   bool accept_cluster(Lecture& lecture, Origin& origin);
   void confirm(Origin& origin, Instant now);
+  void note_confirmed(Origin& origin, Instant now);
   bool may_follow(Lecture& lecture, const Origin& origin, const std::string& id);
   void follow(Lecture& lecture, const std::string& id);
 
   // topology_learning.cc
   bool repeats(const kafka::BrokerList& list, Origin& origin, Instant now);
-  void lapse(Lecture& lecture);
-  void introduce(Lecture& lecture, const NamedBroker& named);
+  void report_too_many(const Lecture& lecture, std::string_view what);
+  Lesson merge(Lecture& lecture, Origin& origin);
+  void introduce_unknown(Lecture& lecture);
+  void introduce(Lecture& lecture, const NamedBroker& named, bool believed);
   void hear(Lecture& lecture, std::size_t index, const NamedBroker& named);
   void hear_same_address(Lecture& lecture, std::size_t index, BrokerRecord& record);
   void hear_claim(Lecture& lecture, std::size_t index, BrokerRecord& record, const NamedBroker& named);
@@ -194,8 +222,20 @@ class Topology {
   bool swapped(Lecture& lecture, const Node& node, const BrokerRecord& record);
   void apply_swaps(Lecture& lecture);
   void move(Draft& draft, NodeId id, const HostPort& to, const std::string& by, std::string_view why);
-  void report_claim(const Node& node, const BrokerRecord& record, Claim& claim, std::string_view why);
+  void report_claim(Lecture& lecture, const Node& node, const BrokerRecord& record, Claim& claim,
+                    std::string_view why);
+  void report_other_claims(const Lecture& lecture);
   std::string_view why_never(const HostPort& address) const;
+
+  // topology_forgetting.cc
+  void lapse(Lecture& lecture);
+  void tidy(Lecture& lecture);
+  void make_room(Lecture& lecture, std::size_t wanted);
+  template <typename Forgotten>
+  void forget(Snapshot& next, const Forgotten& forgotten);
+  void forget_reach(NodeId id);
+
+  // topology_evidence.cc
   // Shows the best claim as the candidate of a doubted node, or hides one that is used up.
   void choose_candidate(Draft& draft, NodeId id, BrokerRecord& record, Instant now);
   // Applies evidence about a node to the draft and its record, unless the node is unknown, and publishes what changed.
@@ -211,13 +251,25 @@ class Topology {
   OnPublish on_publish_;
   Guard guard_;
   std::function<void()> on_change_;
+  std::size_t brokers_max_ = 4096;
+  // Held for a moment. Guards the snapshot, the reach and what in_doubt() reads.
   mutable std::mutex mutex_;
   std::shared_ptr<const Snapshot> snapshot_ = std::make_shared<const Snapshot>();
   std::atomic<std::uint64_t> version_ = 0;
-  std::map<NodeId, Reach> reach_;
+  std::map<NodeId, Reach> reach_;  // of nodes in the snapshot
+  // Another cluster answered; no bootstrap server has confirmed the known one.
+  std::optional<Instant> contradicted_at_;
+  // A bootstrap server's name led elsewhere; no bootstrap server has answered since.
+  std::optional<Instant> moved_at_;
+  std::optional<Instant> confirmed_at_;  // by a bootstrap server
+  Instant tidy_at_{};
+
+  // Held while one list or piece of evidence is merged; taken before mutex_. Guards the rest.
+  std::mutex merging_;
+  std::atomic<bool> quiet_ = true;          // nothing is provisional, claimed or in doubt
   std::map<NodeId, BrokerRecord> records_;  // of nodes in the snapshot
   std::size_t provisional_ = 0;             // nodes in the snapshot
-  bool claimed_ = false;                    // some record has, or had, claims
+  bool claimed_ = false;                    // some record may have claims
   Instant may_contest_at_{};
   std::optional<Instant> too_long_reported_at_;
   // Another cluster that bootstrap servers have reported to clients, unopposed so far.
@@ -228,11 +280,6 @@ class Topology {
     std::string by;
   };
   std::optional<OtherCluster> other_;
-  // Another cluster answered; no bootstrap server has confirmed the known one.
-  std::optional<Instant> contradicted_at_;
-  // A bootstrap server's name led elsewhere; no bootstrap server has answered since.
-  std::optional<Instant> moved_at_;
-  std::optional<Instant> confirmed_at_;  // by a bootstrap server
   std::optional<Instant> refusal_reported_at_;
   bool follows_ = true;
 };

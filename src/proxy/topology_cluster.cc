@@ -8,7 +8,7 @@
 namespace kferry::proxy {
 
 bool Topology::accept_cluster(Lecture& lecture, Origin& origin) {
-  const std::string id(*lecture.list.cluster_id);
+  const std::string id(lecture.named.cluster_id);
   const std::string& known = lecture.draft.view().cluster_id;
   if (known.empty() || known == id) {
     if (known.empty()) lecture.draft.edit().cluster_id = id;
@@ -29,9 +29,14 @@ bool Topology::accept_cluster(Lecture& lecture, Origin& origin) {
 
 // The learnt cluster id was reported.
 void Topology::confirm(Origin& origin, Instant now) {
+  if (origin.bootstrap) other_.reset();
+  note_confirmed(origin, now);
+}
+
+void Topology::note_confirmed(Origin& origin, Instant now) {
   origin.confirmed = true;
   if (!origin.bootstrap) return;
-  other_.reset();
+  const std::scoped_lock lock(mutex_);
   contradicted_at_.reset();
   moved_at_.reset();
   confirmed_at_ = now;
@@ -41,7 +46,12 @@ bool Topology::may_follow(Lecture& lecture, const Origin& origin, const std::str
   const Teacher& teacher = lecture.teacher;
   const Instant now = lecture.now;
   // Sends clients to the bootstrap servers for a while, which one lie must not do again and again.
-  if (!confirmed_at_ || now - *confirmed_at_ >= doubt_interval) contradicted_at_ = now;
+  bool moved = false;  // a name that leads elsewhere is evidence from DNS, which no client can forge
+  {
+    const std::scoped_lock lock(mutex_);
+    if (!confirmed_at_ || now - *confirmed_at_ >= doubt_interval) contradicted_at_ = now;
+    moved = moved_at_ && now - *moved_at_ < other_cluster_lifetime;
+  }
   if (!follows_) {
     if (!refusal_reported_at_ || now - *refusal_reported_at_ >= BrokerRecord::report_interval) {
       refusal_reported_at_ = now;
@@ -62,8 +72,6 @@ bool Topology::may_follow(Lecture& lecture, const Origin& origin, const std::str
   };
   if (std::ranges::all_of(lecture.draft.view().nodes, is_doubted)) return true;
   const bool heard = other_ && other_->id == id && now - other_->at < other_cluster_lifetime;
-  // A name that leads elsewhere is evidence from DNS, which no client can forge.
-  const bool moved = moved_at_ && now - *moved_at_ < other_cluster_lifetime;
   if (heard && (moved || other_->client != teacher.client())) return true;
   if (!heard) other_ = OtherCluster{id, teacher.client(), now, teacher.text(lecture.list.source)};
   return false;
@@ -82,8 +90,9 @@ void Topology::follow(Lecture& lecture, const std::string& id) {
   next.nodes.clear();
   records_.clear();
   provisional_ = 0;
-  reach_.clear();
   other_.reset();
+  const std::scoped_lock lock(mutex_);
+  reach_.clear();
   contradicted_at_.reset();
   moved_at_.reset();
 }

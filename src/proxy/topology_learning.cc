@@ -1,5 +1,6 @@
 // How a topology learns: which lists, claims and pieces of evidence change it. The rules are in proxy/topology.h.
 #include <algorithm>
+#include <ranges>
 #include <set>
 #include <utility>
 
@@ -18,10 +19,6 @@ std::string name_of(NodeId id) {
   return "broker " + std::to_string(number(id));
 }
 
-bool within(const std::optional<Instant>& at, Duration time, Instant now) {
-  return at && now - *at <= time;
-}
-
 bool by_id(const Node& a, const Node& b) {
   return number(a.id) < number(b.id);
 }
@@ -29,8 +26,24 @@ bool by_id(const Node& a, const Node& b) {
 }  // namespace
 
 Snapshot& Topology::Draft::edit() {
-  if (!next) next = known;
+  if (!next) {
+    next.emplace();  // its index follows when it is published
+    next->version = known.version;
+    next->cluster_id = known.cluster_id;
+    next->nodes = known.nodes;
+  }
   return *next;
+}
+
+const Node* Topology::Draft::at(const HostPort& address) const {
+  const auto is_there = [&](NodeId id) {
+    const Node* node = view().find(id);
+    return node != nullptr && node->listed && node->address == address;
+  };
+  const auto here = moved.find(address);
+  if (here != moved.end() && is_there(here->second)) return view().find(here->second);
+  const Node* node = known.first_at(address, [&](const Node& one) { return is_there(one.id); });
+  return node != nullptr ? view().find(node->id) : nullptr;
 }
 
 Node& Topology::Draft::edit(NodeId id) {
@@ -45,23 +58,26 @@ Node& Topology::Draft::edit(NodeId id) {
 Topology::Lesson Topology::learn(const kafka::BrokerList& list, Origin& origin, const Teacher& teacher,
                                  Instant now) {
   if (repeats(list, origin, now)) return Lesson::learnt;
-  const CleanList named = clean_list(list);
-  const std::scoped_lock lock(mutex_);
-  const std::shared_ptr<const Snapshot> known = snapshot_;
+  const CleanList named = clean_list(list, brokers_max_);
+  const std::scoped_lock lock(merging_);
+  const std::shared_ptr<const Snapshot> known = snapshot();
   Lecture lecture{.list = list, .named = named, .teacher = teacher, .now = now, .draft = {*known}};
-  if (list.cluster_id && !list.cluster_id->empty()) {
+  const Lesson lesson = merge(lecture, origin);
+  quiet_ = !claimed_ && provisional_ == 0 && !other_;
+  return lesson;
+}
+
+Topology::Lesson Topology::merge(Lecture& lecture, Origin& origin) {
+  const kafka::BrokerList& list = lecture.list;
+  const CleanList& named = lecture.named;
+  if (!named.cluster_id.empty()) {
     if (!accept_cluster(lecture, origin)) return Lesson::other_cluster;
-  } else if (origin.bootstrap && !origin.confirmed && !known->cluster_id.empty()) {
+  } else if (origin.bootstrap && !origin.confirmed && !lecture.draft.known.cluster_id.empty()) {
     return Lesson::learnt;  // whose brokers these are is in doubt: translated, not learnt
   }
   lapse(lecture);
-  if (named.too_long && !within(too_long_reported_at_, BrokerRecord::report_interval, now)) {
-    too_long_reported_at_ = now;
-    log_.write({Severity::warning, "broker_list_too_long", name_,
-                teacher.text(list.source) + " lists " + counted(list.brokers.size(), "broker") +
-                    " of cluster " + name_ + ": kferry learns nothing from a list of more than " +
-                    std::to_string(brokers_max)});
-  }
+  tidy(lecture);
+  if (named.too_long) report_too_many(lecture, "in one list");
   const std::size_t nodes = lecture.draft.view().nodes.size();
   lecture.first = list.full && provisional_ == nodes;
   std::size_t i = 0;
@@ -73,77 +89,83 @@ Topology::Lesson Topology::learn(const kafka::BrokerList& list, Origin& origin, 
     if (i < nodes && lecture.draft.view().nodes[i].id == broker.id) {
       hear(lecture, i++, broker);
     } else {
-      introduce(lecture, broker);
+      lecture.unknown.push_back(&broker);
     }
   }
   for (; counts && i < nodes; ++i) hear_absence(lecture, i);
   apply_swaps(lecture);
-  if (!lecture.added.empty()) {
-    std::vector<Node>& all = lecture.draft.edit().nodes;
-    std::vector<Node> merged;
-    merged.reserve(all.size() + lecture.added.size());
-    std::merge(std::make_move_iterator(all.begin()), std::make_move_iterator(all.end()),
-               std::make_move_iterator(lecture.added.begin()), std::make_move_iterator(lecture.added.end()),
-               std::back_inserter(merged), by_id);
-    all = std::move(merged);
-  }
+  introduce_unknown(lecture);
+  report_other_claims(lecture);
   publish_if_changed(lecture.draft);
   if (!lecture.contested) return Lesson::learnt;
-  if (teacher.discovery()) return Lesson::contested;
-  if (now < may_contest_at_) return Lesson::learnt;
-  may_contest_at_ = now + contest_interval;
+  if (lecture.teacher.discovery()) return Lesson::contested;
+  if (lecture.now < may_contest_at_) return Lesson::learnt;
+  may_contest_at_ = lecture.now + contest_interval;
   return Lesson::contested;
 }
 
-// True for a list that says what is known, as nearly every one does; it costs no allocation.
+// True for a list that says what is known, as nearly every one does; it costs no allocation, and no lock for longer
+// than a moment.
 bool Topology::repeats(const kafka::BrokerList& list, Origin& origin, Instant now) {
-  const std::scoped_lock lock(mutex_);
-  if (!list.full || claimed_ || provisional_ > 0 || other_) return false;
+  if (!list.full || !list.cluster_id || list.cluster_id->empty() || !quiet_) return false;
+  std::shared_ptr<const Snapshot> known;
+  {
+    const std::scoped_lock lock(mutex_);
+    if (now >= tidy_at_) return false;
+    known = snapshot_;
+  }
+  if (*list.cluster_id != known->cluster_id) return false;
   const auto same = [](const Node& node, const kafka::BrokerEntry& broker) {
-    return node.id == broker.id && node.listed && node.address.port == broker.port &&
-           node.address.host == broker.host;
+    return node.id == broker.id && node.address.port == broker.port && node.address.host == broker.host;
   };
-  if (!list.cluster_id || list.cluster_id->empty() || *list.cluster_id != snapshot_->cluster_id) return false;
-  if (!std::ranges::equal(snapshot_->nodes, list.brokers, same)) return false;
-  confirm(origin, now);
+  auto listed = known->nodes | std::views::filter(&Node::listed);
+  if (list.brokers.empty() || !std::ranges::equal(listed, list.brokers, same)) return false;
+  note_confirmed(origin, now);
   return true;
 }
 
-// Provisional brokers that only one client has heard of for a while.
-void Topology::lapse(Lecture& lecture) {
-  if (provisional_ == 0) return;
-  const auto lapsed = [&](const Node& node) {
-    return node.provisional && records_[node.id].lapses_at <= lecture.now;
-  };
-  if (std::ranges::none_of(lecture.draft.view().nodes, lapsed)) return;
-  Snapshot& next = lecture.draft.edit();
-  for (Node& node : next.nodes) {
-    if (!lapsed(node) || !records_[node.id].was_confirmed) continue;
-    node.provisional = false;
-    node.listed = false;
-    --provisional_;
-  }
-  std::erase_if(next.nodes, [&](const Node& node) {
-    if (!lapsed(node)) return false;
-    records_.erase(node.id);
-    reach_.erase(node.id);
-    --provisional_;
-    return true;
-  });
+void Topology::report_too_many(const Lecture& lecture, std::string_view what) {
+  if (within(too_long_reported_at_, BrokerRecord::report_interval, lecture.now)) return;
+  too_long_reported_at_ = lecture.now;
+  log_.write({Severity::warning, "broker_list_too_long", name_,
+              lecture.teacher.text(lecture.list.source) + " lists " +
+                  counted(lecture.list.brokers.size(), "broker") + " of cluster " + name_ +
+                  ": kferry learns at most " + std::to_string(brokers_max_) + " " + std::string(what) +
+                  "; raise brokers_per_cluster if it has so many"});
 }
 
-void Topology::introduce(Lecture& lecture, const NamedBroker& named) {
+// Brokers that were not known, as many as there is room for.
+void Topology::introduce_unknown(Lecture& lecture) {
   const bool believed = lecture.first || (lecture.list.full && lecture.teacher.discovery());
-  if (lecture.draft.view().nodes.size() + lecture.added.size() >= brokers_max) return;
-  if (!believed && provisional_ >= provisional_max) return;
+  std::size_t wanted = lecture.unknown.size();
+  if (!believed) wanted = std::min(wanted, provisional_max - std::min(provisional_, provisional_max));
+  if (wanted == 0) return;
+  make_room(lecture, wanted);
+  const std::size_t nodes = lecture.draft.view().nodes.size();
+  const std::size_t room = brokers_max_ - std::min(nodes, brokers_max_);
+  if (room < wanted) report_too_many(lecture, "of a cluster with more brokers in use");
+  lecture.added.reserve(std::min(wanted, room));
+  for (std::size_t i = 0; i < std::min(wanted, room); ++i) introduce(lecture, *lecture.unknown[i], believed);
+  if (lecture.added.empty()) return;
+  std::vector<Node>& all = lecture.draft.edit().nodes;
+  std::vector<Node> merged;
+  merged.reserve(all.size() + lecture.added.size());
+  std::merge(std::make_move_iterator(all.begin()), std::make_move_iterator(all.end()),
+             std::make_move_iterator(lecture.added.begin()), std::make_move_iterator(lecture.added.end()),
+             std::back_inserter(merged), by_id);
+  all = std::move(merged);
+}
+
+void Topology::introduce(Lecture& lecture, const NamedBroker& named, bool believed) {
   BrokerRecord& record = records_[named.id];
   record = {};
   record.taught_by = lecture.teacher.text(lecture.list.source);
   record.introduced_by = lecture.teacher.client();
   record.lapses_at = lecture.now + provisional_lifetime;
   lecture.added.push_back({named.id, named.address, std::nullopt, true, !believed});
-  const auto former = std::ranges::find(lecture.former, named.id, &Node::id);
-  if (former != lecture.former.end() && former->address != named.address) {
+  const auto former = std::ranges::lower_bound(lecture.former, number(named.id), {},
+                                               [](const Node& node) { return number(node.id); });
+  if (former != lecture.former.end() && former->id == named.id && former->address != named.address) {
     // Tried if the new address gives no Kafka response.
     Claim& claim = record.claims.emplace_back();
     claim.address = former->address;
@@ -200,7 +222,9 @@ void Topology::hear_same_address(Lecture& lecture, std::size_t index, BrokerReco
 void Topology::hear_absence(Lecture& lecture, std::size_t index) {
   const Node& node = lecture.draft.view().nodes[index];
   if (!node.listed || node.provisional) return;
-  if (within(records_[node.id].answered_at, answered_recently, lecture.now)) return;
+  BrokerRecord& record = records_[node.id];
+  if (within(record.answered_at, answered_recently, lecture.now)) return;
+  record.unlisted_at = lecture.now;
   lecture.draft.edit().nodes[index].listed = false;
 }
 
@@ -228,17 +252,19 @@ void Topology::hear_claim(Lecture& lecture, std::size_t index, BrokerRecord& rec
   const std::string by = claim.by;
   if (const std::string_view why = why_never(named.address); !why.empty()) {
     claim.full = false;
-    return report_claim(node, record, claim, why);
+    return report_claim(lecture, node, record, claim, why);
   }
   if (teacher.discovery() && teacher.seconded)
     return move(lecture.draft, node.id, named.address, by, "two servers say so");
-  if (!lecture.list.full) return report_claim(node, record, claim, "only full lists can move a broker");
+  if (!lecture.list.full)
+    return report_claim(lecture, node, record, claim, "only full lists can move a broker");
   if (node.provisional) {
     if (teacher.discovery() || claim.two_clients)
       return move(lecture.draft, node.id, named.address, by, "the broker is new, and two sources agree");
     lecture.contested = true;
     if (node.listed) lecture.draft.edit().nodes[index].listed = false;
-    return report_claim(node, record, claim, "the broker is new, and no other client has named this address");
+    return report_claim(lecture, node, record, claim,
+                        "the broker is new, and no other client has named this address");
   }
   const bool one_broker = lecture.draft.view().nodes.size() == 1;
   if (claim.two_clients && (claim.two_servers || one_broker) && now - *claim.since >= settled_after)
@@ -249,7 +275,7 @@ void Topology::hear_claim(Lecture& lecture, std::size_t index, BrokerRecord& rec
   }
   lecture.contested = true;
   if (record.doubted) choose_candidate(lecture.draft, node.id, record, now);
-  report_claim(node, record, claim, "it is tried when the known address fails");
+  report_claim(lecture, node, record, claim, "it is tried when the known address fails");
 }
 
 // Rule (c). Any client could invent a list that gives the known address to another broker; that its connections broke
@@ -299,6 +325,7 @@ void Topology::apply_swaps(Lecture& lecture) {
 void Topology::move(Draft& draft, NodeId id, const HostPort& to, const std::string& by,
                     std::string_view why) {
   Node& node = draft.edit(id);
+  draft.moved[to] = id;
   log_.write({Severity::info, "broker_moved", name_ + "/" + std::to_string(number(id)),
               name_of(id) + " of cluster " + name_ + " moved from " + to_string(node.address) + " to " +
                   to_string(to) + ", according to " + by + ": " + std::string(why)});
@@ -306,95 +333,26 @@ void Topology::move(Draft& draft, NodeId id, const HostPort& to, const std::stri
   node = {id, to, std::nullopt, true, false};
   records_[id] = {};
   records_[id].taught_by = by;
-  reach_.erase(id);
+  forget_reach(id);
 }
 
-void Topology::report_claim(const Node& node, const BrokerRecord& record, Claim& claim,
+// One list may name thousands of addresses.
+void Topology::report_claim(Lecture& lecture, const Node& node, const BrokerRecord& record, Claim& claim,
                             std::string_view why) {
   if (!BrokerRecord::report_due(claim, claim.named_at)) return;
+  if (++lecture.claims_reported > claim_lines_max) return;
   log_.write({Severity::warning, "broker_moved", name_ + "/" + std::to_string(number(node.id)),
               name_of(node.id) + " of cluster " + name_ + " stays at " + to_string(node.address) +
                   ", according to " + record.taught_by + "; " + to_string(claim.address) + ", according to " +
                   claim.by + ", is not followed: " + std::string(why)});
 }
 
-// --- evidence
-
-void Topology::choose_candidate(Draft& draft, NodeId id, BrokerRecord& record, Instant now) {
-  const Node* node = draft.view().find(id);
-  KFERRY_ASSERT(node != nullptr);
-  std::optional<HostPort> chosen;
-  while (const Claim* best = record.doubted ? record.best_claim(now) : nullptr) {
-    // What is known to be another broker's address is not tried.
-    const Node* there = draft.view().at(best->address);
-    if (there == nullptr || there->id == id) {
-      chosen = best->address;
-      break;
-    }
-    record.find(best->address)->failed = true;
-  }
-  if (!chosen) {  // every claim has had its turn: the known address has the next
-    for (Claim& claim : record.claims) claim.failed = false;
-  }
-  if (node->candidate == chosen) return;
-  if (chosen) reach_.erase(id);  // the failures were the known address's
-  draft.edit(id).candidate = chosen;
-}
-
-template <typename Apply>
-void Topology::weigh(NodeId id, const Apply& apply) {
-  const std::scoped_lock lock(mutex_);
-  Draft draft{*snapshot_};
-  const Node* node = draft.known.find(id);
-  if (node == nullptr) return;
-  apply(draft, *node, records_[id]);
-  publish_if_changed(draft);
-}
-
-void Topology::answered(NodeId id, const HostPort& address, Instant now) {
-  weigh(id, [&](Draft& draft, const Node& node, BrokerRecord& record) {
-    if (node.address == address) {
-      record.answered_at = now;
-      record.doubted = false;
-      if (node.candidate) choose_candidate(draft, id, record, now);
-    } else if (node.candidate == address) {
-      const Claim* claim = record.find(address);
-      move(draft, id, address, claim != nullptr ? claim->by : "an earlier answer",
-           "the old address gives no Kafka response, and the new one does");
-      records_[id].answered_at = now;
-    }
-  });
-}
-
-void Topology::broken(NodeId id, const HostPort& address, Break how, std::uint64_t client, Instant now) {
-  weigh(id, [&](Draft& draft, const Node& node, BrokerRecord& record) {
-    if (node.address == address) {
-      record.broken_at = now;
-      record.broken_for = how == Break::not_connected ? 0 : client;
-      // A client can make a broker close, but not while others are answered.
-      const bool telling = how == Break::not_connected ||
-                           (how == Break::unanswered && !within(record.answered_at, answered_recently, now));
-      if (telling) record.doubted = true;
-      if (telling && !node.candidate) choose_candidate(draft, id, record, now);
-    } else if (node.candidate == address && how != Break::cut) {
-      if (Claim* claim = record.find(address)) claim->failed = true;
-      choose_candidate(draft, id, record, now);
-    }
-  });
-}
-
-void Topology::denied(NodeId id, const HostPort& address, Instant now) {
-  weigh(id, [&](Draft& draft, const Node& node, BrokerRecord& record) {
-    if (node.address == address) {
-      record.answered_at.reset();
-      record.broken_at = now;
-      record.broken_for = 0;
-      record.doubted = true;
-    } else if (Claim* claim = record.find(address)) {
-      claim->failed = true;
-    }
-    choose_candidate(draft, id, record, now);
-  });
+void Topology::report_other_claims(const Lecture& lecture) {
+  if (lecture.claims_reported <= claim_lines_max) return;
+  log_.write({Severity::warning, "broker_moved", name_,
+              counted(lecture.claims_reported - claim_lines_max, "more broker") + " of cluster " + name_ +
+                  " are at other addresses according to " + lecture.teacher.text(lecture.list.source) +
+                  ": these are not followed now, for reasons as above"});
 }
 
 }  // namespace kferry::proxy

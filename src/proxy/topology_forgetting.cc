@@ -1,0 +1,83 @@
+// What a topology forgets, and when: brokers that one client alone has named, brokers that no list names any more, and
+// claims. The rules are in proxy/topology.h.
+#include <algorithm>
+#include <set>
+#include <utility>
+
+#include "proxy/topology.h"
+
+namespace kferry::proxy {
+
+void Topology::forget_reach(NodeId id) {
+  const std::scoped_lock lock(mutex_);
+  reach_.erase(id);
+}
+
+template <typename Forgotten>
+void Topology::forget(Snapshot& next, const Forgotten& forgotten) {
+  std::erase_if(next.nodes, [&](const Node& node) {
+    if (!forgotten(node)) return false;
+    if (node.provisional) --provisional_;
+    records_.erase(node.id);
+    forget_reach(node.id);
+    return true;
+  });
+}
+
+// Provisional brokers that only one client has heard of for a while.
+void Topology::lapse(Lecture& lecture) {
+  if (provisional_ == 0) return;
+  const auto lapsed = [&](const Node& node) {
+    return node.provisional && records_[node.id].lapses_at <= lecture.now;
+  };
+  if (std::ranges::none_of(lecture.draft.view().nodes, lapsed)) return;
+  Snapshot& next = lecture.draft.edit();
+  for (Node& node : next.nodes) {
+    if (!lapsed(node) || !records_[node.id].was_confirmed) continue;
+    node.provisional = false;
+    node.listed = false;
+    records_[node.id].unlisted_at = lecture.now;
+    --provisional_;
+  }
+  forget(next, lapsed);
+}
+
+void Topology::tidy(Lecture& lecture) {
+  const Instant now = lecture.now;
+  {
+    const std::scoped_lock lock(mutex_);
+    if (now < tidy_at_) return;
+    tidy_at_ = now + tidy_interval;
+  }
+  const auto outdated = [&](const Node& node) {
+    return !node.listed && !node.provisional && now - records_[node.id].unlisted_at >= unlisted_lifetime;
+  };
+  if (std::ranges::any_of(lecture.draft.view().nodes, outdated)) forget(lecture.draft.edit(), outdated);
+  claimed_ = false;
+  for (auto& [id, record] : records_) {
+    const Node* node = lecture.draft.view().find(id);
+    std::erase_if(record.claims, [&](const Claim& claim) {
+      const bool candidate = node != nullptr && node->candidate == claim.address;
+      return !candidate && now - claim.named_at > BrokerRecord::report_interval;
+    });
+    claimed_ = claimed_ || !record.claims.empty();
+  }
+}
+
+// Forgets the brokers that have been unlisted for the longest time, as far as these many new ones need their places.
+void Topology::make_room(Lecture& lecture, std::size_t wanted) {
+  const std::size_t nodes = lecture.draft.view().nodes.size();
+  if (nodes + wanted <= brokers_max_) return;
+  std::vector<std::pair<Instant, NodeId>> unlisted;
+  for (const Node& node : lecture.draft.view().nodes) {
+    if (!node.listed && !node.provisional) unlisted.emplace_back(records_[node.id].unlisted_at, node.id);
+  }
+  if (unlisted.empty()) return;
+  std::ranges::sort(unlisted);
+  unlisted.resize(std::min(unlisted.size(), nodes + wanted - brokers_max_));
+  std::set<NodeId> leaving;
+  for (const auto& [at, id] : unlisted) leaving.insert(id);
+  forget(lecture.draft.edit(), [&](const Node& node) { return leaving.contains(node.id); });
+}
+
+}  // namespace kferry::proxy
