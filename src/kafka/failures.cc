@@ -4,6 +4,7 @@
 #include <array>
 #include <utility>
 
+#include "base/counted.h"
 #include "base/printable.h"
 #include "kafka/api_keys.h"
 #include "kafka/api_table.h"
@@ -109,6 +110,22 @@ FailurePtr malformed(ApiKey key, ApiVersion version, std::string_view side, cons
       api_text(key, version) + " " + std::string(side) + ", byte " + std::to_string(walker.position()) +
           ": " + std::string(walker.failed_field()) + " " + walker.failed_why() +
           (side == "response" ? ": is the upstream a Kafka broker?" : ": is the client a Kafka client?"));
+}
+
+FailurePtr held_part_too_large(ApiKey key, ApiVersion version, std::size_t size_max,
+                               std::size_t entries_max) {
+  return make_failure("held_part_too_large",
+                      api_text(key, version) + " response: its addresses take more than " +
+                          counted(size_max, "byte") + ", or are more than " + std::to_string(entries_max) +
+                          ": raise held_size_bytes if the cluster is so large");
+}
+
+FailurePtr rewritten_too_large(ApiKey key, ApiVersion version, std::size_t size_max) {
+  return make_failure("rewritten_too_large",
+                      api_text(key, version) +
+                          " response: with the addresses that clients dial, it takes more than " +
+                          counted(size_max, "byte") +
+                          ": raise held_size_bytes if the cluster is so large, or advertise a shorter name");
 }
 
 FailurePtr hidden_api(ApiKey key, ApiVersion version, const Conversation& conversation) {

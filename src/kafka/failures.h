@@ -34,6 +34,11 @@ FailurePtr foreign_broker(std::span<const std::byte, 4> first);
 // A message that does not follow its rows. `side`: "request" or "response".
 FailurePtr malformed(ApiKey key, ApiVersion version, std::string_view side, const StructureWalker& walker);
 
+// A response whose addresses take more than `size_max` bytes, or are more than `entries_max`.
+FailurePtr held_part_too_large(ApiKey key, ApiVersion version, std::size_t size_max, std::size_t entries_max);
+// A response that is longer than `size_max` with the addresses that clients dial.
+FailurePtr rewritten_too_large(ApiKey key, ApiVersion version, std::size_t size_max);
+
 FailurePtr hidden_api(ApiKey key, ApiVersion version, const Conversation& conversation);
 FailurePtr version_outside_table(ApiKey key, ApiVersion version, const Conversation& conversation);
 

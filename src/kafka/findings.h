@@ -55,12 +55,15 @@ class Findings {
 
   // Notes what the walker has just reported.
   void note(StructureWalker::Step step, const StructureWalker& walker);
-  bool leaves_out(NodeId id) const { return std::ranges::find(left_out, id) != left_out.end(); }
+  bool leaves_out(NodeId id) const { return std::ranges::binary_search(left_out, id); }
   std::string_view host(const FoundBroker& broker) const { return text(broker.host_text_at, broker.port_at); }
   std::optional<std::string_view> cluster_id() const {
     if (!has_cluster_id_) return std::nullopt;
     return text(cluster_id_at_, cluster_id_end_);
   }
+
+  // What has been noted of single elements.
+  std::size_t entries() const { return brokers.size() + ranges.size() + blanked.size(); }
 
   Bytes bytes;
   std::vector<FoundBroker> brokers;
@@ -72,7 +75,7 @@ class Findings {
   bool version_refused = false;    // by a version_error: what follows it is of version 0
   std::int64_t endpoint_type = 1;  // brokers
   std::optional<std::uint32_t> controller_at;
-  std::vector<NodeId> left_out;  // brokers that the rewriting has left out, in the order of the list
+  std::vector<NodeId> left_out;  // brokers that the rewriting has left out, by id
 
  private:
   void note_integer(const StructureWalker& walker);

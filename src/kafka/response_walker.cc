@@ -21,6 +21,8 @@ namespace {
 using Step = StructureWalker::Step;
 
 constexpr std::uint8_t prelude_size_full = 8;
+// An entry of a list takes some 40 bytes while a response is kept. A list of smaller entries is limited by their number.
+constexpr std::size_t entry_size_min = 16;
 
 FailurePtr unsolicited() {
   return make_failure("unsolicited_response",
@@ -284,10 +286,9 @@ bool ResponseWalker::collect(Chunk& chunk) {
       failure_ = malformed(request.key, request.version, "response", *walker_);
     return false;
   }
-  if (findings_->bytes.size() > conversation_.policy().held_size_max) {
-    failure_ = make_failure("held_part_too_large", api_text(request.key, request.version) +
-                                                       " response: its addresses take more than " +
-                                                       counted(conversation_.policy().held_size_max, "byte"));
+  const std::size_t held_max = conversation_.policy().held_size_max;
+  if (findings_->bytes.size() > held_max || findings_->entries() > held_max / entry_size_min) {
+    failure_ = held_part_too_large(request.key, request.version, held_max, held_max / entry_size_min);
     return false;
   }
   return step == Step::end;
@@ -337,6 +338,11 @@ void ResponseWalker::finish_head() {
     stage_ = Stage::discarded;
     return;
   }
+  if (leaving.size() + left_ > response_size_max + length_size) {
+    failure_ =
+        rewritten_too_large(conversation_.front().key, conversation_.front().version, response_size_max);
+    return;
+  }
   frame_size_ = static_cast<std::uint32_t>(leaving.size()) + left_;
   store<std::int32_t>(leaving.data(), static_cast<std::int32_t>(frame_size_ - length_size));
   output_.insert(leaving);
@@ -361,6 +367,9 @@ bool ResponseWalker::treat(bool same_size) {
       return true;
     case Treated::other_cluster:
       refuse_cluster();
+      return false;
+    case Treated::too_large:
+      failure_ = rewritten_too_large(request.key, request.version, conversation_.policy().held_size_max);
       return false;
   }
   return false;

@@ -1,8 +1,11 @@
 #include "kafka/rewriting.h"
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "base/assert.h"
 #include "kafka/api_table.h"
@@ -28,12 +31,37 @@ void append_address(Bytes& out, const std::optional<HostPort>& where, bool compa
   append_integer(out, where ? where->port : no_port);
 }
 
-// Appends the brokers that a client may see, with the addresses that it may dial. Returns how many.
-std::uint32_t append_brokers(Bytes& out, Findings& found, ApiKey source, bool compact, ClusterView& cluster) {
+// Which entries have an id that an earlier one has. Empty: not one of them. n entries take n log n steps.
+std::vector<bool> repeated_ids(const std::vector<FoundBroker>& brokers) {
+  constexpr std::size_t few = 16;  // are compared pair by pair, without an allocation
+  if (brokers.size() <= few) {
+    bool any = false;
+    for (std::size_t i = 1; i < brokers.size() && !any; ++i)
+      any = std::any_of(brokers.begin(), brokers.begin() + static_cast<std::ptrdiff_t>(i),
+                        [&](const FoundBroker& before) { return before.id == brokers[i].id; });
+    if (!any) return {};
+  }
+  std::vector<std::pair<std::int32_t, std::size_t>> order;
+  order.reserve(brokers.size());
+  for (std::size_t i = 0; i < brokers.size(); ++i) order.emplace_back(number(brokers[i].id), i);
+  std::sort(order.begin(), order.end());
+  std::vector<bool> repeated(brokers.size());
+  for (std::size_t i = 1; i < order.size(); ++i)
+    repeated[order[i].second] = order[i].first == order[i - 1].first;
+  return repeated;
+}
+
+// Appends the brokers that a client may see, each id once, with the addresses that it may dial. Returns how many. Stops
+// beyond `size_max`.
+std::uint32_t append_brokers(Bytes& out, Findings& found, ApiKey source, bool compact, ClusterView& cluster,
+                             std::size_t size_max) {
   std::uint32_t kept = 0;
-  for (const FoundBroker& broker : found.brokers) {
+  const std::vector<bool> repeated = repeated_ids(found.brokers);
+  for (std::size_t i = 0; i < found.brokers.size() && out.size() <= size_max; ++i) {
+    const FoundBroker& broker = found.brokers[i];
     // An id below 0 names no broker: Kafka's own placeholder goes with it, never the address that came.
     const bool placeholder = number(broker.id) < 0;
+    if (!placeholder && !repeated.empty() && repeated[i]) continue;
     const std::optional<HostPort> where = placeholder ? std::nullopt : cluster.advertised(broker.id);
     if (!where && !placeholder) {
       cluster.left_out(source, broker.id);
@@ -45,6 +73,7 @@ std::uint32_t append_brokers(Bytes& out, Findings& found, ApiKey source, bool co
     append(out, piece(found.bytes, broker.port_at + 4, broker.end));
     ++kept;
   }
+  std::ranges::sort(found.left_out);
   return kept;
 }
 
@@ -59,9 +88,10 @@ bool teach(const Findings& found, ApiKey source, bool full, ClusterView& cluster
   return cluster.learn({source, full, found.cluster_id(), brokers});
 }
 
-Bytes with_mapped_brokers(Findings& found, ApiKey source, bool compact, ClusterView& cluster) {
+Bytes with_mapped_brokers(Findings& found, ApiKey source, bool compact, ClusterView& cluster,
+                          std::size_t size_max) {
   Bytes brokers;
-  const std::uint32_t kept = append_brokers(brokers, found, source, compact, cluster);
+  const std::uint32_t kept = append_brokers(brokers, found, source, compact, cluster, size_max);
   if (found.controller_at) {
     std::byte* const controller = &found.bytes[*found.controller_at];
     if (found.leaves_out(NodeId{load<std::int32_t>(controller)})) store(controller, no_node);
@@ -83,10 +113,11 @@ Bytes without_brokers(const Findings& found, bool compact) {
   return out;
 }
 
-Bytes with_mapped_coordinators(Findings& found, bool compact, ClusterView& cluster) {
+Bytes with_mapped_coordinators(Findings& found, bool compact, ClusterView& cluster, std::size_t size_max) {
   Bytes out;
   std::uint32_t copied = 0;
   for (const FoundBroker& broker : found.brokers) {
+    if (out.size() > size_max) return out;
     const bool placeholder = number(broker.id) < 0;
     const std::optional<HostPort> where = placeholder ? std::nullopt : cluster.advertised(broker.id);
     if (!where && !placeholder) {
@@ -114,9 +145,9 @@ Bytes with_blanked_lists(const Findings& found, bool compact) {
   return out;
 }
 
-Bytes with_mapped_nodes(Findings& found, ApiKey source, ClusterView& cluster) {
+Bytes with_mapped_nodes(Findings& found, ApiKey source, ClusterView& cluster, std::size_t size_max) {
   Bytes nodes;
-  const std::uint32_t kept = append_brokers(nodes, found, source, true, cluster);
+  const std::uint32_t kept = append_brokers(nodes, found, source, true, cluster, size_max);
   Bytes out;
   if (!found.tag) {
     append_count(out, kept, true);

@@ -14,7 +14,12 @@ namespace {
 
 constexpr std::int64_t endpoint_type_brokers = 1;  // KIP-919
 
+std::size_t size_max(const WalkedResponse& response) {
+  return response.conversation.policy().held_size_max;
+}
+
 Treated replaced(WalkedResponse& response, Bytes bytes) {
+  if (bytes.size() > std::max(size_max(response), response.found.bytes.size())) return Treated::too_large;
   response.replacement = std::move(bytes);
   return Treated::rewritten;
 }
@@ -24,7 +29,8 @@ Treated replaced(WalkedResponse& response, Bytes bytes) {
 Treated map_brokers(WalkedResponse& response) {
   const ApiKey source = response.request.key;
   if (!teach(response.found, source, true, response.cluster)) return Treated::other_cluster;
-  return replaced(response, with_mapped_brokers(response.found, source, response.compact, response.cluster));
+  return replaced(response, with_mapped_brokers(response.found, source, response.compact, response.cluster,
+                                                size_max(response)));
 }
 
 Treated map_described_cluster(WalkedResponse& response) {
@@ -33,12 +39,14 @@ Treated map_described_cluster(WalkedResponse& response) {
   if (found.endpoint_type != endpoint_type_brokers)
     return replaced(response, without_brokers(found, response.compact));
   if (!teach(found, source, found.error_code == error_none, response.cluster)) return Treated::other_cluster;
-  return replaced(response, with_mapped_brokers(found, source, response.compact, response.cluster));
+  return replaced(response,
+                  with_mapped_brokers(found, source, response.compact, response.cluster, size_max(response)));
 }
 
 Treated map_coordinators(WalkedResponse& response) {
   if (!teach(response.found, response.request.key, false, response.cluster)) return Treated::other_cluster;
-  return replaced(response, with_mapped_coordinators(response.found, response.compact, response.cluster));
+  return replaced(response, with_mapped_coordinators(response.found, response.compact, response.cluster,
+                                                     size_max(response)));
 }
 
 Treated map_node_endpoints(WalkedResponse& response) {
@@ -46,8 +54,9 @@ Treated map_node_endpoints(WalkedResponse& response) {
   const ApiKey source = response.request.key;
   if (!teach(found, source, false, response.cluster)) return Treated::other_cluster;
   if (!found.tag && found.list.size == 0) return Treated::unchanged;
-  return replaced(
-      response, response.same_size ? neutralised(found) : with_mapped_nodes(found, source, response.cluster));
+  return replaced(response, response.same_size
+                                ? neutralised(found)
+                                : with_mapped_nodes(found, source, response.cluster, size_max(response)));
 }
 
 Treated blank_listeners(WalkedResponse& response) {

@@ -28,6 +28,7 @@ enum class Treated : std::uint8_t {
   unchanged,      // found.bytes leave as they came
   rewritten,      // WalkedResponse::replacement leaves in their place
   other_cluster,  // the view has refused the response, which may not leave
+  too_large,      // what it becomes is longer than what may be held; it may not leave
 };
 
 // Metadata: a full list of brokers. Those that cannot be mapped are left out.

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -88,14 +89,16 @@ class Mapped final : public ClusterView {
     return ours;
   }
   std::optional<HostPort> advertised(NodeId id) override {
-    if (number(id) == 13) return std::nullopt;
-    return HostPort{"gateway", 6969 + number(id)};
+    if (number(id) == 13 || number(id) >= unmapped_from) return std::nullopt;
+    return HostPort{host, 6969 + number(id)};
   }
   bool leaves_out() override { return someone_left_out; }
   void left_out(ApiKey, NodeId id) override { missing.push_back(number(id)); }
   void hidden_api(ApiKey key) override { hidden.push_back(number(key)); }
   void deviates(ApiKey, Deviation how) override { deviations.push_back(how); }
 
+  std::string host = "gateway";
+  std::int32_t unmapped_from = std::numeric_limits<std::int32_t>::max();
   bool ours = true;
   bool someone_left_out = true;
   int lessons = 0;

@@ -2,6 +2,7 @@
 #include "replies.h"
 
 #include <algorithm>
+#include <set>
 
 namespace kferry::simulation {
 namespace {
@@ -463,11 +464,13 @@ Reply translate(const Reply& reply, const Told& told) {
     return translated;
   }
   translated.nodes.clear();
+  std::set<std::int32_t> told_of;  // of a repeated id the first entry counts
   for (const Node& node : reply.nodes) {
     if (node.id < 0) {
       translated.nodes.push_back(node);
       continue;
     }
+    if (order.kind != Kind::find_coordinator && !told_of.insert(node.id).second) continue;
     const bool lie = std::ranges::find(reply.lies, node.id) != reply.lies.end();
     const auto where = lie ? std::nullopt : told(node.id, reply.live);
     if (where) {

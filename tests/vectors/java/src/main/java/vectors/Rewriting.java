@@ -102,12 +102,13 @@ final class Rewriting {
 
   private static String nodes(Message body, String list, String id) throws Exception {
     List<String> learnt = new ArrayList<>();
+    Set<Integer> told = new TreeSet<>();  // of a repeated id the first entry counts
     for (Iterator<Message> i = Fields.list(body, list).iterator(); i.hasNext();) {
       Message node = i.next();
       int number = Fields.number(node, id);
       if (number < 0) continue;
       learnt.add(entry(node, number));
-      if (mappable(number)) {
+      if (mappable(number) && told.add(number)) {
         Fields.set(node, "host", host(number));
         Fields.set(node, "port", port(number));
       } else {
