@@ -173,6 +173,36 @@ TEST_CASE("accepted sockets inherit the options of their listener") {
   });
 }
 
+TEST_CASE("the address of an end that reset its connection before it was accepted is known") {
+  on_both([](Backend backend) {
+    for (const char* host : {"127.0.0.1", "::1"}) {
+      CAPTURE(host);
+      const auto ring = ring_of(backend);
+      const auto listener = ring->listen(*SocketAddress::parse(host, 0), 1);
+      if (listener.error == EADDRNOTAVAIL) continue;  // no IPv6 here
+      REQUIRE(listener.error == 0);
+      const SocketAddress where = ring->local_address(listener.socket);
+      const int outside = ::socket(where.family(), SOCK_STREAM | SOCK_CLOEXEC, 0);
+      REQUIRE(::connect(outside, where.get(), where.size()) == 0);
+      sockaddr_storage own{};
+      socklen_t size = sizeof own;
+      REQUIRE(::getsockname(outside, reinterpret_cast<sockaddr*>(&own), &size) == 0);
+      const linger reset{.l_onoff = 1, .l_linger = 0};
+      REQUIRE(::setsockopt(outside, SOL_SOCKET, SO_LINGER, &reset, sizeof reset) == 0);
+      ::close(outside);
+      ring->accept(reading, listener.socket);
+      const std::int32_t accepted = result_of(*ring);
+      REQUIRE(accepted >= 0);
+      const SocketAddress from = ring->remote_address(Socket{accepted});
+      CHECK(from.text() == SocketAddress(reinterpret_cast<const sockaddr*>(&own), size).text());
+      ring->close(Socket{accepted}, false);
+      ring->cancel(reading);
+      CHECK(result_of(*ring) == -ECANCELED);
+      ring->close(listener.socket, false);
+    }
+  });
+}
+
 TEST_CASE("bytes that follow urgent data are received") {
   on_both([](Backend backend) {
     const auto ring = ring_of(backend);

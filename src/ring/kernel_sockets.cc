@@ -25,6 +25,21 @@ SocketAddress address_by(int fd, int (*ask)(int, sockaddr*, socklen_t*)) {
   return SocketAddress{reinterpret_cast<const sockaddr*>(&storage), size};
 }
 
+// getpeername() fails with ENOTCONN once the other end has reset the connection. The kernel still knows the address, as
+// accept() shows, and tells it by SO_PEERNAME (inet_getname with peer = 2, Linux 2.6.12 and newer). That option takes no
+// more room than the address fills, so the family is asked for first.
+SocketAddress address_before_reset(int fd) {
+  sockaddr_storage storage{};
+  const auto ask = [&](socklen_t size) {
+    return ::getsockopt(fd, SOL_SOCKET, SO_PEERNAME, &storage, &size) == 0;
+  };
+  if (!ask(sizeof(sockaddr_in))) return {};
+  if (storage.ss_family == AF_INET)
+    return SocketAddress{reinterpret_cast<const sockaddr*>(&storage), sizeof(sockaddr_in)};
+  if (storage.ss_family != AF_INET6 || !ask(sizeof(sockaddr_in6))) return {};
+  return SocketAddress{reinterpret_cast<const sockaddr*>(&storage), sizeof(sockaddr_in6)};
+}
+
 }  // namespace
 
 // splice(2) has no MSG_NOSIGNAL, and a client that closes its connection must not kill the process.
@@ -80,7 +95,8 @@ SocketAddress KernelSockets::local_address(Socket socket) {
   return address_by(fd_of(socket), ::getsockname);
 }
 SocketAddress KernelSockets::remote_address(Socket socket) {
-  return address_by(fd_of(socket), ::getpeername);
+  const SocketAddress address = address_by(fd_of(socket), ::getpeername);
+  return address.empty() ? address_before_reset(fd_of(socket)) : address;
 }
 
 void KernelSockets::set_options(Socket socket, Duration keepalive_idle, Duration keepalive_interval,
