@@ -30,6 +30,7 @@ Worker::Worker(Runtime& runtime, std::size_t index, ring::Ring& ring, net::Resol
             engine_options().splice_threshold_bytes == 0 ? UINT64_MAX
                                                          : engine_options().splice_threshold_bytes},
       kernel_tls_{view_->plan().config().tls.kernel_send, view_->plan().config().tls.kernel_receive},
+      memory_return_(ring, {0, 0, static_cast<std::uint16_t>(Operation::memory_return)}),
       acceptor_(*this, runtime, index, ring, static_cast<std::uint16_t>(Operation::acceptor)),
       inquiries_(*this, static_cast<std::uint16_t>(Operation::inquiries)) {}
 
@@ -58,6 +59,7 @@ void Worker::begin_to_stop() {
   stopping_ = true;
   acceptor_.stop();
   ring_.cancel({0, 0, static_cast<std::uint16_t>(Operation::pressure)});
+  memory_return_.stop();
   inquiries_.stop();
   for (Slot& slot : slots_) {
     if (!slot.session) continue;
@@ -67,7 +69,8 @@ void Worker::begin_to_stop() {
 }
 
 bool Worker::stopped() const {
-  return stopping_ && session_count_ == 0 && acceptor_.stopped() && inquiries_.stopped() && !pressure_armed_;
+  return stopping_ && session_count_ == 0 && acceptor_.stopped() && inquiries_.stopped() &&
+         !pressure_armed_ && !memory_return_.armed();
 }
 
 // --- the turn
@@ -99,6 +102,7 @@ void Worker::dispatch(const ring::Completion& completion) {
     if (!stopping_) on_pressure();
     return;
   }
+  if (token.kind == static_cast<std::uint16_t>(Operation::memory_return)) return memory_return_.on_timer();
   acceptor_.on_completion(
       static_cast<Acceptor::Operation>(token.kind - static_cast<std::uint16_t>(Operation::acceptor)),
       token.slot, completion);
@@ -117,6 +121,7 @@ void Worker::serve(std::uint32_t port, ring::Socket client) {
   slot.session = session_memory_.make(*this, number, slot.generation, view_, view_->plan().ports()[port],
                                       client, ring_.remote_address(client));
   ++session_count_;
+  memory_return_.on_connection();
   slot.session->start();
 }
 

@@ -24,6 +24,7 @@
 #include "net/resolver.h"
 #include "proxy/acceptor.h"
 #include "proxy/inquiries.h"
+#include "proxy/memory_return.h"
 #include "proxy/plan_view.h"
 #include "proxy/runtime.h"
 #include "proxy/session.h"
@@ -35,7 +36,7 @@ namespace kferry::proxy {
 class Worker final : private Acceptor::Host {
  public:
   // Kinds of operations beside those of sessions, in Token::kind.
-  enum class Operation : std::uint16_t { acceptor = 16, pressure = 24, inquiries = 32 };
+  enum class Operation : std::uint16_t { acceptor = 16, pressure = 24, memory_return = 25, inquiries = 32 };
   static_assert(16 + Acceptor::operations <= 24);
   static_assert(Session::kinds <= 16);
 
@@ -127,6 +128,7 @@ class Worker final : private Acceptor::Host {
   std::size_t session_count_ = 0;
   std::deque<ring::Token> starved_;  // legs
   bool pressure_armed_ = false;
+  MemoryReturn memory_return_;
   Acceptor acceptor_;
   Inquiries inquiries_;
   std::atomic<bool> stop_asked_ = false;

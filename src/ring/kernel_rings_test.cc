@@ -2,6 +2,7 @@
 // end.
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -106,6 +107,52 @@ TEST_CASE("everything that another thread writes in small pieces is received, th
     writer.join();
     CHECK((got == text));
     ring->close(wire.inside, false);
+  });
+}
+
+TEST_CASE("buffers that wait for use give their memory back, and receive again") {
+  on_both([](Backend backend) {
+    const auto ring = ring_of(backend);
+    Wire wire(*ring);
+    const std::string text = pattern(1'000'000);
+    for (int round = 0; round < 3; ++round) {
+      std::thread writer([&] {
+        for (std::size_t at = 0; at < text.size();) {
+          const ssize_t sent = ::send(wire.outside, text.data() + at, text.size() - at, MSG_NOSIGNAL);
+          at += static_cast<std::size_t>(sent);
+        }
+      });
+      std::string got;
+      std::vector<Piece> kept;
+      while (got.size() < text.size()) {
+        ring->receive(reading, wire.inside, ring->buffer_size());
+        for (bool done = false; !done;) {
+          for (const Completion& completion : ring->wait()) {
+            REQUIRE(completion.result > 0);
+            for (const Piece& piece : completion.pieces) {
+              got.append(reinterpret_cast<const char*>(piece.bytes.data()), piece.bytes.size());
+              kept.push_back(piece);
+            }
+            done = true;
+          }
+        }
+      }
+      writer.join();
+      CHECK((got == text));
+      for (const Piece& piece : kept) ring->recycle(piece.id);
+      ring->return_memory();
+      std::size_t resident = 0;
+      for (const Piece& piece : kept) {
+        unsigned char in_core = 0;
+        auto* page = const_cast<std::byte*>(piece.bytes.data());
+        REQUIRE(::mincore(page, 1, &in_core) == 0);
+        resident += in_core & 1U;
+      }
+      // Those that the kernel may write to stay.
+      REQUIRE(kept.size() > 60);
+      CHECK(resident <= 16);
+    }
+    ring->close(wire.inside, true);
   });
 }
 

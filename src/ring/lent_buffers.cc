@@ -6,6 +6,7 @@
 #include <cerrno>
 
 #include "base/assert.h"
+#include "ring/return_pages.h"
 
 namespace kferry::ring {
 
@@ -21,6 +22,7 @@ int LentBuffers::open(std::size_t count, std::size_t size) {
   memory_ = static_cast<std::byte*>(memory);
   size_ = size;
   out_.resize(count);
+  used_.resize(count);
   free_.reserve(count);
   for (std::size_t id = count; id-- > 0;) free_.push_back(static_cast<std::uint16_t>(id));
   return 0;
@@ -42,6 +44,7 @@ void LentBuffers::collect(std::size_t bytes, std::vector<Piece>& pieces) {
     const std::uint16_t id = free_.back();
     free_.pop_back();
     out_[id] = true;
+    used_[id] = true;
     const std::size_t size = std::min(bytes, size_);
     pieces.push_back(Piece{id, {memory_ + id * size_, size}});
     bytes -= size;
@@ -52,6 +55,11 @@ void LentBuffers::recycle(std::uint16_t id) {
   KFERRY_ASSERT(id < count() && out_[id]);
   out_[id] = false;
   free_.push_back(id);
+}
+
+void LentBuffers::return_memory() {
+  for (const std::uint16_t id : free_)
+    if (used_[id]) used_[id] = !return_pages(memory_ + id * size_, size_);
 }
 
 }  // namespace kferry::ring

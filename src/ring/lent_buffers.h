@@ -28,6 +28,8 @@ class LentBuffers {
   // Takes out the buffers that `bytes` were written to, in the order of the last offer(), and appends them to `pieces`.
   void collect(std::size_t bytes, std::vector<Piece>& pieces);
   void recycle(std::uint16_t id);
+  // Unmaps the pages of used buffers that are free.
+  void return_memory();
 
   std::size_t size() const { return size_; }
   std::size_t count() const { return out_.size(); }
@@ -37,6 +39,7 @@ class LentBuffers {
   std::byte* memory_ = nullptr;
   std::size_t size_ = 0;
   std::vector<bool> out_;  // by id: with the receiver
+  std::vector<bool> used_;  // by id: its pages have been written to
   std::vector<std::uint16_t> free_;
 };
 

@@ -7,6 +7,7 @@
 
 #include "base/assert.h"
 #include "ring/kernel_abi.h"
+#include "ring/return_pages.h"
 
 namespace kferry::ring {
 namespace {
@@ -41,10 +42,16 @@ int ReceiveBuffers::open(io_uring& ring, std::size_t count, std::size_t size) {
 
   position_.resize(count);
   out_.resize(count);
+  used_.resize(count);
   reserve_.reserve(count);
   for (std::size_t id = count; id-- > 0;) reserve_.push_back(static_cast<std::uint16_t>(id));
   top_up();
   return 0;
+}
+
+void ReceiveBuffers::return_memory() {
+  for (const std::uint16_t id : reserve_)
+    if (used_[id]) used_[id] = !return_pages(memory_ + id * size_, size_);
 }
 
 void ReceiveBuffers::post(std::uint16_t id) {
@@ -78,6 +85,7 @@ void ReceiveBuffers::collect(std::uint16_t first, std::size_t bytes, std::vector
     KFERRY_ASSERT(id < count_ && position_[id] == position && !out_[id] && posted_ > 0);
     const std::size_t taken = std::min<std::size_t>(bytes, entry.len);
     out_[id] = true;
+    used_[id] = true;
     --posted_;
     pieces.push_back(Piece{id, {memory_ + id * size_, taken}});
     bytes -= taken;

@@ -31,6 +31,8 @@ class ReceiveBuffers {
   // Appends the pieces of a completion of `bytes` whose first buffer is `first`.
   void collect(std::uint16_t first, std::size_t bytes, std::vector<Piece>& pieces);
   void recycle(std::uint16_t id);
+  // Unmaps the pages of used buffers in the reserve, where the kernel writes nothing.
+  void return_memory();
   // Gives the kernel more buffers from the reserve. False if the reserve is empty.
   bool top_up();
 
@@ -55,6 +57,7 @@ class ReceiveBuffers {
   std::uint16_t tail_ = 0;
   std::vector<std::uint16_t> position_;  // by id: the tail when it was last added
   std::vector<bool> out_;                // by id: with the receiver
+  std::vector<bool> used_;               // by id: its pages have been written to
   std::vector<std::uint16_t> reserve_;   // neither with the kernel nor out
 };
 

@@ -162,6 +162,9 @@ class Ring {
   virtual std::size_t buffer_size() const = 0;
   virtual std::size_t buffer_count() const = 0;
   virtual std::size_t buffers_free() const = 0;
+  // Returns memory that many operations at once needed, where a ring can: the pages of buffers that wait for use, and
+  // records that are not in use. All come again when needed.
+  virtual void return_memory() {}
 
   // --- the turn
   // Submits what was queued and waits for at least one completion or a wake(). The completions are valid until the next

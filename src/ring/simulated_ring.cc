@@ -164,6 +164,11 @@ void SimulatedRing::message(Token receipt, Mailbox& to, Token token, std::int32_
   });
 }
 
+void SimulatedRing::return_memory() {
+  ++memory_returns_;
+  for (const std::uint16_t id : free_) std::ranges::fill(buffers_[id], std::byte{0});
+}
+
 void SimulatedRing::recycle(std::uint16_t buffer_id) {
   KFERRY_ASSERT(buffer_id < out_.size() && out_[buffer_id]);
   out_[buffer_id] = false;

@@ -50,6 +50,9 @@ class SimulatedRing final : public Ring {
   std::size_t buffer_size() const override { return buffer_size_; }
   std::size_t buffer_count() const override { return buffers_.size(); }
   std::size_t buffers_free() const override { return free_.size(); }
+  void return_memory() override;
+  // How often that was asked for.
+  std::size_t memory_returns() const { return memory_returns_; }
 
   std::span<const Completion> wait() override;
   Instant now() const override { return now_; }
@@ -77,6 +80,7 @@ class SimulatedRing final : public Ring {
   std::vector<std::vector<std::byte>> buffers_;
   std::vector<bool> out_;
   std::deque<std::uint16_t> free_;
+  std::size_t memory_returns_ = 0;
   std::vector<Due> due_;
   std::vector<Due> quiet_;  // successful sends with Notice::with_next, reported with what is due next
   bool woken_ = false;

@@ -21,6 +21,12 @@ class SlotPool {
     return slot;
   }
   void give_back(std::uint32_t slot) { free_.push_back(slot); }
+  // Frees the memory of a pool none of whose records is taken. What a record remembers beyond its use is lost.
+  void forget_if_unused() {
+    if (free_.size() < records_.size()) return;
+    records_ = {};
+    free_ = {};
+  }
   T& at(std::uint32_t slot) { return records_[slot]; }
 
   // Every record, free ones too.

@@ -57,6 +57,11 @@ class UringRing final : public KernelSockets {
   std::size_t buffer_size() const override { return buffers_.size(); }
   std::size_t buffer_count() const override { return buffers_.count(); }
   std::size_t buffers_free() const override { return buffers_.free(); }
+  void return_memory() override {
+    buffers_.return_memory();
+    parcels_.forget_if_unused();
+    addresses_.forget_if_unused();
+  }
 
   std::span<const Completion> wait() override;
   Instant now() const override { return now_; }
