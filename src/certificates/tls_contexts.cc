@@ -25,8 +25,10 @@ Usable<tls::ClientContext> TlsSnapshot::upstream(std::string_view cluster) const
 }
 
 TlsContexts::TlsContexts(std::shared_ptr<const config::Config> config, LogSink& log, Instant now,
-                         WallClock wall_clock)
-    : log_(log), config_(std::move(config)), tickets_(std::make_shared<tls::TicketKeys>(now)) {
+                         WallClock wall_clock, const TlsContexts* former)
+    : log_(log),
+      config_(std::move(config)),
+      tickets_(former != nullptr ? former->tickets_ : std::make_shared<tls::TicketKeys>(now)) {
   auto first = std::make_shared<TlsSnapshot>();
   const auto watch_path = [&](const std::string& path) {
     if (!path.empty() && std::ranges::find(files_, path) == files_.end()) files_.push_back(path);

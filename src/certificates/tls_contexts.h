@@ -64,9 +64,10 @@ class TlsContexts {
   using WallClock = std::int64_t (*)();
   static std::int64_t system_time();
 
-  // `log` outlives it. Reads nothing yet. The period of the first ticket key begins at `now`.
+  // `log` outlives it. Reads nothing yet. The period of the first ticket key begins at `now`, unless the keys of
+  // `former` are taken over, so that clients resume across a change of the configuration.
   TlsContexts(std::shared_ptr<const config::Config> config, LogSink& log, Instant now,
-              WallClock wall_clock = system_time);
+              WallClock wall_clock = system_time, const TlsContexts* former = nullptr);
   ~TlsContexts();
 
   // Reads every store, makes what has changed since the last time, and publishes the result. Returns what cannot be

@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "certificates/tls_fixture_test.h"
+#include "tls/engine_pair_test.h"
 
 using namespace kferry;
 using namespace kferry::certificates;
@@ -317,4 +318,29 @@ TEST_CASE_FIXTURE(Fixture,
   copy("one.key", "key");
   CHECK(reported(contexts.load(), "k.toml:" + std::to_string(std::ranges::count(sources.toml->text, '\n')),
                  (folder / "key") + ": the private key does not belong"));
+}
+
+TEST_CASE_FIXTURE(Fixture,
+                  "clients resume across a change of the configuration that takes the ticket keys over") {
+  TlsContexts first = contexts();
+  CHECK(text(first.load()) == "");
+  const auto client = first.snapshot()->upstream("default").context;
+  REQUIRE(client);
+  const auto resumes_at = [&](TlsContexts& at) {
+    tls::Pair pair;
+    pair.server = tls::Engine::server(tls::always(at.snapshot()->listener("default", "external").context));
+    pair.client = tls::Engine::client(client, "one.example", 9092);
+    pair.run();
+    pair.say(*pair.server, "the ticket comes before this");
+    CHECK(pair.at_client == "the ticket comes before this");
+    return pair.client->negotiated().resumed;
+  };
+  CHECK_FALSE(resumes_at(first));
+  CHECK(resumes_at(first));
+  TlsContexts next(config, log, Instant{}, TlsContexts::system_time, &first);
+  CHECK(text(next.load()) == "");
+  CHECK(resumes_at(next));
+  TlsContexts stranger(config, log, Instant{});
+  CHECK(text(stranger.load()) == "");
+  CHECK_FALSE(resumes_at(stranger));
 }
