@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <cstring>
 #include <thread>
+#include <unordered_map>
 #include <utility>
 
 #include "base/assert.h"
@@ -22,9 +23,37 @@ constexpr int backlog = 1024;
 constexpr milliseconds predecessor_patience(3'000);
 constexpr milliseconds predecessor_look(20);
 
-std::string listen_failure(const SocketAddress& address, int error) {
+// Both cannot be bound at once. IPv6 listeners are V6ONLY.
+bool overlap(const SocketAddress& one, const SocketAddress& other) {
+  return one.port() == other.port() && one.family() == other.family() &&
+         (one == other || one.is_wildcard() || other.is_wildcard());
+}
+
+}  // namespace
+
+Acceptor::~Acceptor() {
+  KFERRY_ASSERT(stopped());
+}
+
+ring::Token Acceptor::token(Operation operation, std::uint32_t slot, std::uint16_t generation) const {
+  return {slot, generation, static_cast<std::uint16_t>(kind_ + static_cast<std::uint16_t>(operation))};
+}
+
+// --- listeners
+
+std::string Acceptor::listen_failure(const SocketAddress& address, int error) {
   std::string remedy;
-  if (error == EADDRINUSE) remedy = ": another process listens there (ss -ltnp shows which)";
+  if (error == EADDRINUSE) {
+    const auto in_the_way = std::ranges::find_if(listeners_, [&](const Listener& listener) {
+      return listener.state != State::closed && overlap(listener.address, address);
+    });
+    remedy =
+        in_the_way == listeners_.end()
+            ? ": another process listens there (ss -ltnp shows which)"
+            : ": kferry listens on " + in_the_way->address.text() +
+                  " until it has moved to this configuration: remove that listener first and add this one "
+                  "with the change after, or restart kferry";
+  }
   if (error == EADDRNOTAVAIL) remedy = ": no interface of this host has this address";
   if (error == EMFILE)
     remedy = ": raise the limit of open files (LimitNOFILE in the service) or list fewer ports";
@@ -32,106 +61,170 @@ std::string listen_failure(const SocketAddress& address, int error) {
   return "cannot listen on " + address.text() + ": " + std::strerror(error) + remedy;
 }
 
-}  // namespace
-
-Acceptor::~Acceptor() {
-  KFERRY_ASSERT(stopped());
-  close_listeners();
-}
-
-ring::Token Acceptor::token(Operation operation, std::uint32_t slot) const {
-  return {slot, 0, static_cast<std::uint16_t>(kind_ + static_cast<std::uint16_t>(operation))};
-}
-
-void Acceptor::close_listeners() {
-  for (const ring::Socket socket : std::exchange(listening_, {})) ring_.close(socket, false);
-}
-
-std::optional<std::string> Acceptor::listen() {
-  milliseconds patience = predecessor_patience;
-  for (const PortEntry& port : runtime_.live->plan->ports()) {
-    auto opened = ring_.listen(port.address, backlog);
+std::expected<std::vector<Acceptor::Opened>, std::string> Acceptor::open_added(const Plan& plan,
+                                                                               milliseconds patience) {
+  std::vector<bool> kept(plan.ports().size());
+  for (const Listener& listener : listeners_) {
+    if (listener.state != State::accepting && listener.state != State::pausing) continue;
+    if (const PortEntry* port = plan.port(listener.address))
+      kept[static_cast<std::size_t>(port - plan.ports().data())] = true;
+  }
+  std::vector<Opened> all;
+  for (std::uint32_t port = 0; port < plan.ports().size(); ++port) {
+    if (kept[port]) continue;
+    const SocketAddress& address = plan.ports()[port].address;
+    auto opened = ring_.listen(address, backlog);
     for (; opened.error == EADDRINUSE && patience.count() > 0; patience -= predecessor_look) {
       std::this_thread::sleep_for(predecessor_look);
-      opened = ring_.listen(port.address, backlog);
+      opened = ring_.listen(address, backlog);
     }
     if (opened.error != 0) {
-      close_listeners();
-      return listen_failure(port.address, opened.error);
+      for (const Opened& one : all) ring_.close(one.socket, false);
+      return std::unexpected(listen_failure(address, opened.error));
     }
-    host_.set_options(opened.socket);  // inherited by all sockets accepted later
-    listening_.push_back(opened.socket);
+    all.push_back({opened.socket, port});
   }
-  for (std::uint32_t port = 0; port < listening_.size(); ++port) {
-    ++accepts_;
-    ring_.accept(token(Operation::accept, port), listening_[port]);
+  return all;
+}
+
+std::optional<std::string> Acceptor::move_within(const std::shared_ptr<const LivePlan>& live,
+                                                 milliseconds patience) {
+  const Plan& plan = *live->plan;
+  const auto opened = open_added(plan, patience);
+  if (!opened) return opened.error();
+  std::uint32_t slot = 0;
+  for (Listener& listener : listeners_) {
+    if (listener.state == State::accepting || listener.state == State::pausing) {
+      if (const PortEntry* port = plan.port(listener.address)) {
+        listener.live = live;
+        listener.port = static_cast<std::uint32_t>(port - plan.ports().data());
+        host_.set_options(listener.socket, plan.config().limits);
+      } else {
+        begin_close(slot);
+      }
+    }
+    ++slot;
+  }
+  for (const Opened& one : *opened) {
+    host_.set_options(one.socket, plan.config().limits);  // inherited by all sockets accepted later
+    const std::uint32_t added = listeners_.take();
+    Listener& listener = listeners_.at(added);
+    listener.socket = one.socket;
+    listener.address = plan.ports()[one.port].address;
+    listener.live = live;
+    listener.port = one.port;
+    ++listening_;
+    begin_accept(added);
   }
   return std::nullopt;
 }
 
-void Acceptor::stop() {
-  stopping_ = true;
-  for (std::uint32_t port = 0; port < listening_.size(); ++port) {
-    ring_.cancel(token(Operation::accept, port));
-    ring_.cancel(token(Operation::accept_again, port));
-  }
-  if (accepts_ == 0) close_listeners();
+std::optional<std::string> Acceptor::listen() {
+  return move_within(runtime_.moves.current(), predecessor_patience);
 }
 
-void Acceptor::on_completion(Operation operation, std::uint32_t slot, const ring::Completion& completion) {
+std::optional<std::string> Acceptor::move_to(const std::shared_ptr<const LivePlan>& live) {
+  KFERRY_ASSERT(settled());
+  return move_within(live, milliseconds(0));
+}
+
+void Acceptor::begin_accept(std::uint32_t slot) {
+  Listener& listener = listeners_.at(slot);
+  listener.state = State::accepting;
+  ring_.accept(token(Operation::accept, slot, listener.generation), listener.socket);
+}
+
+void Acceptor::begin_close(std::uint32_t slot) {
+  Listener& listener = listeners_.at(slot);
+  KFERRY_ASSERT(listener.state == State::accepting || listener.state == State::pausing);
+  const Operation outstanding =
+      listener.state == State::accepting ? Operation::accept : Operation::accept_again;
+  listener.state = State::closing;
+  ++closing_;
+  ring_.cancel(token(outstanding, slot, listener.generation));
+}
+
+// Nothing is outstanding on it.
+void Acceptor::close(std::uint32_t slot) {
+  Listener& listener = listeners_.at(slot);
+  KFERRY_ASSERT(listener.state == State::closing && closing_ > 0 && listening_ > 0);
+  ring_.close(std::exchange(listener.socket, ring::Socket::none), false);
+  listener.state = State::closed;
+  listener.live.reset();
+  ++listener.generation;
+  listeners_.give_back(slot);
+  --closing_;
+  --listening_;
+}
+
+void Acceptor::stop() {
+  std::uint32_t slot = 0;
+  for (const Listener& listener : listeners_) {
+    if (listener.state == State::accepting || listener.state == State::pausing) begin_close(slot);
+    ++slot;
+  }
+}
+
+// --- completions
+
+void Acceptor::on_completion(Operation operation, const ring::Completion& completion) {
+  const std::uint32_t slot = completion.token.slot;
   switch (operation) {
     case Operation::accept:
       return on_accepted(slot, completion);
     case Operation::accept_again:
-      if (stopping_) return accept_ended();
-      ring_.accept(token(Operation::accept, slot), listening_[slot]);
-      return;
+      KFERRY_ASSERT(listeners_.at(slot).generation == completion.token.generation);
+      if (listeners_.at(slot).state == State::closing) return close(slot);
+      KFERRY_ASSERT(listeners_.at(slot).state == State::pausing);
+      return begin_accept(slot);
     case Operation::receipt:
       return on_receipt(slot, completion.result);
-    case Operation::handed_over:
-      return host_.serve(slot, ring::Socket{completion.result});
+    case Operation::handed_over: {
+      const Arrival arrival = runtime_.workers[index_]->arrivals.take(ring::Socket{completion.result});
+      return host_.serve(arrival.live, arrival.port, arrival.socket);
+    }
     case Operation::end_:
       break;
   }
   KFERRY_ASSERT(false);
 }
 
-void Acceptor::accept_ended() {
-  KFERRY_ASSERT(accepts_ > 0);
-  if (--accepts_ == 0) close_listeners();
-}
-
-void Acceptor::on_accepted(std::uint32_t port, const ring::Completion& completion) {
-  KFERRY_ASSERT(port < listening_.size());
-  if (completion.result >= 0) place(port, ring::Socket{completion.result});
+void Acceptor::on_accepted(std::uint32_t slot, const ring::Completion& completion) {
+  Listener& listener = listeners_.at(slot);
+  KFERRY_ASSERT(listener.generation == completion.token.generation);
+  KFERRY_ASSERT(listener.state == State::accepting || listener.state == State::closing);
+  if (completion.result >= 0) place(listener, ring::Socket{completion.result});
   if (completion.more) return;
-  if (stopping_) return accept_ended();
+  if (listener.state == State::closing) return close(slot);
   if (completion.result < 0 && completion.result != -ECONNABORTED && completion.result != -EINTR) {
     const std::string_view remedy = remedy_for_lack(-completion.result);
     runtime_.log.write({Severity::error, "accept_failed", "",
                         std::string("cannot accept a connection: ") + std::strerror(-completion.result) +
                             (remedy.empty() ? "" : ": ") + std::string(remedy)});
-    ring_.timer(token(Operation::accept_again, port), ring_.now() + accept_again_after);
+    listener.state = State::pausing;
+    ring_.timer(token(Operation::accept_again, slot, listener.generation), ring_.now() + accept_again_after);
     return;
   }
-  ring_.accept(token(Operation::accept, port), listening_[port]);
+  begin_accept(slot);
 }
 
 // Kafka connections are few and uneven: the worker with the fewest sessions gets the next one.
-void Acceptor::place(std::uint32_t port, ring::Socket client) {
+void Acceptor::place(const Listener& listener, ring::Socket client) {
   const auto load = [&](std::size_t worker) {
     return runtime_.workers[worker]->sessions.load(std::memory_order_relaxed);
   };
   std::size_t to = index_;
   for (std::size_t worker = 0; worker < runtime_.workers.size(); ++worker)
     if (load(worker) < load(to)) to = worker;
-  runtime_.workers[to]->sessions.fetch_add(1, std::memory_order_relaxed);
-  if (to == index_) return host_.serve(port, client);
+  WorkerLink& link = *runtime_.workers[to];
+  link.sessions.fetch_add(1, std::memory_order_relaxed);
+  if (to == index_) return host_.serve(listener.live, listener.port, client);
   const std::uint32_t slot = hand_overs_.take();
-  hand_overs_.at(slot) = {client, port, to};
+  hand_overs_.at(slot) = {client, to};
   ++handed_over_;
-  ring_.message(token(Operation::receipt, slot), *runtime_.workers[to]->mailbox,
-                token(Operation::handed_over, port), static_cast<std::int32_t>(client));
+  link.arrivals.put({client, listener.live, listener.port});
+  ring_.message(token(Operation::receipt, slot), *link.mailbox, token(Operation::handed_over, 0),
+                static_cast<std::int32_t>(client));
 }
 
 void Acceptor::on_receipt(std::uint32_t slot, int result) {
@@ -141,9 +234,11 @@ void Acceptor::on_receipt(std::uint32_t slot, int result) {
   hand_overs_.give_back(slot);
   if (result >= 0) return;
   // It did not arrive, so it is still ours to serve.
-  runtime_.workers[record.to]->sessions.fetch_sub(1, std::memory_order_relaxed);
+  WorkerLink& link = *runtime_.workers[record.to];
+  const Arrival arrival = link.arrivals.take(record.socket);
+  link.sessions.fetch_sub(1, std::memory_order_relaxed);
   runtime_.workers[index_]->sessions.fetch_add(1, std::memory_order_relaxed);
-  host_.serve(record.port, record.socket);
+  host_.serve(arrival.live, arrival.port, arrival.socket);
 }
 
 }  // namespace kferry::proxy

@@ -1,18 +1,24 @@
-// Listens on every port, accepts, and gives each connection to the worker with the fewest sessions by a message between
-// their rings.
+// Listens on every port of the plan in force, accepts, and gives each connection to the worker with the fewest sessions
+// by a message between their rings.
 //
 //   accepted ─▶ the worker with the fewest ──(itself)─▶ Host::serve
 //                          └──message()──▶ the other worker's handed_over; until the receipt the socket is ours
 //
-// Every worker has one; only the first worker's listens. Lives on its worker's thread.
+// A connection belongs to the plan under which it was accepted, whatever plan its worker has reached when it arrives
+// there. Every worker has an acceptor; only the first worker's listens. Lives on its worker's thread.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <expected>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "config/config.h"
+#include "proxy/live_plan.h"
 #include "proxy/runtime.h"
 #include "ring/ring.h"
 #include "ring/slot_pool.h"
@@ -21,16 +27,16 @@ namespace kferry::proxy {
 
 class Acceptor {
  public:
-  // Counted from the constructor's kind. handed_over completes on the receiving worker: {port, handed_over}, socket.
+  // Counted from the constructor's kind. handed_over completes on the receiving worker with the socket.
   enum class Operation : std::uint16_t { accept, accept_again, receipt, handed_over, end_ };
   static constexpr std::uint16_t operations = static_cast<std::uint16_t>(Operation::end_);
 
   class Host {
    public:
-    // Takes over a socket accepted on `runtime.live->plan->ports()[port]`, which is counted as this worker's session
-    // already.
-    virtual void serve(std::uint32_t port, ring::Socket client) = 0;
-    virtual void set_options(ring::Socket socket) = 0;
+    // Takes over a socket accepted on this port of the plan, which is counted as this worker's session already.
+    virtual void serve(const std::shared_ptr<const LivePlan>& live, std::uint32_t port,
+                       ring::Socket client) = 0;
+    virtual void set_options(ring::Socket socket, const config::Limits& limits) = 0;
 
    protected:
     ~Host() = default;
@@ -43,38 +49,70 @@ class Acceptor {
   Acceptor(const Acceptor&) = delete;
   Acceptor& operator=(const Acceptor&) = delete;
 
-  // Binds every port and begins to accept. The error names port, reason and remedy; then nothing is bound.
+  // At start: binds every port of the current plan and begins to accept. Waits for a predecessor whose sockets linger.
+  // The error names port, reason and remedy; then nothing is bound.
   std::optional<std::string> listen();
-  void on_completion(Operation operation, std::uint32_t slot, const ring::Completion& completion);
+  // Opens the ports that `live` adds and closes those that it lacks; the others stay open throughout. What is accepted
+  // on the ports of `live` belongs to it from now on. On an error, as of listen(), nothing has changed. Does not wait.
+  std::optional<std::string> move_to(const std::shared_ptr<const LivePlan>& live);
+  // The sockets of all ports that a move has closed are closed.
+  bool settled() const { return closing_ == 0; }
+
+  void on_completion(Operation operation, const ring::Completion& completion);
   // Stops accepting; the listening sockets are closed once nothing is outstanding on them.
   void stop();
   // Nothing is outstanding any more: no accept, and no connection on its way to another worker.
-  bool stopped() const { return accepts_ == 0 && handed_over_ == 0; }
+  bool stopped() const { return listening_ == 0 && handed_over_ == 0; }
 
  private:
+  enum class State : std::uint8_t {
+    closed,
+    accepting,
+    pausing,  // after an error
+    closing,  // until the accept or the pause has ended
+  };
+  struct Listener {
+    ring::Socket socket = ring::Socket::none;
+    SocketAddress address;
+    State state = State::closed;
+    std::uint16_t generation = 0;
+    // What accepted sockets belong to. Stays while closing.
+    std::shared_ptr<const LivePlan> live;
+    std::uint32_t port = 0;  // index into its ports
+  };
   // An accepted socket on its way to another worker.
   struct HandOver {
     ring::Socket socket = ring::Socket::none;
-    std::uint32_t port = 0;
     std::size_t to = 0;
   };
+  struct Opened {
+    ring::Socket socket = ring::Socket::none;
+    std::uint32_t port = 0;
+  };
 
-  ring::Token token(Operation operation, std::uint32_t slot) const;
-  void on_accepted(std::uint32_t port, const ring::Completion& completion);
-  void place(std::uint32_t port, ring::Socket client);
+  ring::Token token(Operation operation, std::uint32_t slot, std::uint16_t generation = 0) const;
+  // Those ports of the plan that have no listener yet. On an error none is open.
+  std::expected<std::vector<Opened>, std::string> open_added(const Plan& plan,
+                                                             std::chrono::milliseconds patience);
+  std::optional<std::string> move_within(const std::shared_ptr<const LivePlan>& live,
+                                         std::chrono::milliseconds patience);
+  std::string listen_failure(const SocketAddress& address, int error);
+  void begin_accept(std::uint32_t slot);
+  void begin_close(std::uint32_t slot);
+  void close(std::uint32_t slot);
+  void on_accepted(std::uint32_t slot, const ring::Completion& completion);
+  void place(const Listener& listener, ring::Socket client);
   void on_receipt(std::uint32_t slot, int result);
-  void accept_ended();
-  void close_listeners();
 
   Host& host_;
   Runtime& runtime_;
   const std::size_t index_;
   ring::Ring& ring_;
   const std::uint16_t kind_;
-  bool stopping_ = false;
-  std::uint32_t accepts_ = 0;            // outstanding, or waiting for their timer
-  std::uint32_t handed_over_ = 0;        // without a receipt yet
-  std::vector<ring::Socket> listening_;  // by port
+  std::size_t listening_ = 0;      // listeners that are not closed
+  std::size_t closing_ = 0;        // of those
+  std::uint32_t handed_over_ = 0;  // without a receipt yet
+  ring::SlotPool<Listener> listeners_;
   ring::SlotPool<HandOver> hand_overs_;
 };
 

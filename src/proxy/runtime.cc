@@ -1,5 +1,6 @@
 #include "proxy/runtime.h"
 
+#include <algorithm>
 #include <string>
 #include <utility>
 #include <vector>
@@ -41,41 +42,79 @@ void report_clashes(const config::Cluster& cluster, const Snapshot& snapshot, Lo
   }
 }
 
-std::shared_ptr<const LivePlan> make_live(std::shared_ptr<const Plan> plan,
-                                          std::shared_ptr<const certificates::TlsContexts> tls,
-                                          LogSink& log) {
-  auto live = std::make_shared<LivePlan>();
-  for (const ClusterPlan& cluster : plan->clusters())
-    live->clusters.push_back(std::make_shared<ClusterState>(cluster.config.name, log));
-  live->plan = std::move(plan);
-  live->tls = std::move(tls);
-  return live;
+// True if a bootstrap server has stayed.
+bool is_same_cluster(const config::Upstream& from, const config::Upstream& to) {
+  return std::ranges::any_of(from.bootstrap_servers, [&](const HostPort& server) {
+    return std::ranges::find(to.bootstrap_servers, server) != to.bootstrap_servers.end();
+  });
+}
+
+void set_policies(const LivePlan& live) {
+  for (std::size_t c = 0; c < live.clusters.size(); ++c) {
+    const config::Upstream& upstream = live.plan->clusters()[c].config.upstream;
+    Topology& topology = live.clusters[c]->topology;
+    topology.follow_cluster_changes(upstream.on_cluster_change == config::OnClusterChange::follow);
+    topology.limit_brokers(live.plan->config().limits.brokers_per_cluster);
+  }
 }
 
 }  // namespace
 
 Runtime::Runtime(std::shared_ptr<const Plan> plan, LogSink& sink,
                  std::shared_ptr<const certificates::TlsContexts> tls)
-    : log(sink), live(make_live(std::move(plan), std::move(tls), sink)), addresses(sink) {
-  for (std::size_t c = 0; c < live->clusters.size(); ++c) {
-    const config::Cluster& cluster = live->plan->clusters()[c].config;
-    Topology& topology = live->clusters[c]->topology;
-    topology.follow_cluster_changes(cluster.upstream.on_cluster_change == config::OnClusterChange::follow);
-    topology.limit_brokers(live->plan->config().limits.brokers_per_cluster);
-    topology.on_publish(
-        [&cluster, this](const Snapshot& snapshot) { report_clashes(cluster, snapshot, log); });
-    topology.set_guard([this, &known = *live->clusters[c]](const SocketAddress& address) {
-      return why_not_dialled(known, address, true);
-    });
-    topology.on_change([this] {
-      for (const auto& worker : workers) worker->ring->wake();
-    });
+    : log(sink),
+      moves(live_after(nullptr, {std::move(plan), std::move(tls)}), [this] { wake_workers(); }),
+      addresses(sink) {
+  set_policies(*moves.current());
+}
+
+void Runtime::wake_workers() {
+  for (const auto& worker : workers) worker->ring->wake();
+}
+
+std::shared_ptr<ClusterState> Runtime::new_state(const std::string& name) {
+  auto state = std::make_shared<ClusterState>(name, log);
+  ClusterState& known = *state;
+  known.topology.on_publish([this, &known](const Snapshot& snapshot) {
+    const std::shared_ptr<const LivePlan> live = moves.current();
+    for (std::size_t c = 0; c < live->clusters.size(); ++c)
+      if (live->clusters[c].get() == &known) report_clashes(live->plan->clusters()[c].config, snapshot, log);
+  });
+  known.topology.set_guard(
+      [this, &known](const SocketAddress& address) { return why_not_dialled(known, address, true); });
+  known.topology.on_change([this] { wake_workers(); });
+  return state;
+}
+
+std::shared_ptr<const LivePlan> Runtime::live_after(const LivePlan* former, PlanMoves::Proposal proposal) {
+  auto live = std::make_shared<LivePlan>();
+  live->plan = std::move(proposal.plan);
+  live->tls = std::move(proposal.tls);
+  for (const ClusterPlan& cluster : live->plan->clusters()) {
+    const ClusterPlan* const before =
+        former == nullptr ? nullptr : former->plan->cluster(cluster.config.name);
+    const bool same = before != nullptr && is_same_cluster(before->config.upstream, cluster.config.upstream);
+    live->clusters.push_back(
+        same ? former->clusters[static_cast<std::size_t>(before - former->plan->clusters().data())]
+             : new_state(cluster.config.name));
   }
+  return live;
+}
+
+std::shared_ptr<const LivePlan> Runtime::make_live(PlanMoves::Proposal proposal) {
+  return live_after(moves.current().get(), std::move(proposal));
+}
+
+void Runtime::publish(const std::shared_ptr<const LivePlan>& live) {
+  set_policies(*live);
+  moves.publish(live, workers.size());
+  for (std::size_t c = 0; c < live->clusters.size(); ++c)
+    report_clashes(live->plan->clusters()[c].config, *live->clusters[c]->topology.snapshot(), log);
 }
 
 std::string_view Runtime::why_not_dialled(const ClusterState& cluster, const SocketAddress& address,
                                           bool learnt, const SocketAddress& from) const {
-  if (live->plan->is_own(address, from)) return own_listener;
+  if (moves.current()->plan->is_own(address, from)) return own_listener;
   if (!learnt) return {};
   if (const std::string_view why = why_no_broker(address); !why.empty()) return why;
   if (address.is_loopback() && !cluster.bootstrap_on_loopback) return "learnt, on loopback: not dialled";

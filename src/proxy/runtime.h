@@ -12,10 +12,12 @@
 #include "base/socket_address.h"
 #include "certificates/tls_contexts.h"
 #include "net/address_memory.h"
+#include "proxy/arrivals.h"
 #include "proxy/cluster_state.h"
 #include "proxy/live_plan.h"
 #include "proxy/pacing.h"
 #include "proxy/plan.h"
+#include "proxy/plan_moves.h"
 #include "ring/ring.h"
 
 namespace kferry::proxy {
@@ -28,6 +30,7 @@ struct WorkerLink {
   std::shared_ptr<ring::Mailbox> mailbox;
   ring::Ring* ring = nullptr;  // for wake() only
   std::atomic<std::uint32_t> sessions = 0;
+  Arrivals arrivals;
 };
 
 struct Runtime {
@@ -40,12 +43,23 @@ struct Runtime {
   std::string_view why_not_dialled(const ClusterState& cluster, const SocketAddress& address, bool learnt,
                                    const SocketAddress& from = {}) const;
 
+  // What the proposed plan is in force: clusters of the current plan keep what is known of them, unless none of their
+  // bootstrap servers is left: then it is learnt anew, since they may lead to another cluster.
+  std::shared_ptr<const LivePlan> make_live(PlanMoves::Proposal proposal);
+  // The first worker, once it listens on the plan's ports.
+  void publish(const std::shared_ptr<const LivePlan>& live);
+
   LogSink& log;
-  const std::shared_ptr<const LivePlan> live;
+  PlanMoves moves;
   Pacing stand_ins;
   net::AddressMemory addresses;
   // Filled before the first worker turns; never changed after.
   std::vector<std::unique_ptr<WorkerLink>> workers;
+
+ private:
+  std::shared_ptr<const LivePlan> live_after(const LivePlan* former, PlanMoves::Proposal proposal);
+  std::shared_ptr<ClusterState> new_state(const std::string& name);
+  void wake_workers();
 };
 
 }  // namespace kferry::proxy

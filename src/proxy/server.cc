@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/assert.h"
 #include "base/start_thread.h"
 #include "proxy/runtime.h"
 #include "proxy/worker.h"
@@ -200,6 +201,12 @@ std::expected<void, std::string> Server::start() {
   if (result) result = impl_->starts.front()->listening.get_future().get();
   if (!result) stop();
   return result;
+}
+
+std::future<PlanMoves::Outcome> Server::propose(std::shared_ptr<const Plan> plan,
+                                                std::shared_ptr<const certificates::TlsContexts> tls) {
+  KFERRY_ASSERT(impl_->started);
+  return impl_->runtime.moves.propose({std::move(plan), std::move(tls)});
 }
 
 void Server::stop() {

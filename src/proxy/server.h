@@ -4,20 +4,16 @@
 #include <atomic>
 #include <cstdint>
 #include <expected>
+#include <future>
 #include <memory>
 #include <string>
 #include <string_view>
 
 #include "base/log_sink.h"
 #include "net/resolver.h"
-
-namespace kferry::certificates {
-class TlsContexts;
-}
+#include "proxy/plan_moves.h"
 
 namespace kferry::proxy {
-
-class Plan;
 
 class Server {
  public:
@@ -31,6 +27,10 @@ class Server {
   // Starts the workers and binds every port. The error says what is wrong and what to do. Returns once
   // clients can connect.
   std::expected<void, std::string> start();
+  // Once started, from any thread: moves to another plan while sessions continue (proxy/plan_moves.h). The values of
+  // [engine] stay those of the first plan.
+  std::future<PlanMoves::Outcome> propose(std::shared_ptr<const Plan> plan,
+                                          std::shared_ptr<const certificates::TlsContexts> tls = nullptr);
   // Ends every session and every thread.
   void stop();
   std::size_t worker_count() const;

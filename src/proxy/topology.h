@@ -104,7 +104,7 @@ class Topology {
   using Guard = std::function<std::string_view(const SocketAddress&)>;
   void set_guard(Guard guard) { guard_ = std::move(guard); }
 
-  // More brokers are not learnt. Set before any thread uses the topology.
+  // More brokers are not learnt from now on.
   void limit_brokers(std::size_t max) { brokers_max_ = max; }
 
   // Lets every worker's sessions reconsider, though nothing was learnt.
@@ -136,7 +136,7 @@ class Topology {
   // A bootstrap server's name leads elsewhere than before: clients are sent to the bootstrap servers until one of them
   // reports the known cluster, or two sessions there report another one.
   void bootstrap_moved(Instant now);
-  // False: another cluster id is never followed. Set before any thread uses the topology.
+  // False: another cluster id is never followed.
   void follow_cluster_changes(bool follow) { follows_ = follow; }
 
   std::shared_ptr<const Snapshot> snapshot() const;
@@ -251,7 +251,7 @@ class Topology {
   OnPublish on_publish_;
   Guard guard_;
   std::function<void()> on_change_;
-  std::size_t brokers_max_ = 4096;
+  std::atomic<std::size_t> brokers_max_ = 4096;
   // Held for a moment. Guards the snapshot, the reach and what in_doubt() reads.
   mutable std::mutex mutex_;
   std::shared_ptr<const Snapshot> snapshot_ = std::make_shared<const Snapshot>();
@@ -281,7 +281,7 @@ class Topology {
   };
   std::optional<OtherCluster> other_;
   std::optional<Instant> refusal_reported_at_;
-  bool follows_ = true;
+  std::atomic<bool> follows_ = true;
 };
 
 }  // namespace kferry::proxy

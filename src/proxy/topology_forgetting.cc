@@ -67,14 +67,15 @@ void Topology::tidy(Lecture& lecture) {
 // Forgets the brokers that have been unlisted for the longest time, as far as these many new ones need their places.
 void Topology::make_room(Lecture& lecture, std::size_t wanted) {
   const std::size_t nodes = lecture.draft.view().nodes.size();
-  if (nodes + wanted <= brokers_max_) return;
+  const std::size_t max = brokers_max_;
+  if (nodes + wanted <= max) return;
   std::vector<std::pair<Instant, NodeId>> unlisted;
   for (const Node& node : lecture.draft.view().nodes) {
     if (!node.listed && !node.provisional) unlisted.emplace_back(records_[node.id].unlisted_at, node.id);
   }
   if (unlisted.empty()) return;
   std::ranges::sort(unlisted);
-  unlisted.resize(std::min(unlisted.size(), nodes + wanted - brokers_max_));
+  unlisted.resize(std::min(unlisted.size(), nodes + wanted - max));
   std::set<NodeId> leaving;
   for (const auto& [at, id] : unlisted) leaving.insert(id);
   forget(lecture.draft.edit(), [&](const Node& node) { return leaving.contains(node.id); });

@@ -142,7 +142,8 @@ void Topology::introduce_unknown(Lecture& lecture) {
   if (wanted == 0) return;
   make_room(lecture, wanted);
   const std::size_t nodes = lecture.draft.view().nodes.size();
-  const std::size_t room = brokers_max_ - std::min(nodes, brokers_max_);
+  const std::size_t max = brokers_max_;
+  const std::size_t room = max - std::min(nodes, max);
   if (room < wanted) report_too_many(lecture, "of a cluster with more brokers in use");
   lecture.added.reserve(std::min(wanted, room));
   for (std::size_t i = 0; i < std::min(wanted, room); ++i) introduce(lecture, *lecture.unknown[i], believed);

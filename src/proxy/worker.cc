@@ -20,7 +20,8 @@ Worker::Worker(Runtime& runtime, std::size_t index, ring::Ring& ring, net::Resol
                std::uint64_t seed)
     : runtime_(runtime),
       index_(index),
-      view_(view_of(runtime.live)),
+      view_(view_of(runtime.moves.current())),
+      engine_(view_->plan().config().engine),
       ring_(ring),
       pool_(ring),
       resolver_(resolver),
@@ -42,9 +43,9 @@ std::int64_t Worker::random(std::int64_t below) {
   return static_cast<std::int64_t>(random_() % static_cast<std::uint64_t>(below));
 }
 
-void Worker::set_options(ring::Socket socket) {
-  ring_.set_options(socket, seconds(limits().keepalive_idle_s), seconds(limits().keepalive_interval_s),
-                    static_cast<int>(limits().keepalive_probes));
+void Worker::set_options(ring::Socket socket, const config::Limits& limits) {
+  ring_.set_options(socket, seconds(limits.keepalive_idle_s), seconds(limits.keepalive_interval_s),
+                    static_cast<int>(limits.keepalive_probes));
 }
 
 // --- start and end
@@ -57,6 +58,7 @@ void Worker::stop() {
 
 void Worker::begin_to_stop() {
   stopping_ = true;
+  if (index_ == 0) runtime_.moves.stop();
   acceptor_.stop();
   ring_.cancel({0, 0, static_cast<std::uint16_t>(Operation::pressure)});
   memory_return_.stop();
@@ -77,6 +79,7 @@ bool Worker::stopped() const {
 
 void Worker::turn() {
   const std::span<const ring::Completion> completions = ring_.wait();
+  if (runtime_.moves.news() != news_) follow_plans();
   refresh();
   answer_resolved();
   for (const ring::Completion& completion : completions) dispatch(completion);
@@ -105,21 +108,24 @@ void Worker::dispatch(const ring::Completion& completion) {
   if (token.kind == static_cast<std::uint16_t>(Operation::memory_return)) return memory_return_.on_timer();
   acceptor_.on_completion(
       static_cast<Acceptor::Operation>(token.kind - static_cast<std::uint16_t>(Operation::acceptor)),
-      token.slot, completion);
+      completion);
+  note_if_settled();
 }
 
 // --- sessions
 
-void Worker::serve(std::uint32_t port, ring::Socket client) {
+void Worker::serve(const std::shared_ptr<const LivePlan>& live, std::uint32_t port, ring::Socket client) {
   if (stopping_) {
     ring_.close(client, true);
     runtime_.workers[index_]->sessions.fetch_sub(1, std::memory_order_relaxed);
     return;
   }
+  std::shared_ptr<PlanView> view = view_of(live);
+  const PortEntry& entry = view->plan().ports()[port];
   const std::uint32_t number = slots_.take();
   Slot& slot = slots_.at(number);
-  slot.session = session_memory_.make(*this, number, slot.generation, view_, view_->plan().ports()[port],
-                                      client, ring_.remote_address(client));
+  slot.session = session_memory_.make(*this, number, slot.generation, std::move(view), entry, client,
+                                      ring_.remote_address(client));
   ++session_count_;
   memory_return_.on_connection();
   slot.session->start();
@@ -132,7 +138,9 @@ Session* Worker::find(std::uint32_t slot, std::uint16_t generation) {
 void Worker::free_if_finished(Slot& slot) {
   if (!slot.session || !slot.session->finished()) return;
   const std::uint32_t number = slot.session->slot();
+  const bool of_former_plan = &slot.session->view() != view_.get();
   session_memory_.destroy(std::exchange(slot.session, nullptr));
+  if (of_former_plan) drop_unused_views();
   ++slot.generation;
   slots_.give_back(number);
   --session_count_;
@@ -195,6 +203,40 @@ void Worker::answer_resolved() {
 }
 
 // --- plans and topologies
+
+// The counter first: what is proposed or published after the look is seen in the next turn.
+void Worker::follow_plans() {
+  news_ = runtime_.moves.news();
+  if (index_ == 0 && !stopping_) begin_move();
+  const std::shared_ptr<const LivePlan> live = runtime_.moves.current();
+  if (live == view_->live()) return;
+  const config::Tls before = view_->plan().config().tls;
+  view_ = view_of(live);
+  const config::Tls& tls = view_->plan().config().tls;
+  if (tls.kernel_send != before.kernel_send) kernel_tls_.send = tls.kernel_send;
+  if (tls.kernel_receive != before.kernel_receive) kernel_tls_.receive = tls.kernel_receive;
+  drop_unused_views();
+  if (index_ != 0) return runtime_.moves.note_moved();
+  settling_ = true;
+  if (!stopping_) inquiries_.begin(view_);
+  note_if_settled();
+}
+
+void Worker::begin_move() {
+  std::optional<PlanMoves::Proposal> proposal = runtime_.moves.begin();
+  if (!proposal) return;
+  const std::shared_ptr<const LivePlan> live = runtime_.make_live(std::move(*proposal));
+  if (std::optional<std::string> error = acceptor_.move_to(live))
+    return runtime_.moves.refuse(std::move(*error));
+  runtime_.publish(live);
+}
+
+// The first worker has moved once the ports that the plan lacks refuse connections.
+void Worker::note_if_settled() {
+  if (!settling_ || !acceptor_.settled()) return;
+  settling_ = false;
+  runtime_.moves.note_moved();
+}
 
 std::shared_ptr<PlanView> Worker::view_of(const std::shared_ptr<const LivePlan>& live) {
   for (const auto& view : views_)

@@ -59,8 +59,9 @@ class Worker final : private Acceptor::Host {
   ring::Ring& ring() { return ring_; }
   net::BufferPool& pool() { return pool_; }
   Runtime& runtime() { return runtime_; }
+  // Of the plan in force, for what began under earlier plans, too.
   const config::Limits& limits() const { return view_->plan().config().limits; }
-  const config::Engine& engine_options() const { return view_->plan().config().engine; }
+  const config::Engine& engine_options() const { return engine_; }
   connection::Leg::Shared& legs() { return legs_; }
   // What the configuration wants, until the kernel has shown that it has no TLS.
   connection::KernelTls& kernel_tls() { return kernel_tls_; }
@@ -69,7 +70,7 @@ class Worker final : private Acceptor::Host {
   void note_no_peeking() { can_peek_ = false; }
   Instant now() const { return ring_.now(); }
   std::int64_t random(std::int64_t below);
-  void set_options(ring::Socket socket) override;
+  void set_options(ring::Socket socket) { set_options(socket, limits()); }
 
   // Takes the newest topologies; sessions are asked to reconsider at the end of the turn.
   void refresh();
@@ -92,6 +93,8 @@ class Worker final : private Acceptor::Host {
   void want_discovery(ClusterState& cluster);
 
   std::size_t sessions() const { return session_count_; }
+  // The plan in force, and those that sessions or inquiries began under.
+  std::size_t plans_in_use() const { return views_.size(); }
 
  private:
   struct Slot {
@@ -100,7 +103,11 @@ class Worker final : private Acceptor::Host {
   };
 
   void dispatch(const ring::Completion& completion);
-  void serve(std::uint32_t port, ring::Socket client) override;
+  void serve(const std::shared_ptr<const LivePlan>& live, std::uint32_t port, ring::Socket client) override;
+  void set_options(ring::Socket socket, const config::Limits& limits) override;
+  void follow_plans();
+  void begin_move();
+  void note_if_settled();
   std::shared_ptr<PlanView> view_of(const std::shared_ptr<const LivePlan>& live);
   Session* find(std::uint32_t slot, std::uint16_t generation);
   void free_if_finished(Slot& slot);
@@ -114,7 +121,10 @@ class Worker final : private Acceptor::Host {
   const std::size_t index_;
   std::vector<std::shared_ptr<KnownCluster>> cluster_views_;  // of all plans in use
   std::vector<std::shared_ptr<PlanView>> views_;              // of all plans in use
-  std::shared_ptr<PlanView> view_;                            // of the present plan
+  std::shared_ptr<PlanView> view_;                            // of the plan in force
+  const config::Engine engine_;                               // of the first plan: later ones change nothing
+  std::uint64_t news_ = 0;                                    // of the plans' moves, as read last
+  bool settling_ = false;  // sockets are being closed, of ports that the plan lacks
   ring::Ring& ring_;
   net::BufferPool pool_;
   net::Resolver& resolver_;

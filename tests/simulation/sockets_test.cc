@@ -9,6 +9,8 @@
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
+#include <functional>
+#include <future>
 #include <map>
 #include <memory>
 #include <string>
@@ -122,11 +124,13 @@ class Sockets {
     REQUIRE(ledger.violations().empty());
   }
 
-  Client& add_client(ClientPlan plan) {
+  Client& add_client(ClientPlan plan) { return add_client(plan, told, ports_); }
+  // Through a listener with these ports.
+  Client& add_client(ClientPlan plan, const Told& told_there, const std::vector<std::uint16_t>& ports) {
     std::vector<HostPort> servers;
-    for (const std::uint16_t port : ports_) servers.push_back({"127.0.0.1", port});
+    for (const std::uint16_t port : ports) servers.push_back({"127.0.0.1", port});
     clients.push_back(std::make_unique<Client>(
-        "client", ledger, told,
+        "client", ledger, told_there,
         [this](const HostPort& where) {
           return TcpStream::dial(poller_, static_cast<std::uint16_t>(where.port));
         },
@@ -136,6 +140,13 @@ class Sockets {
   }
   bool clients_finished() const {
     return std::all_of(clients.begin(), clients.end(), [](const auto& one) { return one->finished(); });
+  }
+  const config::Config& config() const { return config_; }
+  proxy::PlanMoves::Outcome move_to(const config::Config& config) {
+    std::future<proxy::PlanMoves::Outcome> outcome = server->propose(proxy::Plan::make(config));
+    run("a move to another plan",
+        [&] { return outcome.wait_for(Duration::zero()) == std::future_status::ready; });
+    return outcome.get();
   }
   Connection& connect(std::int32_t id) {
     auto stream = TcpStream::dial(poller_, ports_[static_cast<std::size_t>(id - 1)]);
@@ -311,6 +322,51 @@ TEST_CASE("an end in the midst of traffic comes, on io_uring") {
 }
 TEST_CASE("an end in the midst of traffic comes, on epoll") {
   end_in_traffic(config::Backend::epoll);
+}
+
+void swap_plans(config::Backend backend) {
+  Sockets sockets(backend, 3);
+  const std::vector<std::uint16_t> ports = free_ports(3);
+  const Told told = [&ports](std::int32_t id, const std::vector<std::int32_t>&) {
+    return HostPort{"127.0.0.1", ports[static_cast<std::size_t>(id - 1)]};
+  };
+  config::Config with = sockets.config();
+  with.clusters.front().listeners.push_back(with.clusters.front().listeners.front());
+  config::Listener& added = with.clusters.front().listeners.back();
+  added.name = "internal";
+  added.ports.clear();
+  for (const std::uint16_t port : ports) added.ports.push_back({port, port});
+  ClientPlan plan;
+  plan.goal = requests_of_a_client() / 2;
+  plan.window = 30;
+  for (int i = 0; i < 4; ++i) sockets.add_client(plan);
+  for (int round = 0; round < 3; ++round) {
+    CHECK(sockets.move_to(with).has_value());
+    for (int i = 0; i < 3; ++i) sockets.add_client(plan, told, ports);
+    sockets.run("clients of both listeners", [&] { return sockets.clients_finished(); });
+    for (int i = 0; i < 3; ++i) sockets.add_client(plan);
+    CHECK(sockets.move_to(sockets.config()).has_value());
+    config::Config taken = with;
+    taken.clusters.front().listeners.back().ports.back().local =
+        static_cast<std::uint16_t>(sockets.cluster.nodes.front().port);
+    const auto refused = sockets.move_to(taken);
+    REQUIRE_FALSE(refused.has_value());
+    CHECK(refused.error().find("another process listens there") != std::string::npos);
+    config::Config wildcard = sockets.config();
+    wildcard.clusters.front().listeners.front().bind_address = "0.0.0.0";
+    const auto in_the_way = sockets.move_to(wildcard);
+    REQUIRE_FALSE(in_the_way.has_value());
+    CHECK(in_the_way.error().find("remove that listener first") != std::string::npos);
+  }
+  sockets.run("clients across plans", [&] { return sockets.clients_finished(); });
+  CHECK(sockets.log.wrong == 0);
+}
+
+TEST_CASE("plans are swapped under traffic, on io_uring") {
+  swap_plans(config::Backend::io_uring);
+}
+TEST_CASE("plans are swapped under traffic, on epoll") {
+  swap_plans(config::Backend::epoll);
 }
 
 // Of each core that this test may run on, how many of its threads run on that one alone.

@@ -87,11 +87,7 @@ World::World(std::uint64_t seed, WorldOptions world_options, bool trace)
   config_.engine.receive_size_bytes = options.receive_size;
   config_.engine.standing_receive_bytes = options.multishot_receive;
   config_.engine.look_ahead_bytes = options.look_ahead;
-  if (options.client_tls || options.broker_tls) {
-    contexts_ = std::make_shared<certificates::TlsContexts>(std::make_shared<const config::Config>(config_),
-                                                            log_, Instant{});
-    for (const config::Problem& problem : contexts_->load()) ledger.violation(config::to_string(problem));
-  }
+  load_certificates();
   runtime_ = std::make_unique<proxy::Runtime>(proxy::Plan::make(config_), log_, contexts_);
   for (std::size_t w = 0; w < options.workers; ++w) {
     rings_.push_back(std::make_unique<ring::SimulatedRing>(simulation, options.buffers, options.buffer_size));
@@ -155,6 +151,20 @@ config::Config World::make_config() const {
   }
   if (options.broker_tls) upstream.upstream.tls = upstream_tls();
   return config;
+}
+
+void World::load_certificates() {
+  if (!options.client_tls && !options.broker_tls) return;
+  contexts_ = std::make_shared<certificates::TlsContexts>(
+      std::make_shared<const config::Config>(config_), log_, Instant{},
+      certificates::TlsContexts::system_time, contexts_.get());
+  for (const config::Problem& problem : contexts_->load()) ledger.violation(config::to_string(problem));
+}
+
+std::future<proxy::PlanMoves::Outcome> World::propose(const config::Config& config) {
+  config_ = config;
+  load_certificates();
+  return runtime_->moves.propose({proxy::Plan::make(config_), contexts_});
 }
 
 void World::start() {

@@ -8,6 +8,7 @@
 #include <array>
 #include <cstdint>
 #include <functional>
+#include <future>
 #include <memory>
 #include <optional>
 #include <string>
@@ -77,6 +78,12 @@ class World {
   // Turned with the others from now on; outlives the run.
   void add(Party& party) { parties_.push_back(&party); }
 
+  // The configuration of the plan proposed last.
+  const config::Config& config() const { return config_; }
+  // Proposes another plan to the running workers, with certificates of its own where it has TLS.
+  std::future<proxy::PlanMoves::Outcome> propose(const config::Config& config);
+  std::size_t plans_in_use(std::size_t worker) const { return workers_[worker]->plans_in_use(); }
+
   Broker& broker(std::int32_t id);
   std::int32_t port_of(std::int32_t broker_id) const;
   SocketAddress address_of(std::int32_t broker_id) const;
@@ -107,7 +114,8 @@ class World {
   net::SimulatedResolver resolver;
   Ledger ledger;
   Cluster cluster;
-  const std::array<Told, 2> told_functions;  // by listener
+  std::vector<std::unique_ptr<Cluster>> more_clusters;  // of the test's own making
+  const std::array<Told, 2> told_functions;             // by listener
   std::vector<std::unique_ptr<Broker>> brokers;
   std::vector<std::unique_ptr<Client>> clients;
   std::vector<std::unique_ptr<Connection>> connections;
@@ -132,6 +140,7 @@ class World {
 
   std::size_t place_of(std::int32_t broker_id) const;
   config::Config make_config() const;
+  void load_certificates();
   bool turn_workers(bool all);
   std::optional<Instant> next_wake() const;
 
