@@ -63,6 +63,7 @@ void Discovery::at_once() {
 
 void Discovery::stop() {
   stage_ = Stage::stopped;
+  drop_sasl();
   alarm_.cancel();
   leg_.close(false);
   if (dial_ != nullptr) dial_->close();
@@ -96,6 +97,7 @@ void Discovery::on_alarm() {
 void Discovery::begin() {
   KFERRY_ASSERT(stage_ == Stage::waiting);
   stage_ = Stage::dialling;
+  bootstrap_asked_ = 0;
   const config::Upstream& upstream = config().upstream;
   const auto offset = static_cast<std::size_t>(worker_.random(1'000'000));
   const std::size_t servers = upstream.bootstrap_servers.size();
@@ -108,15 +110,18 @@ void Discovery::begin() {
       return canonical(one.address.host, one.address.port) == node.address;
     });
   };
-  // A cluster may have moved away from every bootstrap server.
-  for (const Node& node : view_->snapshot(cluster_).nodes) {
-    if (candidates.size() == asked_max) break;
+  // A cluster may have moved away from every bootstrap server. Not the same brokers in each round.
+  const std::vector<Node>& nodes = view_->snapshot(cluster_).nodes;
+  const std::size_t end = std::min(candidates.size() + known_asked_max, asked_max);
+  for (std::size_t i = 0; i < nodes.size() && candidates.size() < end; ++i) {
+    const Node& node = nodes[(offset + i) % nodes.size()];
     if (node.listed && !node.provisional && !is_asked(node)) candidates.push_back({node.address, node.id});
   }
   connection::Dialler::Host& host = *this;
   dial_ = std::make_unique<connection::Dialler>(
       host, leg_, worker_.legs(), no_kernel_tls_,
-      connection::Dialler::Timeouts{attempt_timeout, milliseconds(worker_.limits().tls_handshake_timeout_ms)},
+      connection::Dialler::Timeouts{attempt_timeout, milliseconds(worker_.limits().tls_handshake_timeout_ms),
+                                    Duration::zero(), round_budget},
       ring::Token{leg_.id().slot, leg_.id().generation,
                   static_cast<std::uint16_t>(leg_.id().kind + dial_kind)},
       &worker_.runtime().addresses);
@@ -126,6 +131,7 @@ void Discovery::begin() {
 void Discovery::resolve(const HostPort& where) {
   // Whether to follow another cluster is for the bootstrap servers to say, and known brokers may take long to fail.
   if (other_ && dial_->candidate().node) return dial_->on_resolved({}, "another cluster answers instead");
+  if (!dial_->candidate().node) ++bootstrap_asked_;
   worker_.inquiries().resolve_for_discovery(leg_.id(), where);
 }
 
@@ -226,7 +232,7 @@ void Discovery::on_input(Leg& /*leg*/) {
 
 // The answer may be here before the completion of the send that asked for it.
 void Discovery::take_answer() {
-  if (leg_.sending()) return;
+  if (leg_.sending() || stage_ == Stage::deriving) return;
   if (incoming_.size() >= 4) {
     const auto size = kafka::frame_size(std::span<const std::byte, 4>(incoming_.data(), 4));
     if (!size) return reject(size.error().text);
@@ -277,6 +283,12 @@ void Discovery::on_step(SaslClient::Step step) {
     case SaslClient::Outcome::done:
       ask(kafka::encode_metadata(CorrelationId{++correlation_id_}, client_id), Stage::metadata);
       return;
+    case SaslClient::Outcome::derive:
+      stage_ = Stage::deriving;
+      deriving_ =
+          worker_.runtime().keys.derive(std::move(*step.order), [&ring = worker_.ring()] { ring.wake(); });
+      if (deriving_ == nullptr) reject("too many SCRAM keys wait to be derived on this host");
+      return;
     case SaslClient::Outcome::send:
       ask(kafka::encode_sasl_authenticate(CorrelationId{++correlation_id_}, client_id, authenticate_version,
                                           step.token),
@@ -286,13 +298,27 @@ void Discovery::on_step(SaslClient::Step step) {
   }
 }
 
+void Discovery::on_turn() {
+  if (stage_ != Stage::deriving) return;
+  const std::optional<tls::Digest> key = deriving_->take();
+  if (!key) return;
+  deriving_.reset();
+  on_step(sasl_->on_derived(*key));
+}
+
+void Discovery::drop_sasl() {
+  if (deriving_) deriving_->abandon();
+  deriving_.reset();
+  sasl_.reset();
+}
+
 // --- the end of a connection
 
 void Discovery::reject(std::string why) {
   KFERRY_ASSERT(asking());
   stage_ = Stage::dialling;
   alarm_wanted_ = false;
-  sasl_.reset();
+  drop_sasl();
   dial_->reject(std::move(why));
 }
 

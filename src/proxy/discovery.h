@@ -1,7 +1,8 @@
 // Asks a cluster who its brokers are, on kferry's own behalf, so that ports are known before the first client comes.
 // Only where the upstream needs no credentials, or the configuration has some that kferry can use (PLAIN, SCRAM). Runs
 // at start (with backoff until it succeeds), every discovery_interval, and soon after a failed dial; each time on a
-// fresh connection, to one bootstrap server or listed broker after another.
+// fresh connection, to the bootstrap servers and then to a few listed brokers, one after another. A round has a budget, so
+// that silent brokers do not delay the next one, which begins at the bootstrap servers again.
 //
 //   waiting ─▶ dialling ─▶ (SaslHandshake ─▶ SaslAuthenticate… ─▶) Metadata ─▶ learnt ─▶ leaving ─▶ waiting
 //                 └◀── next address: no connection, no answer, or a useless one ◀──┘
@@ -59,6 +60,8 @@ class Discovery final : private connection::Leg::Owner, private connection::Dial
   void on_resolved(std::vector<SocketAddress> addresses, const std::string& error);
   // `kind` counts from the constructor's.
   void on_completion(std::uint16_t kind, const ring::Completion& completion);
+  // At the end of each turn: a key that was ordered may be here.
+  void on_turn();
   // Buffers are free again after a receive found none.
   void receive_again();
   void stop();
@@ -71,7 +74,11 @@ class Discovery final : private connection::Leg::Owner, private connection::Dial
   using Leg = connection::Leg;
 
   // From connected to the last answer, and again for the connect.
-  static constexpr Duration attempt_timeout = std::chrono::seconds(10);
+  static constexpr Duration attempt_timeout = std::chrono::seconds(5);
+  // No attempt begins later in a round: the bootstrap servers, which are asked first, are then asked again.
+  static constexpr Duration round_budget = std::chrono::seconds(20);
+  // Known brokers asked in one round, where no bootstrap server answers.
+  static constexpr std::size_t known_asked_max = 4;
   static constexpr std::uint16_t alarm_kind = Leg::operations;
   static constexpr std::uint16_t dial_kind = alarm_kind + 1;
 
@@ -80,6 +87,7 @@ class Discovery final : private connection::Leg::Owner, private connection::Dial
     dialling,
     handshake,
     authenticate,
+    deriving,  // a key, on another thread, for the next authenticate
     metadata,
     leaving,  // the cluster was learnt; the connection is being closed
     stopped,
@@ -111,6 +119,7 @@ class Discovery final : private connection::Leg::Owner, private connection::Dial
   void take_answer();
   void on_answer(std::span<const std::byte> frame);
   void on_step(SaslClient::Step step);
+  void drop_sasl();
   void on_metadata(std::span<const std::byte> frame);
   void note_other_cluster(kafka::MetadataAnswer answer);
   // Every bootstrap server that answered has reported one other cluster: it is learnt, if the topology follows.
@@ -138,6 +147,7 @@ class Discovery final : private connection::Leg::Owner, private connection::Dial
   std::vector<std::byte> incoming_;            // of the next answer
   std::int32_t correlation_id_ = 0;
   std::optional<SaslClient> sasl_;
+  std::shared_ptr<KeyDerivation::Job> deriving_;  // valid while deriving
   Duration backoff_{};
   // What one server has said in this round that contradicts what is known, until another is asked.
   std::map<NodeId, HostPort> first_opinion_;
@@ -147,6 +157,7 @@ class Discovery final : private connection::Leg::Owner, private connection::Dial
     HostPort server;
   };
   std::optional<OtherCluster> other_;
+  std::size_t bootstrap_asked_ = 0;   // bootstrap servers whose turn has come in this round
   bool again_ = false;                // another round follows this one at once
   bool disagreed_ = false;            // bootstrap servers, about the cluster
   SocketAddress first_opinion_from_;  // valid with an opinion

@@ -104,7 +104,9 @@ void Discovery::note_other_cluster(kafka::MetadataAnswer answer) {
 }
 
 bool Discovery::follow_other_cluster() {
-  const bool agreed = other_ && !disagreed_ && first_opinion_.empty();
+  // A server that the round's budget has left out might have disagreed.
+  const bool all_asked = bootstrap_asked_ >= config().upstream.bootstrap_servers.size();
+  const bool agreed = other_ && all_asked && !disagreed_ && first_opinion_.empty();
   const std::optional<OtherCluster> other = std::exchange(other_, std::nullopt);
   disagreed_ = false;
   if (!agreed) return false;

@@ -97,6 +97,7 @@ void Inquiries::receive_again(ring::Token leg) {
 void Inquiries::run_wanted() {
   for (Inquiry& inquiry : inquiries_) {
     if (!inquiry.discovery || inquiry.stopping) continue;
+    inquiry.discovery->on_turn();
     std::atomic<bool>& wanted = inquiry.cluster->discovery_wanted;
     if (wanted.load(std::memory_order_relaxed) && wanted.exchange(false)) inquiry.discovery->soon();
   }

@@ -37,7 +37,7 @@ class Inquiries {
   void on_completion(const ring::Completion& completion);
   // Buffers are free again after a receive of this leg found none.
   void receive_again(ring::Token leg);
-  // Runs every discovery soon whose cluster wants one.
+  // At the end of each turn: runs every discovery soon whose cluster wants one, and hands over keys that were derived.
   void run_wanted();
 
   // Ask on a discovery's or a watch's behalf, which is named by its token.

@@ -14,6 +14,7 @@
 #include "net/address_memory.h"
 #include "proxy/arrivals.h"
 #include "proxy/cluster_state.h"
+#include "proxy/key_derivation.h"
 #include "proxy/live_plan.h"
 #include "proxy/pacing.h"
 #include "proxy/plan.h"
@@ -52,6 +53,7 @@ struct Runtime {
   LogSink& log;
   PlanMoves moves;
   Pacing stand_ins;
+  KeyDerivation keys;
   net::AddressMemory addresses;
   // Filled before the first worker turns; never changed after.
   std::vector<std::unique_ptr<WorkerLink>> workers;

@@ -159,6 +159,7 @@ SaslClient::Step SaslClient::on_challenge(std::span<const std::byte> challenge) 
     case State::sent_proof:
       return on_server_final(message);
     case State::initial:
+    case State::deriving:
     case State::done:
     case State::failed:
       break;
@@ -190,19 +191,26 @@ SaslClient::Step SaslClient::on_server_first(std::string_view message) {
                 " are accepted");
   }
 
-  tls::Digest salted = tls::pbkdf2(*hash_, bytes_of(password_), *salt, iterations);
+  state_ = State::deriving;
+  server_first_ = message;
+  without_proof_ = "c=" + std::string(gs2_header_base64) + ",r=" + std::string(*nonce);
+  KeyOrder order{*hash_, Secret(bytes_of(password_)), *salt, iterations};
   wipe(password_);
+  return {.outcome = Outcome::derive, .token = {}, .failure = {}, .order = std::move(order)};
+}
+
+SaslClient::Step SaslClient::on_derived(const tls::Digest& salted) {
+  KFERRY_ASSERT(state_ == State::deriving);
   const tls::Digest client_key = tls::hmac(*hash_, salted.bytes(), bytes_of("Client Key"));
   const tls::Digest stored_key = tls::digest(*hash_, client_key.bytes());
   const tls::Digest server_key = tls::hmac(*hash_, salted.bytes(), bytes_of("Server Key"));
-  const std::string without_proof = "c=" + std::string(gs2_header_base64) + ",r=" + std::string(*nonce);
-  const std::string signed_text = client_first_bare_ + "," + std::string(message) + "," + without_proof;
+  const std::string signed_text = client_first_bare_ + "," + server_first_ + "," + without_proof_;
   tls::Digest proof = tls::hmac(*hash_, stored_key.bytes(), bytes_of(signed_text));
   for (std::size_t i = 0; i < proof.bytes().size(); ++i) proof.bytes()[i] ^= client_key.bytes()[i];
   server_signature_ = tls::hmac(*hash_, server_key.bytes(), bytes_of(signed_text));
   state_ = State::sent_proof;
   return {.outcome = Outcome::send,
-          .token = to_bytes(without_proof + ",p=" + tls::base64(proof.bytes())),
+          .token = to_bytes(without_proof_ + ",p=" + tls::base64(proof.bytes())),
           .failure = {}};
 }
 

@@ -3,7 +3,8 @@
 // its tokens flow through.
 //
 //   PLAIN  start() ─▶ send ── on_challenge(empty) ─▶ done
-//   SCRAM  start() ─▶ send ── on_challenge(server-first) ─▶ send ── on_challenge(server-final) ─▶ done
+//   SCRAM  start() ─▶ send ── on_challenge(server-first) ─▶ derive ── on_derived() ─▶ send
+//                                                                  ── on_challenge(server-final) ─▶ done
 //   anything else the server says ─▶ failed, for good
 #pragma once
 
@@ -18,6 +19,7 @@
 #include <vector>
 
 #include "config/config.h"
+#include "proxy/key_derivation.h"
 #include "tls/digests.h"
 
 namespace kferry::proxy {
@@ -25,7 +27,8 @@ namespace kferry::proxy {
 // A server that asks for fewer iterations than RFC 7677 requires wants our password cheaply; one that asks
 // for more wants our time.
 inline constexpr std::uint32_t scram_iterations_min = 4096;
-inline constexpr std::uint32_t scram_iterations_max = 1'000'000;
+// Kafka's brokers store 16384 at most. Keys are derived off the workers; this many take a tenth of a second.
+inline constexpr std::uint32_t scram_iterations_max = 100'000;
 
 class SaslClient {
  public:
@@ -39,11 +42,12 @@ class SaslClient {
   SaslClient& operator=(SaslClient&&) = default;
   ~SaslClient();
 
-  enum class Outcome : std::uint8_t { send, done, failed };
+  enum class Outcome : std::uint8_t { send, derive, done, failed };
   struct Step {
     Outcome outcome = Outcome::failed;
-    std::vector<std::byte> token;  // send: goes to the server. May hold the password: wipe it when sent
-    std::string failure;           // failed: why, for an operator; never a secret
+    std::vector<std::byte> token;     // send: goes to the server. May hold the password: wipe it when sent
+    std::string failure;              // failed: why, for an operator; never a secret
+    std::optional<KeyOrder> order{};  // derive: the key that on_derived() takes
   };
 
   // The name for SaslHandshake.
@@ -52,9 +56,11 @@ class SaslClient {
   Step start();
   // What the server answered to the last token.
   Step on_challenge(std::span<const std::byte> challenge);
+  // The key that the last step has ordered.
+  Step on_derived(const tls::Digest& salted_password);
 
  private:
-  enum class State : std::uint8_t { initial, sent_password, sent_first, sent_proof, done, failed };
+  enum class State : std::uint8_t { initial, sent_password, sent_first, deriving, sent_proof, done, failed };
 
   SaslClient() = default;
   Step fail(std::string why);
@@ -69,6 +75,8 @@ class SaslClient {
   State state_ = State::initial;
   std::string nonce_;
   std::string client_first_bare_;
+  std::string server_first_;   // valid while deriving
+  std::string without_proof_;  // the same: the final message up to its proof
   std::optional<tls::Digest> server_signature_;
 };
 

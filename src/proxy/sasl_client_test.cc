@@ -16,6 +16,14 @@ SaslClient client(const std::string& mechanism, const std::string& username, con
   return std::move(*made);
 }
 
+// What follows the server's first message, once the key has been derived.
+SaslClient::Step prove(SaslClient& sasl, std::string_view server_first) {
+  const SaslClient::Step step = sasl.on_challenge(bytes_of(server_first));
+  REQUIRE(step.outcome == SaslClient::Outcome::derive);
+  REQUIRE(step.order.has_value());
+  return sasl.on_derived(derive_key(*step.order));
+}
+
 // RFC 7677, section 3.
 constexpr std::string_view rfc_server_first =
     "r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096";
@@ -44,7 +52,7 @@ TEST_CASE("PLAIN takes no challenge") {
 TEST_CASE("SCRAM-SHA-256 of RFC 7677's example") {
   SaslClient sasl = rfc_client();
   CHECK(text_of(sasl.start().token) == "n,,n=user,r=rOprNGfwEbeRWgbNEkqO");
-  const auto proof = sasl.on_challenge(bytes_of(rfc_server_first));
+  const auto proof = prove(sasl, rfc_server_first);
   REQUIRE(proof.outcome == SaslClient::Outcome::send);
   CHECK(text_of(proof.token) ==
         "c=biws,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,"
@@ -57,8 +65,8 @@ TEST_CASE("SCRAM-SHA-256 of RFC 7677's example") {
 TEST_CASE("SCRAM-SHA-512 with characters to escape in the name and UTF-8 in the password") {
   SaslClient sasl = client("SCRAM-SHA-512", "kferry,probe=1", "p\xc3\xa4ss=w,rd", "fyko+d2lbbFgONRv9qkxdawL");
   CHECK(text_of(sasl.start().token) == "n,,n=kferry=2Cprobe=3D1,r=fyko+d2lbbFgONRv9qkxdawL");
-  const auto proof = sasl.on_challenge(
-      bytes_of("r=fyko+d2lbbFgONRv9qkxdawL3rfcNHYJY1ZVvWVs7j,s=MDEyMzQ1Njc4OWFiY2RlZg==,i=8192"));
+  const auto proof =
+      prove(sasl, "r=fyko+d2lbbFgONRv9qkxdawL3rfcNHYJY1ZVvWVs7j,s=MDEyMzQ1Njc4OWFiY2RlZg==,i=8192");
   REQUIRE(proof.outcome == SaslClient::Outcome::send);
   CHECK(text_of(proof.token) ==
         "c=biws,r=fyko+d2lbbFgONRv9qkxdawL3rfcNHYJY1ZVvWVs7j,"
@@ -72,7 +80,7 @@ TEST_CASE("SCRAM-SHA-512 with characters to escape in the name and UTF-8 in the 
 TEST_CASE("a server that does not know the password is found out") {
   SaslClient sasl = rfc_client();
   sasl.start();
-  sasl.on_challenge(bytes_of(rfc_server_first));
+  prove(sasl, rfc_server_first);
   std::string wrong(rfc_server_final);
   wrong[4] = wrong[4] == 'A' ? 'B' : 'A';
   const auto step = sasl.on_challenge(bytes_of(wrong));
@@ -84,7 +92,7 @@ TEST_CASE("the server's refusal is shown by its name in RFC 5802, and its own wo
   const auto refused = [](const std::string& message, bool first) {
     SaslClient sasl = rfc_client();
     sasl.start();
-    if (!first) sasl.on_challenge(bytes_of(rfc_server_first));
+    if (!first) prove(sasl, rfc_server_first);
     const auto step = sasl.on_challenge(bytes_of(message));
     CHECK(step.outcome == SaslClient::Outcome::failed);
     return step.failure;
@@ -106,7 +114,7 @@ TEST_CASE("a first message of the server's that must not be answered is refused"
       "r=rOprNGfwEbeRWgbNEkqO,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096",         // adds nothing to our nonce
       "r=other%hvYDpWUa2RaTCAfuxFIlj,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096",  // is not ours
       "r=rOprNGfwEbeRWgbNEkqOx,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4095",        // RFC 7677's least is 4096
-      "r=rOprNGfwEbeRWgbNEkqOx,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=1000001",     // a year of our time
+      "r=rOprNGfwEbeRWgbNEkqOx,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=100001",      // a year of our time
       "r=rOprNGfwEbeRWgbNEkqOx,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=99999999999999999999",
       "r=rOprNGfwEbeRWgbNEkqOx,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=-4096",
       "r=rOprNGfwEbeRWgbNEkqOx,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096x",
@@ -135,10 +143,20 @@ TEST_CASE("every truncation of the server's messages fails") {
   for (std::size_t size = 0; size < rfc_server_final.size(); ++size) {
     SaslClient sasl = rfc_client();
     sasl.start();
-    REQUIRE(sasl.on_challenge(bytes_of(rfc_server_first)).outcome == SaslClient::Outcome::send);
+    REQUIRE(prove(sasl, rfc_server_first).outcome == SaslClient::Outcome::send);
     CHECK(sasl.on_challenge(bytes_of(rfc_server_final.substr(0, size))).outcome ==
           SaslClient::Outcome::failed);
   }
+}
+
+TEST_CASE("the most iterations that are accepted are derived, and no challenge is accepted meanwhile") {
+  SaslClient sasl = rfc_client();
+  sasl.start();
+  const auto step =
+      sasl.on_challenge(bytes_of("r=rOprNGfwEbeRWgbNEkqOx,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=100000"));
+  REQUIRE(step.outcome == SaslClient::Outcome::derive);
+  CHECK(step.order->iterations == scram_iterations_max);
+  CHECK(sasl.on_challenge(bytes_of(rfc_server_final)).outcome == SaslClient::Outcome::failed);
 }
 
 TEST_CASE("a fresh nonce each time, without a comma") {

@@ -262,6 +262,34 @@ TEST_CASE("of two brokers on one port the lower id keeps it, and the other's add
              });
 }
 
+TEST_CASE("brokers that hang do not keep discovery from the bootstrap servers") {
+  over_seeds("brokers that hang do not keep discovery from the bootstrap servers", 2, [](Run& run) {
+    WorldOptions options;
+    options.ids.clear();
+    for (std::int32_t id = 1; id <= 14; ++id) options.ids.push_back(id);
+    options.ports = options.ids.size();
+    options.min_broker_id = 1;
+    options.limits.discovery_interval_s = 60;
+    auto world = std::make_unique<World>(run.seed, options, run.trace);
+    const auto asked = [&] { return world->broker(1).discoveries() + world->broker(2).discoveries(); };
+    const auto set_fault = [&](std::int32_t id, ring::DialFault fault) {
+      world->simulation.set_dial_fault(world->address_of(id), fault);
+    };
+    world->start();
+    world->run("discovery", [&] { return world->logged("discovered") > 0; }, minutes(1));
+    for (const std::int32_t id : options.ids)
+      set_fault(id, id <= 2 ? ring::DialFault::refused : ring::DialFault::hang);
+    world->run_for(seconds(65));  // a round has begun, and asks brokers that hang
+    const std::size_t before = asked();
+    for (const std::int32_t id : {1, 2}) set_fault(id, ring::DialFault::none);
+    world->run("the bootstrap servers to be asked again", [&] { return asked() > before; }, seconds(40));
+    for (const std::int32_t id : options.ids) set_fault(id, ring::DialFault::none);
+    world->expect_only({"discovery_failed"});
+    world->stop();
+    return world;
+  });
+}
+
 TEST_CASE("a cluster that was rebuilt is learnt anew") {
   over_seeds("a cluster that was rebuilt is learnt anew", 3, [](Run& run) {
     WorldOptions options = some_options(run);
