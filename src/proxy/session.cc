@@ -168,6 +168,9 @@ void Session::walk_requests() {
     requests_.unpin();
     if (walked.stop == kafka::RequestWalker::Stop::judge) request_walk_ = RequestWalk::judge_waits;
     if (walked.stop == kafka::RequestWalker::Stop::full) request_walk_ = RequestWalk::queue_full;
+    const bool last = walked.stop == kafka::RequestWalker::Stop::refused ||
+                      walked.stop == kafka::RequestWalker::Stop::failed;
+    if (last) response_walker_.answer_own();  // of requests before this one
     if (walked.stop == kafka::RequestWalker::Stop::refused) {
       fail(Severity::warning, "stand_in_refused", std::move(*refusal_));
       return;

@@ -97,7 +97,7 @@ bool Session::identify_by_address() {
 }
 
 void Session::resolve_next_name() {
-  worker_.resolve(slot_, generation_, identifying_->left.back().address);
+  worker_.resolve(slot_, identifying_->left.back().address);
 }
 
 void Session::on_name_resolved(const std::vector<SocketAddress>& addresses) {

@@ -121,7 +121,7 @@ void Session::dial() {
 }
 
 void Session::resolve(const HostPort& where) {
-  worker_.resolve(slot_, generation_, where);
+  worker_.resolve(slot_, where);
 }
 
 void Session::on_resolved(std::vector<SocketAddress> addresses, const std::string& error) {

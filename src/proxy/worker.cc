@@ -142,6 +142,7 @@ void Worker::free_if_finished(Slot& slot) {
   session_memory_.destroy(std::exchange(slot.session, nullptr));
   if (of_former_plan) drop_unused_views();
   ++slot.generation;
+  questions_.forget(number);
   slots_.give_back(number);
   --session_count_;
   runtime_.workers[index_]->sessions.fetch_sub(1, std::memory_order_relaxed);
@@ -184,8 +185,8 @@ void Worker::on_pressure() {
 
 // --- names
 
-void Worker::resolve(std::uint32_t slot, std::uint16_t generation, const HostPort& where) {
-  resolver_.resolve((std::uint64_t{slot} << 16U) | generation, where, answers_);
+void Worker::resolve(std::uint32_t slot, const HostPort& where) {
+  resolver_.resolve(questions_.ask(slot), where, answers_);
 }
 
 void Worker::answer_resolved() {
@@ -194,11 +195,10 @@ void Worker::answer_resolved() {
       inquiries_.on_resolved(std::move(answer));
       continue;
     }
-    const auto slot = static_cast<std::uint32_t>(answer.request >> 16U);
-    Session* session = find(slot, static_cast<std::uint16_t>(answer.request & 0xFFFFU));
-    if (session == nullptr) continue;
-    session->on_resolved(std::move(answer.addresses), answer.error);
-    free_if_finished(slots_.at(slot));
+    const std::optional<std::uint32_t> slot = questions_.answered(answer.request);
+    if (!slot || slots_.at(*slot).session == nullptr) continue;
+    slots_.at(*slot).session->on_resolved(std::move(answer.addresses), answer.error);
+    free_if_finished(slots_.at(*slot));
   }
 }
 

@@ -26,6 +26,7 @@
 #include "proxy/inquiries.h"
 #include "proxy/memory_return.h"
 #include "proxy/plan_view.h"
+#include "proxy/questions.h"
 #include "proxy/runtime.h"
 #include "proxy/session.h"
 #include "ring/ring.h"
@@ -74,8 +75,8 @@ class Worker final : private Acceptor::Host {
 
   // Takes the newest topologies; sessions are asked to reconsider at the end of the turn.
   void refresh();
-  // Asks for a name's addresses; Session::on_resolved answers.
-  void resolve(std::uint32_t slot, std::uint16_t generation, const HostPort& where);
+  // Asks for a name's addresses on a session's behalf; Session::on_resolved answers, for its latest question alone.
+  void resolve(std::uint32_t slot, const HostPort& where);
   // --- for the inquiries, which the first worker has
   Inquiries& inquiries() { return inquiries_; }
   // Inquiries::on_resolved answers.
@@ -128,6 +129,7 @@ class Worker final : private Acceptor::Host {
   ring::Ring& ring_;
   net::BufferPool pool_;
   net::Resolver& resolver_;
+  Questions questions_;
   std::shared_ptr<net::AnswerQueue> answers_;
   std::mt19937_64 random_;
   connection::Leg::Shared legs_;

@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <ctime>
 #include <string>
 
 #include "tls/engine_pair_test.h"
@@ -146,6 +147,13 @@ TEST_CASE("a long hello is read, even in records of one byte, and is held only o
   }
   CHECK(Reading(cut_into_records(padded_hello(client_hello_size_max + 1), 16'384)).reader.reading() ==
         HelloReading::too_long);
+}
+
+TEST_CASE("a hello that comes byte by byte is read once, not again from the start with each byte") {
+  const std::string stream = cut_into_records(padded_hello(client_hello_size_max), 1);
+  const std::clock_t begin = std::clock();
+  CHECK(Reading(stream, 1).complete());
+  CHECK(std::clock() - begin < CLOCKS_PER_SEC);
 }
 
 TEST_CASE("a length out of range is refused as soon as it is read") {

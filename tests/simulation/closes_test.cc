@@ -184,6 +184,26 @@ TEST_CASE("what is no Kafka request ends its connection before a dial") {
   });
 }
 
+TEST_CASE("an answer of kferry's own leaves, though what follows its request in one piece is refused") {
+  over_seeds("an answer of kferry's own before a refusal", 2, [](Run& run) {
+    Pair pair(run, 1);
+    // ApiVersions in a version that no table has, which is answered with error 35.
+    const std::string api_versions(
+        "\0\0\0\x0c\0\x12\0\x63\0\0\0\x05\0\x01"
+        "c\0",
+        16);
+    const std::unique_ptr<Stream> client = pair.world->dial(*pair.world->told(7, {}));
+    client->write(api_versions + std::string("\xff\xff\xff\xff", 4));
+    pair.world->run_for(seconds(10));
+    const std::string answer = client->read(1000);
+    if (answer.size() < 10 || answer.substr(4, 6) != std::string("\0\0\0\x05\0\x23", 6))
+      pair.world->ledger.violation("the answer was lost");
+    if (!client->ended() && !client->was_reset())
+      pair.world->ledger.violation("garbage did not end its connection");
+    return pair.end();
+  });
+}
+
 TEST_CASE("a broker that closes between answers: what it sent is delivered, then the end") {
   over_seeds("a broker that closes between answers: what it sent is delivered, then the end", 4,
              [](Run& run) {
