@@ -238,6 +238,18 @@ def guest(everything):
     return result
 
 
+def soak(_everything):
+    """KFERRY_SOAK_SECONDS shortens it."""
+    builds.compile_tree(builds.RELEASE, ("src/cli/kferry",))
+    seconds = float(os.environ.get("KFERRY_SOAK_SECONDS", 1800))
+    _, output = logged("soak", [PYTHON, "-B", "tests/soak/soak.py", builds.RELEASE.path / "src/cli/kferry",
+                                "--seconds", str(seconds)], timeout_s=int(seconds) + 600, may_fail=True)
+    found = re.search(r"^(\d+) passed, (\d+) failed$", output, re.MULTILINE)
+    if not found:
+        raise Failure("tests/soak/soak.py printed no count", LOGS / "soak.log")
+    return Counts(int(found[1]), int(found[2]))
+
+
 def bench_smoke(_everything):
     builds.compile_tree(builds.BENCH)
     result = builds.run_meson_tests(builds.BENCH, BENCH_TESTS)
@@ -309,6 +321,8 @@ STEPS = [
          only_in_all=True),
     Step("fuzz", "fuzzing, five minutes a target", fuzzing, only_in_all=True,
          packages=tuple(packages.BUILD + packages.SANITIZERS)),
+    Step("soak", "half an hour under a hostile mix: memory, descriptors, latency", soak, "tests/soak",
+         tuple(packages.BUILD + packages.COMMAND_LINE), only_in_all=True),
     Step("demo-kafka", "the demo on Apache Kafka", demo("--kafka"), "src/cli/run.cc",
          tuple(packages.BUILD + packages.DEMO + packages.end_to_end()), only_in_all=True),
     Step("tls-attacker", "TLS-Attacker before a listener", tls_attacker, TLS_ATTACKER, tuple(packages.end_to_end()),
