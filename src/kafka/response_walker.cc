@@ -21,7 +21,7 @@ namespace {
 using Step = StructureWalker::Step;
 
 constexpr std::uint8_t prelude_size_full = 8;
-// An entry of a list takes some 40 bytes while a response is kept. A list of smaller entries is limited by their number.
+// An entry of a list takes some 40 bytes while a response is kept. Smaller entries are limited by their number.
 constexpr std::size_t entry_size_min = 16;
 
 FailurePtr unsolicited() {

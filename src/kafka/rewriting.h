@@ -15,8 +15,8 @@ namespace kferry::kafka {
 bool teach(const Findings& found, ApiKey source, bool full, ClusterView& cluster);
 
 // Each function below returns the replacement of the kept bytes. The frame's length, if they include it, is
-// still the old one. With `size_max`, which is how much may be held, they stop beyond it, since clients' addresses may be
-// longer than brokers': a replacement that is longer is cut, and may not leave.
+// still the old one. With `size_max`, which is how much may be held, they stop beyond it, since clients' addresses may
+// be longer than brokers': a replacement that is longer is cut, and may not leave.
 
 // Metadata, DescribeCluster: a broker that cannot be mapped is left out, and noted in `found`; an id that has
 // occurred before is left out, too.

@@ -14,9 +14,10 @@
 
 namespace kferry::proxy {
 
-// In order of preference, each address once: the port's own broker, at most 32 stand-ins, at most 32 bootstrap servers.
-// n brokers and b bootstrap servers take n + b log n steps. `owner`: the node of the port, if known; `owner_may_be_dialled`:
-// its backoff after a failed dial has passed. `port_index` spreads ports over the bootstrap servers.
+// In order of preference, each address once: the port's own broker, at most 32 stand-ins, at most 32 bootstrap
+// servers. n brokers and b bootstrap servers take n + b log n steps. `owner`: the node of the port, if known;
+// `owner_may_be_dialled`: its backoff after a failed dial has passed. `port_index` spreads ports over the bootstrap
+// servers.
 std::vector<connection::Candidate> dial_plan(const Snapshot& snapshot, std::optional<NodeId> owner,
                                              bool owner_may_be_dialled, std::size_t port_index,
                                              std::span<const HostPort> bootstrap_servers);

@@ -1,8 +1,8 @@
 // Asks a cluster who its brokers are, on kferry's own behalf, so that ports are known before the first client comes.
 // Only where the upstream needs no credentials, or the configuration has some that kferry can use (PLAIN, SCRAM). Runs
 // at start (with backoff until it succeeds), every discovery_interval, and soon after a failed dial; each time on a
-// fresh connection, to the bootstrap servers and then to a few listed brokers, one after another. A round has a budget, so
-// that silent brokers do not delay the next one, which begins at the bootstrap servers again.
+// fresh connection, to the bootstrap servers and then to a few listed brokers, one after another. A round has a budget,
+// so that silent brokers do not delay the next one, which begins at the bootstrap servers again.
 //
 //   waiting ─▶ dialling ─▶ (SaslHandshake ─▶ SaslAuthenticate… ─▶) Metadata ─▶ learnt ─▶ leaving ─▶ waiting
 //                 └◀── next address: no connection, no answer, or a useless one ◀──┘

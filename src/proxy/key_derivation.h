@@ -1,6 +1,6 @@
-// Derives keys from passwords (PBKDF2, RFC 8018) on a thread of its own: a server chooses the number of iterations, and a
-// million of them take more than a second, which no worker may lose. One thread a process, started by the first order;
-// orders are served one at a time, and at most waiting_max wait.
+// Derives keys from passwords (PBKDF2, RFC 8018) on a thread of its own: a server chooses the number of iterations, and
+// a million of them take more than a second, which no worker may lose. One thread per process, started by the first
+// order; orders are served one at a time, and at most waiting_max wait.
 //
 //   discovery ── derive(order, notify) ──▶ its thread ── notify() ──▶ the worker's ring ── take() ──▶ discovery
 #pragma once

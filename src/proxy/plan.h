@@ -74,7 +74,7 @@ class Plan {
   // Of the listeners on the socket of `port` the one that has the name (tls/client_hello.h); all of them route by
   // SNI. nullopt: no listener has it. Takes a step for each listener on the socket.
   std::optional<NamedPort> find(const PortEntry& port, std::string_view server_name) const;
-  // The names that the socket of `port` serves, for messages: those of the first listeners, and how many more there are.
+  // The names that the socket of `port` serves, for messages: those of the first listeners, and how many more.
   std::string names_text(const PortEntry& port) const;
 
  private:

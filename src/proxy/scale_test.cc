@@ -1,6 +1,6 @@
-// What is done over all brokers, ports, listeners and names, at ten times the size that anyone runs: 4096 brokers, 40,000
-// ports, 500 listeners on one socket. Each limit is one of processor time, a hundred times what a step per item takes and
-// far below what a step per pair of items would.
+// What is done over all brokers, ports, listeners and names, at ten times the size that anyone runs: 4096 brokers,
+// 40,000 ports, 500 listeners on one socket. Each limit is one of processor time, a hundred times what a step per item
+// takes and far below what a step per pair of items would.
 #include <doctest/doctest.h>
 
 #include <ctime>
