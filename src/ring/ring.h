@@ -78,8 +78,8 @@ class Ring {
   };
   // A listening socket on `address`, with SO_REUSEADDR and, for IPv6, IPV6_V6ONLY.
   virtual Opened listen(const SocketAddress& address, int backlog) = 0;
-  // The address that a socket is bound to, and that of its other end, which is known even if it has reset the connection
-  // before it was accepted; empty if unknown.
+  // The address that a socket is bound to, and that of its other end, which is known even if it has reset the
+  // connection before it was accepted; empty if unknown.
   virtual SocketAddress local_address(Socket socket) = 0;
   virtual SocketAddress remote_address(Socket socket) = 0;
   // TCP_NODELAY and keep-alive. On a listening socket they apply to all sockets accepted later. Errors are ignored: if
