@@ -36,11 +36,9 @@ Session::Session(Worker& worker, std::uint32_t slot, std::uint16_t generation, s
       client_(worker.legs(), *this, Remote::client, {slot, generation, 0}, requests_, responses_),
       broker_(worker.legs(), *this, Remote::broker, {slot, generation, broker_kind}, responses_, requests_),
       client_address_(client_address),
-      request_output_(requests_),
-      response_output_(responses_),
       conversation_(view_->plan().clusters()[port.cluster].policy),
-      request_walker_(conversation_, *this, request_output_),
-      response_walker_(conversation_, *this, response_output_) {
+      request_walker_(conversation_, *this, requests_),
+      response_walker_(conversation_, *this, responses_) {
   client_.take(client);
 }
 
@@ -195,7 +193,7 @@ void Session::walk_responses() {
     if (chunk.empty()) break;
     if (ahead_ > 0) {
       const std::uint64_t size = std::min<std::uint64_t>(ahead_, chunk.size());
-      response_output_.pass(size);
+      responses_.pass(size);
       responses_.unpin();
       ahead_ -= size;
       continue;
@@ -204,7 +202,7 @@ void Session::walk_responses() {
     responses_.unpin();
     if (walked.stop == kafka::ResponseWalker::Stop::failed) {
       const Failure& failure = response_walker_.failure();
-      fail(Severity::error, failure.cause, failure.text + " (from broker " + to_string(dialled_) + ")");
+      fail(Severity::error, failure.cause, failure.text + " (from broker " + to_string(dialled()) + ")");
       return;
     }
     KFERRY_ASSERT(walked.consumed == chunk.size());

@@ -47,7 +47,7 @@
 #include "kafka/request_walker.h"
 #include "kafka/response_walker.h"
 #include "proxy/plan_view.h"
-#include "proxy/rope_output.h"
+#include "proxy/walked_rope.h"
 #include "ring/ring.h"
 
 namespace kferry::proxy {
@@ -188,6 +188,11 @@ class Session final : private kafka::RequestJudge,
   const config::Cluster& cluster_config() const { return view_->cluster_config(port_->cluster); }
   std::optional<NodeId> owner() const;
   std::optional<NodeId> proven();
+  HostPort dialled() const { return {std::string(dialled_host_.view()), dialled_port_}; }
+  void set_dialled(const HostPort& where) {
+    dialled_host_ = where.host;
+    dialled_port_ = where.port;
+  }
   bool in_place();
   std::string place_text() const;
   std::string pacing_key() const;
@@ -242,14 +247,12 @@ class Session final : private kafka::RequestJudge,
   connection::Deadline deadline_;
   std::uint64_t ahead_ = 0;  // bytes of a response that were walked while still in the broker's socket
   Instant heard_at_{};       // last byte from the broker, or when a request first went unanswered
-  net::Rope requests_;       // the client leg's input and the broker leg's output
-  net::Rope responses_;      // the broker leg's input and the client leg's output
+  WalkedRope requests_;      // the client leg's input and the broker leg's output
+  WalkedRope responses_;     // the broker leg's input and the client leg's output
   Leg client_;
   Leg broker_;
   SocketAddress client_address_;
   CompactText client_id_;  // of the first request, or the beginning of it
-  RopeOutput request_output_;
-  RopeOutput response_output_;
   kafka::Conversation conversation_;
   kafka::RequestWalker request_walker_;
   kafka::ResponseWalker response_walker_;
@@ -260,10 +263,12 @@ class Session final : private kafka::RequestJudge,
   // Of an ApiVersions that named exactly the learnt cluster and the broker that should be here.
   std::optional<CorrelationId> exactly_asked_;
   std::unique_ptr<std::string> refusal_;  // valid after the judge has refused
-  HostPort dialled_;                      // valid once open
-  std::optional<NodeId> named_;           // by SNI; nullopt: bootstrap, or a listener that routes by port
-  std::optional<NodeId> node_;            // who answers here, once that is known; never forgotten
-  Instant note_answers_at_{};             // from then on, the topology is told of an answer here
+  // Host and port as dialled. Valid once open.
+  CompactText dialled_host_;
+  std::int32_t dialled_port_ = 0;
+  std::optional<NodeId> named_;  // by SNI; nullopt: bootstrap, or a listener that routes by port
+  std::optional<NodeId> node_;   // who answers here, once that is known; never forgotten
+  Instant note_answers_at_{};    // from then on, the topology is told of an answer here
   std::unique_ptr<Identification> identifying_;  // while names are resolved to learn who answers here
 };
 

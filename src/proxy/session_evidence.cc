@@ -25,7 +25,7 @@ Teacher Session::teacher() const {
   Teacher teacher;
   teacher.client_address = &client_address_;
   teacher.client_id = client_id_.view();
-  teacher.server = dialled_;
+  teacher.server = dialled();
   teacher.bootstrap = origin_.bootstrap;
   return teacher;
 }
@@ -34,28 +34,28 @@ void Session::note_answer() {
   if (heard_at_ < note_answers_at_) return;
   if (!node_ || !response_walker_.answered()) return;
   note_answers_at_ = heard_at_ + answer_interval;
-  view_->cluster(port_->cluster).topology.answered(*node_, dialled_, heard_at_);
+  view_->cluster(port_->cluster).topology.answered(*node_, dialled(), heard_at_);
 }
 
 // The broker, not the client, ended this connection, or never answered on it.
 void Session::note_broken() {
   if (std::exchange(broken_noted_, true)) return;
-  worker_.doubt_name(dialled_.host);
+  worker_.doubt_name(std::string(dialled_host_.view()));
   if (!node_) return;
   const Topology::Break how =
       response_walker_.answered() ? Topology::Break::cut : Topology::Break::unanswered;
-  view_->cluster(port_->cluster).topology.broken(*node_, dialled_, how, teacher().client(), worker_.now());
+  view_->cluster(port_->cluster).topology.broken(*node_, dialled(), how, teacher().client(), worker_.now());
 }
 
 // A client that named another cluster or broker would only have itself to blame.
 void Session::denied(CorrelationId request) {
   if (!node_ || exactly_asked_ != request) return;
   ClusterState& cluster = view_->cluster(port_->cluster);
-  report_denied(cluster, *node_, dialled_, worker_.runtime().log);
-  cluster.topology.denied(*node_, dialled_, worker_.now());
+  report_denied(cluster, *node_, dialled(), worker_.runtime().log);
+  cluster.topology.denied(*node_, dialled(), worker_.now());
   broken_noted_ = true;
   note_answers_at_ = Instant::max();  // the broker here is another one
-  worker_.doubt_name(dialled_.host);
+  worker_.doubt_name(std::string(dialled_host_.view()));
   worker_.want_discovery(view_->cluster(port_->cluster));
 }
 
@@ -66,13 +66,13 @@ void Session::denied(CorrelationId request) {
 void Session::identify() {
   if (state_ != State::open || node_) return;
   const Snapshot& snapshot = view_->snapshot(port_->cluster);
-  const HostPort here = canonical(dialled_.host, dialled_.port);
+  const HostPort here = canonical(dialled_host_.view(), dialled_port_);
   const std::optional<NodeId> own = owner();
   const Node* node = own ? snapshot.find(*own) : nullptr;
   if (node == nullptr || node->address != here || !node->dialable()) node = snapshot.at(here);
   if (node == nullptr) return;
   node_ = node->id;
-  dialled_ = here;
+  set_dialled(here);
 }
 
 // By address, on a plaintext upstream: exactly one listed broker's name leads to the address that was dialled. With TLS
@@ -117,7 +117,7 @@ void Session::on_name_resolved(const std::vector<SocketAddress>& addresses) {
     const Node* node = view_->snapshot(port_->cluster).find(names.found.front());
     if (node != nullptr) {
       node_ = node->id;
-      dialled_ = node->address;
+      set_dialled(node->address);
     }
   }
   pump();

@@ -216,7 +216,7 @@ void Session::on_dialled(const connection::Candidate& candidate) {
   KFERRY_ASSERT(state_ == State::dialling);
   state_ = State::open;
   deadline_.cancel();  // an idle session costs no timer
-  dialled_ = candidate.address;
+  set_dialled(candidate.address);
   node_ = candidate.node;
   origin_.bootstrap = !candidate.node;
   broker_.set_owner(*this);
@@ -301,7 +301,7 @@ void Session::hidden_api(ApiKey key) {
 }
 
 void Session::deviates(ApiKey source, kafka::Deviation how) {
-  report_deviation(view_->cluster(port_->cluster), dialled_, source, how, worker_.runtime().log);
+  report_deviation(view_->cluster(port_->cluster), dialled(), source, how, worker_.runtime().log);
 }
 
 void Session::reconsider() {
