@@ -26,8 +26,8 @@ SocketAddress address_by(int fd, int (*ask)(int, sockaddr*, socklen_t*)) {
 }
 
 // getpeername() fails with ENOTCONN once the other end has reset the connection. The kernel still knows the address,
-// as accept() shows, and tells it by SO_PEERNAME (inet_getname with peer = 2, Linux 2.6.12 and newer). That option takes
-// no more room than the address fills, so the family is asked for first.
+// as accept() shows, and tells it by SO_PEERNAME (inet_getname with peer = 2, Linux 2.6.12 and newer). That option
+// takes no more room than the address fills, so the family is asked for first.
 SocketAddress address_before_reset(int fd) {
   sockaddr_storage storage{};
   const auto ask = [&](socklen_t size) {
