@@ -114,6 +114,10 @@ void StillRing::poll(Token token, Socket socket, std::uint32_t events) {
   ask({.token = token, .kind = Kind::poll, .socket = socket, .size = events});
 }
 
+void StillRing::watch(Token token, Socket socket) {
+  ask({.token = token, .kind = Kind::watch, .socket = socket});
+}
+
 void StillRing::timer(Token token, Instant) {
   ask({.token = token, .kind = Kind::timer});
 }
@@ -140,8 +144,9 @@ bool StillRing::possible(const Op& op) const {
     case Kind::splice:
     case Kind::poll:
       return !ends_[index(op.socket)].inbox.empty();
+    case Kind::watch:
     case Kind::timer:
-      return false;  // no time passes
+      return false;  // no time passes, and nothing breaks
   }
   return false;
 }
@@ -169,6 +174,7 @@ StillRing::Done StillRing::complete(const Op& op) {
       done.completion.more = true;
       break;
     case Kind::connect:
+    case Kind::watch:
     case Kind::timer:
       break;
     case Kind::receive:

@@ -57,6 +57,8 @@ class StillRing final : public ring::Ring {
             bool more) override;
   void splice(ring::Token token, ring::Socket from, ring::Socket to, std::uint64_t size) override;
   void poll(ring::Token token, ring::Socket socket, std::uint32_t events) override;
+  void watch(ring::Token token, ring::Socket socket) override;
+  ring::TcpState tcp_state(ring::Socket) override { return {}; }
   void timer(ring::Token token, Instant deadline) override;
   void cancel(ring::Token token) override;
   void message(ring::Token, ring::Mailbox&, ring::Token, std::int32_t) override;
@@ -72,7 +74,7 @@ class StillRing final : public ring::Ring {
   Instant now() const override { return now_; }
 
  private:
-  enum class Kind : std::uint8_t { accept, connect, receive, send, splice, poll, timer };
+  enum class Kind : std::uint8_t { accept, connect, receive, send, splice, poll, watch, timer };
   struct Box final : ring::Mailbox {};
   struct End {
     std::deque<std::span<const std::byte>> inbox;

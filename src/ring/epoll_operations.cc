@@ -75,7 +75,7 @@ void EpollRing::fail_unwatched(std::uint32_t slot, int error) {
 
 void EpollRing::stop_waiting(std::uint32_t slot) {
   Interest& at = interest(ops_.at(slot).fd);
-  for (std::uint32_t* waiting : {&at.reader, &at.writer, &at.poller})
+  for (std::uint32_t* waiting : {&at.reader, &at.writer, &at.poller, &at.watcher})
     if (*waiting == slot) *waiting = Op::none;
 }
 
@@ -114,8 +114,12 @@ void EpollRing::write(int fd) {
 }
 
 // Asks poll(2) instead of trusting `readable` and `writable`, which the calls for single TLS records do not update.
-void EpollRing::check_poll(int fd) {
-  const std::uint32_t slot = interest(fd).poller;
+void EpollRing::check_polls(int fd) {
+  check_poll(fd, interest(fd).poller);
+  check_poll(fd, interest(fd).watcher);
+}
+
+void EpollRing::check_poll(int fd, std::uint32_t slot) {
   if (slot == Op::none) return;
   pollfd one{fd, static_cast<short>(ops_.at(slot).size), 0};
   if (::poll(&one, 1, 0) <= 0) return;
@@ -134,7 +138,8 @@ int EpollRing::set_tls_key(Socket socket, bool sending, std::span<const std::byt
 
 void EpollRing::close(Socket socket, bool reset) {
   Interest& at = interest(fd_of(socket));
-  KFERRY_ASSERT(at.reader == Op::none && at.writer == Op::none && at.poller == Op::none);
+  KFERRY_ASSERT(at.reader == Op::none && at.writer == Op::none && at.poller == Op::none &&
+                at.watcher == Op::none);
   at = Interest{};  // closing the descriptor also ends its registration
   KernelSockets::close(socket, reset);
 }
@@ -310,7 +315,17 @@ void EpollRing::poll(Token token, Socket socket, std::uint32_t events) {
   at.poller = slot;
   // Registered first, so that anything arriving between the check and wait() raises an edge.
   if (const int error = register_once(fd); error != 0) return fail_unwatched(slot, error);
-  check_poll(fd);
+  check_poll(fd, slot);
+}
+
+void EpollRing::watch(Token token, Socket socket) {
+  const int fd = fd_of(socket);
+  const std::uint32_t slot = ops_.take(OpKind::watch, token, fd);
+  Interest& at = interest(fd);
+  KFERRY_ASSERT(at.watcher == Op::none);
+  at.watcher = slot;
+  if (const int error = register_once(fd); error != 0) return fail_unwatched(slot, error);
+  check_poll(fd, slot);
 }
 
 void EpollRing::timer(Token token, Instant deadline) {

@@ -99,7 +99,7 @@ void EpollRing::on_event(const epoll_event& event) {
   if ((event.events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) != 0) at.writable = true;
   read(fd);
   write(fd);
-  check_poll(fd);
+  check_polls(fd);
 }
 
 void EpollRing::finish(Token token, std::int64_t result, bool more) {

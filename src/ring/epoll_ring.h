@@ -50,6 +50,7 @@ class EpollRing final : public KernelSockets {
   void send(Token token, Socket socket, std::span<const iovec> pieces, Notice notice, bool more) override;
   void splice(Token token, Socket from, Socket to, std::uint64_t size) override;
   void poll(Token token, Socket socket, std::uint32_t events) override;
+  void watch(Token token, Socket socket) override;
   void timer(Token token, Instant deadline) override;
   void cancel(Token token) override;
   void message(Token receipt, Mailbox& to, Token token, std::int32_t value) override;
@@ -72,6 +73,7 @@ class EpollRing final : public KernelSockets {
     std::uint32_t reader = Op::none;  // a receive, an accept, or a splice from here
     std::uint32_t writer = Op::none;  // a send, a connect, or a splice to here
     std::uint32_t poller = Op::none;
+    std::uint32_t watcher = Op::none;
     bool registered = false;
     bool readable = true;
     bool writable = true;
@@ -98,7 +100,8 @@ class EpollRing final : public KernelSockets {
   void stop_waiting(std::uint32_t slot);
   void read(int fd);
   void write(int fd);
-  void check_poll(int fd);
+  void check_polls(int fd);
+  void check_poll(int fd, std::uint32_t slot);
   void continue_receive(std::uint32_t slot);
   void continue_accept(std::uint32_t slot);
   void continue_send(std::uint32_t slot);

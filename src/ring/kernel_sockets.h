@@ -19,6 +19,7 @@ class KernelSockets : public Ring {
   void set_options(Socket socket, Duration keepalive_idle, Duration keepalive_interval, int probes) override;
   void shut_write(Socket socket) override;
   int peek(Socket socket, std::uint64_t offset, std::span<std::byte> room) override;
+  TcpState tcp_state(Socket socket) override;
   int set_tls_key(Socket socket, bool sending, std::span<const std::byte> key) override;
   int reinstall_tls_key(Socket socket) override;
   int receive_tls_record(Socket socket, std::span<std::byte> room, std::uint8_t& type) override;

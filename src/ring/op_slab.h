@@ -14,7 +14,18 @@
 
 namespace kferry::ring {
 
-enum class OpKind : std::uint8_t { free, accept, connect, receive, send, splice, poll, timer, message };
+enum class OpKind : std::uint8_t {
+  free,
+  accept,
+  connect,
+  receive,
+  send,
+  splice,
+  poll,
+  watch,
+  timer,
+  message
+};
 
 struct Op {
   static constexpr std::uint32_t none = 0xFFFFFFFF;
@@ -22,7 +33,9 @@ struct Op {
   Token token;
   std::uint64_t size = 0;  // receive: size_max; poll: events; message: value; timer: see deadline()
   int fd = -1;
-  std::uint32_t multishot_size = 0;  // receive: the bytes after which it ends; 0 for a single one
+  // receive: the bytes after which it ends, 0 for a single one; poll, watch, splice: the events that a multishot poll
+  // has brought while it is being ended.
+  std::uint32_t multishot = 0;
   std::uint32_t extra =
       none;  // send: parcel; connect: address; splice: transfer; message: addressee; timer: index in the heap
   std::uint32_t next = none;  // in its bucket, or in the free list
@@ -30,7 +43,7 @@ struct Op {
   OpKind kind = OpKind::free;
   bool cancelled : 1 = false;
   bool quiet : 1 = false;  // send: Notice::with_next
-  bool more : 1 = false;   // send: MSG_MORE
+  bool more : 1 = false;   // send: MSG_MORE; poll, watch, splice: the poll is multishot
 
   Instant deadline() const { return Instant(Duration(static_cast<Duration::rep>(size))); }
   void set_deadline(Instant at) { size = static_cast<std::uint64_t>(at.time_since_epoch().count()); }

@@ -67,6 +67,21 @@ enum class Notice : std::uint8_t {
   with_next,
 };
 
+// What the kernel knows of a connection without reading from it (tcp(7), TCP_INFO).
+struct TcpState {
+  // Reset, or given up by the kernel: its next operation fails.
+  bool reset = false;
+  // The other side has sent FIN, which may be behind bytes that were not received yet.
+  bool ended = false;
+  // Something was sent whose acknowledgement is still to come: bytes, FIN, or a probe of a zero window.
+  bool awaits_ack = false;
+  // Bytes or FIN wait in the socket or on the way: the other side has not acknowledged everything.
+  bool undelivered = false;
+  std::uint64_t received = 0;      // bytes from the other side
+  std::uint64_t acknowledged = 0;  // bytes of ours
+  Duration silence{};              // since the other side's last segment, be it data or ACK
+};
+
 class Ring {
  public:
   virtual ~Ring() = default;
@@ -92,6 +107,9 @@ class Ring {
   // Returns how many. 0 or -EAGAIN: none there; -EOPNOTSUPP: the kernel cannot (Linux before 6.9). The socket must have
   // no outstanding receive and no TLS receive key.
   virtual int peek(Socket socket, std::uint64_t offset, std::span<std::byte> room) = 0;
+
+  // Of a connected socket, whatever operations are outstanding. Costs two system calls: never per frame.
+  virtual TcpState tcp_state(Socket socket) = 0;
 
   // --- kernel TLS, at once (linux/tls.h)
   // Part of the contract because it changes what the operations below mean, and a backend has to know. On a socket with
@@ -145,6 +163,10 @@ class Ring {
   // Completes once when any of `events` (POLLIN, POLLOUT, POLLRDHUP) has occurred. result: the events. At most one per
   // socket at a time.
   virtual void poll(Token token, Socket socket, std::uint32_t events) = 0;
+  // Completes once when the connection is dead, with POLLERR (reset, or given up by the kernel) or POLLHUP (both sides
+  // have ended): what a receive would report on a socket whose other side has not sent FIN. At most one per socket at a
+  // time, beside any other operation.
+  virtual void watch(Token token, Socket socket) = 0;
   // Completes at `deadline` with 0, or -ECANCELED after cancel().
   virtual void timer(Token token, Instant deadline) = 0;
   // Ends every operation with this token. Each still completes, with -ECANCELED or with its result.

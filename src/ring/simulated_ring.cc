@@ -69,6 +69,24 @@ int SimulatedRing::peek(Socket socket, std::uint64_t offset, std::span<std::byte
   return static_cast<int>(size);
 }
 
+// What is in the other end's inbox counts as acknowledged, as with TCP, and a full inbox as a zero window.
+TcpState SimulatedRing::tcp_state(Socket socket) {
+  const Simulation::End& end = world_.end(id_of(socket));
+  TcpState state;
+  state.reset = end.broken && !end.reset_reported;
+  state.ended = end.fin_received;
+  state.received = end.received;
+  state.acknowledged = end.sent;
+  if (end.deaf_since) {
+    state.awaits_ack = state.undelivered = end.unheard;
+    state.silence = world_.now() - *end.deaf_since;
+  }
+  for (const auto& [id, op] : world_.ops_)
+    state.undelivered =
+        state.undelivered || (op.kind == Simulation::Kind::send && op.socket == id_of(socket));
+  return state;
+}
+
 void SimulatedRing::close(Socket socket, bool reset) {
   for (const auto& [id, op] : world_.ops_)
     KFERRY_ASSERT(op.kind == Simulation::Kind::timer ||
@@ -136,6 +154,10 @@ void SimulatedRing::poll(Token token, Socket socket, std::uint32_t events) {
                  .kind = Simulation::Kind::poll,
                  .socket = id_of(socket),
                  .size = events});
+}
+
+void SimulatedRing::watch(Token token, Socket socket) {
+  world_.add_op({.ring = this, .token = token, .kind = Simulation::Kind::watch, .socket = id_of(socket)});
 }
 
 void SimulatedRing::timer(Token token, Instant deadline) {

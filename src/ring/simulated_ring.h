@@ -27,6 +27,7 @@ class SimulatedRing final : public Ring {
   void set_options(Socket, Duration, Duration, int) override {}
   void shut_write(Socket socket) override;
   int peek(Socket socket, std::uint64_t offset, std::span<std::byte> room) override;
+  TcpState tcp_state(Socket socket) override;
   // The simulated kernel has no TLS.
   int set_tls_key(Socket, bool, std::span<const std::byte>) override { return -ENOENT; }
   int reinstall_tls_key(Socket) override { return -ENOENT; }
@@ -40,6 +41,7 @@ class SimulatedRing final : public Ring {
   void send(Token token, Socket socket, std::span<const iovec> pieces, Notice notice, bool more) override;
   void splice(Token token, Socket from, Socket to, std::uint64_t size) override;
   void poll(Token token, Socket socket, std::uint32_t events) override;
+  void watch(Token token, Socket socket) override;
   void timer(Token token, Instant deadline) override;
   void cancel(Token token) override;
   void message(Token receipt, Mailbox& to, Token token, std::int32_t value) override;

@@ -96,7 +96,7 @@ void Simulation::close_end(int id, bool reset) {
     for (const int waiting : closing.backlog) close_end(waiting, true);
     return;
   }
-  if (find(closing.other) == nullptr) return;
+  if (find(closing.other) == nullptr || closing.deaf_since || end(closing.other).deaf_since) return;
   if (reset || !closing.inbox.empty()) {  // TCP also resets if bytes were left unread
     break_end(closing.other);
   } else {
@@ -109,6 +109,10 @@ void Simulation::shut_end(int id) {
   End& shut = end(id);
   if (shut.fin_sent || shut.broken) return;
   shut.fin_sent = true;
+  if (shut.deaf_since) {
+    shut.unheard = true;
+    return;
+  }
   if (End* other = find(shut.other)) {
     other->fin_received = true;
     touch(shut.other);
@@ -123,8 +127,15 @@ void Simulation::break_end(int id) {
   touch(id);
 }
 
+void Simulation::vanish_end(int id) {
+  trace("vanish " + std::to_string(id));
+  end(id).deaf_since = now_;
+  if (End* other = find(end(id).other)) other->deaf_since = now_;
+}
+
 std::size_t Simulation::room(const End& from) {
   const End* other = find(from.other);
+  if (from.deaf_since) return from.inbox_max - std::min(from.inbox_max, from.unsent);
   if (other == nullptr) return SIZE_MAX;  // answered by RST
   return other->inbox_max - std::min(other->inbox_max, other->inbox.size());
 }
@@ -132,8 +143,15 @@ std::size_t Simulation::room(const End& from) {
 std::size_t Simulation::put(int from, std::string_view bytes) {
   End& sender = end(from);
   const std::size_t size = std::min(bytes.size(), room(sender));
+  if (sender.deaf_since) {
+    sender.unheard = true;
+    sender.unsent += size;
+    return size;
+  }
   if (End* other = find(sender.other)) {
     other->inbox.append(bytes.substr(0, size));
+    other->received += size;
+    sender.sent += size;
     touch(sender.other);
   } else if (size > 0) {
     break_end(from);  // the other side is gone: the bytes are lost and RST comes back
@@ -230,6 +248,10 @@ void SimSocket::close() {
 
 void SimSocket::reset() {
   if (open()) world_->close_end(id_, true);
+}
+
+void SimSocket::vanish() {
+  if (open()) world_->vanish_end(id_);
 }
 
 SocketAddress SimSocket::local_address() const {

@@ -59,6 +59,9 @@ class SimSocket {
   void shutdown();
   void close();
   void reset();
+  // From now on nothing passes between this end and the other, which is told of no end: a host that lost its power, or
+  // a network that drops every segment.
+  void vanish();
   bool open() const;
   SocketAddress local_address() const;
   SocketAddress remote_address() const;
@@ -120,7 +123,7 @@ class Simulation {
   friend class SimSocket;
   friend class SimListener;
 
-  enum class Kind : std::uint8_t { accept, connect, receive, send, splice, poll, timer };
+  enum class Kind : std::uint8_t { accept, connect, receive, send, splice, poll, watch, timer };
   struct End {
     SimulatedRing* owner = nullptr;  // null: the test's
     bool listening = false;
@@ -132,8 +135,13 @@ class Simulation {
     std::size_t inbox_max = 0;
     bool fin_received = false;
     bool fin_sent = false;
-    bool broken = false;          // by RST
-    bool reset_reported = false;  // the error is reported once, as the kernel does
+    bool broken = false;                  // by RST
+    bool reset_reported = false;          // the error is reported once, as the kernel does
+    std::uint64_t received = 0;           // bytes that have reached the inbox
+    std::uint64_t sent = 0;               // bytes that have reached the other end's inbox
+    std::optional<Instant> deaf_since{};  // the other end has vanished: nothing that is sent is acknowledged
+    bool unheard = false;                 // something was sent since
+    std::size_t unsent = 0;               // so many bytes of it, which stay in this end's socket
     std::deque<int> backlog;
   };
   struct Op {
@@ -171,6 +179,7 @@ class Simulation {
   void close_end(int id, bool reset);
   void shut_end(int id);
   void break_end(int id);
+  void vanish_end(int id);
   std::size_t room(const End& from);
   std::size_t put(int from, std::string_view bytes);
   std::string take(int id, std::size_t size);
@@ -187,6 +196,7 @@ class Simulation {
   void try_send(std::uint64_t id, Op& op);
   void try_splice(std::uint64_t id, Op& op);
   void try_poll(std::uint64_t id, Op& op);
+  void try_watch(std::uint64_t id, const Op& op);
 
   SimulationOptions options_;
   std::mt19937_64 random_;

@@ -54,6 +54,8 @@ void Simulation::attempt(std::uint64_t id) {
       return try_splice(id, op);
     case Kind::poll:
       return try_poll(id, op);
+    case Kind::watch:
+      return try_watch(id, op);
     case Kind::timer:
       return;
   }
@@ -199,6 +201,12 @@ void Simulation::try_poll(std::uint64_t id, Op& op) {
   events &= static_cast<std::uint32_t>(op.size);
   if (self.broken) events |= POLLERR | POLLHUP;
   if (events != 0) finish(id, static_cast<std::int32_t>(events));
+}
+
+void Simulation::try_watch(std::uint64_t id, const Op& op) {
+  const End& self = end(op.socket);
+  if (self.broken && !self.reset_reported) return finish(id, POLLERR | POLLHUP);
+  if (self.broken || (self.fin_received && self.fin_sent)) finish(id, POLLHUP);
 }
 
 }  // namespace kferry::ring

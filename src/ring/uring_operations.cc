@@ -32,7 +32,7 @@ void UringRing::receive(Token token, Socket socket, std::size_t size_max, std::s
   KFERRY_ASSERT(size_max > 0);
   const std::uint32_t slot = ops_.take(OpKind::receive, token, fd_of(socket));
   ops_.at(slot).size = std::min<std::size_t>(size_max, std::numeric_limits<std::int32_t>::max());
-  if (multishot_receives_) ops_.at(slot).multishot_size = static_cast<std::uint32_t>(multishot_size);
+  if (multishot_receives_) ops_.at(slot).multishot = static_cast<std::uint32_t>(multishot_size);
   submit(slot);
 }
 
@@ -58,6 +58,12 @@ void UringRing::send(Token token, Socket socket, std::span<const iovec> pieces, 
 void UringRing::poll(Token token, Socket socket, std::uint32_t events) {
   const std::uint32_t slot = ops_.take(OpKind::poll, token, fd_of(socket));
   ops_.at(slot).size = events;
+  submit(slot);
+}
+
+void UringRing::watch(Token token, Socket socket) {
+  const std::uint32_t slot = ops_.take(OpKind::watch, token, fd_of(socket));
+  ops_.at(slot).more = true;
   submit(slot);
 }
 
@@ -102,9 +108,9 @@ void UringRing::submit(std::uint32_t slot) {
       sqe.flags |= IOSQE_BUFFER_SELECT;
       sqe.buf_group = abi::buffer_group;
       if (bundle) sqe.ioprio |= abi::recvsend_bundle;
-      if (op.multishot_size > 0) {
+      if (op.multishot > 0) {
         sqe.ioprio |= IORING_RECV_MULTISHOT;
-        abi::set_multishot_total(sqe, op.multishot_size);
+        abi::set_multishot_total(sqe, op.multishot);
       }
       break;
     }
@@ -123,7 +129,12 @@ void UringRing::submit(std::uint32_t slot) {
     }
     case OpKind::splice:
     case OpKind::poll:
-      io_uring_prep_poll_add(&sqe, op.fd, static_cast<unsigned>(op.size));
+    case OpKind::watch:
+      if (op.more) {
+        io_uring_prep_poll_multishot(&sqe, op.fd, static_cast<unsigned>(op.size));
+      } else {
+        io_uring_prep_poll_add(&sqe, op.fd, static_cast<unsigned>(op.size));
+      }
       break;
     case OpKind::message:
     case OpKind::timer:
@@ -175,8 +186,40 @@ void UringRing::transfer(std::uint32_t slot) {
   if (op.cancelled) return end_transfer(slot, true);
   const bool input = need == SpliceTransfer::Need::input;
   op.fd = input ? move.from() : move.to();
+  op.more = false;
+  op.multishot = 0;
   op.size = static_cast<std::uint64_t>(input ? POLLIN | POLLRDHUP : POLLOUT);
   submit(slot);
+}
+
+// Whether a poll has brought one of its events, which `result` then names, or an error. io_uring reports POLLRDHUP to
+// every poll, also to one that asked for POLLOUT or for nothing (IO_POLL_UNMASK), and once the other side has sent FIN
+// would do so again and again. From then on the poll is multishot, which reports changes only, and is ended here.
+bool UringRing::poll_over(std::uint32_t slot, std::int32_t& result, bool more) {
+  Op& op = ops_.at(slot);
+  if (op.multishot != 0) {
+    if (more) return false;
+    result = static_cast<std::int32_t>(op.multishot);
+    return true;
+  }
+  if (result < 0) return true;
+  const auto wanted = static_cast<std::uint32_t>(op.size) | POLLERR | POLLHUP | POLLNVAL;
+  if ((static_cast<std::uint32_t>(result) & wanted) != 0) {
+    if (!more) return true;
+    op.multishot = static_cast<std::uint32_t>(result);
+    io_uring_sqe& sqe = next_sqe();
+    io_uring_prep_cancel64(&sqe, user_data(Tag::operation, slot, op.generation), 0);
+    sqe.user_data = user_data(Tag::cancellation);
+    return false;
+  }
+  if (more) return false;
+  if (op.cancelled) {
+    result = -ECANCELED;
+    return true;
+  }
+  op.more = true;
+  submit(slot);
+  return false;
 }
 
 void UringRing::end_transfer(std::uint32_t slot, bool cancelled) {

@@ -248,12 +248,18 @@ void UringRing::on_cqe(const io_uring_cqe& cqe) {
   Op& op = ops_.at(slot);
   KFERRY_ASSERT(op.kind != OpKind::free && op.generation == generation_of(cqe.user_data));
   const bool more = (cqe.flags & IORING_CQE_F_MORE) != 0;
+  std::int32_t result = cqe.res;
   switch (op.kind) {
     case OpKind::receive:
       return on_receive(slot, cqe.res, cqe.flags);
     case OpKind::splice:
-      if (cqe.res == -ECANCELED || (op.cancelled && cqe.res < 0)) return end_transfer(slot, true);
+      if (!poll_over(slot, result, more)) return;
+      if (result == -ECANCELED || (op.cancelled && result < 0)) return end_transfer(slot, true);
       return transfer(slot);
+    case OpKind::poll:
+    case OpKind::watch:
+      if (poll_over(slot, result, more)) complete(slot, result);
+      return;
     case OpKind::accept:
       if (more) return finish(op.token, cqe.res, true);
       if (cqe.res == -EINVAL && multishot_accept_) {

@@ -49,6 +49,7 @@ class UringRing final : public KernelSockets {
   void send(Token token, Socket socket, std::span<const iovec> pieces, Notice notice, bool more) override;
   void splice(Token token, Socket from, Socket to, std::uint64_t size) override;
   void poll(Token token, Socket socket, std::uint32_t events) override;
+  void watch(Token token, Socket socket) override;
   void timer(Token token, Instant deadline) override;
   void cancel(Token token) override;
   void message(Token receipt, Mailbox& to, Token token, std::int32_t value) override;
@@ -84,6 +85,7 @@ class UringRing final : public KernelSockets {
   void enter();
   void reap();
   void on_cqe(const io_uring_cqe& cqe);
+  bool poll_over(std::uint32_t slot, std::int32_t& result, bool more);
   void on_receive(std::uint32_t slot, std::int32_t result, std::uint32_t flags);
   void on_wake();
   void complete_quiet_sends(std::size_t before);
