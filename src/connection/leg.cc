@@ -94,6 +94,7 @@ void Leg::cancel_operations() {
   if (receiving()) cancel(Operation::receive);
   if (sending()) cancel(Operation::send);
   if (splicing()) cancel(Operation::splice);
+  if (watching_) cancel(Operation::watch);
 }
 
 // --- completions
@@ -110,6 +111,9 @@ void Leg::on_completion(Operation operation, const ring::Completion& completion)
       break;
     case Operation::splice:
       on_spliced(completion);
+      break;
+    case Operation::watch:
+      on_watched(completion);
       break;
     case Operation::end_:
       KFERRY_ASSERT(false);
@@ -149,7 +153,7 @@ void Leg::after(const Transport::Received& received) {
     case What::bytes:
       break;
     case What::end:
-      ended_ = true;
+      end_input();
       break;
     case What::truncated:
       return owner_->on_break(*this, {Break::How::truncated});
@@ -166,6 +170,22 @@ void Leg::after(const Transport::Received& received) {
     if (tls_->key_exhausted()) owner_->on_key_exhausted(*this);
   }
   owner_->on_input(*this);
+}
+
+// A client that has ended may still be reset, which says that it awaits no answers any more. A broker's reset after its
+// end says nothing about the answers that came before it.
+void Leg::end_input() {
+  if (std::exchange(ended_, true) || remote_ == tls::Remote::broker) return;
+  watching_ = true;
+  ++outstanding_;
+  shared_.ring.watch(token(Operation::watch), socket_);
+}
+
+void Leg::on_watched(const ring::Completion& completion) {
+  KFERRY_ASSERT(watching_);
+  watching_ = false;
+  const bool reset = completion.result > 0 && (completion.result & POLLERR) != 0;
+  if (in_use() && reset) owner_->on_break(*this, {Break::How::receiving, ECONNRESET});
 }
 
 bool Leg::bare_end_allowed() const {
@@ -209,7 +229,7 @@ void Leg::on_spliced(const ring::Completion& completion) {
   if (completion.result < 0) return owner_->on_break(*this, {Break::How::splicing_from, -completion.result});
   if (completion.result == 0) {
     if (tls_ != nullptr) return owner_->on_break(*this, {Break::How::truncated});
-    ended_ = true;
+    end_input();
     return owner_->on_input(*this);
   }
   const auto size = static_cast<std::uint64_t>(completion.result);

@@ -30,7 +30,7 @@ namespace kferry::connection {
 class Leg {
  public:
   // Kinds of operations, counted from the leg's first Token::kind.
-  enum class Operation : std::uint16_t { receive, send, splice, end_ };
+  enum class Operation : std::uint16_t { receive, send, splice, watch, end_ };
   static constexpr std::uint16_t operations = static_cast<std::uint16_t>(Operation::end_);
 
   enum class Stage : std::uint8_t { none, connected, handshaking, open, leaving, closing };
@@ -180,10 +180,14 @@ class Leg {
   bool cannot_send() const { return shutdown_ == Shutdown::cannot; }
   bool receiving() const { return receive_ != Receive::idle && receive_ != Receive::starved; }
   bool sending() const { return send_ != Send::idle && send_ != Send::spliced; }
+  // When the last send was submitted.
+  Instant send_since() const { return send_since_; }
   bool deferred() const { return send_ == Send::deferred; }
   bool splicing() const { return splice_ == Splice::moving; }
   // Whether send() could do anything: cheap, for the hot path.
   bool may_send() const { return sending() ? deferred() : tls_ != nullptr || output_.ready_size() > 0; }
+  // As the kernel knows it; for a connected socket.
+  ring::TcpState tcp_state() const { return shared_.ring.tcp_state(socket_); }
   // What was received may be looked at before it is received (Ring::peek).
   bool can_peek() const { return !receiving() && !splicing() && transport().raw(); }
   // Whether the kernel may move bytes from here to `to`.
@@ -215,6 +219,8 @@ class Leg {
   void on_received(const ring::Completion& completion);
   void on_sent(const ring::Completion& completion);
   void on_spliced(const ring::Completion& completion);
+  void on_watched(const ring::Completion& completion);
+  void end_input();
   void after(const Transport::Received& received);
   void end_multishot();
   // False: nothing else may be sent now.
@@ -233,7 +239,7 @@ class Leg {
   ring::Socket socket_ = ring::Socket::none;
   std::uint32_t outstanding_ = 0;
   std::uint32_t send_size_ = 0;  // of the pending send, bytes
-  Instant send_since_{};         // Valid while send_ is not idle.
+  Instant send_since_{};         // when the last send was submitted
   Leg* spliced_to_ = nullptr;    // Valid while splice_ is moving.
   const tls::Remote remote_;
   Stage stage_ = Stage::none;
@@ -243,6 +249,7 @@ class Leg {
   Shutdown shutdown_ = Shutdown::open;
   std::uint8_t short_receives_ = 0;  // so many receives after a splice ask for little
   bool ended_ = false;
+  bool watching_ = false;       // for a reset, which no receive reports after the end
   bool congested_ = false;      // the last send was short: the next one waits for room
   bool last_was_small_ = true;  // the last full-sized receive brought little
 };

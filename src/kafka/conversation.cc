@@ -9,19 +9,24 @@ namespace kferry::kafka {
 void Conversation::push(const Unanswered& request) {
   unanswered_.push(request);
   raw_answers = false;
+  ends_with_question = ends_with_question || request.own == nullptr;
   if (observer_ != nullptr) observer_->queued(request);
 }
 
 bool Conversation::may_ask() const {
-  if (sasl != Sasl::framed || raw_answers) return false;
+  return sasl == Sasl::framed && !raw_answers && !awaits(sasl_handshake_key) &&
+         !awaits(sasl_authenticate_key);
+}
+
+bool Conversation::awaits(ApiKey key) const {
   for (std::size_t i = 0; i < unanswered_.size(); ++i) {
-    const ApiKey key = unanswered_.at(i).key;
-    if (key == sasl_handshake_key || key == sasl_authenticate_key) return false;
+    if (unanswered_.at(i).key == key) return true;
   }
-  return true;
+  return false;
 }
 
 void Conversation::note_unacknowledged(CorrelationId id) {
+  ends_with_question = false;
   if (unacknowledged_ == nullptr) unacknowledged_ = std::make_unique<Unacknowledged>();
   Unacknowledged& ring = *unacknowledged_;
   ring.ids[(ring.first + ring.size) % unacknowledged_max] = id;

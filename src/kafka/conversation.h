@@ -54,6 +54,8 @@ class Conversation {
   void pop();
   // True while kferry may put a request of its own between two of the client's frames: no SASL exchange is under way.
   bool may_ask() const;
+  // Whether a request of this kind is unanswered.
+  bool awaits(ApiKey key) const;
   // The broker has answered SaslHandshake 0 with this error code.
   void on_handshake_answered(std::int64_t error_code);
 
@@ -78,6 +80,9 @@ class Conversation {
   Sasl sasl = Sasl::framed;
   // True while the broker may send tokens that answer no request in the queue.
   bool raw_answers = false;
+  // The last of what the client sent to the broker is a request that has an answer: not a Produce with acks=0, not a raw
+  // token.
+  bool ends_with_question = true;
   // The version in which kferry asks for Metadata on this connection; the broker's ApiVersions answer may change it.
   ApiVersion metadata_version = 2;
   // Client tokens seen since raw mode began.

@@ -281,6 +281,7 @@ RequestWalker::Stop RequestWalker::ask(Chunk& chunk) {
 void RequestWalker::queue(const Chunk& chunk) {
   if (token_) {
     ++conversation_.raw_tokens;
+    conversation_.ends_with_question = false;
     const std::uint32_t last = conversation_.sasl_mechanism.view() == "PLAIN" ? 1 : 2;
     if (counted_tokens() && conversation_.raw_tokens == last) conversation_.sasl = Conversation::Sasl::framed;
     return;

@@ -149,6 +149,10 @@ void Session::pump() {
   };
   if (unheard(client_, broker_)) client_.expedite();
   if (unheard(broker_, client_)) broker_.expedite();
+  if (!looked_after_ && state_ != State::closing && wants_looks()) {
+    looked_after_ = true;
+    worker_.look_after(slot_, generation_);
+  }
 }
 
 void Session::walk_requests() {

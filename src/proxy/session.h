@@ -7,10 +7,14 @@
 // The close table:
 //   who ends, and how                            what the other side sees
 //   client half-closes                           its requests are delivered as far as they came, then the broker
-//                                                is half-closed; answers continue
+//                                                is half-closed; answers continue while they come (silence_after_end)
+//     the same, with everything answered         the broker is reset, so that no TIME_WAIT stays here; after a
+//                                                Produce with acks=0 or a raw token it is half-closed
+//     the same, while a broker is dialled        the dial ends soon (dial_after_end)
+//   client resets after that                     both are closed at once
 //   client half-closes before a whole header     closed; nothing goes upstream
-//   broker closes at a frame's boundary          the answers, then the client is half-closed and has
-//                                                half_close_timeout to close
+//   broker closes at a frame's boundary          the answers, then the client is half-closed; a client that
+//                                                takes nothing (silence_after_end) is reset
 //   broker closes inside a frame                 the client is reset: a cut stream never looks complete
 //   a TLS stream ends without close_notify       like a reset: the last bytes may be missing
 //     the same, at a frame's boundary, after     an orderly end: many peers answer a close_notify with FIN only,
@@ -21,8 +25,11 @@
 //   a walker or the judge refuses                whole answers already queued, then the client is closed; if an
 //                                                answer is cut, it is reset
 //   no broker can be dialled                     the client is closed
-//   retired (stand-in replaced, port lost)       reading stops at a frame's boundary, answers are awaited
+//   retired (stand-in replaced, port lost)       once no JoinGroup or SyncGroup is unanswered (retire_patience),
+//                                                reading stops at a frame's boundary, answers are awaited
 //                                                (drain_timeout), then both are closed
+//   a peer vanishes while it owes an ACK         like a reset, after as long as keep-alive would take
+//   Limits of time that no completion reports are kept by looks, once a second (session_look.cc).
 //
 // Lives on its worker's thread in a slot of the worker's. Freed at zero outstanding operations, never before.
 #pragma once
@@ -85,6 +92,17 @@ class Session final : private kafka::RequestJudge,
   void reconsider();
   // Frees the receive buffers of sends that have been pending since before `since`.
   void give_buffers_back(Instant since);
+  // What a look found, for the next one. Kept by the worker.
+  struct Pulse {
+    std::uint64_t moved = 0;  // grows with what the sides acknowledge, and what the broker sends
+    Instant since{};          // nothing has moved since, and neither side has ended since
+    Instant active{};         // when a completion last moved bytes
+    bool client_over = false;
+    bool broker_over = false;
+  };
+  static constexpr Duration look_interval = std::chrono::seconds(1);
+  // Called every look_interval once the session has asked for it (Worker::look_after), until it returns false.
+  bool look(Pulse& pulse);
   // Ends at once, resetting both sides.
   void abort();
 
@@ -110,17 +128,7 @@ class Session final : private kafka::RequestJudge,
     queue_full,   // too many unanswered requests
   };
   // What the session's one deadline is for.
-  enum class Wait : std::uint8_t {
-    none,
-    first_byte,
-    handshake,
-    dial,
-    map,
-    deliver,
-    retire,
-    drain,
-    half_close
-  };
+  enum class Wait : std::uint8_t { none, first_byte, handshake, dial, map, deliver, retire, drain };
   enum class Question : std::uint8_t { none, waiting, asked, over };
 
   // Listed brokers whose names may lead to this connection's address.
@@ -213,8 +221,14 @@ class Session final : private kafka::RequestJudge,
   void ask_for_map();
   void end_question();
 
+  // --- looks: session_look.cc
+  bool wants_looks() const;
+  bool look_at_sides(Pulse& pulse);
+  void end_stalled_client(const ring::TcpState& client);
+
   // --- the end: session_end.cc
   void pass_on_ends();
+  bool broker_owes_nothing() const;
   bool shut_client();
   void end_if_done();
   void set_deadline(Wait wait, Duration in);
@@ -225,6 +239,7 @@ class Session final : private kafka::RequestJudge,
   std::string unanswered_text() const;
   void report_cut(const char* how);
   void report_silence();
+  void report_retirement();
   // Ends with a reason, logged once; see the close table.
   void fail(Severity severity, std::string_view cause, std::string text);
   void close(bool reset_client, bool reset_broker);
@@ -242,8 +257,10 @@ class Session final : private kafka::RequestJudge,
   bool stand_in_ = false;
   bool response_cut_ = false;  // the broker ended inside a response
   bool received_anything_ = false;
-  bool paced_ = false;         // has waited its turn for a stand-in
-  bool broken_noted_ = false;  // the topology knows that this connection broke
+  bool paced_ = false;                  // has waited its turn for a stand-in
+  bool broken_noted_ = false;           // the topology knows that this connection broke
+  bool looked_after_ = false;           // the worker looks at the session
+  std::uint16_t retire_postponed_ = 0;  // so many times, for a group that is being formed
   connection::Deadline deadline_;
   std::uint64_t ahead_ = 0;  // bytes of a response that were walked while still in the broker's socket
   Instant heard_at_{};       // last byte from the broker, or when a request first went unanswered

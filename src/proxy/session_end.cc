@@ -15,8 +15,9 @@ using std::chrono::seconds;
 
 // A client that leaves after its broker has said nothing for this long indicates a broker that hangs.
 constexpr Duration silence_worth_a_line = seconds(10);
-// A broker that closes leaves the client this long to close too.
-constexpr Duration half_close_timeout = seconds(30);
+// A session that is to be replaced waits this long for a group that is being formed, looking again every retire_step.
+constexpr Duration retire_patience = std::chrono::minutes(5);
+constexpr Duration retire_step = seconds(1);
 // What is queued when a session is ended is delivered within this time, or dropped.
 constexpr Duration drain_timeout = seconds(5);
 
@@ -54,16 +55,20 @@ void Session::on_deadline() {
       end_question();
       return pump();
     case Wait::retire:
+      if (conversation_.awaits(kafka::join_group_key) || conversation_.awaits(kafka::sync_group_key)) {
+        if (++retire_postponed_ * retire_step <= retire_patience)
+          return set_deadline(Wait::retire, retire_step);
+      }
       phase_ = Phase::stopping;
       client_.expedite();
       broker_.expedite();
       set_deadline(Wait::drain, drain_timeout);
       return pump();
-    case Wait::deliver:
     case Wait::drain:
+      report_retirement();
       return close(true, true);
-    case Wait::half_close:
-      return close(false, false);
+    case Wait::deliver:
+      return close(true, true);
   }
 }
 
@@ -78,13 +83,14 @@ void Session::on_break(Leg& leg, const Leg::Break& what) {
       if (by_broker && !leg.ended()) note_broken();
       by_broker ? report_cut(std::strerror(what.error)) : report_silence();
       // An error after the end is how a peer that is gone for good answers.
-      return close(!by_broker || !leg.ended(), by_broker || !leg.ended());
+      return close(!by_broker || !leg.ended(), by_broker || !leg.ended() || broker_owes_nothing());
     case How::sending:
     case How::splicing_from:
     case How::splicing_to: {
       // A broker that has closed in order takes no more requests; its client has been told of the end already.
       const bool after_end = by_broker && broker_.ended() && client_.shut();
       if (!by_broker) report_silence();
+      if (!by_broker && leg.ended()) return close(true, broker_owes_nothing());
       if (by_broker && !after_end) {
         note_broken();
         report_cut(std::strerror(what.error));
@@ -136,6 +142,15 @@ void Session::on_key_exhausted(Leg& /*leg*/) {
 
 // --- the close table
 
+// Every byte that went to the broker belongs to a request that it has answered: nothing is lost by a reset, which spares
+// this host a socket in TIME_WAIT for each connection. After a Produce with acks=0, a raw token or part of a request only
+// an orderly end makes sure that the broker reads what was sent.
+bool Session::broker_owes_nothing() const {
+  return state_ == State::open && conversation_.empty() && conversation_.ends_with_question &&
+         request_walker_.at_boundary() && response_walker_.at_boundary() && requests_.empty() &&
+         !broker_.sending();
+}
+
 void Session::pass_on_ends() {
   if (state_ == State::closing || phase_ == Phase::delivering) return;
   const bool requests_gone = requests_.input_size() == 0 && requests_.ready_size() == 0 && !broker_.sending();
@@ -148,6 +163,12 @@ void Session::pass_on_ends() {
     }
     return close(false, false);
   }
+  const bool responses_gone =
+      responses_.input_size() == 0 && responses_.ready_size() == 0 && !client_.sending();
+  if (client_.ended() && responses_gone && broker_owes_nothing()) {
+    if (shut_client()) close(false, true);
+    return;
+  }
   if (client_.ended() && !broker_.shut() && requests_gone) {
     if (!request_walker_.at_boundary() && requests_.held_size() > 0) {
       return fail(Severity::warning, "header_cut_short",
@@ -155,8 +176,6 @@ void Session::pass_on_ends() {
     }
     if (!broker_.shut_write(false)) return;
   }
-  const bool responses_gone =
-      responses_.input_size() == 0 && responses_.ready_size() == 0 && !client_.sending();
   if (broker_.ended() && !client_.shut() && responses_gone) {
     if (!response_walker_.at_boundary()) {
       response_cut_ = true;  // though nothing of it may have left yet
@@ -166,7 +185,6 @@ void Session::pass_on_ends() {
                       "the response for complete");
     }
     if (!shut_client()) return;
-    if (!client_.ended()) set_deadline(Wait::half_close, half_close_timeout);
   }
   if (client_.shut() && client_.ended()) close(false, false);
 }
@@ -226,6 +244,14 @@ void Session::report_silence() {
       "the client left after broker " + to_string(dialled()) + " had said nothing for " +
           std::to_string(std::chrono::duration_cast<seconds>(silence).count()) + " s, with " +
           unanswered_text() + ": the broker hangs, or the network between loses packets");
+}
+
+void Session::report_retirement() {
+  if (conversation_.empty()) return;
+  log(Severity::info, "retirement_cut",
+      "the connection to broker " + to_string(dialled_) +
+          " is retired, since its port leads to another broker now or its TLS key is exhausted, with " +
+          unanswered_text() + ": the client is reset, and reconnects");
 }
 
 void Session::fail(Severity severity, std::string_view cause, std::string text) {

@@ -63,6 +63,7 @@ void Worker::begin_to_stop() {
   ring_.cancel({0, 0, static_cast<std::uint16_t>(Operation::pressure)});
   memory_return_.stop();
   inquiries_.stop();
+  ring_.cancel({0, 0, static_cast<std::uint16_t>(Operation::look)});
   for (Slot& slot : slots_) {
     if (!slot.session) continue;
     slot.session->abort();
@@ -72,7 +73,7 @@ void Worker::begin_to_stop() {
 
 bool Worker::stopped() const {
   return stopping_ && session_count_ == 0 && acceptor_.stopped() && inquiries_.stopped() &&
-         !pressure_armed_ && !memory_return_.armed();
+         !pressure_armed_ && !memory_return_.armed() && !look_armed_;
 }
 
 // --- the turn
@@ -106,6 +107,11 @@ void Worker::dispatch(const ring::Completion& completion) {
     return;
   }
   if (token.kind == static_cast<std::uint16_t>(Operation::memory_return)) return memory_return_.on_timer();
+  if (token.kind == static_cast<std::uint16_t>(Operation::look)) {
+    look_armed_ = false;
+    if (!stopping_) look();
+    return;
+  }
   acceptor_.on_completion(
       static_cast<Acceptor::Operation>(token.kind - static_cast<std::uint16_t>(Operation::acceptor)),
       completion);
@@ -146,6 +152,27 @@ void Worker::free_if_finished(Slot& slot) {
   slots_.give_back(number);
   --session_count_;
   runtime_.workers[index_]->sessions.fetch_sub(1, std::memory_order_relaxed);
+}
+
+void Worker::look_after(std::uint32_t slot, std::uint16_t generation) {
+  looked_after_.push_back({slot, generation, {}});
+  if (std::exchange(look_armed_, true)) return;
+  ring_.timer({0, 0, static_cast<std::uint16_t>(Operation::look)}, now() + Session::look_interval);
+}
+
+// A look may add sessions behind those that are being looked at.
+void Worker::look() {
+  std::size_t kept = 0;
+  for (std::size_t i = 0; i < looked_after_.size(); ++i) {
+    LookedAfter one = looked_after_[i];
+    Session* session = find(one.slot, one.generation);
+    if (session == nullptr) continue;
+    if (session->look(one.pulse)) looked_after_[kept++] = one;
+    free_if_finished(slots_.at(one.slot));
+  }
+  looked_after_.resize(kept);
+  if (kept == 0 || std::exchange(look_armed_, true)) return;
+  ring_.timer({0, 0, static_cast<std::uint16_t>(Operation::look)}, now() + Session::look_interval);
 }
 
 // --- buffers

@@ -37,7 +37,13 @@ namespace kferry::proxy {
 class Worker final : private Acceptor::Host {
  public:
   // Kinds of operations beside those of sessions, in Token::kind.
-  enum class Operation : std::uint16_t { acceptor = 16, pressure = 24, memory_return = 25, inquiries = 32 };
+  enum class Operation : std::uint16_t {
+    acceptor = 16,
+    pressure = 24,
+    memory_return = 25,
+    look = 26,
+    inquiries = 32
+  };
   static_assert(16 + Acceptor::operations <= 24);
   static_assert(Session::kinds <= 16);
 
@@ -88,6 +94,8 @@ class Worker final : private Acceptor::Host {
 
   // Calls receive_again() of the leg's owner when buffers are free again, first come first served.
   void starve(ring::Token leg);
+  // Calls the session's look() every Session::look_interval until it returns false.
+  void look_after(std::uint32_t slot, std::uint16_t generation);
   // A connection to this place failed or was ended there: its name is asked for anew.
   void doubt_name(const std::string& host) { resolver_.doubt(host); }
   // A dial to a learnt broker has failed: its cluster is to be asked anew, soon.
@@ -116,6 +124,7 @@ class Worker final : private Acceptor::Host {
   void feed_starved();
   void reconsider();
   void on_pressure();
+  void look();
   void begin_to_stop();
 
   Runtime& runtime_;
@@ -140,6 +149,13 @@ class Worker final : private Acceptor::Host {
   std::size_t session_count_ = 0;
   std::deque<ring::Token> starved_;  // legs
   bool pressure_armed_ = false;
+  struct LookedAfter {
+    std::uint32_t slot = 0;
+    std::uint16_t generation = 0;
+    Session::Pulse pulse;
+  };
+  std::vector<LookedAfter> looked_after_;
+  bool look_armed_ = false;
   MemoryReturn memory_return_;
   Acceptor acceptor_;
   Inquiries inquiries_;

@@ -61,6 +61,14 @@ void Broker::kill() {
   connections_.clear();
 }
 
+void Broker::vanish() {
+  for (const auto& conversation : connections_) {
+    conversation->stream->vanish();
+    conversation->stream->close();
+  }
+  connections_.clear();
+}
+
 bool Broker::turn() {
   bool moved = false;
   while (auto stream = acceptor_ ? acceptor_->accept() : nullptr) {

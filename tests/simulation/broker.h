@@ -59,6 +59,8 @@ class Broker final : public Party {
   void serve(std::unique_ptr<Acceptor> acceptor);
   // Resets every connection and refuses new ones.
   void kill();
+  // Every connection of now is silent from now on, and ends without FIN or reset.
+  void vanish();
   bool alive() const { return acceptor_ != nullptr; }
 
   bool turn() override;

@@ -54,6 +54,12 @@ void Connection::reset() {
   end(State::left);
 }
 
+void Connection::vanish() {
+  if (state_ != State::open || !stream_) return;
+  stream_->vanish();
+  close();
+}
+
 bool Connection::turn() {
   if (state_ != State::open) return false;
   const bool sent = send();

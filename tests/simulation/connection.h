@@ -29,6 +29,8 @@ class Connection final : public Party {
   void half_close_inside();
   void close();
   void reset();
+  // Gone without FIN or reset.
+  void vanish();
   bool turn() override;
 
   std::size_t window = 8;

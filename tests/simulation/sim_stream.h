@@ -23,6 +23,7 @@ class SimStream final : public Stream {
   void shutdown() override { socket_.shutdown(); }
   void close() override { socket_.close(); }
   void reset() override { socket_.reset(); }
+  void vanish() override { socket_.vanish(); }
 
  private:
   ring::SimSocket socket_;

@@ -24,6 +24,8 @@ class Stream {
   // Not to be used any more after either.
   virtual void close() = 0;
   virtual void reset() = 0;
+  // From now on nothing passes in either direction, and the other side is told of no end. Simulated sockets only.
+  virtual void vanish() {}
 };
 
 class Acceptor {
