@@ -78,7 +78,7 @@ void Leg::leave_if_idle() {
   splice_ = Splice::idle;
   shutdown_ = Shutdown::open;
   short_receives_ = 0;
-  ended_ = congested_ = false;
+  ended_ = half_closed_ = congested_ = false;
   last_was_small_ = true;
   owner_->on_left(*this);
 }
@@ -175,6 +175,7 @@ void Leg::after(const Transport::Received& received) {
 // A client that has ended may still be reset, which says that it awaits no answers any more. A broker's reset after its
 // end says nothing about the answers that came before it.
 void Leg::end_input() {
+  note_peer_ended();
   if (std::exchange(ended_, true) || remote_ == tls::Remote::broker) return;
   watching_ = true;
   ++outstanding_;
@@ -196,15 +197,19 @@ bool Leg::bare_end_allowed() const {
 void Leg::on_sent(const ring::Completion& completion) {
   KFERRY_ASSERT(sending());
   const Send was = std::exchange(send_, Send::idle);
-  if (was != Send::awaiting_room) {
+  if (was == Send::awaiting_room) {
+    congested_ = false;
+  } else {
     congested_ = completion.result < static_cast<std::int64_t>(send_size_);
     const auto size = static_cast<std::size_t>(std::max(completion.result, 0));
     with_transport([&](auto& transport) { transport.sent(output_, size); });
   }
   if (!in_use()) return;
-  // A deferred send that the socket takes nothing of ends with EAGAIN.
+  // A deferred send that the socket takes nothing of ends with EAGAIN, and one that is cancelled in a kernel thread with
+  // EINTR.
   const bool failed = completion.result < 0 && completion.result != -EAGAIN &&
-                      completion.result != -ENOBUFS && completion.result != -ECANCELED;
+                      completion.result != -ENOBUFS && completion.result != -ECANCELED &&
+                      completion.result != -EINTR;
   if (failed && was != Send::awaiting_room)
     return owner_->on_break(*this, {Break::How::sending, -completion.result});
   if (was == Send::cancelling) output_.move_to_heap();
@@ -295,6 +300,7 @@ void Leg::send(Completion completion, Follow follow) {
   }
   if (send_ == Send::spliced || !in_use()) return;
   if (tls_ != nullptr && !send_own_records()) return;
+  if (half_closed_ && congested_) return await_room();
   std::array<iovec, send_pieces_max> room;
   const bool with_data = stage_ == Stage::open && !shut();
   const auto out =
@@ -302,12 +308,26 @@ void Leg::send(Completion completion, Follow follow) {
   if (out.pieces.empty()) return;
   const bool deferrable = completion == Completion::deferrable && out.deferrable && !congested_ &&
                           out.size <= deferred_size_max && has_room(output_);
-  send_ = deferrable ? Send::deferred : Send::pending;
+  send_ = deferrable || half_closed_ ? Send::deferred : Send::pending;
   send_since_ = shared_.ring.now();
   send_size_ = static_cast<std::uint32_t>(out.size);
   ++outstanding_;
   shared_.ring.send(token(Operation::send), socket_, out.pieces,
-                    deferrable ? ring::Notice::with_next : ring::Notice::now, out.follow == Follow::more);
+                    deferred() ? ring::Notice::with_next : ring::Notice::now, out.follow == Follow::more);
+  if (half_closed_ && !deferrable) expedite();
+}
+
+void Leg::await_room() {
+  send_ = Send::awaiting_room;
+  send_since_ = shared_.ring.now();
+  ++outstanding_;
+  shared_.ring.poll(token(Operation::send), socket_, POLLOUT);
+}
+
+void Leg::note_peer_ended() {
+  if (std::exchange(half_closed_, true) || send_ != Send::pending) return;
+  send_ = Send::cancelling;
+  cancel(Operation::send);
 }
 
 bool Leg::send_own_records() {
@@ -315,10 +335,7 @@ bool Leg::send_own_records() {
     case Transport::OwnRecords::sent:
       return true;
     case Transport::OwnRecords::no_room:
-      send_ = Send::awaiting_room;
-      send_since_ = shared_.ring.now();
-      ++outstanding_;
-      shared_.ring.poll(token(Operation::send), socket_, POLLOUT);
+      await_room();
       return false;
     case Transport::OwnRecords::no_key:
       shutdown_ = Shutdown::cannot;

@@ -156,6 +156,9 @@ class Leg {
   // A send that is pending since `since` or longer is cancelled, and what waits behind it is copied, so that the
   // ring's buffers can serve others.
   void give_buffers_back(Instant since);
+  // The other side has sent FIN, which need not have been received yet. On such a socket io_uring retries a send without
+  // room in a kernel thread of its own, so from now on a send never waits, and the leg polls for room.
+  void note_peer_ended();
   // Asks for the completion of a deferred send.
   void expedite();
 
@@ -225,6 +228,7 @@ class Leg {
   void end_multishot();
   // False: nothing else may be sent now.
   bool send_own_records();
+  void await_room();
   bool bare_end_allowed() const;
   void cancel(Operation operation) { shared_.ring.cancel(token(operation)); }
   void cancel_operations();
@@ -249,6 +253,7 @@ class Leg {
   Shutdown shutdown_ = Shutdown::open;
   std::uint8_t short_receives_ = 0;  // so many receives after a splice ask for little
   bool ended_ = false;
+  bool half_closed_ = false;    // the other side has sent FIN: see note_peer_ended()
   bool watching_ = false;       // for a reset, which no receive reports after the end
   bool congested_ = false;      // the last send was short: the next one waits for room
   bool last_was_small_ = true;  // the last full-sized receive brought little

@@ -14,7 +14,7 @@
 //   client resets after that                     both are closed at once
 //   client half-closes before a whole header     closed; nothing goes upstream
 //   broker closes at a frame's boundary          the answers, then the client is half-closed; a client that
-//                                                takes nothing (silence_after_end) is reset
+//                                                takes nothing (stall_after_end) is reset
 //   broker closes inside a frame                 the client is reset: a cut stream never looks complete
 //   a TLS stream ends without close_notify       like a reset: the last bytes may be missing
 //     the same, at a frame's boundary, after     an orderly end: many peers answer a close_notify with FIN only,

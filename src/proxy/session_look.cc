@@ -16,8 +16,10 @@ namespace {
 using std::chrono::minutes;
 using std::chrono::seconds;
 
-// After either side has ended, the session ends once nothing has moved for this long.
+// After the client has ended, the session ends once nothing has moved for this long; after the broker has, sooner, since
+// only the client can move anything.
 constexpr Duration silence_after_end = seconds(25);
+constexpr Duration stall_after_end = seconds(15);
 static_assert(silence_after_end + 2 * Session::look_interval < seconds(30));
 // A broker that takes no bytes and still acknowledges every probe gets the requests of a client that has ended, such as
 // records with acks=0, within this time.
@@ -55,6 +57,8 @@ bool Session::look_at_sides(Pulse& pulse) {
     on_break(client_, {Leg::Break::How::receiving, ECONNRESET});
     return false;
   }
+  if (client.ended) client_.note_peer_ended();
+  if (broker.ended) broker_.note_peer_ended();
   const bool client_over = client_.ended() || client.ended;
   const bool broker_over = open && (broker_.ended() || broker.ended || broker.reset);
   const std::uint64_t moved =
@@ -80,7 +84,7 @@ bool Session::look_at_sides(Pulse& pulse) {
     return false;
   }
   const Duration quiet = worker_.now() - pulse.since;
-  if (quiet < silence_after_end) return true;
+  if (quiet < (broker_over ? stall_after_end : silence_after_end)) return true;
   if (broker_over) {
     end_stalled_client(client);
     return false;
@@ -102,7 +106,7 @@ void Session::end_stalled_client(const ring::TcpState& client) {
     log(Severity::info, "client_stalled",
         "broker " + to_string(dialled_) +
             " has ended the connection, and its client took none of what came before for " +
-            std::to_string(std::chrono::duration_cast<seconds>(silence_after_end).count()) +
+            std::to_string(std::chrono::duration_cast<seconds>(stall_after_end).count()) +
             " s: the client is reset");
   }
   close(!told, false);

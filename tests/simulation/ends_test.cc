@@ -184,8 +184,8 @@ TEST_CASE("a broker with a zero window gets the records of a client that has lef
   });
 }
 
-TEST_CASE("a client that never reads is gone within 30 seconds of its broker's end") {
-  over_seeds("a client that never reads is gone within 30 seconds of its broker's end", 1, [](Run& run) {
+TEST_CASE("a client that never reads is gone within 20 seconds of its broker's end") {
+  over_seeds("a client that never reads is gone within 20 seconds of its broker's end", 1, [](Run& run) {
     Scene scene(run, [](WorldOptions& options) {
       // The answer waits in the sockets and in kferry, so that the broker's end is hidden behind it.
       options.simulation.socket_buffer_min = options.simulation.socket_buffer_max = 1'000'000;
@@ -195,16 +195,16 @@ TEST_CASE("a client that never reads is gone within 30 seconds of its broker's e
     scene.ask();
     scene.ask(1'500'000);
     scene.connection->reading = false;
-    scene.world->run_for(seconds(20));
+    scene.world->run_for(seconds(12));
     scene.expect_there("soon after the broker's end");
-    scene.expect_gone("a client that never reads", seconds(12));
+    scene.expect_gone("a client that never reads", seconds(8));
     if (scene.world->logged("client_stalled") != 1) scene.world->ledger.violation("the stall was not logged");
     return scene.end();
   });
 }
 
-TEST_CASE("a client that has everything and never closes is gone within 30 seconds of its broker's end") {
-  over_seeds("a client that has everything and never closes is gone within 30 seconds of its broker's end", 1,
+TEST_CASE("a client that has everything and never closes is gone within 20 seconds of its broker's end") {
+  over_seeds("a client that has everything and never closes is gone within 20 seconds of its broker's end", 1,
              [](Run& run) {
                Scene scene(run);
                close_after(scene, 1);
@@ -213,7 +213,7 @@ TEST_CASE("a client that has everything and never closes is gone within 30 secon
                scene.world->run(
                    "an end", [&] { return scene.connection->state() == State::ended; }, seconds(5));
                scene.expect_there("at once");
-               scene.expect_gone("a client that never closes", seconds(30));
+               scene.expect_gone("a client that never closes", seconds(20));
                if (scene.world->logged("client_stalled") != 0)
                  scene.world->ledger.violation("a client that has everything was called stalled");
                return scene.end();
