@@ -60,8 +60,7 @@ Told told_internally(World& world) {
 // Another cluster, of two brokers, each with a bootstrap name.
 class Other {
  public:
-  Other(World& world, const std::string& id, std::int32_t first_id)
-      : world_(world), ids_{first_id, first_id + 1} {
+  Other(World& world, const std::string& id, std::int32_t first_id) : ids_{first_id, first_id + 1} {
     world.more_clusters.push_back(std::make_unique<Cluster>());
     Cluster& cluster = *world.more_clusters.back();
     cluster.id = id;
@@ -106,7 +105,6 @@ class Other {
   std::int32_t id() const { return ids_.front(); }
 
  private:
-  World& world_;
   std::vector<std::int32_t> ids_;
   std::vector<HostPort> servers_;
 };
@@ -149,7 +147,7 @@ void add_client(World& world, Run& run, const Told& told, std::vector<HostPort> 
 Connection& connect(World& world, Run& run, const Told& told, std::int32_t id) {
   auto stream = world.dial(*told(id, {}));
   if (!stream) {
-    world.ledger.violation("nobody listens at " + to_string(*told(id, {})));
+    world.ledger.violation("nothing listens at " + to_string(*told(id, {})));
     stream = std::make_unique<DeadStream>();
   }
   world.connections.push_back(
