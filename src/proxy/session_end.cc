@@ -249,7 +249,7 @@ void Session::report_silence() {
 void Session::report_retirement() {
   if (conversation_.empty()) return;
   log(Severity::info, "retirement_cut",
-      "the connection to broker " + to_string(dialled_) +
+      "the connection to broker " + to_string(dialled()) +
           " is retired, since its port leads to another broker now or its TLS key is exhausted, with " +
           unanswered_text() + ": the client is reset, and reconnects");
 }

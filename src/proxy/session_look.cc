@@ -1,7 +1,7 @@
-// How a session is bounded in time once one of its sides has ended or stopped reading. Completions do not tell all: no
-// receive is outstanding on a side whose bytes have nowhere to go, so its end goes unseen, and a peer that vanished says
-// nothing at all. The worker looks at such sessions once a second, by the kernel's own account (Ring::tcp_state); a
-// session that reads on both sides is never looked at. Documented in proxy/session.h.
+// How a session is bounded in time once one of its sides has ended or is not being read. Completions do not report
+// everything: no receive is outstanding on a side whose bytes have nowhere to go, so its end goes unseen, and a peer that
+// vanished says nothing at all. The worker looks at such sessions once a second, by the kernel's own account
+// (Ring::tcp_state); a session that reads on both sides is never looked at. Documented in proxy/session.h.
 #include <algorithm>
 #include <cerrno>
 #include <utility>
@@ -104,7 +104,7 @@ void Session::end_stalled_client(const ring::TcpState& client) {
   const bool told = client_.shut() && !client_.sending() && responses_.empty() && !client.undelivered;
   if (!told) {
     log(Severity::info, "client_stalled",
-        "broker " + to_string(dialled_) +
+        "broker " + to_string(dialled()) +
             " has ended the connection, and its client took none of what came before for " +
             std::to_string(std::chrono::duration_cast<seconds>(stall_after_end).count()) +
             " s: the client is reset");
