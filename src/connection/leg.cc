@@ -205,8 +205,8 @@ void Leg::on_sent(const ring::Completion& completion) {
     with_transport([&](auto& transport) { transport.sent(output_, size); });
   }
   if (!in_use()) return;
-  // A deferred send that the socket takes nothing of ends with EAGAIN, and one that is cancelled in a kernel thread with
-  // EINTR.
+  // A deferred send that the socket takes nothing of ends with EAGAIN, and one that is cancelled in a kernel thread
+  // with EINTR.
   const bool failed = completion.result < 0 && completion.result != -EAGAIN &&
                       completion.result != -ENOBUFS && completion.result != -ECANCELED &&
                       completion.result != -EINTR;

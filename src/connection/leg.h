@@ -156,8 +156,8 @@ class Leg {
   // A send that is pending since `since` or longer is cancelled, and what waits behind it is copied, so that the
   // ring's buffers can serve others.
   void give_buffers_back(Instant since);
-  // The other side has sent FIN, which need not have been received yet. On such a socket io_uring retries a send without
-  // room in a kernel thread of its own, so from now on a send never waits, and the leg polls for room.
+  // The other side has sent FIN, which need not have been received yet. On such a socket io_uring retries a send
+  // without room in a kernel thread of its own, so from now on a send never waits, and the leg polls for room.
   void note_peer_ended();
   // Asks for the completion of a deferred send.
   void expedite();

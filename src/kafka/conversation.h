@@ -80,8 +80,8 @@ class Conversation {
   Sasl sasl = Sasl::framed;
   // True while the broker may send tokens that answer no request in the queue.
   bool raw_answers = false;
-  // The last of what the client sent to the broker is a request that has an answer: not a Produce with acks=0, not a raw
-  // token.
+  // The last of what the client sent to the broker is a request that has an answer: not a Produce with acks=0, not a
+  // raw token.
   bool ends_with_question = true;
   // The version in which kferry asks for Metadata on this connection; the broker's ApiVersions answer may change it.
   ApiVersion metadata_version = 2;

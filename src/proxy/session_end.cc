@@ -142,9 +142,9 @@ void Session::on_key_exhausted(Leg& /*leg*/) {
 
 // --- the close table
 
-// Every byte that went to the broker belongs to a request that it has answered: nothing is lost by a reset, which spares
-// this host a socket in TIME_WAIT for each connection. After a Produce with acks=0, a raw token or part of a request only
-// an orderly end makes sure that the broker reads what was sent.
+// Every byte that went to the broker belongs to a request that it has answered: nothing is lost by a reset, which
+// spares this host a socket in TIME_WAIT for each connection. After a Produce with acks=0, a raw token or part of a
+// request only an orderly end makes sure that the broker reads what was sent.
 bool Session::broker_owes_nothing() const {
   return state_ == State::open && conversation_.empty() && conversation_.ends_with_question &&
          request_walker_.at_boundary() && response_walker_.at_boundary() && requests_.empty() &&

@@ -1,6 +1,6 @@
 // How a session is bounded in time once one of its sides has ended or is not being read. Completions do not report
-// everything: no receive is outstanding on a side whose bytes have nowhere to go, so its end goes unseen, and a peer that
-// vanished says nothing at all. The worker looks at such sessions once a second, by the kernel's own account
+// everything: no receive is outstanding on a side whose bytes have nowhere to go, so its end goes unseen, and a peer
+// that vanished says nothing at all. The worker looks at such sessions once a second, by the kernel's own account
 // (Ring::tcp_state); a session that reads on both sides is never looked at. Documented in proxy/session.h.
 #include <algorithm>
 #include <cerrno>
@@ -16,8 +16,8 @@ namespace {
 using std::chrono::minutes;
 using std::chrono::seconds;
 
-// After the client has ended, the session ends once nothing has moved for this long; after the broker has, sooner, since
-// only the client can move anything.
+// After the client has ended, the session ends once nothing has moved for this long; after the broker has, sooner,
+// since only the client can move anything.
 constexpr Duration silence_after_end = seconds(25);
 constexpr Duration stall_after_end = seconds(15);
 static_assert(silence_after_end + 2 * Session::look_interval < seconds(30));
