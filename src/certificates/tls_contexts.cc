@@ -113,7 +113,28 @@ std::vector<Problem> TlsContexts::load_locked() {
     }
   }
   publish();
+  publish_conditions();
   return once;
+}
+
+void TlsContexts::publish_conditions() {
+  auto next = std::make_shared<std::vector<TlsCondition>>();
+  for (const TlsPart& part : parts_) {
+    TlsCondition& condition = next->emplace_back();
+    condition.cluster = part.cluster;
+    if (part.listener_tls != nullptr) condition.listener = part.listener;
+    if (part.certificate) condition.not_after_s = part.certificate->certificate.not_after_s;
+    condition.usable = part.has_context();
+    condition.broken =
+        std::ranges::any_of(part.problems, [](const Problem& problem) { return !problem.warning; });
+  }
+  const std::lock_guard lock(mutex_);
+  conditions_ = std::move(next);
+}
+
+std::shared_ptr<const std::vector<TlsCondition>> TlsContexts::conditions() const {
+  const std::lock_guard lock(mutex_);
+  return conditions_;
 }
 
 void TlsContexts::publish() {

@@ -41,6 +41,15 @@ struct Usable {
   std::string why_not;  // empty if there is a context, or no TLS
 };
 
+// What an observer has to know of one listener's or upstream's TLS.
+struct TlsCondition {
+  std::string cluster;
+  std::optional<std::string> listener;        // nullopt: the upstream
+  std::optional<std::int64_t> not_after_s{};  // Unix time; of kferry's own certificate there, if it has one
+  bool usable = false;                        // a context serves
+  bool broken = false;                        // what its files hold now cannot be used
+};
+
 struct ClusterTls {
   Usable<tls::ClientContext> upstream;
   std::map<std::string, Usable<tls::ServerContext>, std::less<>> listeners;  // by name
@@ -83,6 +92,8 @@ class TlsContexts {
   std::int64_t next_change_s() const;
 
   std::shared_ptr<const TlsSnapshot> snapshot() const;
+  // Of every part, as the last load left them; never waits for a load.
+  std::shared_ptr<const std::vector<TlsCondition>> conditions() const;
   // Changes with every publication. Cheap enough to be read in every turn of a loop.
   std::uint64_t version() const { return version_.load(std::memory_order_acquire); }
 
@@ -99,6 +110,7 @@ class TlsContexts {
  private:
   std::vector<config::Problem> load_locked();
   void publish();
+  void publish_conditions();
 
   LogSink& log_;
   const std::shared_ptr<const config::Config> config_;  // the parts refer to it
@@ -109,6 +121,8 @@ class TlsContexts {
   std::vector<std::string> reported_;  // the problems that have been logged
   mutable std::mutex mutex_;           // held briefly
   std::shared_ptr<const TlsSnapshot> snapshot_;
+  std::shared_ptr<const std::vector<TlsCondition>> conditions_ =
+      std::make_shared<const std::vector<TlsCondition>>();
   std::atomic<std::uint64_t> version_ = 0;
 };
 

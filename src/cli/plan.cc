@@ -7,7 +7,6 @@
 #include "base/socket_address.h"
 #include "cli/certificates.h"
 #include "cli/table.h"
-#include "config/keys.h"
 #include "config/ports.h"
 #include "config/security_protocol.h"
 
@@ -135,6 +134,19 @@ std::string names_text(const Config& config) {
   return rows.size() == 1 ? std::string("DNS\n  no names: addresses only\n") : "DNS\n" + table(rows);
 }
 
+std::string http_text(const config::Operations& operations) {
+  Rows rows{{"ADDRESS", "SERVES"}};
+  rows.push_back({to_string(HostPort{operations.bind_host, operations.port}), "health and metrics"});
+  const auto add = [&](const std::optional<HostPort>& bind, const char* paths) {
+    if (bind)
+      rows.push_back(
+          {to_string(HostPort{bind->host, bind->port == 0 ? operations.port : bind->port}), paths});
+  };
+  add(operations.metrics_bind, "/metrics alone");
+  add(operations.health_bind, "health alone");
+  return "HTTP\n" + table(rows);
+}
+
 }  // namespace
 
 std::string plan_text(const Config& config, std::span<const certificates::OwnCertificate> certificates) {
@@ -159,10 +171,7 @@ std::string plan_text(const Config& config, std::span<const certificates::OwnCer
     out.append("\n");
   }
   if (!certificates.empty()) out.append(certificates_text(certificates)).append("\n");
-  const bool serves_http = !config::find_key(config::Table::operations, "bind")->not_yet;
-  return out + firewall_text(config) + "\n" + names_text(config) + "\nHTTP (health, metrics): " +
-         to_string(HostPort{config.operations.bind_host, config.operations.port}) +
-         (serves_http ? "\n" : ", reserved: not yet in effect\n");
+  return out + firewall_text(config) + "\n" + names_text(config) + "\n" + http_text(config.operations);
 }
 
 }  // namespace kferry::cli

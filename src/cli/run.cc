@@ -21,6 +21,7 @@
 #include "certificates/tls_contexts.h"
 #include "certificates/tls_watch.h"
 #include "cli/commands.h"
+#include "cli/monitor.h"
 #include "cli/problems.h"
 #include "config/load.h"
 #include "net/cares_resolver.h"
@@ -77,14 +78,15 @@ class FlushedAtTheLast {
   }
 };
 
-// Returns the signal's name. The log's open counts are written meanwhile.
-const char* wait_for_end(const sigset_t& ends, operations::Log& log) {
+// Returns the signal's name. Meanwhile the log's open counts are written, and the server is observed.
+const char* wait_for_end(const sigset_t& ends, operations::Log& log, Monitor& monitor) {
   for (;;) {
     const timespec second{1, 0};
     const int received = sigtimedwait(&ends, nullptr, &second);
     if (received == SIGTERM) return "SIGTERM";
     if (received == SIGINT) return "SIGINT";
     log.tick();
+    monitor.observe();
   }
 }
 
@@ -164,12 +166,19 @@ int run(const RunOptions& options) {
   }
   proxy::Server server(proxy::Plan::make(loaded->config), **resolver, log,
                        contexts->any() ? contexts : nullptr);
+  Monitor monitor(server, monotonic_now());
+  const auto http = serve_http(loaded->config.operations, monitor, log);
+  if (!http) {
+    log.write({Severity::error, "start_failed", "", http.error()});
+    return exit_failure;
+  }
   if (const auto started = server.start(); !started) {
     log.write({Severity::error, "start_failed", "", started.error()});
     return exit_failure;
   }
   log_listeners(loaded->config, server, log);
-  const char* why = wait_for_end(ends, log);
+  const char* why = wait_for_end(ends, log, monitor);
+  monitor.drain();
   log.write({Severity::info, "stopping", "", std::string(why) + ": ending every connection"});
   server.stop();
   log.write({Severity::info, "stopped", "", "kferry stopped"});

@@ -110,9 +110,13 @@ struct Limits {
 };
 
 struct Operations {
+  // Of the HTTP endpoint: every path.
   std::string bind_host = "127.0.0.1";
   std::uint16_t port = 8888;
-  std::string health_bind_host;  // empty: not configured
+  // Further addresses, each for some paths alone. Port 0: that of `port`.
+  std::optional<HostPort> metrics_bind;
+  std::optional<HostPort> health_bind;
+  bool http_configured = false;  // false: every address and port above is the default
   std::string audit_path;        // empty: no audit log
 };
 

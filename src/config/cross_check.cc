@@ -1,7 +1,9 @@
 // Problems that only the whole configuration shows: ports used twice, an upstream that is kferry itself.
 // Documented in config/validate.h.
 #include <algorithm>
+#include <map>
 #include <set>
+#include <utility>
 
 #include "base/counted.h"
 #include "base/lower_case.h"
@@ -75,6 +77,18 @@ std::string remedy_of_shared(const Listener& a, const Listener& b) {
                              "its own";
 }
 
+// The ports of the HTTP endpoint, each with the setting that moves it.
+std::map<std::uint16_t, std::string> http_ports(const Operations& operations, const Draft& draft) {
+  std::map<std::uint16_t, std::string> ports;
+  for (const auto& [bind, setting] : {std::pair(operations.metrics_bind, "metrics_bind in [operations]"),
+                                      std::pair(operations.health_bind, "health_bind in [operations]")})
+    if (bind && bind->port != 0) ports.emplace(static_cast<std::uint16_t>(bind->port), setting);
+  const bool by_variable = draft.of(Table::operations).contains("http_port");
+  ports.insert_or_assign(operations.port,
+                         by_variable ? "GATEWAY_HTTP_PORT" : "GATEWAY_HTTP_PORT (bind in [operations])");
+  return ports;
+}
+
 void check_ports(const std::vector<Placed>& all, const Config& config, const Draft& draft, Report& report) {
   for (std::size_t i = 0; i < all.size(); ++i) {
     for (std::size_t j = i + 1; j < all.size(); ++j) {
@@ -94,17 +108,12 @@ void check_ports(const std::vector<Placed>& all, const Config& config, const Dra
           remedy_of_shared(all[i].listener, all[j].listener));
     }
     const Listener& listener = all[i].listener;
-    const auto http = std::find_if(listener.ports.begin(), listener.ports.end(),
-                                   [&](const Port& port) { return port.local == config.operations.port; });
-    if (http != listener.ports.end()) {
-      const auto setting = draft.of(Table::operations).find("http_port");
+    for (const auto& [number, setting] : http_ports(config.operations, draft)) {
+      if (std::ranges::none_of(listener.ports, [&](const Port& port) { return port.local == number; }))
+        continue;
       report.error(all[i].where("ports"),
-                   all[i].title() + " takes port " + std::to_string(http->local) + ", which is the HTTP port",
-                   "move the listener, or set " +
-                       (setting != draft.of(Table::operations).end()
-                            ? std::string("GATEWAY_HTTP_PORT")
-                            : std::string("GATEWAY_HTTP_PORT (bind in [operations])")) +
-                       " to another port");
+                   all[i].title() + " takes port " + std::to_string(number) + ", which is the HTTP port",
+                   "move the listener, or set " + setting + " to another port");
     }
   }
 }

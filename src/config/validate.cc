@@ -89,6 +89,16 @@ class Validation : private SectionReader {
     return upstream;
   }
 
+  // "ADDRESS" or "ADDRESS:PORT".
+  void store_binding(const Setting& setting, std::optional<HostPort>& into) {
+    HostPort where;
+    const std::string_view text = trim(setting.text);
+    const auto with_port = parse_host_port(text);
+    if (with_port) where.port = with_port->port;
+    if (store(setting, parse_address(with_port ? with_port->host : std::string(text)), where.host))
+      into = std::move(where);
+  }
+
   void read_operations(Operations& operations) {
     const Section& section = draft_.of(Table::operations);
     if (const Setting* bind = find(section, "bind")) {
@@ -101,8 +111,10 @@ class Validation : private SectionReader {
     }
     if (const Setting* host = find(section, "http_bind"))
       store(*host, parse_address(host->text), operations.bind_host);
-    if (const Setting* host = find(section, "health_bind"))
-      store(*host, parse_address(host->text), operations.health_bind_host);
+    if (const Setting* bind = find(section, "metrics_bind")) store_binding(*bind, operations.metrics_bind);
+    if (const Setting* bind = find(section, "health_bind")) store_binding(*bind, operations.health_bind);
+    for (const std::string_view name : {"bind", "http_port", "http_bind", "metrics_bind", "health_bind"})
+      operations.http_configured = operations.http_configured || section.contains(name);
     read_fields(Table::operations, section,
                 &operations);  // after `bind`: GATEWAY_HTTP_PORT overrides its port
   }

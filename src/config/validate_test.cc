@@ -22,6 +22,20 @@ TEST_CASE("ports shared between listeners, and with HTTP, are errors") {
               "takes port 6970"));
 }
 
+TEST_CASE("the HTTP endpoint's further addresses have a port of their own, or that of bind") {
+  CHECK_FALSE(with("GATEWAY_MIN_BROKERID", "0").config.operations.http_configured);
+  const Loaded both = load_text("[operations]\nmetrics_bind = \"::\"\nhealth_bind = \"[::1]:9100\"\n");
+  CHECK(both.config.operations.http_configured);
+  CHECK(both.config.operations.metrics_bind == HostPort{"::", 0});
+  CHECK(both.config.operations.health_bind == HostPort{"::1", 9100});
+  CHECK(with("GATEWAY_HEALTH_BIND", "0.0.0.0").config.operations.health_bind == HostPort{"0.0.0.0", 0});
+  CHECK(with("GATEWAY_METRICS_BIND", "10.0.0.1:9100").config.operations.metrics_bind ==
+        HostPort{"10.0.0.1", 9100});
+  CHECK(holds(with("GATEWAY_METRICS_BIND", "everywhere").problems, "GATEWAY_METRICS_BIND", "'everywhere'"));
+  CHECK(holds(with("GATEWAY_METRICS_BIND", "127.0.0.1:6970").problems, "GATEWAY_LISTENER_EXTERNAL_PORTS",
+              "takes port 6970, which is the HTTP port: move the listener, or set metrics_bind"));
+}
+
 TEST_CASE("an upstream that is kferry itself is an error") {
   CHECK(holds(with("KAFKA_BOOTSTRAP_SERVERS", "gateway.example.com:6969").problems, "KAFKA_BOOTSTRAP_SERVERS",
               "kferry would dial itself"));

@@ -38,6 +38,8 @@ std::string_view to_string(HealthCode code) {
       return "certificate_expiring";
     case HealthCode::certificate_unusable:
       return "certificate_unusable";
+    case HealthCode::certificate_not_reloaded:
+      return "certificate_not_reloaded";
     case HealthCode::worker_stuck:
       return "worker_stuck";
   }

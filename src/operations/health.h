@@ -34,11 +34,12 @@ namespace kferry::operations {
 
 // Why kferry is degraded. The codes are an interface: docs/operations.md lists them.
 enum class HealthCode : std::uint8_t {
-  upstream_unreachable,  // no bootstrap server of the cluster answers
-  port_clash,            // a listener has no port for some broker
-  certificate_expiring,  // a certificate of kferry's own ends within a week, or has ended
-  certificate_unusable,  // a listener or an upstream cannot use its certificates
-  worker_stuck,          // a worker has not answered for worker_patience
+  upstream_unreachable,      // no bootstrap server of the cluster answers
+  port_clash,                // a listener has no port for some broker
+  certificate_expiring,      // a certificate of kferry's own ends within a week, or has ended
+  certificate_unusable,      // a listener or an upstream cannot use its certificates
+  certificate_not_reloaded,  // files have changed to what cannot be used; what was read before serves
+  worker_stuck,              // a worker has not answered for worker_patience
 };
 std::string_view to_string(HealthCode code);
 

@@ -16,6 +16,7 @@
 #include <utility>
 
 #include "base/assert.h"
+#include "base/start_thread.h"
 
 namespace kferry::operations {
 namespace {
@@ -342,10 +343,13 @@ std::expected<std::unique_ptr<HttpServer>, std::string> HttpServer::bind(std::ve
   return std::unique_ptr<HttpServer>(new HttpServer(std::move(loop)));
 }
 
-void HttpServer::start(Handler handler) {
+std::expected<void, std::string> HttpServer::start(Handler handler) {
   KFERRY_ASSERT(!thread_.joinable());
   loop_->handler = std::move(handler);
-  thread_ = std::thread([this] { loop_->run(); });
+  auto thread = start_thread([this] { loop_->run(); });
+  if (!thread) return std::unexpected("cannot serve HTTP: " + thread.error());
+  thread_ = std::move(*thread);
+  return {};
 }
 
 HttpServer::~HttpServer() {

@@ -59,8 +59,8 @@ class HttpServer {
   static std::expected<std::unique_ptr<HttpServer>, std::string> bind(std::vector<HttpBinding> bindings) {
     return bind(std::move(bindings), Options{});
   }
-  // Begins to serve. Once.
-  void start(Handler handler);
+  // Begins to serve. Once. The error names what the host lacks.
+  std::expected<void, std::string> start(Handler handler);
   // Ends every connection and the thread.
   ~HttpServer();
   HttpServer(const HttpServer&) = delete;

@@ -69,7 +69,7 @@ std::unique_ptr<HttpServer> serve(HttpServer::Options options = {}, HttpPaths pa
                                   HttpServer::Handler handler = name_path) {
   auto server = HttpServer::bind({{loopback(), paths}}, options);
   REQUIRE(server);
-  (*server)->start(std::move(handler));
+  REQUIRE((*server)->start(std::move(handler)));
   return std::move(*server);
 }
 

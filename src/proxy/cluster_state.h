@@ -30,6 +30,12 @@ struct ClusterState {
   std::atomic<bool> dialled = false;
   // Raised by a failed dial: discovery runs soon. Cleared by discovery.
   std::atomic<bool> discovery_wanted = false;
+  // A bootstrap server has answered kferry's ApiVersions, once. Raised by the prober (proxy/prober.h), as is
+  // upstream_lost while it finds no bootstrap server that answers.
+  std::atomic<bool> upstream_answered = false;
+  std::atomic<bool> upstream_lost = false;
+  // Raised by a failed dial: the prober asks again. Cleared by the prober.
+  std::atomic<bool> upstream_doubted = false;
   // A session is asking for the brokers on its client's connection; one at a time.
   std::atomic<bool> asking_for_map = false;
 

@@ -32,6 +32,7 @@ struct WorkerLink {
   ring::Ring* ring = nullptr;  // for wake() only
   std::atomic<std::uint32_t> sessions = 0;
   Arrivals arrivals;
+  std::atomic<std::uint64_t> turns = 0;  // written by the worker alone
 };
 
 struct Runtime {

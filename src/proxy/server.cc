@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <cstring>
 #include <future>
+#include <mutex>
 #include <random>
 #include <thread>
 #include <utility>
@@ -75,6 +76,8 @@ struct Server::Impl {
   std::vector<std::unique_ptr<Worker>> workers;
   std::vector<std::thread> threads;
   bool started = false;  // every ring was made, so every worker turns until it is stopped
+  mutable std::mutex observing;
+  bool listening = false;  // with `observing`: the rings exist, and the listeners accept
 };
 
 // Once for all workers: rings of one kind alone send each other messages.
@@ -200,6 +203,8 @@ std::expected<void, std::string> Server::start() {
   all_ready.set_value(impl_->started);
   if (result) result = impl_->starts.front()->listening.get_future().get();
   if (!result) stop();
+  const std::lock_guard lock(impl_->observing);
+  impl_->listening = result.has_value();
   return result;
 }
 
@@ -209,8 +214,23 @@ std::future<PlanMoves::Outcome> Server::propose(std::shared_ptr<const Plan> plan
   return impl_->runtime.moves.propose({std::move(plan), std::move(tls)});
 }
 
+ServerStatus Server::status() const {
+  const std::lock_guard lock(impl_->observing);
+  return impl_->listening ? status_of(impl_->runtime) : ServerStatus{};
+}
+
+void Server::wake_workers() {
+  const std::lock_guard lock(impl_->observing);
+  if (!impl_->listening) return;
+  for (const auto& worker : impl_->runtime.workers) worker->ring->wake();
+}
+
 void Server::stop() {
   if (impl_->threads.empty()) return;
+  {
+    const std::lock_guard lock(impl_->observing);
+    impl_->listening = false;
+  }
   // The acceptor first, so that no connection is handed to a worker that has ended.
   for (std::size_t i = 0; i < impl_->threads.size(); ++i) {
     if (impl_->started) impl_->workers[i]->stop();

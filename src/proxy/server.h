@@ -12,6 +12,7 @@
 #include "base/log_sink.h"
 #include "net/resolver.h"
 #include "proxy/plan_moves.h"
+#include "proxy/server_status.h"
 
 namespace kferry::proxy {
 
@@ -36,6 +37,10 @@ class Server {
   std::size_t worker_count() const;
   // Once started: what the workers' rings are, "io_uring" or "epoll".
   std::string_view backend() const;
+  // What can be observed now. Any thread, also before start() and after stop().
+  ServerStatus status() const;
+  // Every worker turns, so that its count of turns moves. Any thread.
+  void wake_workers();
 
  private:
   struct Impl;

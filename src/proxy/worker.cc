@@ -80,6 +80,8 @@ bool Worker::stopped() const {
 
 void Worker::turn() {
   const std::span<const ring::Completion> completions = ring_.wait();
+  std::atomic<std::uint64_t>& turns = runtime_.workers[index_]->turns;
+  turns.store(turns.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
   if (runtime_.moves.news() != news_) follow_plans();
   refresh();
   answer_resolved();
@@ -308,6 +310,7 @@ void Worker::reconsider() {
 }
 
 void Worker::want_discovery(ClusterState& cluster) {
+  cluster.upstream_doubted.store(true, std::memory_order_relaxed);
   cluster.discovery_wanted.store(true);
   if (index_ != 0) runtime_.workers.front()->ring->wake();
 }

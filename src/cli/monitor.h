@@ -1,0 +1,56 @@
+// Turns what can be observed of the server into health, and answers HTTP requests with it. Belongs to `run`.
+//
+//   main thread, every second ─▶ observe() ─▶ proxy::Server::status() ─▶ operations::Health
+//   HTTP thread, each request ─▶ answer() ─────────────┘                      └─▶ a status, a body
+//
+// Thread-safe. Never waits for a worker, nor for files that are being read.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <expected>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/log_sink.h"
+#include "config/config.h"
+#include "operations/health.h"
+#include "operations/http_server.h"
+#include "proxy/server.h"
+
+namespace kferry::cli {
+
+// A certificate that ends within this time makes kferry degraded.
+inline constexpr std::int64_t certificate_patience_s = 7 * 24 * 60 * 60;
+
+// What the status says of health, but for what the workers are asked.
+operations::HealthObservation observation_of(const proxy::ServerStatus& status, std::int64_t now_s);
+
+class Monitor {
+ public:
+  // `server` outlives it.
+  Monitor(proxy::Server& server, Instant started) : server_(server), health_(started) {}
+
+  // To be called about once a second.
+  void observe();
+  operations::HttpReply answer(const operations::HttpRequest& request);
+  // Clients are asked to leave from now on.
+  void drain() { draining_ = true; }
+
+ private:
+  proxy::Server& server_;
+  operations::Health health_;
+  std::atomic<bool> draining_ = false;
+};
+
+// Every address of the configuration with the paths that it serves.
+std::vector<operations::HttpBinding> http_bindings(const config::Operations& operations);
+
+// Serves them from now on, and logs where. null: the default address is taken, so that nothing serves HTTP, which is
+// logged. The error is that of an address which was configured, or of a host that lacks something. `monitor` outlives
+// the server.
+std::expected<std::unique_ptr<operations::HttpServer>, std::string> serve_http(
+    const config::Operations& operations, Monitor& monitor, LogSink& log);
+
+}  // namespace kferry::cli
