@@ -33,6 +33,12 @@ struct ProbeOptions {
   std::string server_name;       // sent by SNI and verified at the target; empty: the target's host
 };
 
+struct HealthOptions {
+  enum class Question : std::uint8_t { live, serving, ready };
+  std::optional<std::string> config_path;
+  Question question = Question::ready;
+};
+
 struct SettingsOptions {
   std::vector<std::string>
       words;  // all must occur in a setting's name, variable or table; empty: every setting
@@ -43,6 +49,7 @@ int run(const RunOptions& options);
 int check(const CheckOptions& options);
 int doctor(const DoctorOptions& options);
 int probe(const ProbeOptions& options);
+int health(const HealthOptions& options);
 int settings(const SettingsOptions& options);
 
 }  // namespace kferry::cli

@@ -12,12 +12,13 @@ _kferry() {
       mapfile -t COMPREPLY < <(compgen -f -- "$current"); return ;;
     completion) mapfile -t COMPREPLY < <(compgen -W "bash zsh fish" -- "$current"); return ;;
   esac
-  local words="run check doctor probe settings completion --config --help --version"
+  local words="run check doctor probe health settings completion --config --help --version"
   if [ "$COMP_CWORD" -gt 1 ]; then
     case $verb in
       run) words="--config --help" ;;
       check) words="--config --dial --help" ;;
       doctor|completion) words="--help" ;;
+      health) words="--serving --live --config --help" ;;
       settings)
         words="$("${COMP_WORDS[0]}" settings --tsv 2>/dev/null | tail -n +2 | cut -f 2) --tsv --help" ;;
       probe)
@@ -38,6 +39,7 @@ _kferry() {
       'check:check the configuration and print the plan'
       'doctor:show what this host offers'
       'probe:look at a listener as a client would'
+      'health:ask the running kferry whether it is ready'
       'settings:list every setting'
       'completion:print a completion script'
     )
@@ -54,6 +56,8 @@ _kferry() {
       '--password-file[password of --certificate and --key]:file:_files' \
       '--server-name[name to ask for and to verify]:name:_hosts' \
       '--timeout[milliseconds]:milliseconds:' '--help[help]' ;;
+    health) _arguments '--serving[ask whether its listeners accept]' '--live[ask whether its workers turn]' \
+      '--config[configuration file]:file:_files' '--help[help]' ;;
     settings) _arguments '--tsv[one line each, separated by tabs]' '--help[help]' ;;
     completion) _values 'shell' bash zsh fish ;;
   esac
@@ -67,10 +71,11 @@ complete -c kferry -n __fish_use_subcommand -a run -d 'Run the proxy'
 complete -c kferry -n __fish_use_subcommand -a check -d 'Check the configuration and print the plan'
 complete -c kferry -n __fish_use_subcommand -a doctor -d 'Show what this host offers'
 complete -c kferry -n __fish_use_subcommand -a probe -d 'Look at a listener as a client would'
+complete -c kferry -n __fish_use_subcommand -a health -d 'Ask the running kferry whether it is ready'
 complete -c kferry -n __fish_use_subcommand -a settings -d 'List every setting'
 complete -c kferry -n __fish_use_subcommand -a completion -d 'Print a completion script'
 complete -c kferry -n __fish_use_subcommand -l version -d 'Print the version'
-complete -c kferry -n '__fish_use_subcommand; or __fish_seen_subcommand_from run check' \
+complete -c kferry -n '__fish_use_subcommand; or __fish_seen_subcommand_from run check health' \
   -l config -r -F -d 'Configuration file'
 complete -c kferry -n '__fish_seen_subcommand_from check' -l dial -d 'Dial the brokers'
 complete -c kferry -n '__fish_seen_subcommand_from probe' -l tls -d 'Speak TLS'
@@ -82,6 +87,8 @@ complete -c kferry -n '__fish_seen_subcommand_from probe' \
   -l password-file -r -F -d 'Password of --certificate and --key'
 complete -c kferry -n '__fish_seen_subcommand_from probe' -l server-name -x -d 'Name to ask for and to verify'
 complete -c kferry -n '__fish_seen_subcommand_from probe' -l timeout -x -d 'Milliseconds'
+complete -c kferry -n '__fish_seen_subcommand_from health' -l serving -d 'Ask whether its listeners accept'
+complete -c kferry -n '__fish_seen_subcommand_from health' -l live -d 'Ask whether its workers turn'
 complete -c kferry -n '__fish_seen_subcommand_from settings' -l tsv -d 'One line each, separated by tabs'
 complete -c kferry -n '__fish_seen_subcommand_from completion' -a 'bash zsh fish'
 complete -c kferry -l help -d 'Help'

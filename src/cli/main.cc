@@ -27,6 +27,9 @@ int perform(const DoctorOptions& options) {
 int perform(const ProbeOptions& options) {
   return probe(options);
 }
+int perform(const HealthOptions& options) {
+  return health(options);
+}
 int perform(const SettingsOptions& options) {
   return settings(options);
 }

@@ -1,10 +1,13 @@
 #include "cli/monitor.h"
 
+#include <set>
 #include <utility>
 
 #include "base/assert.h"
 #include "base/host_port.h"
 #include "base/socket_address.h"
+#include "cli/commit.h"
+#include "operations/metrics.h"
 
 namespace kferry::cli {
 
@@ -41,9 +44,37 @@ void Monitor::observe() {
   if (health_.observe(seen, monotonic_now(), std::chrono::system_clock::now())) server_.wake_workers();
 }
 
+std::string Monitor::metrics() const {
+  using operations::Metric;
+  operations::MetricsPage page;
+  page.add(Metric::build_info, {KFERRY_VERSION, KFERRY_COMMIT, KFERRY_WOLFSSL_VERSION, server_.backend()}, 1);
+  const proxy::ServerStatus status = server_.status();
+  double connections = 0;
+  for (std::size_t i = 0; i < status.workers.size(); ++i) {
+    connections += status.workers[i].sessions;
+    page.add(Metric::worker_turns, {std::to_string(i)}, static_cast<double>(status.workers[i].turns));
+  }
+  page.add(Metric::connections_active, {}, connections);
+  for (const proxy::ClusterStatus& cluster : status.clusters) {
+    page.add(Metric::brokers, {cluster.name, "listed"}, static_cast<double>(cluster.listed));
+    page.add(Metric::brokers, {cluster.name, "unlisted"}, static_cast<double>(cluster.unlisted));
+    page.add(Metric::brokers, {cluster.name, "provisional"}, static_cast<double>(cluster.provisional));
+  }
+  const std::set<HealthCode> codes = health_.codes();
+  for (const HealthCode code : operations::health_codes)
+    page.add(Metric::degraded, {to_string(code)}, codes.contains(code) ? 1 : 0);
+  page.add(Metric::draining, {}, draining_ ? 1 : 0);
+  operations::add_process_metrics(page);
+  return page.text();
+}
+
 operations::HttpReply Monitor::answer(const operations::HttpRequest& request) {
+  if (request.path == "/metrics") {
+    observe();
+    return {200, std::string(operations::metrics_content_type), metrics()};
+  }
   const auto path = operations::health_path(request.path);
-  if (!path) return {.status = 404, .body = "paths: /health/live /health/serving /health/ready\n"};
+  if (!path) return {.status = 404, .body = "paths: /health/live /health/serving /health/ready /metrics\n"};
   observe();
   operations::HealthAnswer answer = health_.answer(*path, monotonic_now());
   return {answer.well ? 200 : 503, "application/json", std::move(answer.body)};

@@ -39,6 +39,8 @@ class Monitor {
   void drain() { draining_ = true; }
 
  private:
+  std::string metrics() const;
+
   proxy::Server& server_;
   operations::Health health_;
   std::atomic<bool> draining_ = false;

@@ -65,6 +65,12 @@ std::expected<Options, int> parse_options(int count, const char* const* words) {
       ->add_option("--server-name", probe_options.server_name,
                    "The name to ask for and to verify at HOST:PORT, if it is not HOST")
       ->type_name("NAME");
+  auto* health_verb = app.add_subcommand("health", "Ask the kferry that runs here whether it is ready");
+  health_verb->add_option("--config", config, config_help)->type_name("FILE");
+  bool asks_serving = false;
+  bool asks_live = false;
+  auto* serving_flag = health_verb->add_flag("--serving", asks_serving, "Ask whether its listeners accept");
+  health_verb->add_flag("--live", asks_live, "Ask whether its workers turn")->excludes(serving_flag);
   auto* settings_verb =
       app.add_subcommand("settings", "List every setting with its default, range and meaning");
   SettingsOptions settings_options;
@@ -93,6 +99,12 @@ std::expected<Options, int> parse_options(int count, const char* const* words) {
     probe_options.tls = probe_options.tls || !probe_options.authorities_path.empty() ||
                         !probe_options.certificate_path.empty() || !probe_options.server_name.empty();
     return probe_options;
+  }
+  if (health_verb->parsed()) {
+    using Question = HealthOptions::Question;
+    return HealthOptions{path, asks_live      ? Question::live
+                               : asks_serving ? Question::serving
+                                              : Question::ready};
   }
   if (settings_verb->parsed()) return settings_options;
   if (completion_verb->parsed()) return completion_options;

@@ -12,8 +12,8 @@ namespace kferry::cli {
 struct CompletionOptions {
   std::string shell;
 };
-using Options =
-    std::variant<RunOptions, CheckOptions, DoctorOptions, ProbeOptions, SettingsOptions, CompletionOptions>;
+using Options = std::variant<RunOptions, CheckOptions, DoctorOptions, ProbeOptions, HealthOptions,
+                             SettingsOptions, CompletionOptions>;
 
 // The exit status instead, when help, the version or an error has been printed.
 std::expected<Options, int> parse_options(int count, const char* const* words);

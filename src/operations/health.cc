@@ -77,6 +77,13 @@ bool Health::observe(const HealthObservation& seen, Instant now, WallTime wall) 
   return true;
 }
 
+std::set<HealthCode> Health::codes() const {
+  const std::lock_guard lock(mutex_);
+  std::set<HealthCode> codes;
+  for (const auto& [cause, since] : since_) codes.insert(cause.code);
+  return codes;
+}
+
 bool Health::starting(Instant now) const {
   return !seen_.listening || (!seen_.upstream_answered && now - started_ < upstream_patience);
 }

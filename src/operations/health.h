@@ -17,6 +17,7 @@
 // degraded kferry serves what it can, so that it is ready: a reason is for a person or an alert, not for a balancer.
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <compare>
 #include <cstddef>
@@ -24,6 +25,7 @@
 #include <map>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -41,6 +43,10 @@ enum class HealthCode : std::uint8_t {
   certificate_not_reloaded,  // files have changed to what cannot be used; what was read before serves
   worker_stuck,              // a worker has not answered for worker_patience
 };
+inline constexpr std::array health_codes{
+    HealthCode::upstream_unreachable,     HealthCode::port_clash,
+    HealthCode::certificate_expiring,     HealthCode::certificate_unusable,
+    HealthCode::certificate_not_reloaded, HealthCode::worker_stuck};
 std::string_view to_string(HealthCode code);
 
 struct HealthCause {
@@ -84,6 +90,8 @@ class Health {
   // in question_interval.
   bool observe(const HealthObservation& seen, Instant now, WallTime wall);
   HealthAnswer answer(HealthPath path, Instant now) const;
+  // The codes of the reasons that an answer gives now.
+  std::set<HealthCode> codes() const;
 
  private:
   // A question to a worker that has not been answered.

@@ -1,6 +1,6 @@
 // Reads the head of one HTTP request: method, path, and what is needed to judge the rest. Bytes in, verdict out; pure.
 //
-//   head = request line, header lines, empty line        (RFC 9112; a line may end in a bare LF, as its section 2.2 allows)
+//   head = request line, header lines, empty line    (RFC 9112; a line may end in a bare LF, as its section 2.2 allows)
 //
 // Only GET and HEAD are served, so that a body has no meaning: whatever follows the head is discarded.
 #pragma once

@@ -4,8 +4,8 @@
 //                  └───── 5 s, or displaced ────────────┴──────────┴──────────▲
 //
 // One request per connection: the answer says `Connection: close`, and what follows the request is read and dropped for
-// a moment, because closing a socket with unread bytes sends a reset that can destroy the answer. Whatever a client does
-// costs it its own connection and nothing else:
+// a moment, because closing a socket with unread bytes sends a reset that can destroy the answer. Whatever a client
+// does costs it its own connection and nothing else:
 //
 //   a head may have http_head_size_max bytes (431), and must be complete request_timeout after the accept (408)
 //   an answer must be taken within request_timeout

@@ -176,6 +176,7 @@ void Discovery::end_round(bool learnt) {
     set_alarm(seconds(worker_.limits().discovery_interval_s));
     return;
   }
+  cluster().upstream_doubted.store(true, std::memory_order_relaxed);
   const std::string& name = config().name;
   if (!std::exchange(warned_, true)) {
     worker_.runtime().log.write(

@@ -14,6 +14,7 @@
 
 #include "base/assert.h"
 #include "base/start_thread.h"
+#include "proxy/prober.h"
 #include "proxy/runtime.h"
 #include "proxy/worker.h"
 #include "ring/backend.h"
@@ -75,6 +76,7 @@ struct Server::Impl {
   std::vector<std::unique_ptr<Start>> starts;
   std::vector<std::unique_ptr<Worker>> workers;
   std::vector<std::thread> threads;
+  std::unique_ptr<Prober> prober;
   bool started = false;  // every ring was made, so every worker turns until it is stopped
   mutable std::mutex observing;
   bool listening = false;  // with `observing`: the rings exist, and the listeners accept
@@ -199,6 +201,14 @@ std::expected<void, std::string> Server::start() {
         {Severity::warning, "io_uring_refused", "",
          "epoll serves in place of io_uring, at more CPU per request: " + impl_->uring_refusal +
              "; with backend = \"epoll\" in [engine] it is not warned of"});
+  if (result) {
+    auto prober = Prober::start(impl_->runtime, impl_->resolver, impl_->backend);
+    if (prober) {
+      impl_->prober = std::move(*prober);
+    } else {
+      result = std::unexpected("the brokers cannot be asked: " + prober.error());
+    }
+  }
   impl_->started = result.has_value();
   all_ready.set_value(impl_->started);
   if (result) result = impl_->starts.front()->listening.get_future().get();
@@ -226,6 +236,7 @@ void Server::wake_workers() {
 }
 
 void Server::stop() {
+  impl_->prober.reset();
   if (impl_->threads.empty()) return;
   {
     const std::lock_guard lock(impl_->observing);

@@ -40,12 +40,12 @@ def listener_variables(port, bootstrap, protocol="PLAINTEXT"):
 
 
 class Kferry:
-    """`kferry run`. With `stderr` its log goes there; otherwise text() reads it."""
+    """`kferry run`, or other words. With `stderr` its log goes there; otherwise text() reads it."""
 
-    def __init__(self, folder, env, stderr=None, **popen):
+    def __init__(self, folder, env, stderr=None, words=("run",), **popen):
         self.log = pathlib.Path(folder) / f"kferry-{time.monotonic_ns()}.log"
         with open(self.log, "wb") as own:
-            self.process = subprocess.Popen([KFERRY, "run"], env={"PATH": os.environ["PATH"], **env}, stdout=own,
+            self.process = subprocess.Popen([KFERRY, *words], env={"PATH": os.environ["PATH"], **env}, stdout=own,
                                             stdin=subprocess.DEVNULL, stderr=own if stderr is None else stderr, **popen)
         self.port = int(re.match(r"\d+", env["GATEWAY_LISTENER_EXTERNAL_PORTS"])[0])
 

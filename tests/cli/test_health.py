@@ -3,10 +3,13 @@ import json
 import os
 import socket
 import subprocess
+import threading
+import time
 
 import pytest
 
-from running import KFERRY, Kferry, free_port, listener_variables
+from running import KFERRY, Broker, Kferry, free_port, listener_variables, request
+from test_tls import certificate
 
 UNREACHABLE = "127.0.0.1:1"
 
@@ -41,6 +44,146 @@ def test_the_paths_of_a_kferry_without_upstream(tmp_path):
         assert get(port, "/health/live", "POST")[0] == 405
         assert get(port, "/health/nothing")[0] == 404
         assert len(kferry.lines("http_listening")) == 1
+
+
+def wait_for(port, wanted, path="/health/ready"):
+    """Asks until the body's status and the codes of its reasons are these, and returns the HTTP status."""
+    deadline = time.monotonic() + 20
+    while True:
+        status, body = get(port, path)
+        body = json.loads(body)
+        if (body["status"], [reason["code"] for reason in body["reasons"]]) == wanted:
+            return status
+        assert time.monotonic() < deadline, f"{path} says {status} {body}, not {wanted}"
+        time.sleep(0.05)
+
+
+def ask(env, *words):
+    return subprocess.run([KFERRY, "health", *words], env={"PATH": os.environ["PATH"], **env}, capture_output=True, text=True,
+                          timeout=60, check=False)
+
+
+class Mute(Broker):
+    """Answers ApiVersions alone, as a broker does that wants SASL first."""
+
+    def answer(self, key, version):
+        if key != 18:
+            raise KeyError(key)
+        return super().answer(key, version)
+
+
+SASL = {"KAFKA_SECURITY_PROTOCOL": "SASL_PLAINTEXT", "GATEWAY_LISTENER_EXTERNAL_SECURITY_PROTOCOL": "SASL_PLAINTEXT"}
+
+
+@pytest.mark.parametrize("more", [{}, SASL], ids=["no SASL", "SASL without credentials"])
+def test_a_bootstrap_server_that_answers_makes_kferry_ready(tmp_path, more):
+    with Mute() as broker:
+        env = variables(f"127.0.0.1:{broker.port}", **more)
+        with Kferry(tmp_path, env):
+            assert wait_for(int(env["GATEWAY_HTTP_PORT"]), ("ready", [])) == 200
+
+
+def test_an_upstream_that_is_lost_makes_kferry_degraded_until_it_answers(tmp_path):
+    """A client's dial that fails makes kferry ask."""
+    with Broker() as broker:
+        broker.brokers = [(0, "127.0.0.1", broker.port)]
+        env = variables(f"127.0.0.1:{broker.port}")
+        port = int(env["GATEWAY_HTTP_PORT"])
+        with Kferry(tmp_path, env) as kferry:
+            assert wait_for(port, ("ready", [])) == 200
+            broker.listening.shutdown(socket.SHUT_RDWR)
+            broker.listening.close()
+            with socket.create_connection(("127.0.0.1", kferry.port), 10) as client:
+                client.sendall(request(18, 0))
+                assert client.recv(1) == b""
+            assert wait_for(port, ("degraded", ["upstream_unreachable"])) == 200
+            assert get(port, "/health/live")[0] == 200 and get(port, "/health/serving")[0] == 200
+            assert len(kferry.lines("upstream_lost")) == 1
+            broker.listening = socket.create_server(("127.0.0.1", broker.port))
+            threading.Thread(target=broker.accept, daemon=True).start()
+            assert wait_for(port, ("ready", [])) == 200
+            assert len(kferry.lines("upstream_answers")) == 1
+
+
+def test_one_cluster_of_two_is_lost(tmp_path):
+    with Broker() as broker:
+        env = variables(f"127.0.0.1:{broker.port}")
+        file = tmp_path / "kferry.toml"
+        port = free_port(1)
+        file.write_text(f"""[cluster.dark.upstream]
+bootstrap_servers = "{UNREACHABLE}"
+[cluster.dark.listener.inner]
+ports = "{port}"
+advertised_host = "127.0.0.1"
+security_protocol = "PLAINTEXT"
+""")
+        with Kferry(tmp_path, env, words=["run", "--config", str(file)]):
+            assert wait_for(int(env["GATEWAY_HTTP_PORT"]), ("degraded", ["upstream_unreachable"])) == 200
+            reasons = json.loads(get(int(env["GATEWAY_HTTP_PORT"]), "/health")[1])["reasons"]
+            assert [reason["cluster"] for reason in reasons] == ["dark"]
+
+
+def test_brokers_that_clash_make_kferry_degraded(tmp_path):
+    with Broker() as broker:
+        broker.brokers = [(0, "127.0.0.1", broker.port), (3, "127.0.0.1", broker.port + 1)]
+        env = variables(f"127.0.0.1:{broker.port}")
+        with Kferry(tmp_path, env):
+            assert wait_for(int(env["GATEWAY_HTTP_PORT"]), ("degraded", ["port_clash"])) == 200
+
+
+def test_certificates_that_end_and_files_that_cannot_be_read_again(tmp_path):
+    certificate(tmp_path, "server", days="3", names="IP:127.0.0.1")
+    both = tmp_path / "both.pem"
+    both.write_text((tmp_path / "server.crt").read_text() + (tmp_path / "server.key").read_text())
+    with Mute() as broker:
+        env = variables(f"127.0.0.1:{broker.port}", GATEWAY_LISTENER_EXTERNAL_SECURITY_PROTOCOL="SSL",
+                        GATEWAY_SSL_KEY_STORE_PATH=str(both))
+        port = int(env["GATEWAY_HTTP_PORT"])
+        with Kferry(tmp_path, env):
+            assert wait_for(port, ("degraded", ["certificate_expiring"])) == 200
+            both.write_text("nothing")
+            assert wait_for(port, ("degraded", ["certificate_expiring", "certificate_not_reloaded"])) == 200
+            certificate(tmp_path, "server", days="90", names="IP:127.0.0.1")
+            both.write_text((tmp_path / "server.crt").read_text() + (tmp_path / "server.key").read_text())
+            assert wait_for(port, ("ready", [])) == 200
+
+
+def test_an_upstream_whose_certificates_cannot_be_used(tmp_path):
+    with Mute() as broker:
+        env = variables(f"127.0.0.1:{broker.port}", KAFKA_SECURITY_PROTOCOL="SSL",
+                        KAFKA_SSL_TRUSTSTORE_LOCATION=str(tmp_path / "none.pem"))
+        file = tmp_path / "kferry.toml"
+        port = free_port(1)
+        file.write_text(f"""[cluster.light.upstream]
+bootstrap_servers = "127.0.0.1:{broker.port}"
+[cluster.light.listener.inner]
+ports = "{port}"
+advertised_host = "127.0.0.1"
+security_protocol = "PLAINTEXT"
+""")
+        with Kferry(tmp_path, env, words=["run", "--config", str(file)]):
+            wait_for(int(env["GATEWAY_HTTP_PORT"]), ("degraded", ["upstream_unreachable", "certificate_unusable"]))
+
+
+def test_kferry_health_asks_the_paths(tmp_path):
+    env = variables()
+    assert ask(env).returncode == 1
+    assert "Connection refused" in ask(env).stderr
+    with Kferry(tmp_path, env):
+        for words in (["--live"], ["--serving"]):
+            shown = ask(env, *words)
+            assert shown.returncode == 0, shown.stderr
+            assert json.loads(shown.stdout)["status"] == "starting"
+        assert ask(env).returncode == 1 and json.loads(ask(env).stdout)["status"] == "starting"
+    assert ask(env, "--live", "--serving").returncode == 1
+
+
+def test_kferry_health_needs_no_valid_configuration_but_the_address(tmp_path):
+    with Mute() as broker:
+        env = variables(f"127.0.0.1:{broker.port}")
+        with Kferry(tmp_path, env):
+            wait_for(int(env["GATEWAY_HTTP_PORT"]), ("ready", []))
+            assert ask({"GATEWAY_HTTP_PORT": env["GATEWAY_HTTP_PORT"], "GATEWAY_LISTENER_NAMES": "a_b"}).returncode == 0
 
 
 def test_further_addresses_serve_their_own_paths_alone(tmp_path):
