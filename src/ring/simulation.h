@@ -104,6 +104,10 @@ class Simulation {
                                                 const std::optional<SocketAddress>& from = {});
   std::optional<SimListener> listen_outside(const SocketAddress& address);
   void set_dial_fault(const SocketAddress& address, DialFault fault);
+  // Asked once per dial to an address without a fault of its own.
+  void decide_dials(std::function<DialFault(const SocketAddress&)> decide) {
+    decide_dial_ = std::move(decide);
+  }
 
   struct Leaks {
     std::size_t sockets = 0;  // of the rings, not of the test
@@ -206,6 +210,7 @@ class Simulation {
   std::map<int, End> ends_;
   std::map<std::uint64_t, Op> ops_;
   std::map<std::string, DialFault> faults_;
+  std::function<DialFault(const SocketAddress&)> decide_dial_;
   std::vector<SimulatedRing*> rings_;
   int next_end_ = 1000;
   std::uint64_t next_op_ = 1;

@@ -85,7 +85,9 @@ void Simulation::cancel(SimulatedRing& ring, Token token) {
 
 void Simulation::try_connect(std::uint64_t id, Op& op) {
   const auto fault = faults_.find(op.address.text());
-  switch (fault == faults_.end() ? DialFault::none : fault->second) {
+  DialFault what = fault == faults_.end() ? DialFault::none : fault->second;
+  if (what == DialFault::none && decide_dial_) what = decide_dial_(op.address);
+  switch (what) {
     case DialFault::hang:
       return;
     case DialFault::refused:
