@@ -49,15 +49,35 @@ void Dialler::next_candidate() {
 }
 
 void Dialler::next_node() {
-  if (candidate_ == candidates_.size()) return finish(0);
-  const auto pause = host_.pause_before(candidate());
-  if (!pause) {
-    state_ = State::done;
-    return;
+  using What = Host::Turn::What;
+  while (candidate_ < candidates_.size() && !out_of_time()) {
+    Host::Turn turn = host_.turn_of(candidate());
+    switch (turn.what) {
+      case What::dial:
+        return next_candidate();
+      case What::first:
+        candidates_.insert(candidates_.begin() + static_cast<std::ptrdiff_t>(candidate_),
+                           turn.candidates.begin(), turn.candidates.end());
+        return next_candidate();
+      case What::wait:
+        state_ = State::pausing;
+        asks_again_ = true;
+        return set_deadline(turn.wait);
+      case What::skip: {
+        const std::optional<NodeId> node = candidate().node;
+        while (candidate_ < candidates_.size() && candidate().node == node) ++candidate_;
+        break;
+      }
+      case What::ended:
+        state_ = State::done;
+        return;
+    }
   }
-  if (*pause == Duration::zero()) return next_candidate();
-  state_ = State::pausing;
-  set_deadline(*pause);
+  finish(0);
+}
+
+void Dialler::ask_again() {
+  if (state_ == State::pausing && asks_again_) next_node();
 }
 
 void Dialler::on_resolved(std::vector<SocketAddress> addresses, const std::string& error) {
@@ -66,6 +86,7 @@ void Dialler::on_resolved(std::vector<SocketAddress> addresses, const std::strin
     note({.step = Attempt::Step::resolve, .where = to_string(candidate().address), .why = error});
   addresses_ = std::move(addresses);
   next_ = 0;
+  again_.reset();
   several_ = addresses_.size() > 1;
   plan_ = several_ && memory_ != nullptr ? memory_->plan(name(), addresses_, shared_.ring.now())
                                          : net::AddressMemory::Plan{};
@@ -77,6 +98,12 @@ void Dialler::next_address() {
   state_ = State::connecting;
   start_attempt();
   if (race_.running() > 0) {
+    // One that refused is not given up while others do not answer at all.
+    if (again_ && next_ == addresses_.size() && may_retry()) {
+      retried_ = true;
+      addresses_.push_back(*std::exchange(again_, std::nullopt));
+      next_at_ = shared_.ring.now() + timeouts_.retry;
+    }
     const bool more = next_ < addresses_.size() && race_.has_room();
     const Instant at = std::min(race_.next_timeout(), more ? next_at_ : Instant::max());
     return set_deadline(at - shared_.ring.now());
@@ -114,29 +141,35 @@ void Dialler::start_attempt() {
 void Dialler::after_candidate() {
   if (shortened_ && out_of_time()) return finish(0);
   const Candidate& failed = candidate();
+  const bool more = candidate_ + 1 < candidates_.size();
+  const bool same_node = more && candidates_[candidate_ + 1].node == failed.node;
+  const bool more_of_it = same_node && failed.node;
+  if (!more_of_it) {
+    if (lack_ != 0 && !broker_failed_) return finish(lack_);
+    if (!same_node && retry()) return;
+    host_.on_candidate_failed(failed, tried_);
+    broker_failed_ = false;
+    lack_ = 0;
+    quick_ = quick_ && same_node;
+  }
   ++candidate_;
-  const bool more = candidate_ < candidates_.size();
-  const bool more_of_it = more && failed.node && candidate().node == failed.node;
-  if (more_of_it) return next_candidate();
-  if (lack_ != 0 && !broker_failed_) return finish(lack_);
-  const bool more_servers = more && !failed.node && !candidate().node;
-  if (!more_servers && retry()) return;
-  host_.on_candidate_failed(failed, tried_);
-  broker_failed_ = false;
-  lack_ = 0;
-  next_node();
+  more_of_it ? next_candidate() : next_node();
 }
 
-// Only those that come first are tried again, and only if the last failure came quickly.
+// Only those that come first are tried again, once.
+bool Dialler::may_retry() const {
+  return candidate().node == candidates_.front().node && !retried_ && timeouts_.retry != Duration::zero() &&
+         !out_of_time();
+}
+
 bool Dialler::retry() {
-  const bool first = candidates_[candidate_ - 1].node == candidates_.front().node;
-  const bool quick = last_.step != Attempt::Step::resolve && last_.error != 0 && last_.error != ETIMEDOUT;
-  if (retried_ || !first || !quick || timeouts_.retry == Duration::zero() || out_of_time()) return false;
+  if (!quick_ || !may_retry()) return false;
   retried_ = true;
   candidate_ = 0;
-  broker_failed_ = false;
+  broker_failed_ = quick_ = false;
   lack_ = 0;
   state_ = State::pausing;
+  asks_again_ = false;
   set_deadline(timeouts_.retry);
   return true;
 }
@@ -168,6 +201,8 @@ void Dialler::note(Attempt attempt) {
     lack_ = attempt.error;
   } else {
     broker_failed_ = true;
+    const bool timed_out = attempt.error == 0 || attempt.error == ETIMEDOUT;
+    quick_ = quick_ || (attempt.step != Attempt::Step::resolve && !timed_out);
   }
   tried_ += " " + attempt.where + " (" + attempt.why + ")";
   last_ = std::move(attempt);
@@ -219,6 +254,7 @@ void Dialler::on_completion(std::uint16_t kind, const ring::Completion& completi
         !remedy_for_lack(result.error).empty() || result.error == ENETUNREACH || result.error == EAFNOSUPPORT;
     if (several_ && memory_ != nullptr && !of_host)
       memory_->failed(name(), result.address, why, shared_.ring.now());
+    if (result.error != ETIMEDOUT && !of_host) again_ = result.address;
     note({.step = Attempt::Step::connect, .error = result.error, .where = result.address.text(), .why = why});
   }
   if (state_ == State::connecting && (result.what == What::failed || race_.running() == 0))
@@ -272,7 +308,7 @@ void Dialler::on_deadline() {
              .why = "TLS: timed out, " + leg_.tls()->handshake_state(),
              .handshake_state = leg_.tls()->handshake_state()});
   } else if (state_ == State::pausing) {
-    next_candidate();
+    asks_again_ ? next_node() : next_candidate();
   } else if (state_ == State::resolving) {
     note({.step = Attempt::Step::resolve,
           .error = ETIMEDOUT,
@@ -291,7 +327,10 @@ void Dialler::start_tls(std::shared_ptr<const tls::ClientContext> context) {
                                     !full_handshake_);
   leg_.begin(
       make_tls_transport(shared_.ring, tls::Remote::broker, std::move(engine), leg_.socket(), kernel_tls_));
-  set_deadline(timeouts_.handshake);
+  // A server that never shakes hands leaves time for what is still to be tried.
+  const bool others = next_ < addresses_.size() || candidate_ + 1 < candidates_.size();
+  const Duration left = give_up_at_ - shared_.ring.now();
+  set_deadline(others ? std::min(timeouts_.handshake, left / 2) : timeouts_.handshake);
   shake_hands();
 }
 
@@ -333,13 +372,17 @@ void Dialler::on_break(Leg& /*leg*/, const Leg::Break& what) {
   if (what.how == Leg::Break::How::receiving || what.how == Leg::Break::How::sending) {
     return give_up({.step = Attempt::Step::handshake,
                     .error = what.error,
+                    .unheard = !engine.heard(),
                     .why = reset_in_handshake(what.error, engine)});
   }
   // A broker may refuse the ticket, or may have come to speak TLS 1.2 only: once more, by a full handshake.
   same_address_ = engine.failed_on_resumption();
   full_handshake_ = full_handshake_ || same_address_;
   const Failure& failure = engine.failure();
-  give_up({.step = Attempt::Step::handshake, .tls_cause = failure.cause, .why = failure.text});
+  give_up({.step = Attempt::Step::handshake,
+           .unheard = !engine.heard(),
+           .tls_cause = failure.cause,
+           .why = failure.text});
 }
 
 void Dialler::on_starved(Leg& /*leg*/) {

@@ -54,7 +54,8 @@ struct Attempt {
     use,        // the host rejected the connection
   };
   Step step = Step::resolve;
-  int error = 0;  // errno where the network or this host failed, ETIMEDOUT for a time-out; else 0
+  int error = 0;         // errno where the network or this host failed, ETIMEDOUT for a time-out; else 0
+  bool unheard = false;  // handshake: the other end ended the connection before it sent a byte
   std::string_view tls_cause{};  // Failure::cause where TLS failed
   std::string where{};           // the address, or the name that could not be resolved
   std::string why{};
@@ -78,9 +79,21 @@ class Dialler final : private Leg::Owner {
     virtual void clear_dial_deadline() = 0;
     // No receive buffer was free in the TLS handshake: Dialler::resume is to be called when one is.
     virtual void on_dial_starved() = 0;
-    // How long the dial waits before the candidate, asked for the first one and for each that follows another node;
-    // nullopt: the host has ended the dial.
-    virtual std::optional<Duration> pause_before(const Candidate& /*candidate*/) { return Duration::zero(); }
+    // What comes before a candidate is dialled.
+    struct Turn {
+      enum class What : std::uint8_t {
+        dial,   // nothing
+        wait,   // asked again after `wait`, or by Dialler::ask_again()
+        first,  // `candidates` are dialled before it
+        skip,   // its node is not dialled
+        ended,  // the host has ended the dial
+      };
+      What what = What::dial;
+      Duration wait{};
+      std::vector<Candidate> candidates{};
+    };
+    // Asked for the first candidate and for each that follows another node.
+    virtual Turn turn_of(const Candidate& /*candidate*/) { return {}; }
     // Every address of the candidate has failed; `tried` lists what was tried so far.
     virtual void on_candidate_failed(const Candidate& /*candidate*/, const std::string& /*tried*/) {}
     // Bytes flow. The leg has no owner yet: the host sets one at once.
@@ -119,6 +132,8 @@ class Dialler final : private Leg::Owner {
   void on_completion(std::uint16_t kind, const ring::Completion& completion);
   void on_resolved(std::vector<SocketAddress> addresses, const std::string& error);
   void on_deadline();
+  // While the host lets a candidate wait, Host::turn_of is asked again now; otherwise does nothing.
+  void ask_again();
   // Buffers are free again after on_dial_starved().
   void resume();
   // The connection that was dialled turned out to be useless: the dial continues with the next address.
@@ -170,6 +185,7 @@ class Dialler final : private Leg::Owner {
   void stop_race();
   const HostPort& name() const { return candidate().address; }
   void after_candidate();
+  bool may_retry() const;
   bool retry();
   void set_deadline(Duration in);
   bool out_of_time() const;
@@ -193,6 +209,8 @@ class Dialler final : private Leg::Owner {
   bool network_failed_ = false;
   bool retried_ = false;
   bool shortened_ = false;
+  bool asks_again_ = false;  // what comes after the pause is the host's to say
+  bool quick_ = false;       // some connection to the candidate's node failed otherwise than by a time-out
   // Of the candidate's node: some attempt failed, and not for what this host lacks.
   bool broker_failed_ = false;
   int lack_ = 0;  // of the candidate's node: what this host lacked, as errno
@@ -206,6 +224,7 @@ class Dialler final : private Leg::Owner {
   bool several_ = false;                  // the candidate has more than one
   net::AddressMemory::Plan plan_;         // of the candidate's name
   Instant next_at_{};  // when the next address is tried beside those that are. Valid while connecting
+  std::optional<SocketAddress> again_;  // an address that failed quickly while others have not answered
   SocketAddress address_;
   Duration took_{};  // the connection to `address_`
   std::string tried_;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cerrno>
+#include <functional>
 #include <map>
 #include <string>
 #include <vector>
@@ -76,6 +77,8 @@ class Dial : private Dialler::Host, private Leg::Owner {
   int local_error = 0;
   std::vector<Candidate> failed;
   net::AddressMemory memory{null_log_sink()};
+  std::shared_ptr<const tls::ClientContext> context;  // null: plaintext
+  std::function<Dialler::Host::Turn(const Candidate&)> turn;
   std::string heals;  // the name whose first address has no fault any more once it is resolved again
 
  private:
@@ -112,6 +115,7 @@ class Dial : private Dialler::Host, private Leg::Owner {
   void resolve(const HostPort& where) override {
     if (where.host == heals && resolved_++ > 0)
       world.set_dial_fault(names[heals].front(), ring::DialFault::none);
+    if (where.host == "silent") return;
     const auto found = names.find(where.host);
     if (found == names.end()) return dialler.on_resolved({}, "no such name");
     dialler.on_resolved(found->second, {});
@@ -122,13 +126,14 @@ class Dial : private Dialler::Host, private Leg::Owner {
     return found == refused.end() ? std::string_view() : std::string_view(found->second);
   }
   std::expected<std::shared_ptr<const tls::ClientContext>, std::string> client_context() override {
-    return nullptr;
+    return context;
   }
   void set_dial_deadline(Duration in) override {
     wanted_ = true;
     deadline_.set(ring.now() + in);
   }
   void clear_dial_deadline() override { wanted_ = false; }
+  Turn turn_of(const Candidate& candidate) override { return turn ? turn(candidate) : Turn{}; }
   void on_dial_starved() override { dialler.resume(); }
   void on_candidate_failed(const Candidate& candidate, const std::string& /*tried*/) override {
     failed.push_back(candidate);

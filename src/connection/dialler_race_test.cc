@@ -4,6 +4,7 @@
 
 #include "connection/dialler_fixture_test.h"
 #include "doctest/doctest.h"
+#include "tls/engine_pair_test.h"
 
 namespace kferry::connection {
 namespace {
@@ -132,6 +133,18 @@ TEST_CASE("a loser that connects late is reset, whatever the order of events") {
   }
 }
 
+TEST_CASE("an address that refuses once is tried again while the others do not answer") {
+  Raced dial(3, {2, 3}, {1});
+  dial.world.set_dial_fault(at("10.0.0.1"), ring::DialFault::refused);
+  dial.world.after(milliseconds(10),
+                   [&] { dial.world.set_dial_fault(at("10.0.0.1"), ring::DialFault::none); });
+  const Duration took = dial.dial();
+  REQUIRE(dial.dialled);
+  CHECK(dial.dialler.address() == at("10.0.0.1"));
+  CHECK(took >= milliseconds(60));
+  CHECK(took < delay + milliseconds(60) + slack);
+}
+
 TEST_CASE("a loser is tried again where the winner turns out to be useless") {
   Raced dial(2, {1}, {2});
   dial.dial();
@@ -156,6 +169,27 @@ TEST_CASE("a dial that is closed leaves nothing behind, in whatever state") {
     std::uint64_t turns = dial.world.random(30);
     dial.wait([&] { return turns-- == 0 || dial.dialled || dial.not_dialled; });
   }  // the destructor closes it and waits for what is outstanding
+}
+
+TEST_CASE(
+    "an address that accepts and never shakes hands leaves time for the next, and comes last from then on") {
+  Raced dial(2, {}, {1, 2}, {seconds(5), seconds(10), milliseconds(60), seconds(8)});
+  dial.context = tls::client_context({});
+  const Duration took = dial.dial();
+  REQUIRE(dial.not_dialled);
+  CHECK(took >= seconds(8));
+  CHECK(took < seconds(8) + slack);
+  CHECK(dial.listening[0].accept().has_value());
+  CHECK(dial.listening[1].accept().has_value());
+  CHECK(dial.dialler.last().handshake_state.empty() == false);
+  CHECK(dial.failed == std::vector<Candidate>{learnt("k1", 1)});
+
+  Raced other(2, {}, {1, 2}, {seconds(5), seconds(2)});
+  other.context = dial.context;
+  other.dial();
+  std::vector<SocketAddress> addresses = {at("10.0.0.1"), at("10.0.0.9")};
+  other.memory.plan({"k1", 9092}, addresses, other.ring.now());
+  CHECK(addresses == std::vector{at("10.0.0.9"), at("10.0.0.1")});
 }
 
 TEST_CASE("the addresses of both families take turns") {

@@ -169,6 +169,78 @@ TEST_CASE("a broker that answers within the shortened time is dialled") {
   CHECK(dial.dialler.address() == at("10.0.0.2"));
 }
 
+using Turn = Dialler::Host::Turn;
+
+TEST_CASE("the budget covers DNS, and a pause, and the retry") {
+  const Dialler::Timeouts timeouts{seconds(5), seconds(5), milliseconds(60), milliseconds(500)};
+  const auto took = [](Dial& dial, std::vector<Candidate> candidates) {
+    const Instant began = dial.ring.now();
+    dial.go(std::move(candidates));
+    REQUIRE(dial.not_dialled);
+    return dial.ring.now() - began;
+  };
+  Dial dns({}, timeouts);
+  CHECK(took(dns, {learnt("silent", 1), learnt("silent", 2)}) == milliseconds(500));
+  CHECK(dns.dialler.tried() == " silent:9092 (DNS timed out)");
+  CHECK(dns.failed == std::vector<Candidate>{learnt("silent", 1)});
+
+  Dial pausing({}, timeouts);
+  pausing.names = {{"k1", {at("10.0.0.1")}}};
+  pausing.turn = [](const Candidate&) { return Turn{.what = Turn::What::wait, .wait = milliseconds(200)}; };
+  CHECK(took(pausing, {learnt("k1", 1)}) == milliseconds(500));
+  CHECK(pausing.dialler.tried().empty());
+
+  Dial retried({}, {seconds(5), seconds(5), seconds(2), milliseconds(500)});
+  retried.names = {{"k1", {at("10.0.0.1")}}};
+  CHECK(took(retried, {learnt("k1", 1)}) == milliseconds(500));
+}
+
+TEST_CASE("a candidate whose turn has not come is asked for again, in time or when the host says so") {
+  Dial dial;
+  dial.names = {{"k1", {at("10.0.0.1")}}};
+  REQUIRE(dial.world.listen_outside(at("10.0.0.1")).has_value());
+  int asked = 0;
+  dial.turn = [&](const Candidate&) {
+    return ++asked < 3 ? Turn{.what = Turn::What::wait, .wait = milliseconds(200)} : Turn{};
+  };
+  const Instant began = dial.ring.now();
+  dial.dialler.start({learnt("k1", 1)});
+  dial.dialler.ask_again();
+  CHECK(asked == 2);
+  dial.wait();
+  CHECK(dial.dialled);
+  CHECK(asked == 3);
+  CHECK(dial.ring.now() - began >= milliseconds(200));
+  CHECK(dial.ring.now() - began < milliseconds(210));
+  dial.dialler.ask_again();
+  CHECK(asked == 3);
+}
+
+TEST_CASE("the host may put candidates first, and skip a node") {
+  Dial dial;
+  dial.names = {{"k1", {at("10.0.0.1")}}, {"k2", {at("10.0.0.2")}}, {"k3", {at("10.0.0.3")}}};
+  REQUIRE(dial.world.listen_outside(at("10.0.0.3")).has_value());
+  int asked = 0;
+  dial.turn = [&](const Candidate& candidate) {
+    if (candidate.node == NodeId{2}) return Turn{.what = Turn::What::skip};
+    const bool first = candidate.node == NodeId{3} && ++asked == 1;
+    return first ? Turn{.what = Turn::What::first, .candidates = {learnt("k1", 1)}} : Turn{};
+  };
+  dial.go({learnt("k2", 2), learnt("k1", 2), learnt("k3", 3)});
+  REQUIRE(dial.dialled);
+  CHECK(dial.dialler.candidate() == learnt("k3", 3));
+  CHECK(dial.dialler.tried() == " 10.0.0.1:9092 (Connection refused)");
+  CHECK(dial.failed == std::vector<Candidate>{learnt("k1", 1)});
+}
+
+TEST_CASE("a host that ends the dial while it is asked hears nothing more of it") {
+  Dial dial;
+  dial.turn = [&](const Candidate&) { return Turn{.what = Turn::What::ended}; };
+  dial.dialler.start({learnt("k1", 1)});
+  CHECK_FALSE(dial.not_dialled);
+  CHECK(dial.failed.empty());
+}
+
 TEST_CASE("without candidates nothing is tried") {
   Dial dial;
   dial.go({});

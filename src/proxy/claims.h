@@ -66,6 +66,7 @@ struct BrokerRecord {
   std::string taught_by;                 // who named the known address, for messages
   std::optional<Instant> answered_at{};  // a Kafka response on a connection dialled to the known address
   std::optional<Instant> broken_at{};    // a connection there was ended by the broker, or could not be made
+  std::optional<Instant> cut_at{};       // the last of those that had been answered on, or could not be made
   std::uint64_t broken_for = 0;          // the client whose connection it was; 0: the network's failure
   bool doubted = false;                  // the last connection dialled there brought no Kafka response
   std::vector<Claim> claims{};
@@ -75,6 +76,10 @@ struct BrokerRecord {
   bool was_confirmed = false;  // once lapsed it is unlisted rather than forgotten
   Instant unlisted_at{};       // valid while the broker is unlisted and not provisional
 
+  void broke(Instant now, bool cut) {
+    broken_at = now;
+    if (cut) cut_at = now;
+  }
   // Notes that `teacher` names this address. `full`: by a full list.
   Claim& claim(const HostPort& address, const Teacher& teacher, ApiKey source, bool full, Instant now);
   Claim* find(const HostPort& address);

@@ -12,6 +12,7 @@
 #include "base/log_sink.h"
 #include "base/socket_address.h"
 #include "kafka/cluster_view.h"
+#include "proxy/failed_places.h"
 #include "proxy/topology.h"
 
 namespace kferry::proxy {
@@ -22,6 +23,7 @@ struct ClusterState {
 
   const std::string name;
   Topology topology;
+  FailedPlaces failed_places;
   // Learnt addresses on loopback or link-local are dialled only where a bootstrap server resolved into the
   // class.
   std::atomic<bool> bootstrap_on_loopback = false;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 #include "kafka/api_keys.h"
 
@@ -17,18 +18,17 @@ constexpr std::size_t bootstrap_servers_max = 32;
 
 std::vector<connection::Candidate> dial_plan(const Snapshot& snapshot, std::optional<NodeId> owner,
                                              bool owner_may_be_dialled, std::size_t port_index,
-                                             std::span<const HostPort> bootstrap_servers) {
+                                             std::span<const HostPort> bootstrap_servers,
+                                             std::span<const HostPort> failed) {
   std::vector<connection::Candidate> plan;
+  if (owner && owner_may_be_dialled) plan = own_candidates(snapshot, *owner);
+  const auto own_size = static_cast<std::ptrdiff_t>(plan.size());
   const auto add = [&](const HostPort& address, std::optional<NodeId> node) {
     const bool known =
         std::any_of(plan.begin(), plan.end(), [&](const auto& t) { return t.address == address; });
     if (!known) plan.push_back(connection::Candidate{address, node});
   };
   const Node* own = owner ? snapshot.find(*owner) : nullptr;
-  if (own != nullptr && owner_may_be_dialled && own->dialable()) {
-    if (own->candidate) add(*own->candidate, own->id);
-    add(own->address, own->id);
-  }
   const std::size_t nodes = snapshot.nodes.size();
   const std::size_t stand_ins_end = plan.size() + stand_ins_max;
   for (std::size_t i = 0; i < nodes && plan.size() < stand_ins_end; ++i) {
@@ -41,7 +41,24 @@ std::vector<connection::Candidate> dial_plan(const Snapshot& snapshot, std::opti
     if (listed != nullptr && own != nullptr && listed->id == own->id && !owner_may_be_dialled) continue;
     add(address, listed != nullptr ? std::optional(listed->id) : std::nullopt);
   }
+  if (failed.empty()) return plan;
+  std::vector<connection::Candidate> last;
+  for (auto one = plan.begin() + own_size; one != plan.end();) {
+    const bool late = std::find(failed.begin(), failed.end(), one->address) != failed.end();
+    if (late) last.push_back(std::move(*one));
+    one = late ? plan.erase(one) : one + 1;
+  }
+  plan.insert(plan.end(), last.begin(), last.end());
   return plan;
+}
+
+std::vector<connection::Candidate> own_candidates(const Snapshot& snapshot, NodeId id) {
+  std::vector<connection::Candidate> own;
+  const Node* node = snapshot.find(id);
+  if (node == nullptr || !node->dialable()) return own;
+  if (node->candidate) own.push_back({*node->candidate, id});
+  if (own.empty() || own.front().address != node->address) own.push_back({node->address, id});
+  return own;
 }
 
 bool stand_in_serves(ApiKey key) {

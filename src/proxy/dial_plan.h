@@ -14,13 +14,16 @@
 
 namespace kferry::proxy {
 
-// In order of preference, each address once: the port's own broker, at most 32 stand-ins, at most 32 bootstrap
-// servers. n brokers and b bootstrap servers take n + b log n steps. `owner`: the node of the port, if known;
-// `owner_may_be_dialled`: its backoff after a failed dial has passed. `port_index` spreads ports over the bootstrap
-// servers.
+// In order of preference, each address once: the port's own broker, at most 32 stand-ins, at most 32 bootstrap servers.
+// n brokers and b bootstrap servers take n + b log n steps. `owner`: the node of the port, if known;
+// `owner_may_be_dialled`: it is not down, or this client probes it. `port_index` spreads ports over the bootstrap
+// servers. Of the stand-ins, those at the `failed` places come last.
 std::vector<connection::Candidate> dial_plan(const Snapshot& snapshot, std::optional<NodeId> owner,
                                              bool owner_may_be_dialled, std::size_t port_index,
-                                             std::span<const HostPort> bootstrap_servers);
+                                             std::span<const HostPort> bootstrap_servers,
+                                             std::span<const HostPort> failed = {});
+// The addresses of one node; empty if it may not be dialled.
+std::vector<connection::Candidate> own_candidates(const Snapshot& snapshot, NodeId id);
 
 // True if a request with this API key may go to a stand-in.
 bool stand_in_serves(ApiKey key);

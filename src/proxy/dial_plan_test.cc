@@ -43,6 +43,16 @@ TEST_CASE("a candidate is dialled before the address that brought no Kafka respo
   CHECK(plan[1] == connection::Candidate{{"k1", 9092}, NodeId{1}});
 }
 
+TEST_CASE("stand-ins that failed lately come last, and the own broker first even if it failed") {
+  const std::vector<HostPort> failed = {{"k1", 9092}, {"k2", 9092}, {"k3", 9092}};
+  const std::vector<HostPort> more = {{"boot", 9092}, {"k2", 9092}};
+  const auto plan = dial_plan(three_brokers(), NodeId{3}, true, 0, more, failed);
+  CHECK(plan == std::vector<connection::Candidate>{{{"k3", 9092}, NodeId{3}},
+                                                   {{"boot", 9092}, std::nullopt},
+                                                   {{"k1", 9092}, NodeId{1}},
+                                                   {{"k2", 9092}, NodeId{2}}});
+}
+
 TEST_CASE("a provisional broker that answers disagree about is not dialled") {
   Snapshot snapshot = three_brokers();
   snapshot.nodes[0].provisional = true;

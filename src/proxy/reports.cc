@@ -23,6 +23,17 @@ void report_unreachable(const ClusterState& cluster, NodeId id, std::string_view
                  shown_attempts(tried) + ": other brokers stand in for bootstrap until it answers again"});
 }
 
+void report_limited(const ClusterState& cluster, NodeId id, const HostPort& where, LogSink& log) {
+  const std::string& name = cluster.name;
+  log.write(
+      {Severity::warning, "broker_limits_connections", name + "/" + std::to_string(number(id)),
+       "broker " + std::to_string(number(id)) + " of cluster " + name + " at " + to_string(where) +
+           " closes a new connection before it says anything, while it answers on others: most likely a "
+           "limit of the broker's, for which all clients behind kferry count as one address: raise "
+           "max.connections.per.ip or set max.connections.per.ip.overrides for this host, and raise its "
+           "quota connection_creation_rate"});
+}
+
 void report_denied(const ClusterState& cluster, NodeId id, const HostPort& where, LogSink& log) {
   const std::string& name = cluster.name;
   log.write({Severity::warning, "wrong_broker", name + "/" + std::to_string(number(id)),

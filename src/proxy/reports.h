@@ -17,6 +17,8 @@ std::string shown_attempts(std::string_view tried);
 // A dial to the broker failed; `tried` says where and how, of this broker's addresses. The log limits the lines per
 // broker.
 void report_unreachable(const ClusterState& cluster, NodeId id, std::string_view tried, LogSink& log);
+// The broker ends new connections at once while others to it are open and answered.
+void report_limited(const ClusterState& cluster, NodeId id, const HostPort& where, LogSink& log);
 // The broker at this address has answered that it is not this one (error 129).
 void report_denied(const ClusterState& cluster, NodeId id, const HostPort& where, LogSink& log);
 // The broker was left out of a response, since the listener has no port for it. Once per cluster and broker.

@@ -54,6 +54,7 @@
 #include "kafka/request_walker.h"
 #include "kafka/response_walker.h"
 #include "proxy/plan_view.h"
+#include "proxy/reach.h"
 #include "proxy/walked_rope.h"
 #include "ring/ring.h"
 
@@ -166,7 +167,7 @@ class Session final : private kafka::RequestJudge,
   void set_dial_deadline(Duration in) override;
   void clear_dial_deadline() override;
   void on_dial_starved() override;
-  std::optional<Duration> pause_before(const connection::Candidate& candidate) override;
+  Turn turn_of(const connection::Candidate& candidate) override;
   void on_candidate_failed(const connection::Candidate& candidate, const std::string& tried) override;
   void on_dialled(const connection::Candidate& candidate) override;
   void on_not_dialled(int local_error) override;
@@ -204,6 +205,8 @@ class Session final : private kafka::RequestJudge,
   bool in_place();
   std::string place_text() const;
   std::string pacing_key() const;
+  std::vector<connection::Candidate> plan_dial();
+  void end_admission();
   kafka::Judgement refuse(std::string text);
   void retire();
 
@@ -211,6 +214,7 @@ class Session final : private kafka::RequestJudge,
   Teacher teacher() const;
   void note_answer();
   void note_broken();
+  bool always_answered() const;
   void identify();
   bool identify_by_address();
   void resolve_next_name();
@@ -257,10 +261,12 @@ class Session final : private kafka::RequestJudge,
   bool stand_in_ = false;
   bool response_cut_ = false;  // the broker ended inside a response
   bool received_anything_ = false;
-  bool paced_ = false;                  // has waited its turn for a stand-in
-  bool broken_noted_ = false;           // the topology knows that this connection broke
-  bool looked_after_ = false;           // the worker looks at the session
-  std::uint16_t retire_postponed_ = 0;  // so many times, for a group that is being formed
+  bool paced_ = false;                                   // has waited its turn for a stand-in
+  bool limited_ = false;                                 // the broker's limits have ended it
+  Reach::Admission admission_ = Reach::Admission::open;  // by `admitted_`; valid while dialling
+  bool broken_noted_ = false;                            // the topology knows that this connection broke
+  bool looked_after_ = false;                            // the worker looks at the session
+  std::uint16_t retire_postponed_ = 0;                   // so many times, for a group that is being formed
   connection::Deadline deadline_;
   std::uint64_t ahead_ = 0;  // bytes of a response that were walked while still in the broker's socket
   Instant heard_at_{};       // last byte from the broker, or when a request first went unanswered
@@ -276,6 +282,8 @@ class Session final : private kafka::RequestJudge,
   Origin origin_;
   std::unique_ptr<connection::Dialler> dial_;  // while dialling
   std::size_t tried_before_ = 0;               // of dial_->tried(): what belongs to earlier candidates
+  std::optional<NodeId> admitted_;             // the port's broker when the dial began
+  Instant turn_until_{};                       // how long the dial waits for that broker, once it does
   bool unreachable_reported_ = false;          // this dial has written its line about a broker
   // Of an ApiVersions that named exactly the learnt cluster and the broker that should be here.
   std::optional<CorrelationId> exactly_asked_;

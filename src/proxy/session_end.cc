@@ -228,7 +228,7 @@ std::string Session::unanswered_text() const {
 
 // The broker's side broke with requests unanswered; without any, a broker that restarts is no news.
 void Session::report_cut(const char* how) {
-  if (state_ != State::open || conversation_.empty() || phase_ == Phase::delivering) return;
+  if (state_ != State::open || conversation_.empty() || phase_ == Phase::delivering || limited_) return;
   log(Severity::warning, "broker_cut",
       "the connection to broker " + to_string(dialled()) + " broke (" + how + ") with " + unanswered_text() +
           ": the client is reset; see the broker's log and the network between");
@@ -272,9 +272,7 @@ void Session::abort() {
 
 void Session::close(bool reset_client, bool reset_broker) {
   KFERRY_ASSERT(state_ != State::closing);
-  if (state_ == State::dialling) {
-    if (const auto node = owner()) view_->cluster(port_->cluster).topology.dial_abandoned(*node);
-  }
+  if (state_ == State::dialling) end_admission();
   state_ = State::closing;
   end_question();
   client_.close(reset_client);

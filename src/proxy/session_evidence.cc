@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/assert.h"
+#include "kafka/api_keys.h"
 #include "proxy/reports.h"
 #include "proxy/session.h"
 #include "proxy/worker.h"
@@ -44,7 +45,17 @@ void Session::note_broken() {
   if (!node_) return;
   const Topology::Break how =
       response_walker_.answered() ? Topology::Break::cut : Topology::Break::unanswered;
+  limited_ = how == Topology::Break::unanswered && always_answered() &&
+             view_->cluster(port_->cluster).topology.answers(*node_, dialled(), worker_.now());
+  if (limited_) report_limited(view_->cluster(port_->cluster), *node_, dialled(), worker_.runtime().log);
   view_->cluster(port_->cluster).topology.broken(*node_, dialled(), how, teacher().client(), worker_.now());
+}
+
+// Whether the first request is one that a broker answers whatever is in it, so that the client did not provoke the end.
+bool Session::always_answered() const {
+  if (conversation_.empty()) return false;
+  const ApiKey key = conversation_.front().key;
+  return key == kafka::api_versions_key || key == kafka::sasl_handshake_key;
 }
 
 // A client that named another cluster or broker would only have itself to blame.

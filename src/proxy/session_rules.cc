@@ -98,14 +98,6 @@ void Session::dial() {
     return fail(Severity::error, "upstream_tls_unusable",
                 "no broker can be dialled, since the upstream's TLS cannot be used: " + context.error());
   }
-  const std::optional<NodeId> node = owner();
-  // Ports are spread over the bootstrap servers; where all brokers share one port, its connections are.
-  const std::size_t first =
-      listener().sni ? static_cast<std::size_t>(worker_.random(1'000'000)) : port_->port_index;
-  const auto& servers = cluster_config().upstream.bootstrap_servers;
-  // In doubt, another cluster may have taken every learnt address, and none of them counts as a bootstrap server.
-  const bool in_doubt = cluster.topology.in_doubt(worker_.now());
-  const bool may_dial = node && cluster.topology.admit_dial(*node, worker_.now());
   connection::Dialler::Host& host = *this;
   tried_before_ = 0;
   unreachable_reported_ = false;
@@ -116,8 +108,7 @@ void Session::dial() {
                                     retry_after + retry_spread * worker_.random(1000) / 1000,
                                     milliseconds(cluster_config().upstream.dial_budget_ms)},
       ring::Token{slot_, generation_, dial_kind}, &worker_.runtime().addresses);
-  dial_->start(in_doubt ? dial_plan({}, {}, false, first, servers)
-                        : dial_plan(view_->snapshot(port_->cluster), node, may_dial, first, servers));
+  dial_->start(plan_dial());
 }
 
 void Session::resolve(const HostPort& where) {
@@ -153,47 +144,36 @@ void Session::on_dial_starved() {
   worker_.starve(broker_.id());
 }
 
-// By which clients are told apart where a stand-in has refused them.
-std::string Session::pacing_key() const {
-  return client_address_.host_text() + " " + std::to_string(port_->address.port()) + " " +
-         std::string(client_id_.view());
-}
-
-std::optional<Duration> Session::pause_before(const connection::Candidate& candidate) {
-  const std::optional<NodeId> own = owner();
-  if (!own || candidate.node == own || paced_) return Duration::zero();
-  paced_ = true;
-  const auto pause = worker_.runtime().stand_ins.admit(pacing_key(), worker_.now());
-  if (!pause) {
-    fail(Severity::warning, "stand_in_paced",
-         "broker " + std::to_string(number(*own)) + " of " + place_text() +
-             " cannot be reached, and a stand-in has refused this client lately: it tries more often than "
-             "twice a second, so it is closed, as a dead broker would; see why the broker is down");
-  }
-  return pause;
-}
-
 void Session::on_candidate_failed(const connection::Candidate& candidate, const std::string& tried) {
   worker_.doubt_name(candidate.address.host);
   const std::string_view of_candidate = std::string_view(tried).substr(tried_before_);
   tried_before_ = tried.size();
+  ClusterState& cluster = view_->cluster(port_->cluster);
+  Topology& topology = cluster.topology;
+  cluster.failed_places.failed(candidate.address, worker_.now());
   if (!candidate.node) return;
+  // A broker that refuses by a limit of its own is alive.
+  if (dial_->last().unheard && topology.answers(*candidate.node, candidate.address, worker_.now())) {
+    report_limited(cluster, *candidate.node, candidate.address, worker_.runtime().log);
+    if (candidate.node == admitted_) end_admission();
+    return;
+  }
   // One line per dial. The other brokers are stand-ins, and their own ports report them.
   const std::optional<NodeId> own = owner();
   if (own ? own == candidate.node : !unreachable_reported_) {
-    report_unreachable(view_->cluster(port_->cluster), *candidate.node, of_candidate, worker_.runtime().log);
+    report_unreachable(cluster, *candidate.node, of_candidate, worker_.runtime().log);
     unreachable_reported_ = true;
   }
-  Topology& topology = view_->cluster(port_->cluster).topology;
+  if (candidate.node == admitted_) admission_ = Reach::Admission::open;
   topology.dial_failed(*candidate.node, worker_.now());
   topology.broken(*candidate.node, candidate.address, Topology::Break::not_connected, teacher().client(),
                   worker_.now());
-  worker_.want_discovery(view_->cluster(port_->cluster));
+  worker_.want_discovery(cluster);
 }
 
 void Session::on_not_dialled(int local_error) {
   KFERRY_ASSERT(state_ == State::dialling);
-  if (const auto node = owner()) view_->cluster(port_->cluster).topology.dial_abandoned(*node);
+  end_admission();
   if (local_error != 0) {
     // What this host lacks says nothing about the broker: no stand-in, no failure of the broker's.
     return fail(Severity::error, "dial_failed",
@@ -214,6 +194,7 @@ void Session::on_not_dialled(int local_error) {
 
 void Session::on_dialled(const connection::Candidate& candidate) {
   KFERRY_ASSERT(state_ == State::dialling);
+  view_->cluster(port_->cluster).failed_places.answered(candidate.address);
   state_ = State::open;
   deadline_.cancel();  // an idle session costs no timer
   set_dialled(candidate.address);
@@ -223,6 +204,8 @@ void Session::on_dialled(const connection::Candidate& candidate) {
   dial_.reset();  // and with it `candidate`
   worker_.set_options(broker_.socket());
   if (node_) view_->cluster(port_->cluster).topology.dial_succeeded(*node_);
+  if (node_ == admitted_) admission_ = Reach::Admission::open;
+  end_admission();
   worker_.refresh();
   stand_in_ = !in_place();
   pump();
@@ -305,6 +288,7 @@ void Session::deviates(ApiKey source, kafka::Deviation how) {
 }
 
 void Session::reconsider() {
+  if (state_ == State::dialling && phase_ == Phase::serving && dial_ != nullptr) return dial_->ask_again();
   if (state_ != State::open || phase_ != Phase::serving || wait_ == Wait::retire) return;
   if (question_ == Question::waiting) {
     pump();  // the map may be known now, or it is this session's turn to ask

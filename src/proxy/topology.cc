@@ -95,20 +95,45 @@ void Topology::dial_succeeded(NodeId id) {
   if (snapshot_->find(id) != nullptr && reach_[id].succeeded()) changed();
 }
 
+// Those that wait are asked again when another one's turn has come meanwhile.
 void Topology::dial_failed(NodeId id, Instant now) {
   const std::scoped_lock lock(mutex_);
-  if (snapshot_->find(id) != nullptr) reach_[id].failed(now);
+  if (snapshot_->find(id) == nullptr) return;
+  Reach& reach = reach_[id];
+  reach.failed(now);
+  if (reach.turn_is_due(now)) changed();
 }
 
-void Topology::dial_abandoned(NodeId id) {
-  const std::scoped_lock lock(mutex_);
-  if (const auto place = reach_.find(id); place != reach_.end()) place->second.abandoned();
-}
-
-bool Topology::admit_dial(NodeId id, Instant now) {
+void Topology::dial_abandoned(NodeId id, Instant now) {
   const std::scoped_lock lock(mutex_);
   const auto place = reach_.find(id);
-  return place == reach_.end() || place->second.admit(now);
+  if (place == reach_.end()) return;
+  place->second.abandoned();
+  if (place->second.turn_is_due(now)) changed();
+}
+
+Reach::Turn Topology::admit_dial(NodeId id, Instant now, Reach::Waiter waiter) {
+  const std::scoped_lock lock(mutex_);
+  const auto place = reach_.find(id);
+  return place == reach_.end() ? Reach::Turn{} : place->second.admit(now, waiter);
+}
+
+void Topology::leave_queue(NodeId id, Reach::Waiter waiter, Instant now) {
+  const std::scoped_lock lock(mutex_);
+  const auto place = reach_.find(id);
+  if (place == reach_.end() || !place->second.leave(waiter)) return;
+  if (place->second.turn_is_due(now)) changed();
+}
+
+bool Topology::answers(NodeId id, const HostPort& address, Instant now) {
+  const std::scoped_lock merging(merging_);
+  const std::scoped_lock lock(mutex_);
+  const Node* node = snapshot_->find(id);
+  const auto record = records_.find(id);
+  if (node == nullptr || record == records_.end() || node->address != address) return false;
+  const std::optional<Instant>& answered = record->second.answered_at;
+  const std::optional<Instant>& cut = record->second.cut_at;
+  return answered && now - *answered < answered_recently && (!cut || *cut < *answered);
 }
 
 bool Topology::reached(NodeId id) const {

@@ -147,9 +147,12 @@ class Topology {
   void dial_succeeded(NodeId id);
   void dial_failed(NodeId id, Instant now);
   // The dial ended without saying anything about the broker: this host lacked something, or the client left.
-  void dial_abandoned(NodeId id);
-  // Whether a client may dial the node now (proxy/reach.h). The outcome of a dial that begins is to be reported.
-  bool admit_dial(NodeId id, Instant now);
+  void dial_abandoned(NodeId id, Instant now);
+  // Whether a client may dial the node now, or its place in the queue (proxy/reach.h).
+  Reach::Turn admit_dial(NodeId id, Instant now, Reach::Waiter waiter);
+  void leave_queue(NodeId id, Reach::Waiter waiter, Instant now);
+  // True while connections to the node at this address answer, and none there has been cut since.
+  bool answers(NodeId id, const HostPort& address, Instant now);
   // True when the last dial to the node succeeded.
   bool reached(NodeId id) const;
 

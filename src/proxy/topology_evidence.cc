@@ -55,7 +55,7 @@ void Topology::answered(NodeId id, const HostPort& address, Instant now) {
 void Topology::broken(NodeId id, const HostPort& address, Break how, std::uint64_t client, Instant now) {
   weigh(id, [&](Draft& draft, const Node& node, BrokerRecord& record) {
     if (node.address == address) {
-      record.broken_at = now;
+      record.broke(now, how != Break::unanswered);
       record.broken_for = how == Break::not_connected ? 0 : client;
       // A client can make a broker close, but not while others are answered.
       const bool telling = how == Break::not_connected ||

@@ -25,6 +25,10 @@ class Lines final : public LogSink {
   std::vector<std::string> texts;
 };
 
+inline bool admits(Topology& topology, NodeId id, Instant now) {
+  return topology.admit_dial(id, now, nullptr).admission != Reach::Admission::wait;
+}
+
 // A client, or with an empty address kferry's own discovery, and the server that it asks.
 struct Asker {
   std::string address = "10.1.1.1";

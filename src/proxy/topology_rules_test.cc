@@ -96,12 +96,12 @@ TEST_CASE_FIXTURE(
     Known, "rule 2(b): a candidate leaves the failures behind, and is never another broker's address") {
   for (int i = 0; i < 3; ++i) topology.dial_failed(NodeId{1}, now);
   broken(1, {"a", 9092}, Break::not_connected);
-  CHECK_FALSE(topology.admit_dial(NodeId{1}, now));
+  CHECK_FALSE(admits(topology, NodeId{1}, now));
   teach(hostile, {{NodeId{1}, "b", 9092}, {NodeId{2}, "b", 9092}, {NodeId{3}, "c", 9092}});
   CHECK_FALSE(candidate(1));
   teach(other, moved);
   CHECK(candidate(1) == HostPort{"new", 9092});
-  CHECK(topology.admit_dial(NodeId{1}, now));
+  CHECK(admits(topology, NodeId{1}, now));
 }
 
 TEST_CASE_FIXTURE(Known, "rule 2(a): what two servers tell discovery is followed, what one tells is not") {

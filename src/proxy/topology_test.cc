@@ -188,16 +188,16 @@ TEST_CASE_FIXTURE(Fixture,
                   "three failed dials take a node down, and one success brings it back for everyone") {
   REQUIRE(learn(true, "c1", {{NodeId{1}, "a", 9092}}));
   for (int i = 0; i < 3; ++i) {
-    CHECK(topology.admit_dial(NodeId{1}, now));
+    CHECK(admits(topology, NodeId{1}, now));
     topology.dial_failed(NodeId{1}, now);
   }
-  CHECK_FALSE(topology.admit_dial(NodeId{1}, now));
+  CHECK_FALSE(admits(topology, NodeId{1}, now));
   now += seconds(1);
-  REQUIRE(topology.admit_dial(NodeId{1}, now));
-  CHECK_FALSE(topology.admit_dial(NodeId{1}, now));
+  REQUIRE(admits(topology, NodeId{1}, now));
+  CHECK_FALSE(admits(topology, NodeId{1}, now));
   topology.dial_succeeded(NodeId{1});
-  CHECK(topology.admit_dial(NodeId{1}, now));
-  CHECK(topology.admit_dial(NodeId{1}, now));
+  CHECK(admits(topology, NodeId{1}, now));
+  CHECK(admits(topology, NodeId{1}, now));
   CHECK(topology.reached(NodeId{1}));
 }
 

@@ -1,8 +1,8 @@
 // Dials that fail at random, to a broker whose name has several addresses. With the broker known and no stand-in,
 // the connections lost through kferry are at most those lost directly under the same seed.
 //
-// The seed decides for each dial to the live address, counted from the first, whether it fails. A direct client makes one
-// dial per connection, so that of n connections those are lost whose dials are among the first n and fail.
+// The seed decides for each dial to the live address, counted from the first, whether it fails. A direct client makes
+// one dial per connection, so that of n connections those are lost whose dials are among the first n and fail.
 #include <algorithm>
 #include <vector>
 
