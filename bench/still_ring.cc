@@ -42,7 +42,7 @@ bool StillRing::due() const {
 
 // --- ring::Ring
 
-ring::Ring::Opened StillRing::listen(const SocketAddress&, int) {
+ring::Ring::Opened StillRing::listen(const SocketAddress&, int, Families) {
   return {open(), 0};
 }
 

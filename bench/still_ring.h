@@ -37,7 +37,7 @@ class StillRing final : public ring::Ring {
   Counts counts() const { return counts_; }
 
   // --- ring::Ring
-  Opened listen(const SocketAddress&, int) override;
+  Opened listen(const SocketAddress&, int, Families families = Families::own) override;
   SocketAddress local_address(ring::Socket) override { return {}; }
   SocketAddress remote_address(ring::Socket) override { return {}; }
   void set_options(ring::Socket, Duration, Duration, int) override {}

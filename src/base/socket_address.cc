@@ -19,6 +19,14 @@ SocketAddress::SocketAddress(const sockaddr* address, socklen_t size) {
   if (!known) return;
   size_ = address->sa_family == AF_INET ? sizeof(sockaddr_in) : sizeof(sockaddr_in6);
   std::memcpy(&storage_, address, size_);
+  if (family() != AF_INET6 || !IN6_IS_ADDR_V4MAPPED(&storage_.sin6_addr)) return;
+  sockaddr_in four{};
+  four.sin_family = AF_INET;
+  four.sin_port = storage_.sin6_port;
+  std::memcpy(&four.sin_addr, storage_.sin6_addr.s6_addr + 12, sizeof four.sin_addr);
+  storage_ = {};
+  size_ = sizeof four;
+  std::memcpy(&storage_, &four, size_);
 }
 
 std::optional<SocketAddress> SocketAddress::parse(std::string_view literal, std::uint16_t port) {
@@ -43,19 +51,8 @@ std::uint16_t SocketAddress::port() const {
   return ntohs(family() == AF_INET ? v4(storage_).sin_port : storage_.sin6_port);
 }
 
-bool SocketAddress::is_v4() const {
-  if (empty()) return false;
-  return family() == AF_INET || IN6_IS_ADDR_V4MAPPED(&storage_.sin6_addr);
-}
-
 std::uint32_t SocketAddress::v4_host_order() const {
-  std::uint32_t bytes = 0;
-  if (family() == AF_INET) {
-    bytes = v4(storage_).sin_addr.s_addr;
-  } else {
-    std::memcpy(&bytes, storage_.sin6_addr.s6_addr + 12, sizeof bytes);
-  }
-  return ntohl(bytes);
+  return ntohl(v4(storage_).sin_addr.s_addr);
 }
 
 bool SocketAddress::is_loopback() const {

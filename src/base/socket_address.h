@@ -1,4 +1,5 @@
-// An IPv4 or IPv6 address with a port, in the kernel's form.
+// An IPv4 or IPv6 address with a port, in the kernel's form. An IPv4-mapped IPv6 address, as a socket that serves both
+// families names its IPv4 peers, is the IPv4 address in it.
 #pragma once
 
 #include <netinet/in.h>
@@ -26,7 +27,7 @@ class SocketAddress {
   bool empty() const { return size_ == 0; }
   std::uint16_t port() const;
 
-  // An IPv4-mapped IPv6 address counts as the IPv4 address in it.
+  bool is_v4() const { return !empty() && family() == AF_INET; }
   bool is_loopback() const;
   bool is_link_local() const;
   bool is_wildcard() const;
@@ -41,8 +42,7 @@ class SocketAddress {
   friend bool operator==(const SocketAddress& a, const SocketAddress& b);
 
  private:
-  std::uint32_t v4_host_order() const;  // 0 unless IPv4 or IPv4-mapped
-  bool is_v4() const;
+  std::uint32_t v4_host_order() const;  // of an IPv4 address
 
   sockaddr_in6 storage_{};
   socklen_t size_ = 0;

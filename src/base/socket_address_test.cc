@@ -23,6 +23,18 @@ TEST_CASE("address classes see through IPv4-mapped addresses") {
   CHECK_FALSE(SocketAddress().is_loopback());
 }
 
+TEST_CASE("an IPv4-mapped address is the IPv4 address in it, in comparisons and in messages") {
+  const auto mapped = SocketAddress::parse("::ffff:10.1.2.3", 9092);
+  REQUIRE(mapped.has_value());
+  CHECK(mapped->family() == AF_INET);
+  CHECK(mapped->text() == "10.1.2.3:9092");
+  CHECK(*mapped == *SocketAddress::parse("10.1.2.3", 9092));
+  CHECK(SocketAddress::parse("::ffff:0.0.0.0", 1)->is_wildcard());
+  CHECK(SocketAddress::parse("::ffff:169.254.1.1", 1)->is_link_local());
+  CHECK(SocketAddress::parse("::ffff:255.255.255.255", 1)->is_broadcast());
+  CHECK(SocketAddress::parse("fd00::2", 9092)->text() == "[fd00::2]:9092");
+}
+
 TEST_CASE("addresses are compared by family, bytes and port") {
   CHECK(*SocketAddress::parse("10.0.0.1", 1) == *SocketAddress::parse("10.0.0.1", 1));
   CHECK_FALSE(*SocketAddress::parse("10.0.0.1", 1) == *SocketAddress::parse("10.0.0.1", 2));

@@ -35,12 +35,8 @@ bool same_sockets(const std::string& a, const std::string& b) {
   const auto left = SocketAddress::parse(a, 0);
   const auto right = SocketAddress::parse(b, 0);
   if (!left || !right) return false;
-  // A wildcard takes the port on every address of its family; :: also those of IPv4, unless the host is
-  // configured otherwise.
-  if (left->is_wildcard() || right->is_wildcard()) {
-    return left->family() == right->family() || (left->is_wildcard() && left->family() == AF_INET6) ||
-           (right->is_wildcard() && right->family() == AF_INET6);
-  }
+  // A wildcard takes the port on every address of its family. :: leaves those of IPv4 to a listener that has the port.
+  if (left->is_wildcard() || right->is_wildcard()) return left->family() == right->family();
   return *left == *right;
 }
 

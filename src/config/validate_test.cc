@@ -17,6 +17,10 @@ TEST_CASE("ports shared between listeners, and with HTTP, are errors") {
   };
   CHECK(two("7000-7002", "7003", "0.0.0.0").ok());
   CHECK(holds(two("7000-7002", "7002-7005", "127.0.0.1").problems, "k.toml:8", "share local port 7002"));
+  CHECK(two("7000-7002", "7002-7005", "::").ok());  // which leaves IPv4 to the other listener
+  CHECK(two("7000-7002", "7002-7005", "[fd00::2]").ok());
+  CHECK(
+      holds(two("7000-7002", "7002-7005", "::ffff:127.0.0.1").problems, "k.toml:8", "share local port 7002"));
   CHECK(holds(two("7000", "1:8888", "10.0.0.1").problems, "k.toml:8", "which is the HTTP port"));
   CHECK(holds(with("GATEWAY_HTTP_PORT", "6970").problems, "GATEWAY_LISTENER_EXTERNAL_PORTS",
               "takes port 6970"));

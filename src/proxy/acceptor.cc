@@ -73,10 +73,12 @@ std::expected<std::vector<Acceptor::Opened>, std::string> Acceptor::open_added(c
   for (std::uint32_t port = 0; port < plan.ports().size(); ++port) {
     if (kept[port]) continue;
     const SocketAddress& address = plan.ports()[port].address;
-    auto opened = ring_.listen(address, backlog);
+    const auto families =
+        plan.ports()[port].both_families ? ring::Ring::Families::both : ring::Ring::Families::own;
+    auto opened = ring_.listen(address, backlog, families);
     for (; opened.error == EADDRINUSE && patience.count() > 0; patience -= predecessor_look) {
       std::this_thread::sleep_for(predecessor_look);
-      opened = ring_.listen(address, backlog);
+      opened = ring_.listen(address, backlog, families);
     }
     if (opened.error != 0) {
       for (const Opened& one : all) ring_.close(one.socket, false);

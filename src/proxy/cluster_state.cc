@@ -31,6 +31,11 @@ bool ClusterState::note_left_out(NodeId id) {
   return left_out_noted_.size() < left_out_noted_max && left_out_noted_.insert(id).second;
 }
 
+bool ClusterState::note_own_place(const HostPort& place) {
+  const std::scoped_lock lock(noted_mutex_);
+  return own_places_noted_.size() < left_out_noted_max && own_places_noted_.insert(place).second;
+}
+
 bool ClusterState::note_deviation(ApiKey key, kafka::Deviation how) {
   const std::scoped_lock lock(noted_mutex_);
   return deviations_noted_.emplace(key, how).second;

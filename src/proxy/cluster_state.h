@@ -8,6 +8,7 @@
 #include <string>
 #include <utility>
 
+#include "base/host_port.h"
 #include "base/ids.h"
 #include "base/log_sink.h"
 #include "base/socket_address.h"
@@ -46,6 +47,8 @@ struct ClusterState {
   // True the first time this key is noted as hidden from clients, or this broker as left out.
   bool note_hidden(ApiKey key);
   bool note_left_out(NodeId id);
+  // True the first time this place of kferry's own is claimed for a broker.
+  bool note_own_place(const HostPort& place);
   // True the first time a server deviates so.
   bool note_deviation(ApiKey key, kafka::Deviation how);
 
@@ -53,6 +56,7 @@ struct ClusterState {
   std::mutex noted_mutex_;
   std::set<ApiKey> hidden_noted_;
   std::set<NodeId> left_out_noted_;
+  std::set<HostPort> own_places_noted_;
   std::set<std::pair<ApiKey, kafka::Deviation>> deviations_noted_;
 };
 

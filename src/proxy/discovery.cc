@@ -143,7 +143,12 @@ void Discovery::on_resolved(std::vector<SocketAddress> addresses, const std::str
 
 std::string_view Discovery::why_not_dialled(const connection::Candidate& candidate,
                                             const SocketAddress& address, const SocketAddress& from) {
-  return worker_.runtime().why_not_dialled(cluster(), address, candidate.node.has_value(), from);
+  ClusterState& state = cluster();
+  const std::string_view why = worker_.runtime().why_not_dialled(
+      state, address, candidate.node ? &candidate.address : nullptr, worker_.now(), from);
+  if (why == own_advertised)
+    report_own_place(state, *candidate.node, candidate.address, address, worker_.runtime().log);
+  return why;
 }
 
 std::expected<std::shared_ptr<const tls::ClientContext>, std::string> Discovery::client_context() {

@@ -24,7 +24,8 @@ kafka::Policy policy_of(const config::Cluster& cluster, const config::Limits& li
 
 }  // namespace
 
-Plan::Plan(config::Config config) : config_(std::move(config)) {
+Plan::Plan(config::Config config)
+    : config_(std::move(config)), advertised_(std::make_shared<const AdvertisedPlaces>(config_)) {
   std::uint32_t listener_index = 0;
   for (std::uint32_t c = 0; c < config_.clusters.size(); ++c) {
     const config::Cluster& cluster = config_.clusters[c];
@@ -34,7 +35,7 @@ Plan::Plan(config::Config config) : config_(std::move(config)) {
       for (std::uint32_t p = 0; p < listener.ports.size(); ++p) {
         const auto address = SocketAddress::parse(listener.bind_address, listener.ports[p].local);
         KFERRY_ASSERT(address);  // the loader checked the literal
-        PortEntry port{c, l, listener_index, p, *address, {}};
+        PortEntry port{c, l, listener_index, p, *address, false, {}};
         // The loader lets only listeners that route by SNI have one address.
         std::vector<std::size_t>& places = by_number_[address->port()];
         const auto same =
@@ -47,6 +48,15 @@ Plan::Plan(config::Config config) : config_(std::move(config)) {
         }
       }
     }
+  }
+  serve_both_families();
+}
+
+void Plan::serve_both_families() {
+  for (const auto& [number, places] : by_number_) {
+    const auto is_v4 = [&](std::size_t i) { return ports_[i].address.is_v4(); };
+    if (std::ranges::any_of(places, is_v4)) continue;
+    for (const std::size_t i : places) ports_[i].both_families = ports_[i].address.is_wildcard();
   }
 }
 
@@ -78,8 +88,7 @@ bool Plan::is_own(const SocketAddress& address, const SocketAddress& from) const
   if (places == by_number_.end()) return false;
   return std::ranges::any_of(places->second, [&](std::size_t i) {
     const PortEntry& port = ports_[i];
-    // IPv6 listeners are V6ONLY.
-    if (port.address.family() != address.family()) return false;
+    if (port.address.family() != address.family() && !(port.both_families && address.is_v4())) return false;
     return port.address.is_wildcard() ? this_host : port.address.host_text() == address.host_text();
   });
 }

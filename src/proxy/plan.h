@@ -19,6 +19,7 @@
 #include "base/socket_address.h"
 #include "config/config.h"
 #include "kafka/conversation.h"
+#include "proxy/own_places.h"
 
 namespace kferry::proxy {
 
@@ -29,7 +30,9 @@ struct PortEntry {
   std::uint32_t listener_index = 0;  // counted over all clusters of the plan
   std::uint32_t port_index = 0;      // index into config::Listener::ports
   SocketAddress address;             // to bind
-  std::vector<PortEntry> sharing;    // distinguished by their SNI names; their own lists are empty
+  // With :: as the address: IPv4 is served, too, since no IPv4 listener has this port.
+  bool both_families = false;
+  std::vector<PortEntry> sharing;  // distinguished by their SNI names; their own lists are empty
 };
 
 // What a client asked for by its server name.
@@ -67,6 +70,9 @@ class Plan {
     return clusters_[port.cluster].config.listeners[port.listener];
   }
 
+  // Where clients are told to find kferry.
+  const std::shared_ptr<const AdvertisedPlaces>& advertised() const { return advertised_; }
+
   // True when dialling `address` would reach one of our own listeners. `from` is the address a connection there
   // was made from, once known: the kernel takes the dialled one when that is this host's.
   bool is_own(const SocketAddress& address, const SocketAddress& from = {}) const;
@@ -78,7 +84,10 @@ class Plan {
   std::string names_text(const PortEntry& port) const;
 
  private:
+  void serve_both_families();
+
   const config::Config config_;
+  const std::shared_ptr<const AdvertisedPlaces> advertised_;
   std::vector<ClusterPlan> clusters_;
   std::vector<PortEntry> ports_;
   std::unordered_map<std::uint16_t, std::vector<std::size_t>> by_number_;  // places in ports_, by port number

@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -61,6 +62,32 @@ TEST_CASE("a shared socket is kferry's own, and is not dialled") {
   const Plan plan(two_clusters());
   CHECK(plan.is_own(*SocketAddress::parse("127.0.0.1", 9092)));
   CHECK_FALSE(plan.is_own(*SocketAddress::parse("127.0.0.1", 9093)));
+}
+
+TEST_CASE(":: serves IPv4 too, unless an IPv4 listener has the port") {
+  config::Config config;
+  config.clusters.resize(1);
+  for (const auto& [name, bind, port] :
+       {std::tuple{"six", "::", 7000}, std::tuple{"four", "127.0.0.1", 7001}, std::tuple{"both", "::", 7001},
+        std::tuple{"mapped", "::ffff:127.0.0.1", 7002}, std::tuple{"one", "fd00::2", 7003}}) {
+    config::Listener& listener = config.clusters[0].listeners.emplace_back();
+    listener.name = name;
+    listener.advertised_host = "gateway.example";
+    listener.bind_address = bind;
+    listener.ports = {{static_cast<std::uint16_t>(port), static_cast<std::uint16_t>(port)}};
+  }
+  const Plan plan(config);
+  const auto at = [](const char* host, std::uint16_t port) { return *SocketAddress::parse(host, port); };
+  CHECK(plan.port(at("::", 7000))->both_families);
+  CHECK_FALSE(plan.port(at("::", 7001))->both_families);
+  CHECK_FALSE(plan.port(at("fd00::2", 7003))->both_families);
+  CHECK(plan.port(at("127.0.0.1", 7002)) != nullptr);
+  CHECK(plan.is_own(at("127.0.0.1", 7000)));
+  CHECK(plan.is_own(at("::1", 7000)));
+  CHECK(plan.is_own(at("::ffff:127.0.0.1", 7002)));
+  CHECK(plan.is_own(at("10.0.0.5", 7000), at("10.0.0.5", 0)));
+  CHECK_FALSE(plan.is_own(at("127.0.0.2", 7001)));
+  CHECK(plan.advertised()->has({"GATEWAY.example", 7003}));
 }
 
 TEST_CASE("plans are compared by addresses and names, whatever their order") {

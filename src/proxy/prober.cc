@@ -48,9 +48,9 @@ class Prober::Loop final : private UpstreamProbe::Host {
     resolver_.resolve((std::uint64_t{slot} << 32U) | question, where, answers_);
   }
   void starve(std::uint32_t slot) override { starved_.push_back(slot); }
-  std::string_view why_not_dialled(const ClusterState& cluster, const SocketAddress& address, bool learnt,
-                                   const SocketAddress& from) override {
-    return runtime_.why_not_dialled(cluster, address, learnt, from);
+  std::string_view why_not_dialled(const ClusterState& cluster, const SocketAddress& address,
+                                   const HostPort* learnt, const SocketAddress& from) override {
+    return runtime_.why_not_dialled(cluster, address, learnt, ring_.now(), from);
   }
   LogSink& log() override { return runtime_.log; }
 

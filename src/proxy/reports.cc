@@ -1,6 +1,9 @@
 #include "proxy/reports.h"
 
+#include "base/counted.h"
 #include "kafka/api_keys.h"
+#include "proxy/loop_guard.h"
+#include "proxy/runtime.h"
 
 namespace kferry::proxy {
 
@@ -32,6 +35,28 @@ void report_limited(const ClusterState& cluster, NodeId id, const HostPort& wher
            "limit of the broker's, for which all clients behind kferry count as one address: raise "
            "max.connections.per.ip or set max.connections.per.ip.overrides for this host, and raise its "
            "quota connection_creation_rate"});
+}
+
+void report_own_place(ClusterState& cluster, NodeId id, const HostPort& place, const SocketAddress& address,
+                      LogSink& log) {
+  if (!cluster.note_own_place(place)) return;
+  const std::string resolved = place.host == address.host_text() ? "" : " (" + address.text() + ")";
+  log.write(
+      {Severity::error, "own_address_learnt", cluster.name + "/" + std::to_string(number(id)),
+       "broker " + std::to_string(number(id)) + " of cluster " + cluster.name + " is said to be at " +
+           to_string(place) + resolved + ", which " + std::string(own_advertised) +
+           ": a dial would come back to kferry again and again, so it is never made: correct the broker's "
+           "advertised.listeners, or kferry's advertised_host"});
+}
+
+void report_unanswered(const ClusterState& cluster, const HostPort& place, LogSink& log) {
+  log.write(
+      {Severity::warning, "place_never_answers", cluster.name,
+       counted(LoopGuard::free, "connection") + " in a row to " + to_string(place) + " of cluster " +
+           cluster.name +
+           " had no Kafka response: further ones are paced to two a second until one is answered: either the "
+           "broker hangs, or its address leads back to kferry, perhaps through a balancer or another kferry: "
+           "correct advertised.listeners there"});
 }
 
 void report_denied(const ClusterState& cluster, NodeId id, const HostPort& where, LogSink& log) {

@@ -19,6 +19,11 @@ std::string shown_attempts(std::string_view tried);
 void report_unreachable(const ClusterState& cluster, NodeId id, std::string_view tried, LogSink& log);
 // The broker ends new connections at once while others to it are open and answered.
 void report_limited(const ClusterState& cluster, NodeId id, const HostPort& where, LogSink& log);
+// The broker is said to be where clients find kferry itself: it is not dialled. Once per cluster and place.
+void report_own_place(ClusterState& cluster, NodeId id, const HostPort& place, const SocketAddress& address,
+                      LogSink& log);
+// A place has not answered on any of LoopGuard::free connections, and dials there wait.
+void report_unanswered(const ClusterState& cluster, const HostPort& place, LogSink& log);
 // The broker at this address has answered that it is not this one (error 129).
 void report_denied(const ClusterState& cluster, NodeId id, const HostPort& where, LogSink& log);
 // The broker was left out of a response, since the listener has no port for it. Once per cluster and broker.

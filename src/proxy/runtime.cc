@@ -80,8 +80,10 @@ std::shared_ptr<ClusterState> Runtime::new_state(const std::string& name) {
     for (std::size_t c = 0; c < live->clusters.size(); ++c)
       if (live->clusters[c].get() == &known) report_clashes(live->plan->clusters()[c].config, snapshot, log);
   });
-  known.topology.set_guard(
-      [this, &known](const SocketAddress& address) { return why_not_dialled(known, address, true); });
+  known.topology.set_guard([this, &known](const SocketAddress& address) {
+    const HostPort literal{address.host_text(), address.port()};
+    return why_not_dialled(known, address, &literal, Instant{});
+  });
   known.topology.on_change([this] { wake_workers(); });
   return state;
 }
@@ -113,9 +115,17 @@ void Runtime::publish(const std::shared_ptr<const LivePlan>& live) {
 }
 
 std::string_view Runtime::why_not_dialled(const ClusterState& cluster, const SocketAddress& address,
-                                          bool learnt, const SocketAddress& from) const {
-  if (moves.current()->plan->is_own(address, from)) return own_listener;
-  if (!learnt) return {};
+                                          const HostPort* learnt, Instant now,
+                                          const SocketAddress& from) const {
+  const std::shared_ptr<const Plan> plan = moves.current()->plan;
+  if (plan->is_own(address, from)) return own_listener;
+  if (learnt == nullptr) return {};
+  if (plan->advertised()->has(*learnt)) return own_advertised;
+  // Behind an ingress TLS with another server name leads elsewhere, though the address is the same.
+  const ClusterPlan* const planned = plan->cluster(cluster.name);
+  const bool led_by_name = planned != nullptr && planned->config.upstream.tls &&
+                           !SocketAddress::parse(learnt->host, address.port());
+  if (!led_by_name && own_places && own_places->has(plan->advertised(), address, now)) return own_advertised;
   if (const std::string_view why = why_no_broker(address); !why.empty()) return why;
   if (address.is_loopback() && !cluster.bootstrap_on_loopback) return "learnt, on loopback: not dialled";
   if (address.is_link_local() && !cluster.bootstrap_on_link_local) return "learnt, link-local: not dialled";

@@ -16,6 +16,8 @@
 #include "proxy/cluster_state.h"
 #include "proxy/key_derivation.h"
 #include "proxy/live_plan.h"
+#include "proxy/loop_guard.h"
+#include "proxy/own_places.h"
 #include "proxy/pacing.h"
 #include "proxy/plan.h"
 #include "proxy/plan_moves.h"
@@ -25,6 +27,8 @@ namespace kferry::proxy {
 
 // Why an address is not dialled where is_own() holds.
 inline constexpr const char* own_listener = "is a listener of kferry's own";
+// Why one is not dialled where clients are told to find kferry.
+inline constexpr std::string_view own_advertised = "is where clients are told to find kferry";
 
 // A worker as the others see it. Lives as long as the runtime.
 struct WorkerLink {
@@ -40,10 +44,10 @@ struct Runtime {
   Runtime(std::shared_ptr<const Plan> plan, LogSink& log,
           std::shared_ptr<const certificates::TlsContexts> tls = nullptr);
 
-  // Why a broker of the cluster is not dialled there, for messages; empty: it may be. `learnt`: the address came from a
-  // response, not from the configuration. `from` as for Plan::is_own().
-  std::string_view why_not_dialled(const ClusterState& cluster, const SocketAddress& address, bool learnt,
-                                   const SocketAddress& from = {}) const;
+  // Why a broker of the cluster is not dialled there, for messages; empty: it may be. `learnt`: the place that a
+  // response has named; null: the address comes from the configuration. `from` as for Plan::is_own().
+  std::string_view why_not_dialled(const ClusterState& cluster, const SocketAddress& address,
+                                   const HostPort* learnt, Instant now, const SocketAddress& from = {}) const;
 
   // What the proposed plan is in force: clusters of the current plan keep what is known of them, unless none of their
   // bootstrap servers is left: then it is learnt anew, since they may lead to another cluster.
@@ -53,7 +57,10 @@ struct Runtime {
 
   LogSink& log;
   PlanMoves moves;
+  // Null: only names are compared. Set before the first worker is made.
+  std::unique_ptr<OwnPlaces> own_places;
   Pacing stand_ins;
+  LoopGuard loops;
   KeyDerivation keys;
   net::AddressMemory addresses;
   // Filled before the first worker turns; never changed after.

@@ -60,7 +60,9 @@ std::uint32_t usable_cores() {
 struct Server::Impl {
   Impl(std::shared_ptr<const Plan> plan, net::Resolver& resolver_, LogSink& log,
        std::shared_ptr<const certificates::TlsContexts> tls)
-      : engine(plan->config().engine), runtime(std::move(plan), log, std::move(tls)), resolver(resolver_) {}
+      : engine(plan->config().engine), runtime(std::move(plan), log, std::move(tls)), resolver(resolver_) {
+    runtime.own_places = std::make_unique<OwnPlaces>(resolver, runtime.moves.current()->plan->advertised());
+  }
 
   void run(std::size_t index, Start& start, std::shared_future<bool> all_ready);
 

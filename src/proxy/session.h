@@ -267,6 +267,8 @@ class Session final : private kafka::RequestJudge,
   bool broken_noted_ = false;                            // the topology knows that this connection broke
   bool looked_after_ = false;                            // the worker looks at the session
   std::uint16_t retire_postponed_ = 0;                   // so many times, for a group that is being formed
+  bool unanswered_ = false;      // the loop guard counts this connection: no Kafka response has come
+  std::uint8_t loop_polls_ = 0;  // how often this dial has waited for the loop guard
   connection::Deadline deadline_;
   std::uint64_t ahead_ = 0;  // bytes of a response that were walked while still in the broker's socket
   Instant heard_at_{};       // last byte from the broker, or when a request first went unanswered

@@ -33,7 +33,10 @@ Teacher Session::teacher() const {
 
 void Session::note_answer() {
   if (heard_at_ < note_answers_at_) return;
-  if (!node_ || !response_walker_.answered()) return;
+  if ((!node_ && !unanswered_) || !response_walker_.answered()) return;
+  if (std::exchange(unanswered_, false))
+    worker_.runtime().loops.answered(canonical(dialled_host_.view(), dialled_port_));
+  if (!node_) return;
   note_answers_at_ = heard_at_ + answer_interval;
   view_->cluster(port_->cluster).topology.answered(*node_, dialled(), heard_at_);
 }

@@ -124,8 +124,12 @@ void Session::on_resolved(std::vector<SocketAddress> addresses, const std::strin
 
 std::string_view Session::why_not_dialled(const connection::Candidate& candidate,
                                           const SocketAddress& address, const SocketAddress& from) {
-  return worker_.runtime().why_not_dialled(view_->cluster(port_->cluster), address,
-                                           candidate.node.has_value(), from);
+  ClusterState& cluster = view_->cluster(port_->cluster);
+  const std::string_view why = worker_.runtime().why_not_dialled(
+      cluster, address, candidate.node ? &candidate.address : nullptr, worker_.now(), from);
+  if (why == own_advertised)
+    report_own_place(cluster, *candidate.node, candidate.address, address, worker_.runtime().log);
+  return why;
 }
 
 std::expected<std::shared_ptr<const tls::ClientContext>, std::string> Session::client_context() {
@@ -201,6 +205,8 @@ void Session::on_dialled(const connection::Candidate& candidate) {
   node_ = candidate.node;
   origin_.bootstrap = !candidate.node;
   broker_.set_owner(*this);
+  unanswered_ = true;
+  worker_.runtime().loops.opened(canonical(dialled_host_.view(), dialled_port_));
   dial_.reset();  // and with it `candidate`
   worker_.set_options(broker_.socket());
   if (node_) view_->cluster(port_->cluster).topology.dial_succeeded(*node_);

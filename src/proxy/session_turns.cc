@@ -4,6 +4,7 @@
 //   broker up                        dialled at once
 //   down, the first stand-in         at once: bootstrapping is never held
 //   down, a stand-in has refused     waits as proxy/pacing.h says, then meets the stand-in
+//   a place that never answers       waits as proxy/loop_guard.h says
 //   down, nothing else to dial       waits for Reach::wait_max, then the dial has failed
 //
 // A client that waits is in the broker's queue: it dials when its turn comes, or at once when another client has
@@ -11,6 +12,7 @@
 #include <algorithm>
 
 #include "proxy/dial_plan.h"
+#include "proxy/reports.h"
 #include "proxy/session.h"
 #include "proxy/worker.h"
 
@@ -51,6 +53,15 @@ std::vector<connection::Candidate> Session::plan_dial() {
 Turn Session::turn_of(const connection::Candidate& candidate) {
   using What = Turn::What;
   const Instant now = worker_.now();
+  if (loop_polls_ < LoopGuard::polls_max) {
+    const HostPort place = canonical(candidate.address.host, candidate.address.port);
+    const LoopGuard::Pause pause = worker_.runtime().loops.pause(place, now);
+    if (pause.news) report_unanswered(view_->cluster(port_->cluster), place, worker_.runtime().log);
+    if (pause.wait > Duration::zero()) {
+      ++loop_polls_;
+      return {.what = What::wait, .wait = pause.wait};
+    }
+  }
   const bool own = admitted_ && candidate.node == admitted_;
   if (!admitted_ || (own && admission_ != Reach::Admission::wait)) return {};
   if (!own && !paced_) {

@@ -118,7 +118,7 @@ void UpstreamProbe::on_resolved(std::uint32_t question, std::vector<SocketAddres
 
 std::string_view UpstreamProbe::why_not_dialled(const connection::Candidate& candidate,
                                                 const SocketAddress& address, const SocketAddress& from) {
-  return host_.why_not_dialled(state(), address, candidate.node.has_value(), from);
+  return host_.why_not_dialled(state(), address, candidate.node ? &candidate.address : nullptr, from);
 }
 
 std::expected<std::shared_ptr<const tls::ClientContext>, std::string> UpstreamProbe::client_context() {

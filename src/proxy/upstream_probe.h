@@ -43,7 +43,7 @@ class UpstreamProbe final : private connection::Leg::Owner, private connection::
     virtual void starve(std::uint32_t slot) = 0;
     // As Runtime::why_not_dialled.
     virtual std::string_view why_not_dialled(const ClusterState& cluster, const SocketAddress& address,
-                                             bool learnt, const SocketAddress& from) = 0;
+                                             const HostPort* learnt, const SocketAddress& from) = 0;
     virtual LogSink& log() = 0;
 
    protected:

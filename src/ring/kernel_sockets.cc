@@ -77,12 +77,13 @@ Ring::Opened KernelSockets::make_connecting(const SocketAddress& address) {
   return opened;
 }
 
-Ring::Opened KernelSockets::listen(const SocketAddress& address, int backlog) {
+Ring::Opened KernelSockets::listen(const SocketAddress& address, int backlog, Families families) {
   const Opened opened = make_socket(address);
   if (opened.error != 0) return opened;
   const int fd = fd_of(opened.socket);
   set(fd, SOL_SOCKET, SO_REUSEADDR, 1);
-  if (address.family() == AF_INET6) set(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
+  // The host's default may be either (net.ipv6.bindv6only).
+  if (address.family() == AF_INET6) set(fd, IPPROTO_IPV6, IPV6_V6ONLY, families == Families::both ? 0 : 1);
   if (::bind(fd, address.get(), address.size()) != 0 || ::listen(fd, backlog) != 0) {
     const int error = errno;
     ::close(fd);

@@ -13,7 +13,7 @@ namespace kferry::ring {
 
 class KernelSockets : public Ring {
  public:
-  Opened listen(const SocketAddress& address, int backlog) override;
+  Opened listen(const SocketAddress& address, int backlog, Families families = Families::own) override;
   SocketAddress local_address(Socket socket) override;
   SocketAddress remote_address(Socket socket) override;
   void set_options(Socket socket, Duration keepalive_idle, Duration keepalive_interval, int probes) override;

@@ -91,8 +91,10 @@ class Ring {
     Socket socket = Socket::none;
     int error = 0;  // errno; 0 on success
   };
-  // A listening socket on `address`, with SO_REUSEADDR and, for IPv6, IPV6_V6ONLY.
-  virtual Opened listen(const SocketAddress& address, int backlog) = 0;
+  enum class Families : std::uint8_t { own, both };
+  // A listening socket on `address`, with SO_REUSEADDR and, for IPv6, IPV6_V6ONLY. `both`: `address` is :: and serves
+  // IPv4 too.
+  virtual Opened listen(const SocketAddress& address, int backlog, Families families = Families::own) = 0;
   // The address that a socket is bound to, and that of its other end, which is known even if it has reset the
   // connection before it was accepted; empty if unknown.
   virtual SocketAddress local_address(Socket socket) = 0;

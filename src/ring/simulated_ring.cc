@@ -32,7 +32,7 @@ SimulatedRing::~SimulatedRing() {
   std::erase_if(world_.ops_, [this](const auto& entry) { return entry.second.ring == this; });
 }
 
-Ring::Opened SimulatedRing::listen(const SocketAddress& address, int) {
+Ring::Opened SimulatedRing::listen(const SocketAddress& address, int, Families) {
   int error = 0;
   const int id = world_.open_listener(this, address, error);
   return {id < 0 ? Socket::none : Socket{id}, error};

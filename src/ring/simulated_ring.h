@@ -21,7 +21,7 @@ class SimulatedRing final : public Ring {
   SimulatedRing(const SimulatedRing&) = delete;
   SimulatedRing& operator=(const SimulatedRing&) = delete;
 
-  Opened listen(const SocketAddress& address, int backlog) override;
+  Opened listen(const SocketAddress& address, int backlog, Families families = Families::own) override;
   SocketAddress local_address(Socket socket) override;
   SocketAddress remote_address(Socket socket) override;
   void set_options(Socket, Duration, Duration, int) override {}
