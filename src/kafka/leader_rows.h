@@ -1,5 +1,5 @@
-// The rows of responses that name the leaders of partitions, which kferry reads only while some broker is left out: what
-// follows the cluster id in Metadata, and DescribeTopicPartitions. A part of the table in api_table.cc.
+// The rows of responses that name the leaders of partitions, which kferry reads only while some broker is left out:
+// what follows the cluster id in Metadata, and DescribeTopicPartitions. A part of the table in api_table.cc.
 #pragma once
 
 #include <array>

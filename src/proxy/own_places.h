@@ -1,7 +1,7 @@
-// Where clients are told to find kferry: the advertised hosts, names and ports of a plan. A broker that is said to be at
-// one of them would be kferry itself, reached through a balancer or DNAT, where no address of this host tells so: one
-// request would dial kferry again and again. By name that is certain; by address it holds unless TLS with another server
-// name may lead elsewhere from there, as behind an ingress.
+// Where clients are told to find kferry: the advertised hosts, names and ports of a plan. A broker that is said to be
+// at one of them would be kferry itself, reached through a balancer or DNAT, where no address of this host tells so:
+// one request would dial kferry again and again. By name that is certain; by address it holds unless TLS with another
+// server name may lead elsewhere from there, as behind an ingress.
 #pragma once
 
 #include <cstddef>
