@@ -28,6 +28,7 @@
 //   retired (stand-in replaced, port lost)       once no JoinGroup or SyncGroup is unanswered (retire_patience),
 //                                                reading stops at a frame's boundary, answers are awaited
 //                                                (drain_timeout), then both are closed
+//   client leaves responses unread               it is reset (unread_timeout), unless a Fetch is unanswered
 //   a peer vanishes while it owes an ACK         like a reset, after as long as keep-alive would take
 //   Limits of time that no completion reports are kept by looks, once a second (session_look.cc).
 //
@@ -98,6 +99,8 @@ class Session final : private kafka::RequestJudge,
     std::uint64_t moved = 0;  // grows with what the sides acknowledge, and what the broker sends
     Instant since{};          // nothing has moved since, and neither side has ended since
     Instant active{};         // when a completion last moved bytes
+    std::uint64_t taken = 0;  // grows with what the client acknowledges
+    Instant taken_since{};    // the client has taken nothing since, though something waited; epoch: unknown
     bool client_over = false;
     bool broker_over = false;
   };
@@ -228,7 +231,7 @@ class Session final : private kafka::RequestJudge,
   // --- looks: session_look.cc
   bool wants_looks() const;
   bool look_at_sides(Pulse& pulse);
-  void end_stalled_client(const ring::TcpState& client);
+  void end_stalled_client(const ring::TcpState& client, std::string_view what, Duration time);
 
   // --- the end: session_end.cc
   void pass_on_ends();

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/limits.h"
+#include "kafka/api_keys.h"
 #include "proxy/session.h"
 #include "proxy/worker.h"
 
@@ -21,6 +22,9 @@ using std::chrono::seconds;
 constexpr Duration silence_after_end = seconds(25);
 constexpr Duration stall_after_end = seconds(15);
 static_assert(silence_after_end + 2 * Session::look_interval < seconds(30));
+// A client that takes nothing while its responses wait. A broker that has ended meanwhile cannot say so: its FIN is
+// behind bytes for which this host has no room. Only a consumer between two polls leaves a response unread for longer.
+constexpr Duration unread_timeout = seconds(25);
 // A broker that takes no bytes and still acknowledges every probe gets the requests of a client that has ended, such as
 // records with acks=0, within this time.
 constexpr Duration delivery_after_end = minutes(5);
@@ -49,7 +53,9 @@ bool Session::look(Pulse& pulse) {
 bool Session::look_at_sides(Pulse& pulse) {
   // Where bytes flow, completions tell everything.
   const Instant active = std::max({heard_at_, client_.send_since(), broker_.send_since()});
-  if (std::exchange(pulse.active, active) != active && !client_.ended() && !broker_.ended()) return true;
+  const bool flows = std::exchange(pulse.active, active) != active;
+  const bool stuck = client_.sending() && worker_.now() - client_.send_since() >= look_interval;
+  if (flows && !stuck && !client_.ended() && !broker_.ended()) return true;
   const bool open = state_ == State::open;
   const ring::TcpState client = client_.tcp_state();
   const ring::TcpState broker = open ? broker_.tcp_state() : ring::TcpState{};
@@ -61,14 +67,17 @@ bool Session::look_at_sides(Pulse& pulse) {
   if (broker.ended) broker_.note_peer_ended();
   const bool client_over = client_.ended() || client.ended;
   const bool broker_over = open && (broker_.ended() || broker.ended || broker.reset);
-  const std::uint64_t moved =
-      client.acknowledged / client_progress_min + broker.acknowledged + broker.received;
-  if (moved != pulse.moved || client_over != pulse.client_over || broker_over != pulse.broker_over)
-    pulse = {.moved = moved,
-             .since = worker_.now(),
-             .active = active,
-             .client_over = client_over,
-             .broker_over = broker_over};
+  const std::uint64_t taken = client.acknowledged / client_progress_min;
+  if (taken != pulse.taken || !client.undelivered || pulse.taken_since == Instant{})
+    pulse.taken_since = worker_.now();
+  pulse.taken = taken;
+  const std::uint64_t moved = taken + broker.acknowledged + broker.received;
+  if (moved != pulse.moved || client_over != pulse.client_over || broker_over != pulse.broker_over) {
+    pulse.moved = moved;
+    pulse.since = worker_.now();
+    pulse.client_over = client_over;
+    pulse.broker_over = broker_over;
+  }
   if (client_over && state_ == State::dialling) {
     dial_->shorten(dial_after_end);
     return true;
@@ -79,6 +88,14 @@ bool Session::look_at_sides(Pulse& pulse) {
     const Duration patience =
         seconds(limits.keepalive_idle_s + limits.keepalive_interval_s * limits.keepalive_probes);
     const bool gone = client.awaits_ack && client.silence >= patience;
+    const bool unread = client.undelivered && worker_.now() - pulse.taken_since >= unread_timeout &&
+                        (responses_.ready_size() > 0 || broker_.splicing()) &&
+                        !conversation_.awaits(kafka::fetch_key) &&
+                        !conversation_.awaits(kafka::share_fetch_key);
+    if (unread) {
+      end_stalled_client(client, "has answered, and its client took none of it for ", unread_timeout);
+      return false;
+    }
     if (!gone && !(broker.awaits_ack && broker.silence >= patience)) return true;
     on_break(gone ? client_ : broker_, {Leg::Break::How::receiving, ETIMEDOUT});
     return false;
@@ -86,7 +103,8 @@ bool Session::look_at_sides(Pulse& pulse) {
   const Duration quiet = worker_.now() - pulse.since;
   if (quiet < (broker_over ? stall_after_end : silence_after_end)) return true;
   if (broker_over) {
-    end_stalled_client(client);
+    end_stalled_client(client, "has ended the connection, and its client took none of what came before for ",
+                       stall_after_end);
     return false;
   }
   const bool undelivered =
@@ -99,17 +117,15 @@ bool Session::look_at_sides(Pulse& pulse) {
   return false;
 }
 
-// The broker has ended, and its client neither takes what came before nor closes.
-void Session::end_stalled_client(const ring::TcpState& client) {
+// The client neither takes what waits for it nor closes.
+void Session::end_stalled_client(const ring::TcpState& client, std::string_view what, Duration time) {
   const bool told = client_.shut() && !client_.sending() && responses_.empty() && !client.undelivered;
   if (!told) {
     log(Severity::info, "client_stalled",
-        "broker " + to_string(dialled()) +
-            " has ended the connection, and its client took none of what came before for " +
-            std::to_string(std::chrono::duration_cast<seconds>(stall_after_end).count()) +
-            " s: the client is reset");
+        "broker " + to_string(dialled()) + " " + std::string(what) +
+            std::to_string(std::chrono::duration_cast<seconds>(time).count()) + " s: the client is reset");
   }
-  close(!told, false);
+  close(!told, !broker_.ended());
 }
 
 }  // namespace kferry::proxy

@@ -81,9 +81,11 @@ TcpState SimulatedRing::tcp_state(Socket socket) {
     state.awaits_ack = state.undelivered = end.unheard;
     state.silence = world_.now() - *end.deaf_since;
   }
-  for (const auto& [id, op] : world_.ops_)
-    state.undelivered =
-        state.undelivered || (op.kind == Simulation::Kind::send && op.socket == id_of(socket));
+  for (const auto& [id, op] : world_.ops_) {
+    const bool sends = op.kind == Simulation::Kind::send && op.socket == id_of(socket);
+    const bool splices = op.kind == Simulation::Kind::splice && op.to == id_of(socket) && !op.held.empty();
+    state.undelivered = state.undelivered || sends || splices;
+  }
   return state;
 }
 

@@ -44,7 +44,7 @@ struct Scene {
     world->run("the first answer", [this] { return connection->idle(); }, minutes(1));
   }
   void ask(std::size_t reply_size = 100, std::int16_t key = 12) {
-    Order order = order_of(dice, Kind::opaque, 1);
+    Order order = key == 1 ? order_of(dice, Kind::fetch, 12) : order_of(dice, Kind::opaque, 1);
     order.key = key;
     order.meant_for = 7;
     order.body_size = 100;
@@ -203,6 +203,27 @@ TEST_CASE("a client that never reads is gone within 20 seconds of its broker's e
   });
 }
 
+TEST_CASE("responses are left unread for at most 25 seconds, except by a consumer") {
+  over_seeds("responses are left unread for at most 25 seconds, except by a consumer", 1, [](Run& run) {
+    Scene scene(run);
+    const bool consumer = run.dice.one_in(2);
+    scene.begin();
+    scene.connection->reading = false;
+    scene.ask(large, consumer ? 1 : 12);
+    scene.world->run_for(seconds(20));
+    scene.expect_there("soon after its response");
+    if (!consumer) {
+      scene.expect_gone("a client that does not read", seconds(10));
+      return scene.end();
+    }
+    scene.world->run_for(minutes(5));
+    scene.expect_there("between two polls");
+    scene.connection->reading = true;
+    scene.world->run("the rest of a response", [&] { return scene.connection->idle(); }, minutes(1));
+    return scene.end();
+  });
+}
+
 TEST_CASE("a client that has everything and never closes is gone within 20 seconds of its broker's end") {
   over_seeds("a client that has everything and never closes is gone within 20 seconds of its broker's end", 1,
              [](Run& run) {
@@ -230,7 +251,7 @@ TEST_CASE("a client that vanishes with an answer on the way is given up as by ke
                });
                scene.begin();
                scene.connection->reading = false;
-               scene.ask(large);
+               scene.ask(large, 1);
                scene.world->run_for(seconds(2));
                scene.connection->vanish();
                scene.world->run_for(seconds(20));
