@@ -1,6 +1,6 @@
 // Numbers the questions that a worker's sessions ask the resolver, so that an answer reaches the session that asked,
-// and for its latest question alone. DNS may answer late: by then the slot may belong to another session, however many have
-// had it since, or its session may dial another name.
+// and for its latest question alone. DNS may answer late: by then the slot may belong to another session, however many
+// have had it since, or its session may dial another name.
 #pragma once
 
 #include <cstddef>

@@ -314,8 +314,7 @@ TEST_CASE_FIXTURE(
 
 TEST_CASE_FIXTURE(Known, "a list of more brokers than any cluster has teaches nothing") {
   std::vector<BrokerEntry> many;
-  for (std::int32_t id = 0; id <= static_cast<std::int32_t>(4096); ++id)
-    many.push_back({NodeId{id}, "x", 1});
+  for (std::int32_t id = 0; id <= static_cast<std::int32_t>(4096); ++id) many.push_back({NodeId{id}, "x", 1});
   teach(hostile, many);
   teach(hostile, many);
   CHECK(topology.snapshot()->nodes.size() == 3);

@@ -38,7 +38,7 @@ class LentBuffers {
  private:
   std::byte* memory_ = nullptr;
   std::size_t size_ = 0;
-  std::vector<bool> out_;  // by id: with the receiver
+  std::vector<bool> out_;   // by id: with the receiver
   std::vector<bool> used_;  // by id: its pages have been written to
   std::vector<std::uint16_t> free_;
 };
