@@ -96,11 +96,13 @@ class Session final : private kafka::RequestJudge,
   void give_buffers_back(Instant since);
   // What a look found, for the next one. Kept by the worker.
   struct Pulse {
-    std::uint64_t moved = 0;  // grows with what the sides acknowledge, and what the broker sends
-    Instant since{};          // nothing has moved since, and neither side has ended since
-    Instant active{};         // when a completion last moved bytes
-    std::uint64_t taken = 0;  // grows with what the client acknowledges
-    Instant taken_since{};    // the client has taken nothing since, though something waited; epoch: unknown
+    std::uint64_t moved = 0;     // grows with what the sides acknowledge, and what the broker sends
+    Instant since{};             // nothing has moved since, and neither side has ended since
+    std::uint64_t answered = 0;  // grows with what the broker sends and the client acknowledges
+    Instant answered_since{};    // as `since`, for `answered`
+    Instant active{};            // when a completion last moved bytes
+    std::uint64_t taken = 0;     // grows with what the client acknowledges
+    Instant taken_since{};  // the client has taken nothing since, though something waited; epoch: unknown
     bool client_over = false;
     bool broker_over = false;
   };
@@ -200,11 +202,7 @@ class Session final : private kafka::RequestJudge,
   const config::Cluster& cluster_config() const { return view_->cluster_config(port_->cluster); }
   std::optional<NodeId> owner() const;
   std::optional<NodeId> proven();
-  HostPort dialled() const { return {std::string(dialled_host_.view()), dialled_port_}; }
-  void set_dialled(const HostPort& where) {
-    dialled_host_ = where.host;
-    dialled_port_ = where.port;
-  }
+  const HostPort& dialled() const { return dialled_; }
   bool in_place();
   std::string place_text() const;
   std::string pacing_key() const;
@@ -293,12 +291,10 @@ class Session final : private kafka::RequestJudge,
   // Of an ApiVersions that named exactly the learnt cluster and the broker that should be here.
   std::optional<CorrelationId> exactly_asked_;
   std::unique_ptr<std::string> refusal_;  // valid after the judge has refused
-  // Host and port as dialled. Valid once open.
-  CompactText dialled_host_;
-  std::int32_t dialled_port_ = 0;
-  std::optional<NodeId> named_;  // by SNI; nullopt: bootstrap, or a listener that routes by port
-  std::optional<NodeId> node_;   // who answers here, once that is known; never forgotten
-  Instant note_answers_at_{};    // from then on, the topology is told of an answer here
+  HostPort dialled_;                      // Valid once open.
+  std::optional<NodeId> named_;           // by SNI; nullopt: bootstrap, or a listener that routes by port
+  std::optional<NodeId> node_;            // who answers here, once that is known; never forgotten
+  Instant note_answers_at_{};             // from then on, the topology is told of an answer here
   std::unique_ptr<Identification> identifying_;  // while names are resolved to learn who answers here
 };
 

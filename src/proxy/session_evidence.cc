@@ -35,7 +35,7 @@ void Session::note_answer() {
   if (heard_at_ < note_answers_at_) return;
   if ((!node_ && !unanswered_) || !response_walker_.answered()) return;
   if (std::exchange(unanswered_, false))
-    worker_.runtime().loops.answered(canonical(dialled_host_.view(), dialled_port_));
+    worker_.runtime().loops.answered(canonical(dialled_.host, dialled_.port));
   if (!node_) return;
   note_answers_at_ = heard_at_ + answer_interval;
   view_->cluster(port_->cluster).topology.answered(*node_, dialled(), heard_at_);
@@ -44,7 +44,7 @@ void Session::note_answer() {
 // The broker, not the client, ended this connection, or never answered on it.
 void Session::note_broken() {
   if (std::exchange(broken_noted_, true)) return;
-  worker_.doubt_name(std::string(dialled_host_.view()));
+  worker_.doubt_name(dialled_.host);
   if (!node_) return;
   const Topology::Break how =
       response_walker_.answered() ? Topology::Break::cut : Topology::Break::unanswered;
@@ -69,7 +69,7 @@ void Session::denied(CorrelationId request) {
   cluster.topology.denied(*node_, dialled(), worker_.now());
   broken_noted_ = true;
   note_answers_at_ = Instant::max();  // the broker here is another one
-  worker_.doubt_name(std::string(dialled_host_.view()));
+  worker_.doubt_name(dialled_.host);
   worker_.want_discovery(view_->cluster(port_->cluster));
 }
 
@@ -80,13 +80,13 @@ void Session::denied(CorrelationId request) {
 void Session::identify() {
   if (state_ != State::open || node_) return;
   const Snapshot& snapshot = view_->snapshot(port_->cluster);
-  const HostPort here = canonical(dialled_host_.view(), dialled_port_);
+  const HostPort here = canonical(dialled_.host, dialled_.port);
   const std::optional<NodeId> own = owner();
   const Node* node = own ? snapshot.find(*own) : nullptr;
   if (node == nullptr || node->address != here || !node->dialable()) node = snapshot.at(here);
   if (node == nullptr) return;
   node_ = node->id;
-  set_dialled(here);
+  dialled_ = here;
 }
 
 // By address, on a plaintext upstream: exactly one listed broker's name leads to the address that was dialled. With TLS
@@ -131,7 +131,7 @@ void Session::on_name_resolved(const std::vector<SocketAddress>& addresses) {
     const Node* node = view_->snapshot(port_->cluster).find(names.found.front());
     if (node != nullptr) {
       node_ = node->id;
-      set_dialled(node->address);
+      dialled_ = node->address;
     }
   }
   pump();

@@ -71,13 +71,13 @@ bool Session::look_at_sides(Pulse& pulse) {
   if (taken != pulse.taken || !client.undelivered || pulse.taken_since == Instant{})
     pulse.taken_since = worker_.now();
   pulse.taken = taken;
-  const std::uint64_t moved = taken + broker.acknowledged + broker.received;
-  if (moved != pulse.moved || client_over != pulse.client_over || broker_over != pulse.broker_over) {
-    pulse.moved = moved;
-    pulse.since = worker_.now();
-    pulse.client_over = client_over;
-    pulse.broker_over = broker_over;
-  }
+  const std::uint64_t answered = taken + broker.received;
+  const std::uint64_t moved = answered + broker.acknowledged;
+  const bool ends = client_over != pulse.client_over || broker_over != pulse.broker_over;
+  pulse.client_over = client_over;
+  pulse.broker_over = broker_over;
+  if (answered != std::exchange(pulse.answered, answered) || ends) pulse.answered_since = worker_.now();
+  if (moved != std::exchange(pulse.moved, moved) || ends) pulse.since = worker_.now();
   if (client_over && state_ == State::dialling) {
     dial_->shorten(dial_after_end);
     return true;
@@ -100,15 +100,16 @@ bool Session::look_at_sides(Pulse& pulse) {
     on_break(gone ? client_ : broker_, {Leg::Break::How::receiving, ETIMEDOUT});
     return false;
   }
-  const Duration quiet = worker_.now() - pulse.since;
+  const bool undelivered =
+      open && (requests_.ready_size() > 0 || broker_.sending() || client_.splicing() || broker.undelivered);
+  // Of a broker that has every request, only an answer is awaited: that it acknowledged them is no news.
+  const Duration quiet = worker_.now() - (undelivered || broker_over ? pulse.since : pulse.answered_since);
   if (quiet < (broker_over ? stall_after_end : silence_after_end)) return true;
   if (broker_over) {
     end_stalled_client(client, "has ended the connection, and its client took none of what came before for ",
                        stall_after_end);
     return false;
   }
-  const bool undelivered =
-      requests_.ready_size() > 0 || broker_.sending() || client_.splicing() || broker.undelivered;
   const bool vanished = broker.awaits_ack && broker.silence >= silence_after_end;
   if (undelivered && !vanished && quiet < delivery_after_end) return true;
   report_silence();

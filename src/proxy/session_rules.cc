@@ -201,12 +201,12 @@ void Session::on_dialled(const connection::Candidate& candidate) {
   view_->cluster(port_->cluster).failed_places.answered(candidate.address);
   state_ = State::open;
   deadline_.cancel();  // an idle session costs no timer
-  set_dialled(candidate.address);
+  dialled_ = candidate.address;
   node_ = candidate.node;
   origin_.bootstrap = !candidate.node;
   broker_.set_owner(*this);
   unanswered_ = true;
-  worker_.runtime().loops.opened(canonical(dialled_host_.view(), dialled_port_));
+  worker_.runtime().loops.opened(canonical(dialled_.host, dialled_.port));
   dial_.reset();  // and with it `candidate`
   worker_.set_options(broker_.socket());
   if (node_) view_->cluster(port_->cluster).topology.dial_succeeded(*node_);
