@@ -33,10 +33,14 @@ constexpr int links_max = 40;
 constexpr std::uint32_t changes = IN_CLOSE_WRITE | IN_MODIFY | IN_MOVED_TO | IN_MOVED_FROM | IN_CREATE |
                                   IN_DELETE | IN_ATTRIB | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR;
 
+// Paths may change while they are looked at; an interval finds what these looks miss.
+constexpr int looks_max = 8;
+
+using Folders = std::map<std::string, std::set<std::string>>;
+
 // Collects the folders on a path, with the names to watch in each: those of links, and that of the file, even if it is
 // missing.
-void trace(const std::filesystem::path& path, std::map<std::string, std::set<std::string>>& folders,
-           int& links) {
+void trace(const std::filesystem::path& path, Folders& folders, int& links) {
   std::error_code ignored;
   std::filesystem::path at = "/";
   for (auto part = path.begin(); part != path.end(); ++part) {
@@ -87,21 +91,15 @@ class TlsWatch::Watches {
   void watch(const std::vector<std::string>& files) {
     if (fd_ < 0) open();
     if (fd_ < 0) return;
-    failure_.clear();
-    std::map<std::string, std::set<std::string>> folders;
-    for (const std::string& file : files) {
-      int links = 0;
-      std::error_code ignored;
-      trace(std::filesystem::absolute(file, ignored).lexically_normal(), folders, links);
-    }
     const auto before = std::exchange(names_, {});
-    for (auto& [folder, names] : folders) {
-      const int watch = inotify_add_watch(fd_, folder.c_str(), changes);
-      if (watch >= 0) {
-        names_[watch].merge(names);
-      } else if (errno != ENOENT && errno != ENOTDIR) {
-        failure_ = folder + ": " + std::strerror(errno);
-      }
+    Folders watched;
+    // What comes into being between the look at a path and the watch over its folder raises no event: looks again until
+    // the paths are what is watched.
+    for (int look = 0; look < looks_max; ++look) {
+      Folders folders = folders_of(files);
+      if (look > 0 && folders == watched) break;
+      watched = std::move(folders);
+      add(watched);
     }
     for (const auto& [watch, names] : before) {
       if (!names_.contains(watch)) inotify_rm_watch(fd_, watch);
@@ -130,6 +128,28 @@ class TlsWatch::Watches {
   }
 
  private:
+  static Folders folders_of(const std::vector<std::string>& files) {
+    Folders folders;
+    for (const std::string& file : files) {
+      int links = 0;
+      std::error_code ignored;
+      trace(std::filesystem::absolute(file, ignored).lexically_normal(), folders, links);
+    }
+    return folders;
+  }
+
+  void add(const Folders& folders) {
+    failure_.clear();
+    for (const auto& [folder, names] : folders) {
+      const int watch = inotify_add_watch(fd_, folder.c_str(), changes);
+      if (watch >= 0) {
+        names_[watch].insert(names.begin(), names.end());
+      } else if (errno != ENOENT && errno != ENOTDIR) {
+        failure_ = folder + ": " + std::strerror(errno);
+      }
+    }
+  }
+
   void open() {
     fd_ = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
     if (fd_ < 0) failure_ = std::strerror(errno);
