@@ -154,7 +154,8 @@ def test_where_io_uring_is_demanded_and_forbidden_the_start_ends_with_the_reason
 
 @pytest.mark.quick
 def test_a_port_that_is_taken_ends_the_start_with_the_reason(kferry, cluster, network, scratch):
-    another = kferry_lab.Kferry(network, scratch, cluster.bootstrap(), kferry.listener)
+    elsewhere = {"GATEWAY_HTTP_PORT": str(kferry.http_port + 1)}
+    another = kferry_lab.Kferry(network, scratch, cluster.bootstrap(), kferry.listener, elsewhere)
     another.log_path = scratch / "another.log"
     another.begin_start()
     assert another.process.wait(20) == 1

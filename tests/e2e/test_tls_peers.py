@@ -319,7 +319,8 @@ def test_a_session_with_a_broker_is_resumed(kferry, network, listeners, servers)
         with ask(network, listeners["resuming"]):
             shown = server.wait_for_question(count)
         server.process.wait_for_line("^DONE", 20, count=count)
-    assert shown.count("Reused session-id") == 1, shown
+    # By the second client, and by the first if the question for its health came before.
+    assert "Reused session-id" in shown, shown
 
 
 @pytest.mark.parametrize("name", BAD_BROKERS)
