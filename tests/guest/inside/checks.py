@@ -353,13 +353,17 @@ def key_update_followed_for_broker():
 
 
 def close_by_client(where=watched):
-    for relay, port, end in ((where().plain, where().to_plain, "eof"), (where().tls, where().to_tls, "close_notify")):
+    # Everything was answered, so a broker without TLS is reset: no TIME_WAIT stays behind on kferry's host.
+    for relay, port, allowed in (
+        (where().plain, where().to_plain, ("reset",)),
+        (where().tls, where().to_tls, ("close_notify", "reset")),
+    ):
         mark, ends, counted = where().kferry.mark(), len(relay.ends), Counted()
         wrong = close_in_order(port)
         expect(not wrong, f"its close_notify was not answered: {wrong}")
         expect(counted["TlsRxSw"] > 0 and counted["TlsTxSw"] > 0, "the kernel did not take over")
         wait_for("the broker's side to end", lambda: len(relay.ends) > ends)
-        expect(relay.ends[-1] == end, f"the broker's side ended by {relay.ends[-1]}, not {end}")
+        expect(relay.ends[-1] in allowed, f"the broker's side ended by {relay.ends[-1]}, not {' or '.join(allowed)}")
         expect_quiet(where().kferry, mark)
 
 
