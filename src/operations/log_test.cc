@@ -7,6 +7,7 @@
 #include <array>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -84,6 +85,15 @@ struct Bench {
   std::unique_ptr<Log> log;
 };
 
+// The sum of what reports of lost lines tell.
+std::uint64_t lost_in(const std::string& text) {
+  static constexpr std::string_view before = "cause=log_lines_lost \"";
+  std::uint64_t lost = 0;
+  for (std::size_t at = text.find(before); at != std::string::npos; at = text.find(before, at + 1))
+    lost += std::stoull(text.substr(at + before.size()));
+  return lost;
+}
+
 TEST_CASE("one event is one line") {
   const Bench bench;
   bench.write("refused", "10.0.0.1", "no");
@@ -143,10 +153,11 @@ TEST_CASE("lost lines are reported once the reader is back") {
   for (std::size_t i = 0; i < 50; ++i) bench.write("c", std::to_string(i));
   const std::uint64_t dropped = bench.log->dropped();
   CHECK(dropped >= 48);  // one is queued, and one is in the writing thread's hands
-  bench.read();
+  // The lines that were dropped before the thread took the first one have a report of their own.
+  const std::uint64_t reported = lost_in(bench.read());
   bench.log->tick();
   CHECK(bench.read() == "2026-11-24T16:38:00.123Z level=warning cause=log_lines_lost \"" +
-                            std::to_string(dropped) +
+                            std::to_string(dropped - reported) +
                             " lines were lost: the reader of this log did not keep up\"\n");
   bench.write("c", "after");
   CHECK(bench.read().find("subject=after") != std::string::npos);
