@@ -1,29 +1,19 @@
 #include "operations/health.h"
 
-#include <time.h>
-
 #include <algorithm>
-#include <array>
 #include <utility>
 
 #include "operations/json.h"
+#include "operations/utc.h"
 
 namespace kferry::operations {
 namespace {
-
-std::string utc(Health::WallTime at) {
-  const std::time_t seconds = std::chrono::system_clock::to_time_t(at);
-  std::tm parts{};
-  gmtime_r(&seconds, &parts);
-  std::array<char, 32> text{};
-  return {text.data(), std::strftime(text.data(), text.size(), "%Y-%m-%dT%H:%M:%SZ", &parts)};
-}
 
 std::string reason_text(const HealthCause& cause, Health::WallTime since) {
   std::string out = "{\"code\":" + json_string(to_string(cause.code));
   if (!cause.cluster.empty()) out += ",\"cluster\":" + json_string(cause.cluster);
   if (!cause.listener.empty()) out += ",\"listener\":" + json_string(cause.listener);
-  return out + ",\"since\":" + json_string(utc(since)) + "}";
+  return out + ",\"since\":" + json_string(utc_text(std::chrono::system_clock::to_time_t(since)) + "Z") + "}";
 }
 
 }  // namespace

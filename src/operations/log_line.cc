@@ -1,10 +1,11 @@
 #include "operations/log_line.h"
 
-#include <time.h>
-
 #include <algorithm>
 #include <array>
 #include <cstdio>
+
+#include "operations/utc.h"
+#include "operations/utf8.h"
 
 namespace kferry::operations {
 namespace {
@@ -42,33 +43,14 @@ std::string_view prefix(Severity severity) {
   return "<6>";
 }
 
-// The size of the well-formed printable UTF-8 sequence at `at`; 0 if there is none. Not printable: C1 controls
-// (U+0080..9F); the separators U+2028/2029, which some viewers take for line ends; and the marks that change the
-// direction of text (U+202A..202E, U+2066..2069), which can make a line read as another.
+// The size of the printable UTF-8 sequence at `at`; 0: what begins there is to be escaped. Not printable: control
+// characters (C1 among them, U+0080..9F); the separators U+2028/2029, which some viewers take for line ends; and the
+// marks that change the direction of text (U+202A..202E, U+2066..2069), which can make a line read as another.
 std::size_t printable_size(std::string_view text, std::size_t at) {
-  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
-  const unsigned first = byte(at);
-  if (first < 0x80) return first >= 0x20 && first != 0x7F ? 1 : 0;
-  std::size_t size = 0;
-  std::uint32_t point = 0;
-  std::uint32_t least = 0;
-  if ((first & 0xE0) == 0xC0) {
-    size = 2, point = first & 0x1F, least = 0x80;
-  } else if ((first & 0xF0) == 0xE0) {
-    size = 3, point = first & 0x0F, least = 0x800;
-  } else if ((first & 0xF8) == 0xF0) {
-    size = 4, point = first & 0x07, least = 0x10000;
-  } else {
-    return 0;
-  }
-  if (at + size > text.size()) return 0;
-  for (std::size_t i = 1; i < size; ++i) {
-    if ((byte(at + i) & 0xC0) != 0x80) return 0;
-    point = (point << 6) | (byte(at + i) & 0x3FU);
-  }
-  if (point < least || point > 0x10FFFF || (point >= 0xD800 && point <= 0xDFFF)) return 0;
-  if (point < 0xA0 || (point >= 0x2028 && point <= 0x202E) || (point >= 0x2066 && point <= 0x2069)) return 0;
-  return size;
+  const auto [size, point] = utf8_at(text, at);
+  const bool control = point < 0x20 || (point >= 0x7F && point < 0xA0);
+  const bool misleading = (point >= 0x2028 && point <= 0x202E) || (point >= 0x2066 && point <= 0x2069);
+  return control || misleading ? 0 : size;
 }
 
 void append_escaped(std::string& out, std::string_view text) {
@@ -108,14 +90,10 @@ void append_value(std::string& out, std::string_view text) {
 
 std::string timestamp(std::chrono::system_clock::time_point at) {
   const auto since = std::chrono::floor<std::chrono::milliseconds>(at.time_since_epoch());
-  const time_t seconds = static_cast<time_t>(std::chrono::floor<std::chrono::seconds>(since).count());
   const auto milliseconds = static_cast<int>((since % 1000).count());
-  tm parts{};
-  gmtime_r(&seconds, &parts);
-  std::array<char, 64> text{};
-  const std::size_t size = strftime(text.data(), text.size(), "%Y-%m-%dT%H:%M:%S", &parts);
-  const int more = std::snprintf(text.data() + size, text.size() - size, ".%03dZ", milliseconds);
-  return {text.data(), size + static_cast<std::size_t>(more)};
+  std::array<char, 16> more{};
+  std::snprintf(more.data(), more.size(), ".%03dZ", milliseconds);
+  return utc_text(static_cast<time_t>(std::chrono::floor<std::chrono::seconds>(since).count())) + more.data();
 }
 
 }  // namespace
