@@ -3,8 +3,9 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include <system_error>
 #include <utility>
+
+#include "base/start_thread.h"
 
 namespace kferry::proxy {
 
@@ -48,11 +49,9 @@ std::shared_ptr<KeyDerivation::Job> KeyDerivation::derive(KeyOrder order, std::f
   const std::scoped_lock lock(mutex_);
   if (waiting_.size() >= waiting_max) return nullptr;
   if (!thread_.joinable()) {
-    try {
-      thread_ = std::thread([this] { serve(); });
-    } catch (const std::system_error&) {
-      return nullptr;
-    }
+    auto thread = start_thread([this] { serve(); });
+    if (!thread) return nullptr;
+    thread_ = std::move(*thread);
   }
   waiting_.push_back(std::make_shared<Job>(std::move(order), std::move(notify)));
   ordered_.notify_one();
