@@ -170,11 +170,7 @@ TlsWatch::TlsWatch(TlsContexts& contexts, LogSink& log, milliseconds interval, i
 std::expected<std::unique_ptr<TlsWatch>, std::string> TlsWatch::start(TlsContexts& contexts, LogSink& log,
                                                                       milliseconds interval) {
   const int stop = eventfd(0, EFD_CLOEXEC);
-  if (stop < 0) {
-    const std::string_view remedy = remedy_for_lack(errno);
-    return std::unexpected(std::string("certificates cannot be watched: ") + std::strerror(errno) +
-                           (remedy.empty() ? "" : ": ") + std::string(remedy));
-  }
+  if (stop < 0) return std::unexpected("certificates cannot be watched: " + lack_text(errno));
   std::unique_ptr<TlsWatch> watch(new TlsWatch(contexts, log, interval, stop));
   auto thread = start_thread([&started = *watch] { started.run(); });
   if (!thread) return std::unexpected("certificates cannot be watched: " + thread.error());

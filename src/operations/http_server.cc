@@ -16,6 +16,7 @@
 #include <utility>
 
 #include "base/assert.h"
+#include "base/host_lack.h"
 #include "base/start_thread.h"
 
 namespace kferry::operations {
@@ -58,14 +59,6 @@ std::string_view reason_of(int status) {
 
 HttpReply error_reply(int status) {
   return {.status = status, .body = std::string(reason_of(status)) + "\n"};
-}
-
-std::string bind_failure(const SocketAddress& address, int error) {
-  std::string remedy;
-  if (error == EADDRINUSE) remedy = ": another process listens there (ss -ltnp shows which)";
-  if (error == EADDRNOTAVAIL) remedy = ": no interface of this host has this address";
-  if (error == EACCES) remedy = ": ports below 1024 need CAP_NET_BIND_SERVICE";
-  return "cannot serve HTTP on " + address.text() + ": " + std::strerror(error) + remedy;
 }
 
 // The socket, or a negative errno.
@@ -335,7 +328,8 @@ std::expected<std::unique_ptr<HttpServer>, std::string> HttpServer::bind(std::ve
   if (loop->stop < 0) return std::unexpected(std::string("cannot serve HTTP: ") + std::strerror(errno));
   for (const SocketAddress& address : http_sockets(loop->bindings)) {
     const int fd = open_listener(address);
-    if (fd < 0) return std::unexpected(bind_failure(address, -fd));
+    if (fd < 0)
+      return std::unexpected("cannot serve HTTP on " + address.text() + ": " + listen_failure_text(-fd));
     loop->listeners.push_back(fd);
     for (HttpBinding& binding : loop->bindings)
       if (binding.address == address) binding.address = local_address(fd);

@@ -10,7 +10,6 @@
 #include <atomic>
 #include <cerrno>
 #include <condition_variable>
-#include <cstring>
 #include <ctime>
 #include <deque>
 #include <mutex>
@@ -161,13 +160,8 @@ std::optional<std::size_t> LogWriter::State::write_some(std::string_view bytes_l
 LogWriter::LogWriter(std::shared_ptr<State> state) : state_(std::move(state)) {}
 
 std::expected<std::unique_ptr<LogWriter>, std::string> LogWriter::start(Options options) {
-  const auto failure = [](int error) {
-    const std::string_view remedy = remedy_for_lack(error);
-    return std::unexpected(std::string("the log cannot be written: ") + std::strerror(error) +
-                           (remedy.empty() ? "" : ": ") + std::string(remedy));
-  };
   const int give_up = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-  if (give_up < 0) return failure(errno);
+  if (give_up < 0) return std::unexpected("the log cannot be written: " + lack_text(errno));
   std::unique_ptr<LogWriter> writer(new LogWriter(std::make_shared<State>(std::move(options), give_up)));
   auto thread = start_thread([state = writer->state_] { state->run(); });
   if (!thread) return std::unexpected("the log cannot be written: " + thread.error());

@@ -42,23 +42,14 @@ ring::Token Acceptor::token(Operation operation, std::uint32_t slot, std::uint16
 // --- listeners
 
 std::string Acceptor::listen_failure(const SocketAddress& address, int error) {
-  std::string remedy;
-  if (error == EADDRINUSE) {
-    const auto in_the_way = std::ranges::find_if(listeners_, [&](const Listener& listener) {
-      return listener.state != State::closed && overlap(listener.address, address);
-    });
-    remedy =
-        in_the_way == listeners_.end()
-            ? ": another process listens there (ss -ltnp shows which)"
-            : ": kferry listens on " + in_the_way->address.text() +
-                  " until it has moved to this configuration: remove that listener first and add this one "
-                  "with the change after, or restart kferry";
-  }
-  if (error == EADDRNOTAVAIL) remedy = ": no interface of this host has this address";
-  if (error == EMFILE)
-    remedy = ": raise the limit of open files (LimitNOFILE in the service) or list fewer ports";
-  if (error == EACCES) remedy = ": ports below 1024 need CAP_NET_BIND_SERVICE";
-  return "cannot listen on " + address.text() + ": " + std::strerror(error) + remedy;
+  const auto in_the_way = std::ranges::find_if(listeners_, [&](const Listener& listener) {
+    return error == EADDRINUSE && listener.state != State::closed && overlap(listener.address, address);
+  });
+  const std::string cannot = "cannot listen on " + address.text() + ": ";
+  if (in_the_way == listeners_.end()) return cannot + listen_failure_text(error);
+  return cannot + std::strerror(error) + ": kferry listens on " + in_the_way->address.text() +
+         " until it has moved to this configuration: remove that listener first and add this one with the "
+         "change after, or restart kferry";
 }
 
 std::expected<std::vector<Acceptor::Opened>, std::string> Acceptor::open_added(const Plan& plan,
@@ -199,10 +190,8 @@ void Acceptor::on_accepted(std::uint32_t slot, const ring::Completion& completio
   if (completion.more) return;
   if (listener.state == State::closing) return close(slot);
   if (completion.result < 0 && completion.result != -ECONNABORTED && completion.result != -EINTR) {
-    const std::string_view remedy = remedy_for_lack(-completion.result);
     runtime_.log.write({Severity::error, "accept_failed", "",
-                        std::string("cannot accept a connection: ") + std::strerror(-completion.result) +
-                            (remedy.empty() ? "" : ": ") + std::string(remedy)});
+                        "cannot accept a connection: " + lack_text(-completion.result)});
     listener.state = State::pausing;
     ring_.timer(token(Operation::accept_again, slot, listener.generation), ring_.now() + accept_again_after);
     return;

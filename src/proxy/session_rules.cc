@@ -1,7 +1,6 @@
 // A session's rules: which certificate its client is shown, which broker its port leads to, and which requests may go
 // to the broker that answers there. Documented in proxy/session.h.
 #include <cerrno>
-#include <cstring>
 #include <utility>
 
 #include "base/assert.h"
@@ -180,9 +179,7 @@ void Session::on_not_dialled(int local_error) {
   end_admission();
   if (local_error != 0) {
     // What this host lacks says nothing about the broker: no stand-in, no failure of the broker's.
-    return fail(Severity::error, "dial_failed",
-                std::string("cannot dial a broker: ") + std::strerror(local_error) + ": " +
-                    std::string(remedy_for_lack(local_error)));
+    return fail(Severity::error, "dial_failed", "cannot dial a broker: " + lack_text(local_error));
   }
   std::string tried = shown_attempts(dial_->tried());
   if (tried.empty()) {
