@@ -143,12 +143,7 @@ void Discovery::on_resolved(std::vector<SocketAddress> addresses, const std::str
 
 std::string_view Discovery::why_not_dialled(const connection::Candidate& candidate,
                                             const SocketAddress& address, const SocketAddress& from) {
-  ClusterState& state = cluster();
-  const std::string_view why = worker_.runtime().why_not_dialled(
-      state, address, candidate.node ? &candidate.address : nullptr, worker_.now(), from);
-  if (why == own_advertised)
-    report_own_place(state, *candidate.node, candidate.address, address, worker_.runtime().log);
-  return why;
+  return proxy::why_not_dialled(worker_.runtime(), cluster(), candidate, address, worker_.now(), from);
 }
 
 std::expected<std::shared_ptr<const tls::ClientContext>, std::string> Discovery::client_context() {

@@ -4,7 +4,9 @@
 #pragma once
 
 #include <cstdint>
+#include <expected>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "certificates/tls_contexts.h"
@@ -19,5 +21,16 @@ struct LivePlan {
   // Where any listener or upstream has TLS; else it may be null.
   std::shared_ptr<const certificates::TlsContexts> tls;
 };
+
+// With which TLS the brokers of a cluster are dialled; null: with none; the error says why it cannot be used. `tls` is
+// null as long as no certificate has been read.
+inline std::expected<std::shared_ptr<const tls::ClientContext>, std::string> upstream_context(
+    const config::Cluster& cluster, const certificates::TlsSnapshot* tls) {
+  if (!cluster.upstream.tls) return nullptr;
+  if (tls == nullptr) return std::unexpected(std::string("no certificate has been read yet"));
+  const certificates::Usable<tls::ClientContext> usable = tls->upstream(cluster.name);
+  if (usable.context == nullptr) return std::unexpected(usable.why_not);
+  return usable.context;
+}
 
 }  // namespace kferry::proxy

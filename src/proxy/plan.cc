@@ -37,13 +37,10 @@ Plan::Plan(config::Config config)
         KFERRY_ASSERT(address);  // the loader checked the literal
         PortEntry port{c, l, listener_index, p, *address, false, {}};
         // The loader lets only listeners that route by SNI have one address.
-        std::vector<std::size_t>& places = by_number_[address->port()];
-        const auto same =
-            std::ranges::find_if(places, [&](std::size_t i) { return ports_[i].address == *address; });
-        if (same != places.end()) {
+        if (const auto same = place_of(*address)) {
           ports_[*same].sharing.push_back(std::move(port));
         } else {
-          places.push_back(ports_.size());
+          by_number_[address->port()].push_back(ports_.size());
           ports_.push_back(std::move(port));
         }
       }
@@ -73,12 +70,17 @@ const config::Listener* Plan::listener(std::string_view cluster_name, std::strin
   return found == in->config.listeners.end() ? nullptr : &*found;
 }
 
-const PortEntry* Plan::port(const SocketAddress& address) const {
+std::optional<std::size_t> Plan::place_of(const SocketAddress& address) const {
   const auto places = by_number_.find(address.port());
-  if (places == by_number_.end()) return nullptr;
+  if (places == by_number_.end()) return std::nullopt;
   const auto found =
       std::ranges::find_if(places->second, [&](std::size_t i) { return ports_[i].address == address; });
-  return found == places->second.end() ? nullptr : &ports_[*found];
+  return found == places->second.end() ? std::nullopt : std::optional(*found);
+}
+
+const PortEntry* Plan::port(const SocketAddress& address) const {
+  const std::optional<std::size_t> place = place_of(address);
+  return place ? &ports_[*place] : nullptr;
 }
 
 bool Plan::is_own(const SocketAddress& address, const SocketAddress& from) const {

@@ -85,6 +85,8 @@ class Plan {
 
  private:
   void serve_both_families();
+  // Index into ports_; nullopt: no port has this address.
+  std::optional<std::size_t> place_of(const SocketAddress& address) const;
 
   const config::Config config_;
   const std::shared_ptr<const AdvertisedPlaces> advertised_;

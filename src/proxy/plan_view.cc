@@ -58,13 +58,4 @@ certificates::Usable<tls::ServerContext> PlanView::server_context(std::uint32_t 
                          : tls_->listener(config.name, config.listeners[listener].name);
 }
 
-std::expected<std::shared_ptr<const tls::ClientContext>, std::string> PlanView::upstream_context(
-    std::uint32_t cluster) const {
-  if (!cluster_config(cluster).upstream.tls) return nullptr;
-  if (tls_ == nullptr) return std::unexpected(std::string("no certificate has been read yet"));
-  const certificates::Usable<tls::ClientContext> usable = tls_->upstream(cluster_config(cluster).name);
-  if (usable.context == nullptr) return std::unexpected(usable.why_not);
-  return usable.context;
-}
-
 }  // namespace kferry::proxy

@@ -56,9 +56,11 @@ class PlanView {
   // The newest certificates. Without a context where none could be used so far.
   certificates::Usable<tls::ServerContext> server_context(std::uint32_t cluster,
                                                           std::uint32_t listener) const;
-  // With which TLS the brokers of a cluster are dialled; null: with none; the error says why it cannot be used.
+  // As upstream_context() of live_plan.h, with the newest certificates.
   std::expected<std::shared_ptr<const tls::ClientContext>, std::string> upstream_context(
-      std::uint32_t cluster) const;
+      std::uint32_t cluster) const {
+    return proxy::upstream_context(cluster_config(cluster), tls_.get());
+  }
 
   // Brings the routes up to date with a cluster's new snapshot, if the plan has the cluster.
   void on_refreshed(const KnownCluster& cluster);

@@ -6,6 +6,21 @@
 #include "proxy/runtime.h"
 
 namespace kferry::proxy {
+namespace {
+
+void report_own_place(ClusterState& cluster, NodeId id, const HostPort& place, const SocketAddress& address,
+                      LogSink& log) {
+  if (!cluster.note_own_place(place)) return;
+  const std::string resolved = place.host == address.host_text() ? "" : " (" + address.text() + ")";
+  log.write(
+      {Severity::error, "own_address_learnt", cluster.name + "/" + std::to_string(number(id)),
+       "broker " + std::to_string(number(id)) + " of cluster " + cluster.name + " is said to be at " +
+           to_string(place) + resolved + ", which " + std::string(own_advertised) +
+           ": a dial would come back to kferry again and again, so it is never made: correct the broker's "
+           "advertised.listeners, or kferry's advertised_host"});
+}
+
+}  // namespace
 
 std::string shown_attempts(std::string_view tried) {
   constexpr std::size_t shown_max = 1000;
@@ -37,16 +52,14 @@ void report_limited(const ClusterState& cluster, NodeId id, const HostPort& wher
            "quota connection_creation_rate"});
 }
 
-void report_own_place(ClusterState& cluster, NodeId id, const HostPort& place, const SocketAddress& address,
-                      LogSink& log) {
-  if (!cluster.note_own_place(place)) return;
-  const std::string resolved = place.host == address.host_text() ? "" : " (" + address.text() + ")";
-  log.write(
-      {Severity::error, "own_address_learnt", cluster.name + "/" + std::to_string(number(id)),
-       "broker " + std::to_string(number(id)) + " of cluster " + cluster.name + " is said to be at " +
-           to_string(place) + resolved + ", which " + std::string(own_advertised) +
-           ": a dial would come back to kferry again and again, so it is never made: correct the broker's "
-           "advertised.listeners, or kferry's advertised_host"});
+std::string_view why_not_dialled(const Runtime& runtime, ClusterState& cluster,
+                                 const connection::Candidate& candidate, const SocketAddress& address,
+                                 Instant now, const SocketAddress& from) {
+  const std::string_view why =
+      runtime.why_not_dialled(cluster, address, candidate.node ? &candidate.address : nullptr, now, from);
+  if (why == own_advertised)
+    report_own_place(cluster, *candidate.node, candidate.address, address, runtime.log);
+  return why;
 }
 
 void report_unanswered(const ClusterState& cluster, const HostPort& place, LogSink& log) {

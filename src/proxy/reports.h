@@ -4,13 +4,18 @@
 #include <string>
 #include <string_view>
 
+#include "base/clock.h"
 #include "base/ids.h"
 #include "base/log_sink.h"
+#include "base/socket_address.h"
 #include "config/config.h"
+#include "connection/dialler.h"
 #include "kafka/cluster_view.h"
 #include "proxy/cluster_state.h"
 
 namespace kferry::proxy {
+
+struct Runtime;
 
 // What a line shows of Dialler::tried(): its first kilobyte or so, cut behind an attempt, and how much is left out.
 std::string shown_attempts(std::string_view tried);
@@ -19,9 +24,11 @@ std::string shown_attempts(std::string_view tried);
 void report_unreachable(const ClusterState& cluster, NodeId id, std::string_view tried, LogSink& log);
 // The broker ends new connections at once while others to it are open and answered.
 void report_limited(const ClusterState& cluster, NodeId id, const HostPort& where, LogSink& log);
-// The broker is said to be where clients find kferry itself: it is not dialled. Once per cluster and place.
-void report_own_place(ClusterState& cluster, NodeId id, const HostPort& place, const SocketAddress& address,
-                      LogSink& log);
+// Runtime::why_not_dialled of a candidate; with a line where its broker is said to be where clients find kferry itself,
+// once per cluster and place.
+std::string_view why_not_dialled(const Runtime& runtime, ClusterState& cluster,
+                                 const connection::Candidate& candidate, const SocketAddress& address,
+                                 Instant now, const SocketAddress& from);
 // A place has not answered on any of LoopGuard::free connections, and dials there wait.
 void report_unanswered(const ClusterState& cluster, const HostPort& place, LogSink& log);
 // The broker at this address has answered that it is not this one (error 129).

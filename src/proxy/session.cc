@@ -206,7 +206,7 @@ void Session::walk_responses() {
     responses_.unpin();
     if (walked.stop == kafka::ResponseWalker::Stop::failed) {
       const Failure& failure = response_walker_.failure();
-      fail(Severity::error, failure.cause, failure.text + " (from broker " + to_string(dialled()) + ")");
+      fail(Severity::error, failure.cause, failure.text + " (from broker " + to_string(dialled_) + ")");
       return;
     }
     KFERRY_ASSERT(walked.consumed == chunk.size());

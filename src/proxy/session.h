@@ -202,7 +202,6 @@ class Session final : private kafka::RequestJudge,
   const config::Cluster& cluster_config() const { return view_->cluster_config(port_->cluster); }
   std::optional<NodeId> owner() const;
   std::optional<NodeId> proven();
-  const HostPort& dialled() const { return dialled_; }
   bool in_place();
   std::string place_text() const;
   std::string pacing_key() const;

@@ -113,7 +113,7 @@ void Session::on_tls_break(Leg& leg) {
   if (leg.remote() == Remote::broker) {
     // What is missing of a response is not passed off as complete.
     response_cut_ = response_cut_ || !response_walker_.at_boundary();
-    return fail(Severity::error, failure.cause, failure.text + " (broker " + to_string(dialled()) + ")");
+    return fail(Severity::error, failure.cause, failure.text + " (broker " + to_string(dialled_) + ")");
   }
   std::string text = failure.text;
   if (failure.cause == "server_name_unknown" && listener().sni) {
@@ -127,7 +127,7 @@ void Session::on_keys_lost(Leg& leg) {
   const bool by_broker = leg.remote() == Remote::broker;
   response_cut_ = response_cut_ || (by_broker && !response_walker_.at_boundary());
   fail(Severity::warning, "tls_key_update",
-       (by_broker ? "broker " + to_string(dialled()) : "the client") + std::string(keys_changed));
+       (by_broker ? "broker " + to_string(dialled_) : "the client") + std::string(keys_changed));
 }
 
 // The key is exhausted by our own count, or the other side asks for another one.
@@ -180,7 +180,7 @@ void Session::pass_on_ends() {
     if (!response_walker_.at_boundary()) {
       response_cut_ = true;  // though nothing of it may have left yet
       return fail(Severity::warning, "response_cut_short",
-                  "broker " + to_string(dialled()) +
+                  "broker " + to_string(dialled_) +
                       " closed inside a response: the client is reset, so that it cannot take "
                       "the response for complete");
     }
@@ -230,7 +230,7 @@ std::string Session::unanswered_text() const {
 void Session::report_cut(const char* how) {
   if (state_ != State::open || conversation_.empty() || phase_ == Phase::delivering || limited_) return;
   log(Severity::warning, "broker_cut",
-      "the connection to broker " + to_string(dialled()) + " broke (" + how + ") with " + unanswered_text() +
+      "the connection to broker " + to_string(dialled_) + " broke (" + how + ") with " + unanswered_text() +
           ": the client is reset; see the broker's log and the network between");
 }
 
@@ -241,7 +241,7 @@ void Session::report_silence() {
   if (silence < silence_worth_a_line) return;
   if (!response_walker_.answered()) note_broken();
   log(Severity::warning, "broker_silent",
-      "the client left after broker " + to_string(dialled()) + " had said nothing for " +
+      "the client left after broker " + to_string(dialled_) + " had said nothing for " +
           std::to_string(std::chrono::duration_cast<seconds>(silence).count()) + " s, with " +
           unanswered_text() + ": the broker hangs, or the network between loses packets");
 }
@@ -249,7 +249,7 @@ void Session::report_silence() {
 void Session::report_retirement() {
   if (conversation_.empty()) return;
   log(Severity::info, "retirement_cut",
-      "the connection to broker " + to_string(dialled()) +
+      "the connection to broker " + to_string(dialled_) +
           " is retired, since its port leads to another broker now or its TLS key is exhausted, with " +
           unanswered_text() + ": the client is reset, and reconnects");
 }

@@ -26,7 +26,7 @@ Teacher Session::teacher() const {
   Teacher teacher;
   teacher.client_address = &client_address_;
   teacher.client_id = client_id_.view();
-  teacher.server = dialled();
+  teacher.server = dialled_;
   teacher.bootstrap = origin_.bootstrap;
   return teacher;
 }
@@ -38,7 +38,7 @@ void Session::note_answer() {
     worker_.runtime().loops.answered(canonical(dialled_.host, dialled_.port));
   if (!node_) return;
   note_answers_at_ = heard_at_ + answer_interval;
-  view_->cluster(port_->cluster).topology.answered(*node_, dialled(), heard_at_);
+  view_->cluster(port_->cluster).topology.answered(*node_, dialled_, heard_at_);
 }
 
 // The broker, not the client, ended this connection, or never answered on it.
@@ -49,9 +49,9 @@ void Session::note_broken() {
   const Topology::Break how =
       response_walker_.answered() ? Topology::Break::cut : Topology::Break::unanswered;
   limited_ = how == Topology::Break::unanswered && always_answered() &&
-             view_->cluster(port_->cluster).topology.answers(*node_, dialled(), worker_.now());
-  if (limited_) report_limited(view_->cluster(port_->cluster), *node_, dialled(), worker_.runtime().log);
-  view_->cluster(port_->cluster).topology.broken(*node_, dialled(), how, teacher().client(), worker_.now());
+             view_->cluster(port_->cluster).topology.answers(*node_, dialled_, worker_.now());
+  if (limited_) report_limited(view_->cluster(port_->cluster), *node_, dialled_, worker_.runtime().log);
+  view_->cluster(port_->cluster).topology.broken(*node_, dialled_, how, teacher().client(), worker_.now());
 }
 
 // Whether the first request is one that a broker answers whatever is in it, so that the client did not provoke the end.
@@ -65,8 +65,8 @@ bool Session::always_answered() const {
 void Session::denied(CorrelationId request) {
   if (!node_ || exactly_asked_ != request) return;
   ClusterState& cluster = view_->cluster(port_->cluster);
-  report_denied(cluster, *node_, dialled(), worker_.runtime().log);
-  cluster.topology.denied(*node_, dialled(), worker_.now());
+  report_denied(cluster, *node_, dialled_, worker_.runtime().log);
+  cluster.topology.denied(*node_, dialled_, worker_.now());
   broken_noted_ = true;
   note_answers_at_ = Instant::max();  // the broker here is another one
   worker_.doubt_name(dialled_.host);

@@ -123,7 +123,7 @@ void Session::end_stalled_client(const ring::TcpState& client, std::string_view 
   const bool told = client_.shut() && !client_.sending() && responses_.empty() && !client.undelivered;
   if (!told) {
     log(Severity::info, "client_stalled",
-        "broker " + to_string(dialled()) + " " + std::string(what) +
+        "broker " + to_string(dialled_) + " " + std::string(what) +
             std::to_string(std::chrono::duration_cast<seconds>(time).count()) + " s: the client is reset");
   }
   close(!told, !broker_.ended());

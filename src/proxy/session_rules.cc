@@ -123,12 +123,8 @@ void Session::on_resolved(std::vector<SocketAddress> addresses, const std::strin
 
 std::string_view Session::why_not_dialled(const connection::Candidate& candidate,
                                           const SocketAddress& address, const SocketAddress& from) {
-  ClusterState& cluster = view_->cluster(port_->cluster);
-  const std::string_view why = worker_.runtime().why_not_dialled(
-      cluster, address, candidate.node ? &candidate.address : nullptr, worker_.now(), from);
-  if (why == own_advertised)
-    report_own_place(cluster, *candidate.node, candidate.address, address, worker_.runtime().log);
-  return why;
+  return proxy::why_not_dialled(worker_.runtime(), view_->cluster(port_->cluster), candidate, address,
+                                worker_.now(), from);
 }
 
 std::expected<std::shared_ptr<const tls::ClientContext>, std::string> Session::client_context() {
@@ -287,7 +283,7 @@ void Session::hidden_api(ApiKey key) {
 }
 
 void Session::deviates(ApiKey source, kafka::Deviation how) {
-  report_deviation(view_->cluster(port_->cluster), dialled(), source, how, worker_.runtime().log);
+  report_deviation(view_->cluster(port_->cluster), dialled_, source, how, worker_.runtime().log);
 }
 
 void Session::reconsider() {

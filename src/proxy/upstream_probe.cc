@@ -122,11 +122,7 @@ std::string_view UpstreamProbe::why_not_dialled(const connection::Candidate& can
 }
 
 std::expected<std::shared_ptr<const tls::ClientContext>, std::string> UpstreamProbe::client_context() {
-  if (!config().upstream.tls) return nullptr;
-  if (live_->tls == nullptr) return std::unexpected(std::string("no certificate has been read yet"));
-  const auto usable = live_->tls->snapshot()->upstream(config().name);
-  if (usable.context == nullptr) return std::unexpected(usable.why_not);
-  return usable.context;
+  return upstream_context(config(), live_->tls == nullptr ? nullptr : live_->tls->snapshot().get());
 }
 
 void UpstreamProbe::set_dial_deadline(Duration in) {
