@@ -97,4 +97,11 @@ bool any_broker_serves(ApiKey key) {
   return stand_in_serves(key) || std::find(keys.begin(), keys.end(), key) != keys.end();
 }
 
+bool adds_to(std::span<const connection::Candidate> candidates, const Node& node) {
+  return node.listed && !node.provisional &&
+         std::ranges::none_of(candidates, [&](const connection::Candidate& one) {
+           return canonical(one.address.host, one.address.port) == node.address;
+         });
+}
+
 }  // namespace kferry::proxy

@@ -32,4 +32,7 @@ bool stand_in_serves(ApiKey key);
 // of brokers, which each broker answers for itself.
 bool any_broker_serves(ApiKey key);
 
+// Whether kferry, asking on its own behalf, asks this broker beside those: it is listed, and no other candidate is there.
+bool adds_to(std::span<const connection::Candidate> candidates, const Node& node);
+
 }  // namespace kferry::proxy

@@ -38,7 +38,7 @@ void Discovery::on_metadata(std::span<const std::byte> frame) {
     reject(answer.error().text);
     return;
   }
-  if (!first_opinion_.empty() && dial_->address() == first_opinion_from_)
+  if (!first_opinion_.empty() && dialler().address() == first_opinion_from_)
     return reject("it was asked before");
   std::vector<kafka::BrokerEntry> brokers = entries_of(*answer);
   if (brokers.empty()) {
@@ -47,10 +47,10 @@ void Discovery::on_metadata(std::span<const std::byte> frame) {
   }
   kafka::BrokerList list = full_list(*answer, brokers);
   ClusterState& known = cluster();
-  Origin origin{!dial_->candidate().node.has_value(), false};
+  Origin origin{!dialler().candidate().node.has_value(), false};
   const bool first = view_->snapshot(cluster_).nodes.empty();
   Teacher teacher;
-  teacher.server = dial_->candidate().address;
+  teacher.server = dialler().candidate().address;
   teacher.bootstrap = origin.bootstrap;
   const Topology::Lesson lesson = known.topology.learn(list, origin, teacher, worker_.now());
   if (lesson == Topology::Lesson::other_cluster) {
@@ -68,7 +68,7 @@ void Discovery::on_metadata(std::span<const std::byte> frame) {
   }
   if (lesson == Topology::Lesson::contested || !first_opinion_.empty()) {
     if (first_opinion_.empty()) {
-      first_opinion_from_ = dial_->address();
+      first_opinion_from_ = dialler().address();
       for (const kafka::AdvertisedBroker& broker : answer->brokers)
         first_opinion_.emplace(broker.id, canonical(broker.where.host, broker.where.port));
       return reject("its answer contradicts what is known: another server is asked");
@@ -88,16 +88,15 @@ void Discovery::on_metadata(std::span<const std::byte> frame) {
     for (const kafka::BrokerEntry& broker : brokers) text += " " + std::to_string(number(broker.id));
     worker_.runtime().log.write({Severity::info, "discovered", known.name, std::move(text)});
   }
-  stage_ = Stage::leaving;
   sasl_.reset();
-  leg_.abandon(false);
+  leave();
 }
 
 // --- another cluster
 
 void Discovery::note_other_cluster(kafka::MetadataAnswer answer) {
   if (!other_) {
-    other_ = OtherCluster{std::move(answer), dial_->candidate().address};
+    other_ = OtherCluster{std::move(answer), dialler().candidate().address};
   } else if (other_->answer.cluster_id != answer.cluster_id) {
     disagreed_ = true;
   }

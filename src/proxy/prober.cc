@@ -83,7 +83,7 @@ void Prober::Loop::turn() {
       looking_ = false;
       if (!stopping_) look();
     } else {
-      probes_.at(completion.token.slot)->on_completion(completion);
+      probes_.at(completion.token.slot)->on_completion(completion.token.kind, completion);
     }
   }
   if (!stopping_ && stop_.load(std::memory_order_acquire)) {

@@ -22,16 +22,15 @@
 #include "base/host_port.h"
 #include "base/socket_address.h"
 #include "config/config.h"
-#include "connection/deadline.h"
 #include "connection/dialler.h"
 #include "connection/leg.h"
-#include "net/rope.h"
 #include "proxy/live_plan.h"
+#include "proxy/own_connection.h"
 #include "ring/ring.h"
 
 namespace kferry::proxy {
 
-class UpstreamProbe final : private connection::Leg::Owner, private connection::Dialler::Host {
+class UpstreamProbe final : public OwnConnection {
  public:
   // What the probes of one thread share. Outlives them.
   class Host {
@@ -50,9 +49,6 @@ class UpstreamProbe final : private connection::Leg::Owner, private connection::
     ~Host() = default;
   };
 
-  // Kinds of operations, from 0.
-  static constexpr std::uint16_t operations =
-      connection::Leg::operations + 1 + connection::Dialler::operations;
   static constexpr Duration backoff_min = std::chrono::seconds(1);
   static constexpr Duration backoff_max = std::chrono::seconds(30);
 
@@ -63,71 +59,33 @@ class UpstreamProbe final : private connection::Leg::Owner, private connection::
   // Asks again if the cluster's upstream was doubted since it last answered.
   void look_again();
   void on_resolved(std::uint32_t question, std::vector<SocketAddress> addresses, const std::string& error);
-  void on_completion(const ring::Completion& completion);
-  // Buffers are free again after starve().
-  void receive_again();
-  void stop();
-  bool stopped() const;
 
  private:
-  using Leg = connection::Leg;
-  static constexpr std::uint16_t alarm_kind = Leg::operations;
-  static constexpr std::uint16_t dial_kind = alarm_kind + 1;
-  // Of the answer, once dialled.
-  static constexpr Duration answer_timeout = std::chrono::seconds(5);
-
-  enum class Stage : std::uint8_t {
-    waiting,  // for the next round
-    dialling,
-    asking,
-    leaving,  // answered; the connection is being closed
-    content,  // nothing is asked
-    stopped,
-  };
-
-  // Leg::Owner, once dialled
-  void on_input(Leg& leg) override;
-  void on_output(Leg& leg) override;
-  void on_break(Leg& leg, const Leg::Break& what) override;
-  void on_starved(Leg& leg) override;
-  void on_left(Leg& leg) override;
-
   // Dialler::Host
   void resolve(const HostPort& where) override;
   std::string_view why_not_dialled(const connection::Candidate& candidate, const SocketAddress& address,
                                    const SocketAddress& from) override;
   std::expected<std::shared_ptr<const tls::ClientContext>, std::string> client_context() override;
-  void set_dial_deadline(Duration in) override;
-  void clear_dial_deadline() override;
-  void on_dial_starved() override;
-  void on_dialled(const connection::Candidate& candidate) override;
-  void on_not_dialled(int local_error) override;
+
+  // OwnConnection
+  void on_connected(ring::Socket socket) override;
+  void on_answer(std::span<const std::byte> frame) override;
+  void on_all_failed() override;
+  void on_left_upstream() override { content_ = true; }
+  void on_idle_alarm() override { begin(); }
+  void starve() override { host_.starve(slot_); }
+  std::string_view late_text() const override { return "no answer to ApiVersions in time"; }
+  std::string_view closed_text() const override { return "closed before it answered ApiVersions"; }
 
   const config::Cluster& config() const { return live_->plan->clusters()[cluster_].config; }
   ClusterState& state() const { return *live_->clusters[cluster_]; }
-  Instant now() const { return host_.legs().ring.now(); }
-
-  void set_alarm(Duration in);
-  void on_alarm();
   void begin();
-  void send_and_receive();
-  void take_answer();
-  void reject(std::string why);
-  void on_answered();
 
   Host& host_;
   const std::shared_ptr<const LivePlan> live_;
   const std::uint32_t cluster_;
   const std::uint32_t slot_;
-  Stage stage_ = Stage::waiting;
-  bool alarm_wanted_ = false;
-  connection::Deadline alarm_;
-  connection::KernelTls no_kernel_tls_;
-  net::Rope input_;
-  net::Rope output_;
-  Leg leg_;
-  std::unique_ptr<connection::Dialler> dial_;  // null before the first round
-  std::vector<std::byte> incoming_;            // of the answer
+  bool content_ = false;  // it was answered, and asks nothing
   Duration backoff_{};
   std::uint32_t question_ = 0;  // to the resolver, the last one: answers to others come too late
 };
