@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include <future>
+#include <memory>
 #include <vector>
 
 namespace kferry::proxy {
@@ -11,6 +12,22 @@ namespace {
 KeyOrder order(std::uint32_t iterations) {
   return {tls::Hash::sha256, Secret(bytes_of("pencil")), std::vector<std::byte>(16), iterations};
 }
+
+// A derivation whose thread is held inside its first notification, until go_on.
+struct Held {
+  Held() {
+    first = derivation.derive(order(1), [this] {
+      begun.set_value();
+      go_on.get_future().wait();
+    });
+    begun.get_future().wait();
+  }
+
+  std::promise<void> begun;
+  std::promise<void> go_on;
+  KeyDerivation derivation;
+  std::shared_ptr<KeyDerivation::Job> first;
+};
 
 TEST_CASE("a key is derived on another thread, which tells when it can be taken") {
   KeyDerivation derivation;
@@ -25,15 +42,8 @@ TEST_CASE("a key is derived on another thread, which tells when it can be taken"
 }
 
 TEST_CASE("orders are served in turn, and more than the limit are refused") {
-  KeyDerivation derivation;
-  std::promise<void> begun;
-  std::promise<void> go_on;
-  // The thread is held inside the first notification.
-  const auto first = derivation.derive(order(1), [&] {
-    begun.set_value();
-    go_on.get_future().wait();
-  });
-  begun.get_future().wait();
+  Held held;
+  KeyDerivation& derivation = held.derivation;
   std::vector<std::shared_ptr<KeyDerivation::Job>> jobs;
   std::promise<void> last;
   for (std::size_t i = 0; i < KeyDerivation::waiting_max; ++i) {
@@ -44,7 +54,7 @@ TEST_CASE("orders are served in turn, and more than the limit are refused") {
     REQUIRE(jobs.back() != nullptr);
   }
   CHECK(derivation.derive(order(1), [] {}) == nullptr);
-  go_on.set_value();
+  held.go_on.set_value();
   last.get_future().wait();
   for (const auto& job : jobs) CHECK(job->take().has_value());
 }
@@ -53,20 +63,14 @@ TEST_CASE("an abandoned order tells nothing, and an ended derivation drops what 
   bool told = false;
   std::shared_ptr<KeyDerivation::Job> waiting;
   {
-    KeyDerivation derivation;
-    std::promise<void> begun;
-    std::promise<void> go_on;
-    const auto first = derivation.derive(order(1), [&] {
-      begun.set_value();
-      go_on.get_future().wait();
-    });
-    begun.get_future().wait();
+    Held held;
+    KeyDerivation& derivation = held.derivation;
     waiting = derivation.derive(order(1), [&] { told = true; });
     REQUIRE(waiting != nullptr);
     waiting->abandon();
     std::promise<void> after;
     const auto next = derivation.derive(order(1), [&] { after.set_value(); });
-    go_on.set_value();
+    held.go_on.set_value();
     after.get_future().wait();
   }
   CHECK_FALSE(told);

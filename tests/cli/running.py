@@ -4,7 +4,6 @@ Kferry waits until it listens, or ends. Broker answers ApiVersions, Metadata bef
 """
 import os
 import pathlib
-import random
 import re
 import signal
 import socket
@@ -13,23 +12,9 @@ import subprocess
 import threading
 import time
 
+from frames import free_port, receive, request, text  # tests import them from here
+
 KFERRY = os.environ["KFERRY"]
-
-
-def free_port(count=3):
-    """The first of `count` ports in a row that are free, outside the range of ports that connections take."""
-    while True:
-        first = random.randrange(20000, 32000)
-        taken = [socket.socket() for _ in range(count)]
-        try:
-            for i, one in enumerate(taken):
-                one.bind(("127.0.0.1", first + i))
-            return first
-        except OSError:
-            continue
-        finally:
-            for one in taken:
-                one.close()
 
 
 def listener_variables(port, bootstrap, protocol="PLAINTEXT"):
@@ -82,28 +67,6 @@ class Kferry:
     def count(self, cause):
         """How many events the lines of a cause speak for."""
         return sum(int((re.search(r"(\d+) more like this", line) or [0, 1])[1]) for line in self.lines(cause))
-
-
-def request(key, version, body=b"", correlation=1):
-    frame = struct.pack(">hhih", key, version, correlation, 1) + b"t" + body
-    return struct.pack(">i", len(frame)) + frame
-
-
-def receive(connection):
-    """A frame without its length."""
-    def exactly(size):
-        data = b""
-        while len(data) < size:
-            part = connection.recv(size - len(data))
-            if not part:
-                raise EOFError
-            data += part
-        return data
-    return exactly(struct.unpack(">i", exactly(4))[0])
-
-
-def text(value):
-    return struct.pack(">h", len(value)) + value.encode()
 
 
 class Broker:

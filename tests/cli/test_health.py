@@ -20,6 +20,19 @@ def variables(bootstrap=UNREACHABLE, **more):
     return {**listener_variables(port, bootstrap), "GATEWAY_HTTP_PORT": str(port + 3), **more}
 
 
+def second_cluster(folder, name, bootstrap):
+    """The file of a cluster with one listener, beside the one of the variables."""
+    file = folder / "kferry.toml"
+    file.write_text(f"""[cluster.{name}.upstream]
+bootstrap_servers = "{bootstrap}"
+[cluster.{name}.listener.inner]
+ports = "{free_port(1)}"
+advertised_host = "127.0.0.1"
+security_protocol = "PLAINTEXT"
+""")
+    return file
+
+
 def get(port, path, method="GET", host="127.0.0.1"):
     """The status and the body."""
     with socket.create_connection((host, port), 10) as connection:
@@ -108,15 +121,7 @@ def test_an_upstream_that_is_lost_makes_kferry_degraded_until_it_answers(tmp_pat
 def test_one_cluster_of_two_is_lost(tmp_path):
     with Broker() as broker:
         env = variables(f"127.0.0.1:{broker.port}")
-        file = tmp_path / "kferry.toml"
-        port = free_port(1)
-        file.write_text(f"""[cluster.dark.upstream]
-bootstrap_servers = "{UNREACHABLE}"
-[cluster.dark.listener.inner]
-ports = "{port}"
-advertised_host = "127.0.0.1"
-security_protocol = "PLAINTEXT"
-""")
+        file = second_cluster(tmp_path, "dark", UNREACHABLE)
         with Kferry(tmp_path, env, words=["run", "--config", str(file)]):
             assert wait_for(int(env["GATEWAY_HTTP_PORT"]), ("degraded", ["upstream_unreachable"])) == 200
             reasons = json.loads(get(int(env["GATEWAY_HTTP_PORT"]), "/health")[1])["reasons"]
@@ -152,15 +157,7 @@ def test_an_upstream_whose_certificates_cannot_be_used(tmp_path):
     with Mute() as broker:
         env = variables(f"127.0.0.1:{broker.port}", KAFKA_SECURITY_PROTOCOL="SSL",
                         KAFKA_SSL_TRUSTSTORE_LOCATION=str(tmp_path / "none.pem"))
-        file = tmp_path / "kferry.toml"
-        port = free_port(1)
-        file.write_text(f"""[cluster.light.upstream]
-bootstrap_servers = "127.0.0.1:{broker.port}"
-[cluster.light.listener.inner]
-ports = "{port}"
-advertised_host = "127.0.0.1"
-security_protocol = "PLAINTEXT"
-""")
+        file = second_cluster(tmp_path, "light", f"127.0.0.1:{broker.port}")
         with Kferry(tmp_path, env, words=["run", "--config", str(file)]):
             wait_for(int(env["GATEWAY_HTTP_PORT"]), ("degraded", ["upstream_unreachable", "certificate_unusable"]))
 

@@ -16,6 +16,8 @@ import time
 
 import pytest
 
+from frames import receive
+
 KFERRY = os.environ["KFERRY"]
 API_VERSIONS, METADATA = 18, 3
 DAY = datetime.timedelta(days=1)
@@ -65,16 +67,6 @@ def client(authority):
     return ssl.create_default_context(cafile=authority.folder / "ca.crt")
 
 
-def read_exactly(connection, size):
-    data = b""
-    while len(data) < size:
-        part = connection.recv(size - len(data))
-        if not part:
-            raise EOFError
-        data += part
-    return data
-
-
 class Broker:
     """Answers ApiVersions 0 and Metadata 2, as broker 0; in TLS where it has a `context`, which may be changed."""
 
@@ -96,7 +88,7 @@ class Broker:
             if context:
                 connection = context.wrap_socket(connection, server_side=True)
             while True:
-                frame = read_exactly(connection, struct.unpack(">i", read_exactly(connection, 4))[0])
+                frame = receive(connection)
                 key, version, correlation = struct.unpack_from(">hhi", frame)
                 error = 0 if version == 0 else 35
                 ranges = struct.pack(">hhhhhh", API_VERSIONS, 0, 0, METADATA, 2, 2)
@@ -180,7 +172,7 @@ def ask(port, context=None, name="localhost"):
         with socket.create_connection(("127.0.0.1", port), 10) as plain:
             connection = context.wrap_socket(plain, server_hostname=name) if context else plain
             connection.sendall(struct.pack(">ihhih", 10, API_VERSIONS, 0, 7, -1))
-            answer = read_exactly(connection, struct.unpack(">i", read_exactly(connection, 4))[0])
+            answer = receive(connection)
             return "answered" if answer[:4] == struct.pack(">i", 7) else "answered wrongly"
     except ssl.SSLError as error:
         return str(error.reason)

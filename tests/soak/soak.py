@@ -26,29 +26,11 @@ import tempfile
 import threading
 import time
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "cli"))
+from frames import free_port, receive, request, text
+
 CLIENT_TLS = ssl.create_default_context()
 CLIENT_TLS.check_hostname, CLIENT_TLS.verify_mode = False, ssl.CERT_NONE
-
-
-def receive(connection):
-    def exactly(size):
-        data = b""
-        while len(data) < size:
-            part = connection.recv(size - len(data))
-            if not part:
-                raise EOFError
-            data += part
-        return data
-    return exactly(struct.unpack(">i", exactly(4))[0])
-
-
-def request(key, version, body=b"", client=b"t"):
-    frame = struct.pack(">hhih", key, version, 1, len(client)) + client + body
-    return struct.pack(">i", len(frame)) + frame
-
-
-def text(value):
-    return struct.pack(">h", len(value)) + value.encode()
 
 
 class Broker:
@@ -156,22 +138,7 @@ class Soak:
         self.hostile, self.over = threading.Event(), threading.Event()
         self.honest = Honest()  # forks, so before any thread
         self.evil = Broker(hostile=True)
-        self.ports = self.free_ports(16)
-
-    @staticmethod
-    def free_ports(count):
-        while True:
-            first = random.randrange(20_000, 32_000)
-            taken = []
-            try:
-                for i in range(count):
-                    taken.append(socket.create_server(("127.0.0.1", first + i)))
-                return first
-            except OSError:
-                continue
-            finally:
-                for one in taken:
-                    one.close()
+        self.ports = free_port(16)
 
     def start(self):
         subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days",
@@ -252,14 +219,14 @@ tls = {{ certificate = "store.pem" }}
         with connect(self.ports + (6 if plain else 9), None if plain else "evil.example") as one:
             one.settimeout(0.5)
             for _ in range(dice.randrange(1, 300)):
-                one.sendall(request(3, 2, struct.pack(">i", 0), dice.randbytes(4).hex().encode()))
+                one.sendall(request(3, 2, struct.pack(">i", 0), client=dice.randbytes(4).hex().encode()))
             time.sleep(1 + dice.random())
 
     def asks_evil(self, dice):
         plain = dice.random() < 0.5
         with connect(self.ports + dice.choice([6, 7, 8] if plain else [9, 10, 11]), None if plain else "evil.example") as one:
             for _ in range(dice.randrange(1, 20)):
-                one.sendall(request(3, 2, struct.pack(">i", 0), dice.randbytes(4).hex().encode()))
+                one.sendall(request(3, 2, struct.pack(">i", 0), client=dice.randbytes(4).hex().encode()))
                 receive(one)
 
     def be_hostile(self, seed):
