@@ -1,6 +1,6 @@
 // `kferry health`: asks a running kferry for its health, as a probe of a container image without a shell or curl. Reads
-// the same configuration as `run`, of which only the address of the HTTP endpoint matters: what else is wrong with it
-// by now does not concern the kferry that runs. The body goes to stdout; exit status 0 if the answer is 200, else 1.
+// the same configuration as `run`, of which only the address of the HTTP endpoint matters: other errors in it do not
+// concern the kferry that runs already. The body goes to stdout; exit status 0 if the answer is 200, else 1.
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <unistd.h>
@@ -50,7 +50,7 @@ std::string failure(int error) {
   return error == EAGAIN || error == EINPROGRESS ? "no answer in time" : std::strerror(error);
 }
 
-// The whole answer, or why there is none.
+// The whole answer. The error says why none came.
 std::expected<std::string, std::string> ask(const SocketAddress& where, std::string_view path) {
   const int fd = socket(where.family(), SOCK_STREAM | SOCK_CLOEXEC, 0);
   if (fd < 0) return std::unexpected(failure(errno));

@@ -50,7 +50,7 @@ TEST_CASE("memory returns once after a burst, and only when it is over") {
 
 TEST_CASE("connections that keep coming, many or few, return memory once for each burst's worth") {
   Place place;
-  place.come(20'000, milliseconds(10));  // 200 within the quiet time: the burst goes on
+  place.come(20'000, milliseconds(10));  // 200 within the quiet time: the burst continues
   CHECK(place.ring.memory_returns() == 0);
   place.pass(3 * MemoryReturn::quiet);
   CHECK(place.ring.memory_returns() == 1);
