@@ -32,7 +32,7 @@ bool stand_in_serves(ApiKey key);
 // of brokers, which each broker answers for itself.
 bool any_broker_serves(ApiKey key);
 
-// Whether kferry, asking on its own behalf, asks this broker beside those: it is listed, and no other candidate is there.
+// True if a question of kferry's own goes to this broker, too: it is listed, and no candidate has its address.
 bool adds_to(std::span<const connection::Candidate> candidates, const Node& node);
 
 }  // namespace kferry::proxy
