@@ -142,6 +142,28 @@ void check_self(const std::vector<Placed>& all, const Config& config, const Draf
   }
 }
 
+// Clients of one listener would reach the other one, unless their DNS leads them apart.
+void warn_of_one_place(const std::vector<Placed>& all, Report& report) {
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    for (std::size_t j = i + 1; j < all.size(); ++j) {
+      const Listener& a = all[i].listener;
+      const Listener& b = all[j].listener;
+      if (lower_case(a.advertised_host) != lower_case(b.advertised_host) || names_apart(a, b)) continue;
+      std::set<std::uint16_t> told;
+      for (const Port& port : a.ports) told.insert(port.advertised);
+      const auto shared =
+          std::ranges::find_if(b.ports, [&](const Port& port) { return told.contains(port.advertised); });
+      if (shared == b.ports.end()) continue;
+      report.warn(
+          all[j].where("advertised_host"),
+          all[j].title() + " and " + all[i].title() + " both tell clients of " +
+              to_string(HostPort{b.advertised_host, shared->advertised}),
+          "give each listener a host or advertised ports of its own, unless the clients of each resolve "
+          "the name to another address");
+    }
+  }
+}
+
 void warn_listener(const Placed& placed, const Sources& sources, Report& report) {
   const Listener& listener = placed.listener;
   if (sources.ephemeral_ports) {
@@ -203,6 +225,7 @@ void cross_check(const Config& config, const Draft& draft, const Sources& source
   }
   check_ports(all, config, draft, report);
   check_self(all, config, draft, report);
+  warn_of_one_place(all, report);
   for (const Placed& placed : all) warn_listener(placed, sources, report);
 }
 

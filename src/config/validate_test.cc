@@ -48,6 +48,21 @@ TEST_CASE("an upstream that is kferry itself is an error") {
   CHECK(with("KAFKA_BOOTSTRAP_SERVERS", "127.0.0.1:9092").ok());
 }
 
+TEST_CASE("listeners that tell clients of one place are a warning") {
+  const auto two = [](const std::string& host, const std::string& ports) {
+    return load_text(
+        "[cluster.a.upstream]\nbootstrap_servers = \"k:1\"\n[cluster.a.listener.x]\nports = \"7000-7002\"\n"
+        "bind_address = \"10.0.0.1\"\nadvertised_host = \"gw.example.com\"\n"
+        "security_protocol = \"PLAINTEXT\"\n[cluster.a.listener.y]\nports = \"" +
+        ports + "\"\nbind_address = \"10.0.0.2\"\nadvertised_host = \"" + host +
+        "\"\nsecurity_protocol = \"PLAINTEXT\"\n");
+  };
+  CHECK(holds(two("GW.example.com", "7002-7004").warnings, "k.toml:11",
+              "both tell clients of GW.example.com:7002: give each listener a host"));
+  CHECK(two("gw.example.com", "7003-7005").warnings.empty());
+  CHECK(two("gw2.example.com", "7000-7002").warnings.empty());
+}
+
 TEST_CASE("listeners that route by SNI share a socket if no name matches both") {
   const auto two = [](const std::string& a, const std::string& b, const std::string& bind,
                       const std::string& more = "") {
