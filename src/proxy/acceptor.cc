@@ -23,10 +23,11 @@ constexpr int backlog = 1024;
 constexpr milliseconds predecessor_patience(3'000);
 constexpr milliseconds predecessor_look(20);
 
-// Both cannot be bound at once. IPv6 listeners are V6ONLY.
-bool overlap(const SocketAddress& one, const SocketAddress& other) {
-  return one.port() == other.port() && one.family() == other.family() &&
-         (one == other || one.is_wildcard() || other.is_wildcard());
+// Both cannot be bound at once. IPv6 listeners are V6ONLY, except those of both families.
+bool overlap(const SocketAddress& one, bool one_both, const SocketAddress& other, bool other_both) {
+  if (one.port() != other.port()) return false;
+  if (one.family() != other.family()) return one_both || other_both;
+  return one == other || one.is_wildcard() || other.is_wildcard();
 }
 
 }  // namespace
@@ -41,13 +42,16 @@ ring::Token Acceptor::token(Operation operation, std::uint32_t slot, std::uint16
 
 // --- listeners
 
-std::string Acceptor::listen_failure(const SocketAddress& address, int error) {
+std::string Acceptor::listen_failure(const PortEntry& port, int error) {
+  const SocketAddress& address = port.address;
   const auto in_the_way = std::ranges::find_if(listeners_, [&](const Listener& listener) {
-    return error == EADDRINUSE && listener.state != State::closed && overlap(listener.address, address);
+    return error == EADDRINUSE && listener.state != State::closed &&
+           overlap(listener.address, listener.both_families, address, port.both_families);
   });
   const std::string cannot = "cannot listen on " + address.text() + ": ";
   if (in_the_way == listeners_.end()) return cannot + listen_failure_text(error);
   return cannot + std::strerror(error) + ": kferry listens on " + in_the_way->address.text() +
+         (in_the_way->both_families ? ", for IPv4 too," : "") +
          " until it has moved to this configuration: remove that listener first and add this one with the "
          "change after, or restart kferry";
 }
@@ -57,7 +61,7 @@ std::expected<std::vector<Acceptor::Opened>, std::string> Acceptor::open_added(c
   std::vector<bool> kept(plan.ports().size());
   for (const Listener& listener : listeners_) {
     if (listener.state != State::accepting && listener.state != State::pausing) continue;
-    if (const PortEntry* port = plan.port(listener.address))
+    if (const PortEntry* port = plan.port(listener.address, listener.both_families))
       kept[static_cast<std::size_t>(port - plan.ports().data())] = true;
   }
   std::vector<Opened> all;
@@ -73,7 +77,7 @@ std::expected<std::vector<Acceptor::Opened>, std::string> Acceptor::open_added(c
     }
     if (opened.error != 0) {
       for (const Opened& one : all) ring_.close(one.socket, false);
-      return std::unexpected(listen_failure(address, opened.error));
+      return std::unexpected(listen_failure(plan.ports()[port], opened.error));
     }
     all.push_back({opened.socket, port});
   }
@@ -88,7 +92,7 @@ std::optional<std::string> Acceptor::move_within(const std::shared_ptr<const Liv
   std::uint32_t slot = 0;
   for (Listener& listener : listeners_) {
     if (listener.state == State::accepting || listener.state == State::pausing) {
-      if (const PortEntry* port = plan.port(listener.address)) {
+      if (const PortEntry* port = plan.port(listener.address, listener.both_families)) {
         listener.live = live;
         listener.port = static_cast<std::uint32_t>(port - plan.ports().data());
         host_.set_options(listener.socket, plan.config().limits);
@@ -104,6 +108,7 @@ std::optional<std::string> Acceptor::move_within(const std::shared_ptr<const Liv
     Listener& listener = listeners_.at(added);
     listener.socket = one.socket;
     listener.address = plan.ports()[one.port].address;
+    listener.both_families = plan.ports()[one.port].both_families;
     listener.live = live;
     listener.port = one.port;
     ++listening_;

@@ -74,6 +74,7 @@ class Acceptor {
   struct Listener {
     ring::Socket socket = ring::Socket::none;
     SocketAddress address;
+    bool both_families = false;  // PortEntry::both_families
     State state = State::closed;
     std::uint16_t generation = 0;
     // What accepted sockets belong to. Stays while closing.
@@ -96,7 +97,7 @@ class Acceptor {
                                                              std::chrono::milliseconds patience);
   std::optional<std::string> move_within(const std::shared_ptr<const LivePlan>& live,
                                          std::chrono::milliseconds patience);
-  std::string listen_failure(const SocketAddress& address, int error);
+  std::string listen_failure(const PortEntry& port, int error);
   void begin_accept(std::uint32_t slot);
   void begin_close(std::uint32_t slot);
   void close(std::uint32_t slot);

@@ -83,6 +83,11 @@ const PortEntry* Plan::port(const SocketAddress& address) const {
   return place ? &ports_[*place] : nullptr;
 }
 
+const PortEntry* Plan::port(const SocketAddress& address, bool both_families) const {
+  const PortEntry* const found = port(address);
+  return found != nullptr && found->both_families == both_families ? found : nullptr;
+}
+
 bool Plan::is_own(const SocketAddress& address, const SocketAddress& from) const {
   const bool this_host = address.is_loopback() || address.is_wildcard() ||
                          (!from.empty() && from.host_text() == address.host_text());
@@ -126,9 +131,10 @@ std::string Plan::names_text(const PortEntry& port) const {
 PlanChanges compare(const Plan& from, const Plan& to) {
   PlanChanges changes;
   for (const PortEntry& port : to.ports())
-    (from.port(port.address) == nullptr ? changes.opened : changes.kept).push_back(port.address);
+    (from.port(port.address, port.both_families) == nullptr ? changes.opened : changes.kept)
+        .push_back(port.address);
   for (const PortEntry& port : from.ports())
-    if (to.port(port.address) == nullptr) changes.closed.push_back(port.address);
+    if (to.port(port.address, port.both_families) == nullptr) changes.closed.push_back(port.address);
   for (const ClusterPlan& cluster : to.clusters())
     if (from.cluster(cluster.config.name) == nullptr) changes.clusters_added.push_back(cluster.config.name);
   for (const ClusterPlan& cluster : from.clusters())

@@ -65,6 +65,8 @@ class Plan {
   const config::Listener* listener(std::string_view cluster, std::string_view name) const;
   // Takes as many steps as there are sockets with this port number, however many ports the plan has.
   const PortEntry* port(const SocketAddress& address) const;
+  // The same, if its socket serves the same families: a bound socket keeps those that it has.
+  const PortEntry* port(const SocketAddress& address, bool both_families) const;
 
   const config::Listener& listener_of(const PortEntry& port) const {
     return clusters_[port.cluster].config.listeners[port.listener];
@@ -95,7 +97,8 @@ class Plan {
   std::unordered_map<std::uint16_t, std::vector<std::size_t>> by_number_;  // places in ports_, by port number
 };
 
-// What a move from one plan to the next does to the listening sockets and the clusters.
+// What a move from one plan to the next does to the listening sockets and the clusters. A socket on :: that serves IPv4
+// in one of the plans alone is closed and opened.
 struct PlanChanges {
   std::vector<SocketAddress> opened;
   std::vector<SocketAddress> kept;

@@ -90,6 +90,34 @@ TEST_CASE(":: serves IPv4 too, unless an IPv4 listener has the port") {
   CHECK(plan.advertised()->has({"GATEWAY.example", 7003}));
 }
 
+TEST_CASE("a socket on :: that loses or gains IPv4 is another socket") {
+  const auto plan = [](std::vector<std::string> binds) {
+    config::Config config;
+    config.clusters.resize(1);
+    for (const std::string& bind : binds) {
+      config::Listener& listener = config.clusters[0].listeners.emplace_back();
+      listener.name = bind;
+      listener.advertised_host = "gateway.example";
+      listener.bind_address = bind;
+      listener.ports = {{7000, 7000}};
+    }
+    return Plan::make(std::move(config));
+  };
+  const SocketAddress six = *SocketAddress::parse("::", 7000);
+  const SocketAddress four = *SocketAddress::parse("127.0.0.1", 7000);
+  const auto alone = plan({"::"});
+  const auto beside = plan({"::", "127.0.0.1"});
+
+  const PlanChanges added = compare(*alone, *beside);
+  CHECK(added.opened == std::vector{six, four});
+  CHECK(added.closed == std::vector{six});
+  CHECK(added.kept.empty());
+  const PlanChanges removed = compare(*beside, *alone);
+  CHECK(removed.opened == std::vector{six});
+  CHECK(removed.closed == std::vector{six, four});
+  CHECK(compare(*beside, *plan({"127.0.0.1", "::"})).kept == std::vector{four, six});
+}
+
 TEST_CASE("plans are compared by addresses and names, whatever their order") {
   config::Config changed = two_clusters();
   std::swap(changed.clusters[0], changed.clusters[1]);
