@@ -85,13 +85,15 @@ class BrokerConnection::Conversation final : private Leg::Owner, private connect
   }
 
   std::expected<Opened, Failure> open(const SocketAddress& address, const HostPort& name,
-                                      std::shared_ptr<const tls::ClientContext> tls, Duration timeout) {
+                                      std::shared_ptr<const tls::ClientContext> tls, Duration timeout,
+                                      Duration budget) {
     address_ = address;
     context_ = std::move(tls);
     began_ = std::chrono::steady_clock::now();
     connection::Dialler::Host& host = *this;
-    dial_.emplace(host, leg_, shared_, no_kernel_tls_, connection::Dialler::Timeouts{timeout, timeout},
-                  ring::Token{0, 0, dial_kind}, nullptr);
+    dial_.emplace(host, leg_, shared_, no_kernel_tls_,
+                  connection::Dialler::Timeouts{timeout, timeout, {}, budget}, ring::Token{0, 0, dial_kind},
+                  nullptr);
     dial_->start({{name, std::nullopt}});
     while (!dialled_ && !not_dialled_) turn();
     if (not_dialled_) return std::unexpected(dial_failure(dial_->last()));
@@ -232,13 +234,13 @@ BrokerConnection::~BrokerConnection() = default;
 
 std::expected<BrokerConnection::Opened, BrokerConnection::Failure> BrokerConnection::open(
     const SocketAddress& address, const HostPort& name, std::shared_ptr<const tls::ClientContext> tls,
-    Duration timeout) {
+    Duration timeout, Duration budget) {
   conversation_.reset();
   static const ring::Backend backend = ring::choose_backend().backend;  // which creates a ring to find out
   auto ring = ring::make_ring(backend, {.buffer_count = 16, .buffer_size = receive_size});
   if (!ring) return std::unexpected(Failure{ring.error()});
   conversation_ = std::make_unique<Conversation>(std::move(*ring));
-  return conversation_->open(address, name, std::move(tls), timeout);
+  return conversation_->open(address, name, std::move(tls), timeout, budget);
 }
 
 std::expected<std::vector<std::byte>, BrokerConnection::Failure> BrokerConnection::ask(

@@ -35,9 +35,10 @@ class BrokerConnection {
   };
 
   // Connects to `address` within `timeout`, and with `tls` shakes hands, again within `timeout`, as a client that knows
-  // the other side as `name`. What was open before is closed.
+  // the other side as `name`; both within `budget`. What was open before is closed.
   std::expected<Opened, Failure> open(const SocketAddress& address, const HostPort& name,
-                                      std::shared_ptr<const tls::ClientContext> tls, Duration timeout);
+                                      std::shared_ptr<const tls::ClientContext> tls, Duration timeout,
+                                      Duration budget);
   // Sends a request, a whole frame, and returns the answer without its length.
   std::expected<std::vector<std::byte>, Failure> ask(std::span<const std::byte> request, Duration timeout);
 

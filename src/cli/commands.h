@@ -19,6 +19,7 @@ struct RunOptions {
 struct CheckOptions {
   std::optional<std::string> config_path;
   bool dial = false;
+  std::uint32_t time_limit_s = 60;  // of everything that is dialled
 };
 struct DoctorOptions {};
 struct ProbeOptions {

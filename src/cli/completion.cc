@@ -16,7 +16,7 @@ _kferry() {
   if [ "$COMP_CWORD" -gt 1 ]; then
     case $verb in
       run) words="--config --help" ;;
-      check) words="--config --dial --help" ;;
+      check) words="--config --dial --time-limit --help" ;;
       doctor|completion) words="--help" ;;
       health) words="--serving --live --config --help" ;;
       settings)
@@ -49,7 +49,8 @@ _kferry() {
   fi
   case $words[2] in
     run) _arguments '--config[configuration file]:file:_files' '--help[help]' ;;
-    check) _arguments '--config[configuration file]:file:_files' '--dial[dial the brokers]' '--help[help]' ;;
+    check) _arguments '--config[configuration file]:file:_files' '--dial[dial the brokers]' \
+      '--time-limit[seconds for all that is dialled]:seconds:' '--help[help]' ;;
     probe) _arguments '--tls[speak TLS]' '--ca[authorities to trust]:file:_files' \
       '--ca-password-file[password of --ca]:file:_files' '--certificate[client certificate]:file:_files' \
       '--key[key of the client certificate]:file:_files' \
@@ -78,6 +79,7 @@ complete -c kferry -n __fish_use_subcommand -l version -d 'Print the version'
 complete -c kferry -n '__fish_use_subcommand; or __fish_seen_subcommand_from run check health' \
   -l config -r -F -d 'Configuration file'
 complete -c kferry -n '__fish_seen_subcommand_from check' -l dial -d 'Dial the brokers'
+complete -c kferry -n '__fish_seen_subcommand_from check' -l time-limit -x -d 'Seconds for all that is dialled'
 complete -c kferry -n '__fish_seen_subcommand_from probe' -l tls -d 'Speak TLS'
 complete -c kferry -n '__fish_seen_subcommand_from probe' -l ca -r -F -d 'Authorities to trust'
 complete -c kferry -n '__fish_seen_subcommand_from probe' -l ca-password-file -r -F -d 'Password of --ca'

@@ -32,7 +32,14 @@ std::expected<Options, int> parse_options(int count, const char* const* words) {
       app.add_subcommand("check", "Print everything wrong with the configuration, or the plan");
   check_verb->add_option("--config", config, config_help)->type_name("FILE");
   CheckOptions check_options;
-  check_verb->add_flag("--dial", check_options.dial, "Resolve, connect and ask each bootstrap server");
+  auto* dial_flag = check_verb->add_flag("--dial", check_options.dial,
+                                         "Ask each bootstrap server, and dial each broker that they list");
+  check_verb
+      ->add_option("--time-limit", check_options.time_limit_s, "With --dial, for everything that is dialled")
+      ->type_name("SECONDS")
+      ->check(CLI::Range(1, 86'400))
+      ->capture_default_str()
+      ->needs(dial_flag);
   auto* doctor_verb =
       app.add_subcommand("doctor", "Show what this host offers, and remedies for what it lacks");
   auto* probe_verb =

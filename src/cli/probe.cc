@@ -1,4 +1,11 @@
-#include "cli/probe.h"
+// The verb `probe`: what a client would find at HOST:PORT, without SASL credentials. Asks ApiVersions and Metadata
+// there, then visits every address that the answer advertises, as a client would. What it found goes to
+// stdout.
+//
+//   resolve ─▶ connect ─▶ [TLS] ─▶ ApiVersions 0 ─▶ Metadata 2 ─▶ for each broker: the same without Metadata
+//
+// A listener that requires SASL closes on Metadata: then the addresses stay unknown, which is reported but is not an
+// error.
 
 #include <array>
 #include <chrono>
@@ -11,16 +18,13 @@
 #include "base/counted.h"
 #include "base/printable.h"
 #include "certificates/tls_contexts.h"
-#include "cli/broker_connection.h"
+#include "cli/broker_look.h"
 #include "cli/commands.h"
 #include "config/load.h"
-#include "kafka/error_codes.h"
 #include "net/cares_resolver.h"
 
 namespace kferry::cli {
 namespace {
-
-using Clock = std::chrono::steady_clock;
 
 constexpr std::string_view client_id = "kferry-probe";
 
@@ -39,7 +43,7 @@ void print(const std::string& line) {
 }
 
 // A failure of TLS as it concerns the client that probes: the engine's own words speak of an upstream's settings.
-std::string client_words(const ProbeStep& step, const ProbeOptions& options) {
+std::string client_words(const BrokerLook& step, const ProbeOptions& options) {
   const std::string_view cause = step.tls_cause;
   const bool has_certificate = !options.certificate_path.empty();
   if (cause == "client_certificate_required" || cause == "client_certificate_refused") {
@@ -67,7 +71,7 @@ std::string client_words(const ProbeStep& step, const ProbeOptions& options) {
   return step.failure;
 }
 
-std::string told(const ProbeStep& step, const ProbeOptions& options) {
+std::string told(const BrokerLook& step, const ProbeOptions& options) {
   const std::string where = step.address.empty() ? std::string() : step.address + "  ";
   if (!step.failure.empty()) return where + "FAILED  " + client_words(step, options);
   return where + "connect " + milliseconds(step.connect_time) + (step.tls.empty() ? "" : ", " + step.tls) +
@@ -98,65 +102,21 @@ config::UpstreamTls tls_of(const ProbeOptions& options) {
   return tls;
 }
 
-}  // namespace
-
-ProbeFinding probe_broker(net::Resolver& resolver, const HostPort& where, Duration timeout,
-                          bool with_metadata, const std::shared_ptr<const tls::ClientContext>& tls,
-                          const std::string& name) {
-  ProbeFinding finding;
-  ProbeStep& step = finding.bootstrap;
+// Looks at the addresses of `where` in turn until one answers. `name`: verified in place of the host; empty: the host.
+BrokerLook visit(net::Resolver& resolver, const HostPort& where, const LookOptions& look,
+                 const std::string& name = {}) {
   const net::Answer answer = net::resolve_and_wait(resolver, where);
-  if (answer.addresses.empty()) {
-    step.failure = printable_ascii(answer.error);
-    return finding;
-  }
-  BrokerConnection broker;
+  BrokerLook found;
+  if (answer.addresses.empty()) found.failure = printable_ascii(answer.error);
   const HostPort verified{name.empty() ? where.host : name, where.port};
   for (const SocketAddress& address : answer.addresses) {
-    step = {};
-    step.address = address.text();
-    const auto opened = broker.open(address, verified, tls, timeout);
-    if (!opened) {
-      step.failure = opened.error().text;
-      step.tls_cause = opened.error().tls_cause;
-      continue;
-    }
-    step.connect_time = opened->connect_time;
-    step.tls = printable_ascii(opened->tls);
-    const auto connected = Clock::now();
-    const CorrelationId first{1};
-    const auto frame = broker.ask(kafka::encode_api_versions(first, client_id), timeout);
-    step.answer_time = Clock::now() - connected;
-    if (!frame) {
-      step.failure = frame.error().text;
-      step.tls_cause = frame.error().tls_cause;
-      continue;
-    }
-    const auto versions = kafka::decode_api_versions(*frame, first);
-    if (!versions) {
-      step.failure = versions.error().text;
-    } else if (versions->error != 0) {
-      step.failure = "ApiVersions was answered " + kafka::error_name(versions->error);
-    } else {
-      step.apis = versions->ranges.size();
-      break;
-    }
+    found = look_at(address, verified, look);
+    if (found.failure.empty()) break;
   }
-  if (!step.failure.empty() || !with_metadata) return finding;
-  const CorrelationId second{2};
-  const auto frame = broker.ask(kafka::encode_metadata(second, client_id), timeout);
-  if (!frame) {
-    finding.metadata_failure = frame.error().text;
-    return finding;
-  }
-  auto metadata = kafka::decode_metadata(*frame, second);
-  if (metadata) {
-    finding.metadata = std::move(*metadata);
-  } else {
-    finding.metadata_failure = metadata.error().text;
-  }
-  return finding;
+  return found;
 }
+
+}  // namespace
 
 int probe(const ProbeOptions& options) {
   const auto where = parse_host_port(options.target);
@@ -184,9 +144,10 @@ int probe(const ProbeOptions& options) {
     tls = std::move(*made);
   }
 
-  const ProbeFinding found = probe_broker(**resolver, *where, timeout, true, tls, options.server_name);
-  print("bootstrap " + to_string(*where) + "  " + told(found.bootstrap, options));
-  if (!found.bootstrap.failure.empty()) return exit_failure;
+  LookOptions look{.client_id = client_id, .timeout = timeout, .tls = tls, .asks_metadata = true};
+  const BrokerLook found = visit(**resolver, *where, look, options.server_name);
+  print("bootstrap " + to_string(*where) + "  " + told(found, options));
+  if (!found.failure.empty()) return exit_failure;
   if (!found.metadata) {
     print("advertised addresses unknown: Metadata without credentials: " + found.metadata_failure);
     return exit_well;
@@ -203,6 +164,7 @@ int probe(const ProbeOptions& options) {
     print("FAILED  only the first " + std::to_string(brokers_max) + " brokers are visited");
     is_well = false;
   }
+  look.asks_metadata = false;
   std::set<HostPort> seen;
   for (const kafka::AdvertisedBroker& broker :
        std::span(found.metadata->brokers).first(std::min(found.metadata->brokers.size(), brokers_max))) {
@@ -218,9 +180,9 @@ int probe(const ProbeOptions& options) {
       is_well = false;
       continue;
     }
-    const ProbeFinding each = probe_broker(**resolver, broker.where, timeout, false, tls);
-    print(name + told(each.bootstrap, options));
-    is_well = is_well && each.bootstrap.failure.empty();
+    const BrokerLook each = visit(**resolver, broker.where, look);
+    print(name + told(each, options));
+    is_well = is_well && each.failure.empty();
   }
   return is_well ? exit_well : exit_failure;
 }

@@ -46,4 +46,10 @@ std::optional<config::Loaded> load_or_explain(const std::optional<std::string>& 
   return std::nullopt;
 }
 
+config::Problem unresolved_name(const config::Listener& listener, const std::string& host,
+                                const std::string& why) {
+  return {"listener " + listener.name, "advertised host " + host + " cannot be resolved here (" + why + ")",
+          "make sure that clients can resolve it", true};
+}
+
 }  // namespace kferry::cli

@@ -16,5 +16,9 @@ void print_problems(const std::vector<config::Problem>& problems);
 // exit_configuration. Otherwise the warnings are the caller's to show. "2 errors in the configuration"
 void print_count(std::size_t errors);
 std::optional<config::Loaded> load_or_explain(const std::optional<std::string>& path);
+// A warning that clients may have no address for `host`, which the listener advertises: they may have other DNS than
+// this host.
+config::Problem unresolved_name(const config::Listener& listener, const std::string& host,
+                                const std::string& why);
 
 }  // namespace kferry::cli

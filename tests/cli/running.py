@@ -71,11 +71,11 @@ class Kferry:
 
 class Broker:
     """Listens on a port of its own. `brokers`: what Metadata lists, (id, host, port). `refusal`: error code and text of
-    SaslAuthenticate."""
+    SaslAuthenticate. `cluster`: the id that Metadata names."""
 
-    def __init__(self, brokers=(), refusal=(0, "")):
-        self.brokers, self.refusal = list(brokers), refusal
-        self.listening = socket.create_server(("127.0.0.1", 0), backlog=128)
+    def __init__(self, brokers=(), refusal=(0, ""), cluster="C", host="127.0.0.1"):
+        self.brokers, self.refusal, self.cluster = list(brokers), refusal, cluster
+        self.listening = socket.create_server((host, 0), backlog=128)
         self.port = self.listening.getsockname()[1]
         threading.Thread(target=self.accept, daemon=True).start()
 
@@ -109,7 +109,7 @@ class Broker:
         each = b"".join(struct.pack(">i", node) + text(host) + struct.pack(">i", port) + (b"\xff\xff" if version else b"")
                         for node, host, port in self.brokers)
         return ((b"\0" * 4 if version >= 3 else b"") + struct.pack(">i", len(self.brokers)) + each
-                + (text("C") if version >= 2 else b"") + (struct.pack(">i", 0) if version else b"")
+                + (text(self.cluster) if version >= 2 else b"") + (struct.pack(">i", 0) if version else b"")
                 + struct.pack(">i", 0) + (b"\x80\0\0\0" if version >= 8 else b""))
 
     def __enter__(self):
