@@ -34,7 +34,7 @@ def scrape(port):
 
 def documented():
     rows = []
-    for line in (ROOT / "docs/metrics.md").read_text().splitlines():
+    for line in (ROOT / "docs/metrics.md").read_text().split("\n## ")[0].splitlines():
         cells = [cell.strip() for cell in line.strip("|").split("|")]
         if line.startswith("| `"):
             rows.append((cells[0].strip("`"), cells[1], re.findall(r"`([^`]+)`", cells[2]), cells[3]))
