@@ -4,6 +4,14 @@
 
 #include <CLI/CLI.hpp>
 
+#include "cli/commit.h"
+
+#ifdef __clang__
+#define KFERRY_COMPILER __VERSION__
+#else
+#define KFERRY_COMPILER "GCC " __VERSION__
+#endif
+
 namespace kferry::cli {
 
 std::string version_text() {
@@ -12,6 +20,8 @@ std::string version_text() {
          "liburing " KFERRY_LIBURING_VERSION ", wolfSSL " KFERRY_WOLFSSL_VERSION
          ", OpenSSL " KFERRY_OPENSSL_VERSION ", c-ares " ARES_VERSION_STR
          ", toml++ " KFERRY_TOMLPLUSPLUS_VERSION ", CLI11 " CLI11_VERSION
+         "\n"
+         "commit " KFERRY_COMMIT ", " KFERRY_COMPILER
          "\n"
          "Sources: Apache-2.0. Binaries that contain wolfSSL: GPL-3.0-or-later.";
 }

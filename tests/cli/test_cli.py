@@ -45,7 +45,8 @@ def test_help_and_version_succeed():
         assert kferry(verb, "--help").returncode == 0
     version = kferry("--version")
     assert version.returncode == 0
-    for part in ("kferry 0.", "liburing", "wolfSSL", "OpenSSL", "c-ares", "toml++", "Apache-2.0", "GPL-3.0-or-later"):
+    for part in ("kferry 0.", "liburing", "wolfSSL", "OpenSSL", "c-ares", "toml++", "commit ", "Apache-2.0",
+                 "GPL-3.0-or-later"):
         assert part in version.stdout
 
 
