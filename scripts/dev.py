@@ -13,6 +13,8 @@
   ./dev bench            beside HAProxy, nginx and direct, 10 to 12 minutes; options go to bench/bench.py
       --all              every workload and real brokers, about an hour; --kafka: real brokers alone
       --accept-guard     keeps today's instructions and system calls per frame, which ./dev test compares
+  ./dev release          in build/dist: one static binary, and from it deb, rpm, tarball and container image, with debug
+                         symbols, SBOM and checksums; reproducible
   ./dev format           formats every C++ file
   ./dev tidy             clang-tidy over src/
   ./dev help             this
@@ -27,6 +29,7 @@ import sys
 
 import builds
 import packages
+import release
 import steps
 from counts import Counts
 from progress import BUILD, CHECKOUT, LOGS, Failure, Progress, logged, say, show_tail
@@ -167,6 +170,16 @@ def bench(words):
     os.execvp(PYTHON, [PYTHON, "-B", *map(str, command)])
 
 
+def make_release(_words):
+    progress = Progress(1)
+    prepare(progress, [*packages.BUILD, *packages.RELEASE])
+    progress.begin("build static, and make the packages")
+    release.make()
+    for path in sorted(release.DIST.iterdir()):
+        say(f"    {path.stat().st_size:>11,}  {path.relative_to(CHECKOUT)}")
+    progress.end("build/dist is ready")
+
+
 def format_files(_words):
     prepare(Progress(0), packages.FORMAT)
     files = steps.cpp_files()
@@ -189,8 +202,8 @@ def show_help(_words):
     say(__doc__.strip())
 
 
-COMMANDS = {"build": build, "test": test, "demo": demo, "bench": bench, "format": format_files, "tidy": tidy,
-            "help": show_help, "--help": show_help, "-h": show_help}
+COMMANDS = {"build": build, "test": test, "demo": demo, "bench": bench, "release": make_release,
+            "format": format_files, "tidy": tidy, "help": show_help, "--help": show_help, "-h": show_help}
 
 
 def main():

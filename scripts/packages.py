@@ -21,6 +21,11 @@ DEMO = ["librdkafka-dev", "kcat", "haproxy", "iproute2", "util-linux"]
 VECTORS = ["openjdk-17-jdk-headless", "maven"]
 GUEST = ["qemu-system-x86", "busybox-static"]
 COMMAND_LINE = ["man-db", "zsh", "fish"]
+# ./dev release, then what judges its results, then what runs them.
+RELEASE = ["git", "binutils", "python3-venv", "ca-certificates", "xz-utils"]
+PACKAGING = ["systemd", "apparmor", "logrotate", "dash", "python3-venv"]
+LINT = ["lintian", "rpmlint", "rpm"]
+HOSTS = ["systemd-container", "mmdebstrap", "runc", "skopeo", "umoci", "iproute2", "kcat", "librdkafka-dev"]
 
 
 # Where an installed Go may be.

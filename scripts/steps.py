@@ -12,6 +12,7 @@ from typing import Callable
 import builds
 import counts
 import packages
+import release
 from counts import Counts
 from progress import BUILD, CHECKOUT, LOGS, Failure, logged, say
 
@@ -188,6 +189,19 @@ def command_line(_everything):
     return pytest("cli", ["tests/cli"])
 
 
+def packaging(_everything):
+    """What needs neither the static build nor a host of its own."""
+    return pytest("packaging", ["tests/packaging/test_files.py", "tests/packaging/test_docs.py"])
+
+
+def packaging_on_hosts(_everything):
+    """A release, made here and once more elsewhere; its packages and image judged and run."""
+    release.make()
+    builds.compile_tree(builds.DEMO, ("demo/mock_cluster",))
+    environment = {"KFERRY_DIST": str(release.DIST), "KFERRY_MOCK_CLUSTER": str(builds.DEMO.path / "demo/mock_cluster")}
+    return pytest("packaging-all", ["tests/packaging"], release.STATIC, timeout_s=7200, environment=environment)
+
+
 def long_simulation(_everything):
     program = builds.ASAN.path / "tests/simulation/simulation_test"
     status, output = logged("simulation", [program], timeout_s=7200, may_fail=True,
@@ -307,6 +321,8 @@ STEPS = [
          tuple(packages.BUILD + packages.go())),
     Step("cli", "the command line from outside", command_line, "tests/cli",
          tuple(packages.PYTEST + packages.COMMAND_LINE)),
+    Step("packaging", "unit, scripts, configuration and profiles of the packages", packaging, "tests/packaging",
+         tuple(packages.BUILD + packages.PYTEST + packages.PACKAGING)),
     Step("demo", "the demo's three acts, interrupted, killed, twice at once", demo(), "src/cli/run.cc",
          tuple(packages.BUILD + packages.DEMO + packages.PYTEST)),
     Step("e2e", "real Kafka through kferry", end_to_end, "src/cli/run.cc", tuple(packages.end_to_end())),
@@ -323,6 +339,9 @@ STEPS = [
          packages=tuple(packages.BUILD + packages.SANITIZERS)),
     Step("soak", "half an hour under a hostile mix: memory, descriptors, latency", soak, "tests/soak",
          tuple(packages.BUILD + packages.COMMAND_LINE), only_in_all=True),
+    Step("packaging-all", "a release made twice; deb, rpm and image linted, installed, run", packaging_on_hosts,
+         "tests/packaging", tuple(packages.BUILD + packages.PYTEST + packages.RELEASE + packages.PACKAGING
+                                  + packages.LINT + packages.HOSTS), only_in_all=True),
     Step("demo-kafka", "the demo on Apache Kafka", demo("--kafka"), "src/cli/run.cc",
          tuple(packages.BUILD + packages.DEMO + packages.end_to_end()), only_in_all=True),
     Step("tls-attacker", "TLS-Attacker before a listener", tls_attacker, TLS_ATTACKER, tuple(packages.end_to_end()),

@@ -1,0 +1,98 @@
+"""Where packages and images are tried: a network namespace with a cluster of three brokers in it, and a host that boots
+systemd in a container.
+
+The cluster is librdkafka's mock cluster (demo/mock_cluster.cc); kferry runs in the cluster's namespace, and so does kcat.
+"""
+
+import os
+import pathlib
+import shutil
+import subprocess
+import tarfile
+
+from conftest import run
+from lab.namespaces import Namespace
+from lab.processes import Process
+
+TOPIC = "orders"
+BOOT_S = 120
+
+
+class MockCluster:
+    def __init__(self, directory):
+        self.namespace = Namespace("packaging")
+        self._brokers = Process([os.environ["KFERRY_MOCK_CLUSTER"], TOPIC], directory / "brokers.log", self.namespace)
+        self.bootstrap = self._brokers.wait_for_line(r"^bootstrap (\S+)", 30)[1]
+
+    def pass_a_record(self, port, text):
+        """Produces one record through kferry, and reads it back through kferry."""
+        inside = [*self.namespace.enter_command(), "kcat", "-b", f"127.0.0.1:{port}", "-t", TOPIC, "-p", "0"]
+        sent = subprocess.run([*inside, "-P", "-X", "acks=all"], input=text, text=True, capture_output=True, timeout=60,
+                              check=False)
+        assert sent.returncode == 0, sent.stderr
+        read = subprocess.run([*inside, "-C", "-o", "-1", "-e", "-q"], text=True, capture_output=True, timeout=60,
+                              check=False)
+        assert (read.returncode, read.stdout.strip()) == (0, text), read.stderr
+
+    def close(self):
+        self._brokers.kill()
+        self.namespace.delete()
+
+
+class Host:
+    """A Debian of its own that systemd-nspawn boots, in the namespace of a MockCluster. It reaches no network."""
+
+    def __init__(self, image, directory, namespace):
+        self.root = directory / "root"
+        self.root.mkdir()
+        with tarfile.open(image) as archive:
+            archive.extractall(self.root, filter="fully_trusted") if hasattr(tarfile, "data_filter") else \
+                archive.extractall(self.root)
+        (self.root / "etc/machine-id").write_text("")
+        self._console = Process(
+            ["systemd-nspawn", "--quiet", "--register=no", "--keep-unit", "--console=pipe", "--boot",
+             f"--network-namespace-path=/run/netns/{namespace.name}", f"--machine=kferry-{os.getpid()}", "-D", self.root,
+             "--", "--show-status=true"],
+            directory / "console.log")
+        self._console.wait_for_line(r"Reached target .*(?:multi-user|Multi-User)", BOOT_S)
+        children = pathlib.Path(f"/proc/{self._console.pid}/task/{self._console.pid}/children").read_text().split()
+        assert len(children) == 1, children
+        self._leader = children[0]
+
+    def run(self, *words, timeout=120):
+        return run("nsenter", "--target", self._leader, "--all", "--", *words, timeout=timeout,
+                   env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C"})
+
+    def well(self, *words, timeout=120):
+        """The output of a command that must succeed."""
+        done = self.run(*words, timeout=timeout)
+        assert done.returncode == 0, f"{words}: {done.stdout}"
+        return done.stdout
+
+    def unit(self, *properties):
+        shown = self.well("systemctl", "show", "kferry.service", *(f"--property={name}" for name in properties))
+        return dict(line.split("=", 1) for line in shown.splitlines())
+
+    def files_named_kferry(self):
+        """Below the root, without what is mounted inside."""
+        return sorted(run("find", ".", "-xdev", "-iname", "*kferry*", cwd=self.root).stdout.splitlines())
+
+    def close(self):
+        self._console.kill()
+        shutil.rmtree(self.root, ignore_errors=True)
+
+
+def host_image(path):
+    """The host's root as a tar archive, made once. It holds systemd, rpm and logrotate."""
+    if not path.exists():
+        sources = [str(found) for found in pathlib.Path("/etc/apt").glob("sources.list*")]
+        lists = [name for name in sources if os.path.isfile(name)]
+        lists += sorted(str(found) for found in pathlib.Path("/etc/apt/sources.list.d").glob("*")
+                        if found.suffix in (".list", ".sources") and "debian" in found.read_text())
+        fresh = path.with_name(f"fresh-{os.getpid()}.tar")
+        made = run("mmdebstrap", "--variant=minbase",
+                   "--include=systemd-sysv,init-system-helpers,rpm,logrotate,ca-certificates", "bookworm", fresh, *lists,
+                   timeout=900)
+        assert made.returncode == 0, made.stdout[-2000:]
+        fresh.rename(path)
+    return path
