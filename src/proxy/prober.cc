@@ -21,7 +21,7 @@ constexpr ring::Token look_token{0, 0, UpstreamProbe::operations};
 
 class Prober::Loop final : private UpstreamProbe::Host {
  public:
-  Loop(const Runtime& runtime, net::Resolver& resolver, ring::Ring& ring, const std::atomic<bool>& stop)
+  Loop(Runtime& runtime, net::Resolver& resolver, ring::Ring& ring, const std::atomic<bool>& stop)
       : runtime_(runtime),
         resolver_(resolver),
         ring_(ring),
@@ -38,7 +38,7 @@ class Prober::Loop final : private UpstreamProbe::Host {
 
  private:
   void turn();
-  // Follows the plan in force, and asks again where an upstream was doubted.
+  // Follows the plan in force, and asks again where an upstream was doubted or a place is suspected.
   void look();
   void stop_all();
 
@@ -52,9 +52,10 @@ class Prober::Loop final : private UpstreamProbe::Host {
                                    const HostPort* learnt, const SocketAddress& from) override {
     return runtime_.why_not_dialled(cluster, address, learnt, ring_.now(), from);
   }
+  LoopGuard& loops() override { return runtime_.loops; }
   LogSink& log() override { return runtime_.log; }
 
-  const Runtime& runtime_;
+  Runtime& runtime_;
   net::Resolver& resolver_;
   ring::Ring& ring_;
   const std::atomic<bool>& stop_;
@@ -120,8 +121,7 @@ void Prober::Loop::stop_all() {
   for (const auto& [slot, probe] : probes_) probe->stop();
 }
 
-std::expected<std::unique_ptr<Prober>, std::string> Prober::start(const Runtime& runtime,
-                                                                  net::Resolver& resolver,
+std::expected<std::unique_ptr<Prober>, std::string> Prober::start(Runtime& runtime, net::Resolver& resolver,
                                                                   ring::Backend backend) {
   std::unique_ptr<Prober> prober(new Prober());
   std::promise<std::expected<ring::Ring*, std::string>> made;

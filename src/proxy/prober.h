@@ -1,7 +1,7 @@
 // Runs an UpstreamProbe for each cluster of the plan in force, on a thread and a ring of its own: what it finds does
 // not depend on a worker that is busy or stuck, and costs no worker a turn.
 //
-// Once a second it looks for upstreams that were doubted, and follows a move to another plan.
+// Once a second it looks for upstreams that were doubted and for places that the loop guard suspects, and follows a move to another plan.
 #pragma once
 
 #include <atomic>
@@ -20,8 +20,7 @@ namespace kferry::proxy {
 class Prober {
  public:
   // Begins to ask. The arguments outlive it. The error names what the host lacks.
-  static std::expected<std::unique_ptr<Prober>, std::string> start(const Runtime& runtime,
-                                                                   net::Resolver& resolver,
+  static std::expected<std::unique_ptr<Prober>, std::string> start(Runtime& runtime, net::Resolver& resolver,
                                                                    ring::Backend backend);
   // Ends every connection and the thread.
   ~Prober();

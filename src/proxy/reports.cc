@@ -2,6 +2,7 @@
 
 #include "base/counted.h"
 #include "kafka/api_keys.h"
+#include "proxy/broker_list.h"
 #include "proxy/loop_guard.h"
 #include "proxy/runtime.h"
 
@@ -59,7 +60,25 @@ std::string_view why_not_dialled(const Runtime& runtime, ClusterState& cluster,
       runtime.why_not_dialled(cluster, address, candidate.node ? &candidate.address : nullptr, now, from);
   if (why == own_advertised)
     report_own_place(cluster, *candidate.node, candidate.address, address, runtime.log);
+  if (why.empty() && runtime.loops.leads_back(canonical(candidate.address.host, candidate.address.port), now))
+    return "leads back to this kferry";
   return why;
+}
+
+bool returns_to_kferry(Runtime& runtime, std::string_view client_id, Instant now) {
+  if (!client_id.starts_with(marked_client_id)) return false;
+  const auto returned = runtime.loops.returned(client_id.substr(marked_client_id.size()), now);
+  if (!returned) return false;
+  if (returned->news) {
+    const std::string place = to_string(returned->place);
+    runtime.log.write(
+        {Severity::error, "dial_loop", place,
+         place +
+             " leads back to this kferry: a question that kferry sent there came in on one of its own "
+             "listeners, through a balancer, DNAT or another kferry: nothing is served from there: correct "
+             "bootstrap_servers if they name it, otherwise the broker's advertised.listeners"});
+  }
+  return true;
 }
 
 void report_unanswered(const ClusterState& cluster, const HostPort& place, LogSink& log) {

@@ -25,10 +25,13 @@ void report_unreachable(const ClusterState& cluster, NodeId id, std::string_view
 // The broker ends new connections at once while others to it are open and answered.
 void report_limited(const ClusterState& cluster, NodeId id, const HostPort& where, LogSink& log);
 // Runtime::why_not_dialled of a candidate; with a line where its broker is said to be where clients find kferry itself,
-// once per cluster and place.
+// once per cluster and place. Nor is a place dialled that leads back to kferry (proxy/loop_guard.h).
 std::string_view why_not_dialled(const Runtime& runtime, ClusterState& cluster,
                                  const connection::Candidate& candidate, const SocketAddress& address,
                                  Instant now, const SocketAddress& from);
+// True if the client id of a first request is that of a question of kferry's own, which has gone in a circle: the end of
+// its connection is that of every one which it came through. With a line once the place leads back.
+bool returns_to_kferry(Runtime& runtime, std::string_view client_id, Instant now);
 // A place has not answered on any of LoopGuard::free connections, and dials there wait.
 void report_unanswered(const ClusterState& cluster, const HostPort& place, LogSink& log);
 // The broker at this address has answered that it is not this one (error 129).

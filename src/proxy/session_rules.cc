@@ -221,6 +221,10 @@ kafka::Judgement Session::judge(const kafka::Request& request) {
   if (phase_ != Phase::serving) return kafka::Judgement::wait;
   if (request.own_answer) return kafka::Judgement::forward;
   if (state_ == State::accepted) {
+    if (returns_to_kferry(worker_.runtime(), request.client_id, worker_.now())) {
+      abort();
+      return kafka::Judgement::wait;
+    }
     client_id_ = request.client_id.substr(0, client_id_kept_max);
     dial();
   }

@@ -55,8 +55,9 @@ Turn Session::turn_of(const connection::Candidate& candidate) {
   const Instant now = worker_.now();
   if (loop_polls_ < LoopGuard::polls_max) {
     const HostPort place = canonical(candidate.address.host, candidate.address.port);
-    const LoopGuard::Pause pause = worker_.runtime().loops.pause(place, now);
-    if (pause.news) report_unanswered(view_->cluster(port_->cluster), place, worker_.runtime().log);
+    ClusterState& cluster = view_->cluster(port_->cluster);
+    const LoopGuard::Pause pause = worker_.runtime().loops.pause(place, cluster.name, now);
+    if (pause.news) report_unanswered(cluster, place, worker_.runtime().log);
     if (pause.wait > Duration::zero()) {
       ++loop_polls_;
       return {.what = What::wait, .wait = pause.wait};

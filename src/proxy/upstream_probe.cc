@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "kafka/client_codec.h"
+#include "proxy/broker_list.h"
 #include "proxy/dial_plan.h"
 #include "proxy/reports.h"
 
@@ -12,7 +13,6 @@ namespace {
 
 using std::chrono::milliseconds;
 
-constexpr std::string_view client_id = "kferry-health";
 constexpr CorrelationId correlation_id{1};
 // Servers of one round, so that a round ends.
 constexpr std::size_t asked_max = 64;
@@ -32,8 +32,9 @@ void UpstreamProbe::start() {
 }
 
 void UpstreamProbe::look_again() {
-  if (!content_ || !idle() || !state().upstream_doubted.exchange(false, std::memory_order_relaxed)) return;
-  begin();
+  if (!idle()) return;
+  if (content_ && state().upstream_doubted.exchange(false, std::memory_order_relaxed)) return begin();
+  if (const auto place = host_.loops().take_suspect(config().name)) ask_suspect(*place);
 }
 
 // --- one round
@@ -48,10 +49,26 @@ void UpstreamProbe::begin() {
     if (candidates.size() >= asked_max) break;
     if (adds_to(candidates, node)) candidates.push_back({node.address, node.id});
   }
+  dial(std::move(candidates));
+}
+
+void UpstreamProbe::ask_suspect(const HostPort& place) {
+  const auto is_there = [&place](const HostPort& one) { return canonical(one.host, one.port) == place; };
+  std::optional<NodeId> node;
+  const std::shared_ptr<const Snapshot> snapshot = state().topology.snapshot();
+  if (const Node* known = snapshot->at(place)) node = known->id;
+  if (!node && std::ranges::none_of(config().upstream.bootstrap_servers, is_there)) return;
+  suspects_ = true;
+  next_round_ = alarm_at();
+  dial({{place, node}});
+}
+
+void UpstreamProbe::dial(std::vector<connection::Candidate> candidates) {
   const config::Limits& limits = live_->plan->config().limits;
-  dial(std::move(candidates),
-       {milliseconds(limits.upstream_connect_timeout_ms), milliseconds(limits.tls_handshake_timeout_ms)},
-       nullptr);
+  OwnConnection::dial(
+      std::move(candidates),
+      {milliseconds(limits.upstream_connect_timeout_ms), milliseconds(limits.tls_handshake_timeout_ms)},
+      nullptr);
 }
 
 void UpstreamProbe::resolve(const HostPort& where) {
@@ -75,6 +92,10 @@ std::expected<std::shared_ptr<const tls::ClientContext>, std::string> UpstreamPr
 }
 
 void UpstreamProbe::on_all_failed() {
+  if (std::exchange(suspects_, false)) {
+    if (!content_) set_alarm(std::max(next_round_ - host_.legs().ring.now(), Duration::zero()));
+    return;
+  }
   const std::string& name = config().name;
   if (!state().upstream_lost.exchange(true, std::memory_order_relaxed)) {
     host_.log().write({Severity::warning, "upstream_lost", name,
@@ -89,20 +110,25 @@ void UpstreamProbe::on_all_failed() {
 // --- one question, one answer
 
 void UpstreamProbe::on_connected(ring::Socket /*socket*/) {
-  ask(kafka::encode_api_versions(correlation_id, client_id));
+  const HostPort& address = dialler().candidate().address;
+  ask(kafka::encode_api_versions(correlation_id, std::string(marked_client_id) +
+                                                     host_.loops().mark(canonical(address.host, address.port),
+                                                                        host_.legs().ring.now())));
 }
 
 void UpstreamProbe::on_answer(std::span<const std::byte> frame) {
   if (const auto answer = kafka::decode_api_versions(frame, correlation_id); !answer)
     return reject(answer.error().text);
+  const HostPort& address = dialler().candidate().address;
+  host_.loops().answered(canonical(address.host, address.port));
+  suspects_ = false;
   ClusterState& cluster = state();
   backoff_ = {};
   cluster.upstream_doubted.store(false, std::memory_order_relaxed);
   cluster.upstream_answered.store(true, std::memory_order_relaxed);
   if (cluster.upstream_lost.exchange(false, std::memory_order_relaxed)) {
-    host_.log().write(
-        {Severity::info, "upstream_answers", config().name,
-         "cluster " + config().name + " answers at " + to_string(dialler().candidate().address)});
+    host_.log().write({Severity::info, "upstream_answers", config().name,
+                       "cluster " + config().name + " answers at " + to_string(address)});
   }
   leave();
 }

@@ -5,6 +5,9 @@
 //                ▲            └─every server failed─▶ waiting, 1 s doubling up to 30 s
 //                └──────────────────────────────────────┘
 //
+// A place that the loop guard suspects (proxy/loop_guard.h) is asked beside the rounds, alone. Every question has a mark
+// of its own in its client id, so that one which comes back to kferry is known.
+//
 // What it finds is ClusterState::upstream_answered and upstream_lost, and a log line when the latter changes. What the
 // answer says is not believed: that something at a bootstrap server speaks Kafka is all that health needs.
 #pragma once
@@ -25,6 +28,7 @@
 #include "connection/dialler.h"
 #include "connection/leg.h"
 #include "proxy/live_plan.h"
+#include "proxy/loop_guard.h"
 #include "proxy/own_connection.h"
 #include "ring/ring.h"
 
@@ -43,6 +47,7 @@ class UpstreamProbe final : public OwnConnection {
     // As Runtime::why_not_dialled.
     virtual std::string_view why_not_dialled(const ClusterState& cluster, const SocketAddress& address,
                                              const HostPort* learnt, const SocketAddress& from) = 0;
+    virtual LoopGuard& loops() = 0;
     virtual LogSink& log() = 0;
 
    protected:
@@ -56,7 +61,7 @@ class UpstreamProbe final : public OwnConnection {
   UpstreamProbe(Host& host, std::shared_ptr<const LivePlan> live, std::uint32_t cluster, std::uint32_t slot);
 
   void start();
-  // Asks again if the cluster's upstream was doubted since it last answered.
+  // Asks again if the cluster's upstream was doubted since it last answered, or a place of it is suspected.
   void look_again();
   void on_resolved(std::uint32_t question, std::vector<SocketAddress> addresses, const std::string& error);
 
@@ -80,12 +85,17 @@ class UpstreamProbe final : public OwnConnection {
   const config::Cluster& config() const { return live_->plan->clusters()[cluster_].config; }
   ClusterState& state() const { return *live_->clusters[cluster_]; }
   void begin();
+  // Asks a place that is suspected to lead back to kferry; nothing if the cluster no longer has it.
+  void ask_suspect(const HostPort& place);
+  void dial(std::vector<connection::Candidate> candidates);
 
   Host& host_;
   const std::shared_ptr<const LivePlan> live_;
   const std::uint32_t cluster_;
   const std::uint32_t slot_;
-  bool content_ = false;  // it was answered, and asks nothing
+  bool content_ = false;   // it was answered, and asks nothing
+  bool suspects_ = false;  // it asks a suspected place: a failure there says nothing of the upstream
+  Instant next_round_{};   // valid while it asks a suspected place and is not content
   Duration backoff_{};
   std::uint32_t question_ = 0;  // to the resolver, the last one: answers to others come too late
 };
