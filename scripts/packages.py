@@ -26,6 +26,8 @@ RELEASE = ["git", "binutils", "python3-venv", "ca-certificates", "xz-utils"]
 PACKAGING = ["systemd", "apparmor", "logrotate", "dash", "python3-venv"]
 LINT = ["lintian", "rpmlint", "rpm"]
 HOSTS = ["systemd-container", "mmdebstrap", "runc", "skopeo", "umoci", "iproute2", "kcat", "librdkafka-dev"]
+# promtool comes with it.
+MONITORING = ["prometheus", "openssl"]
 
 
 # Where an installed Go may be.
@@ -51,7 +53,7 @@ PROGRAMS = {"g++": "g++", "gcc": "gcc", "meson": "meson", "ninja-build": "ninja"
             "ccache": "ccache", "openssl": "openssl", "git": "git", "clang-19": "clang-19", "haproxy": "haproxy",
             "clang-format-19": "clang-format-19", "clang-tidy-19": "clang-tidy-19", "maven": "mvn", "strace": "strace",
             "openjdk-17-jdk-headless": "javac", "golang-go": "go", "nginx": "nginx", "kcat": "kcat", "man-db": "man",
-            "qemu-system-x86": "qemu-system-x86_64", "iproute2": "ip", "zsh": "zsh", "fish": "fish"}
+            "qemu-system-x86": "qemu-system-x86_64", "prometheus": "prometheus", "iproute2": "ip", "zsh": "zsh", "fish": "fish"}
 may_install = True
 
 

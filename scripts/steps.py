@@ -202,6 +202,11 @@ def packaging_on_hosts(_everything):
     return pytest("packaging-all", ["tests/packaging"], release.STATIC, timeout_s=7200, environment=environment)
 
 
+def monitoring(everything):
+    tests = "tests/monitoring"
+    return pytest("monitoring", [tests] if everything else [tests, f"--ignore={tests}/test_scrape.py"])
+
+
 def long_simulation(_everything):
     program = builds.ASAN.path / "tests/simulation/simulation_test"
     status, output = logged("simulation", [program], timeout_s=7200, may_fail=True,
@@ -323,6 +328,8 @@ STEPS = [
          tuple(packages.PYTEST + packages.COMMAND_LINE)),
     Step("packaging", "unit, scripts, configuration and profiles of the packages", packaging, "tests/packaging",
          tuple(packages.BUILD + packages.PYTEST + packages.PACKAGING)),
+    Step("monitoring", "alerts, runbooks and dashboard against the metrics (--all: a Prometheus that scrapes)", monitoring,
+         "tests/monitoring", tuple(packages.PYTEST + packages.MONITORING)),
     Step("demo", "the demo's three acts, interrupted, killed, twice at once", demo(), "src/cli/run.cc",
          tuple(packages.BUILD + packages.DEMO + packages.PYTEST)),
     Step("e2e", "real Kafka through kferry", end_to_end, "src/cli/run.cc", tuple(packages.end_to_end())),
