@@ -4,12 +4,14 @@ Needs the built binary's path in KFERRY, as test_cli.py does.
 """
 import os
 import shutil
+import socket
+import ssl
 import subprocess
 import time
 
 import pytest
 
-from running import KFERRY, listener_variables
+from running import KFERRY, Broker, Kferry, free_port, listener_variables, receive, request
 
 TOML = """[cluster.a.upstream]
 bootstrap_servers = "192.0.2.1:9092"
@@ -44,7 +46,9 @@ def test_what_is_not_a_file_is_refused_at_once(tmp_path, place):
     os.mkfifo(tmp_path / "fifo")
     (tmp_path / "folder").mkdir()
     (tmp_path / "loop").symlink_to(tmp_path / "loop")
-    for path in (tmp_path / "fifo", tmp_path / "folder", tmp_path / "loop", tmp_path / "missing", "/dev/zero", "/dev/full",
+    with open(tmp_path / "huge", "wb") as huge:
+        huge.truncate(20 << 30)
+    for path in (tmp_path / "fifo", tmp_path / "folder", tmp_path / "huge", tmp_path / "loop", tmp_path / "missing", "/dev/zero", "/dev/full",
                  "/proc/self/mem"):
         status, text, took = check(*PLACES[place](str(path)))
         assert status == 2, (path, text)
@@ -81,3 +85,36 @@ def test_megabytes_of_unknown_keys_give_some_hundred_lines(tmp_path, line):
     assert status == 2
     assert 200 <= text.count("\n") < 220
     assert "more errors not shown" in text or "listener" in line
+
+
+@pytest.mark.parametrize("becomes", ["fifo", "folder", "huge", "device", "loop"])
+def test_a_key_store_that_becomes_something_else_stops_nothing(tmp_path, becomes):
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "9",
+                    "-subj", "/CN=a", "-keyout", "key.pem", "-out", "cert.pem"], cwd=tmp_path, check=True, capture_output=True)
+    store, good = tmp_path / "store.pem", (tmp_path / "key.pem").read_text() + (tmp_path / "cert.pem").read_text()
+    store.write_text(good)
+    tls = ssl.create_default_context()
+    tls.check_hostname, tls.verify_mode = False, ssl.CERT_NONE
+    with Broker() as broker:
+        env = listener_variables(free_port(), f"127.0.0.1:{broker.port}") | {
+            "GATEWAY_LISTENER_EXTERNAL_SECURITY_PROTOCOL": "SSL", "GATEWAY_SSL_KEY_STORE_PATH": str(store),
+            "GATEWAY_HTTP_PORT": str(free_port(1))}
+        with Kferry(tmp_path, env) as kferry:
+            store.unlink()
+            {"fifo": lambda: os.mkfifo(store), "folder": store.mkdir, "device": lambda: store.symlink_to("/dev/zero"),
+             "loop": lambda: store.symlink_to(store), "huge": lambda: open(store, "wb").truncate(20 << 30)}[becomes]()
+            deadline = time.monotonic() + 10
+            while not kferry.lines("tls_renewal_failed"):
+                assert time.monotonic() < deadline, kferry.text()
+                time.sleep(0.05)
+            with socket.create_connection(("127.0.0.1", kferry.port), 5) as plain, tls.wrap_socket(plain) as client:
+                client.sendall(request(18, 0))
+                assert receive(client), "what was read before serves"
+            os.rename(store, tmp_path / "former")
+            (tmp_path / "next").write_text(good)
+            os.rename(tmp_path / "next", store)
+            while not kferry.lines("tls_renewal_well"):
+                assert time.monotonic() < deadline + 10, kferry.text()
+                time.sleep(0.05)
+            began = time.monotonic()
+            assert kferry.end() == 0 and time.monotonic() - began < 3

@@ -111,10 +111,13 @@ def test_a_worker_without_memory_ends_kferry_with_a_reason(tmp_path):
 
 
 @pytest.mark.skipif(shutil.which("bash") is None, reason="bash is not installed")
-def test_closed_standard_streams_are_dev_null(tmp_path):
+@pytest.mark.parametrize("closed", ["0", "1", "2", "01", "12", "02", "012"])
+def test_closed_standard_streams_are_dev_null(closed):
+    close = " ".join(f"{fd}{'<' if fd == '0' else '>'}&-" for fd in closed)
     with Broker() as broker:
         env = listener_variables(free_port(), f"127.0.0.1:{broker.port}")
-        process = subprocess.Popen(["bash", "-c", 'exec "$0" run <&- >&- 2>&-', KFERRY], env={"PATH": os.environ["PATH"], **env})
+        process = subprocess.Popen(["bash", "-c", f'exec "$0" run {close}', KFERRY], env={"PATH": os.environ["PATH"], **env},
+                                   stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
             port = int(env["GATEWAY_LISTENER_EXTERNAL_PORTS"].split("-")[0])
             deadline = time.monotonic() + 20
@@ -129,7 +132,17 @@ def test_closed_standard_streams_are_dev_null(tmp_path):
                 client.sendall(request(18, 0))
                 receive(client)
             if os.geteuid() == 0:
-                assert [os.readlink(f"/proc/{process.pid}/fd/{fd}") for fd in range(3)] == ["/dev/null"] * 3
+                assert all(os.readlink(f"/proc/{process.pid}/fd/{fd}") == "/dev/null" for fd in closed)
         finally:
             process.terminate()
             assert process.wait(20) == 0
+            process.stdin.close()
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="bash is not installed")
+@pytest.mark.parametrize("words", ["check", "doctor", "settings", "--help", "--version"])
+def test_other_words_end_with_a_status_where_streams_are_closed(words):
+    env = {"PATH": os.environ["PATH"], **listener_variables(free_port(), "127.0.0.1:9")}
+    for closed in ("<&-", ">&-", "2>&-", "<&- >&- 2>&-"):
+        assert subprocess.run(["bash", "-c", f'exec "$0" {words} {closed}', KFERRY], env=env, timeout=20, check=False,
+                              stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode in (0, 1)
