@@ -12,11 +12,6 @@
 namespace kferry::connection {
 namespace {
 
-// After a splice, this much of what follows is received: enough for the beginning of the next opaque run, so that its
-// records stay in the socket. Two receives, for the rest of the frame often comes before the next frame.
-constexpr std::size_t short_receive_size = 4 * KiB;
-constexpr std::uint8_t short_receives_after_splice = 2;
-
 // What one splice is asked for, so that a completion's int32 holds it.
 constexpr std::uint64_t splice_size_max = 1024 * MiB;
 
@@ -77,9 +72,9 @@ void Leg::leave_if_idle() {
   send_ = Send::idle;
   splice_ = Splice::idle;
   shutdown_ = Shutdown::open;
-  short_receives_ = 0;
-  ended_ = half_closed_ = congested_ = false;
-  last_was_small_ = true;
+  peer_end_ = PeerEnd::none;
+  room_ = Room::free;
+  receive_policy_ = {};
   owner_->on_left(*this);
 }
 
@@ -94,7 +89,7 @@ void Leg::cancel_operations() {
   if (receiving()) cancel(Operation::receive);
   if (sending()) cancel(Operation::send);
   if (splicing()) cancel(Operation::splice);
-  if (watching_) cancel(Operation::watch);
+  if (watch_ == Watch::watching) cancel(Operation::watch);
 }
 
 // --- completions
@@ -124,11 +119,7 @@ void Leg::on_completion(Operation operation, const ring::Completion& completion)
 void Leg::on_received(const ring::Completion& completion) {
   KFERRY_ASSERT(receiving());
   if (!completion.more) receive_ = Receive::idle;
-  if (short_receives_ > 0) {
-    --short_receives_;
-  } else {
-    last_was_small_ = completion.result <= static_cast<std::int64_t>(shared_.multishot_size);
-  }
+  receive_policy_.on_received(completion.result, shared_.multishot_size);
   if (!in_use()) {
     for (const ring::Piece& piece : completion.pieces) shared_.ring.recycle(piece.id);
     return;
@@ -176,15 +167,16 @@ void Leg::after(const Transport::Received& received) {
 // end says nothing about the answers that came before it.
 void Leg::end_input() {
   note_peer_ended();
-  if (std::exchange(ended_, true) || remote_ == tls::Remote::broker) return;
-  watching_ = true;
+  if (std::exchange(peer_end_, PeerEnd::received) == PeerEnd::received || remote_ == tls::Remote::broker)
+    return;
+  watch_ = Watch::watching;
   ++outstanding_;
   shared_.ring.watch(token(Operation::watch), socket_);
 }
 
 void Leg::on_watched(const ring::Completion& completion) {
-  KFERRY_ASSERT(watching_);
-  watching_ = false;
+  KFERRY_ASSERT(watch_ == Watch::watching);
+  watch_ = Watch::idle;
   const bool reset = completion.result > 0 && (completion.result & POLLERR) != 0;
   if (in_use() && reset) owner_->on_break(*this, {Break::How::receiving, ECONNRESET});
 }
@@ -198,9 +190,9 @@ void Leg::on_sent(const ring::Completion& completion) {
   KFERRY_ASSERT(sending());
   const Send was = std::exchange(send_, Send::idle);
   if (was == Send::awaiting_room) {
-    congested_ = false;
+    room_ = Room::free;
   } else {
-    congested_ = completion.result < static_cast<std::int64_t>(send_size_);
+    room_ = completion.result < static_cast<std::int64_t>(send_size_) ? Room::full : Room::free;
     const auto size = static_cast<std::size_t>(std::max(completion.result, 0));
     with_transport([&](auto& transport) { transport.sent(output_, size); });
   }
@@ -252,14 +244,12 @@ void Leg::hand_over() {
 }
 
 void Leg::submit_receive() {
-  if (splicing() || ended_ || !in_use() || !has_room(input_)) return;
+  if (splicing() || ended() || !in_use() || !has_room(input_)) return;
   // In a handshake, the answer to what came goes first.
   if (sending() && active().state() != Transport::State::open) return;
-  const bool short_receive = short_receives_ > 0;
-  const std::size_t size = active().receive_size(short_receive ? short_receive_size : shared_.receive_size);
-  // Multishot pays for many small messages; large ones are cheaper in bundles of their own, and TLS records are
-  // received one by one.
-  const bool multishot = last_was_small_ && !short_receive && shared_.multishot_size > 0 && active().raw();
+  const std::size_t size = active().receive_size(receive_policy_.size(shared_.receive_size));
+  // TLS records are received one by one.
+  const bool multishot = receive_policy_.multishot() && shared_.multishot_size > 0 && active().raw();
   receive_ = multishot ? Receive::multishot : Receive::single;
   ++outstanding_;
   shared_.ring.receive(token(Operation::receive), socket_, size, multishot ? size : 0);
@@ -280,7 +270,7 @@ bool Leg::splice_to(Leg& to, std::uint64_t size) {
   if (splicing()) return true;
   end_multishot();
   if (receiving()) return false;
-  short_receives_ = short_receives_after_splice;
+  receive_policy_.on_splice();
   if (to.send_ != Send::idle || !input_.empty()) return true;
   splice_ = Splice::moving;
   spliced_to_ = &to;
@@ -300,21 +290,22 @@ void Leg::send(Completion completion, Follow follow) {
   }
   if (send_ == Send::spliced || !in_use()) return;
   if (tls_ != nullptr && !send_own_records()) return;
-  if (half_closed_ && congested_) return await_room();
+  const bool peer_ended = peer_end_ != PeerEnd::none;
+  if (peer_ended && room_ == Room::full) return await_room();
   std::array<iovec, send_pieces_max> room;
   const bool with_data = stage_ == Stage::open && !shut();
   const auto out =
       with_transport([&](auto& transport) { return transport.outgoing(output_, with_data, follow, room); });
   if (out.pieces.empty()) return;
-  const bool deferrable = completion == Completion::deferrable && out.deferrable && !congested_ &&
+  const bool deferrable = completion == Completion::deferrable && out.deferrable && room_ == Room::free &&
                           out.size <= deferred_size_max && has_room(output_);
-  send_ = deferrable || half_closed_ ? Send::deferred : Send::pending;
+  send_ = deferrable || peer_ended ? Send::deferred : Send::pending;
   send_since_ = shared_.ring.now();
   send_size_ = static_cast<std::uint32_t>(out.size);
   ++outstanding_;
   shared_.ring.send(token(Operation::send), socket_, out.pieces,
                     deferred() ? ring::Notice::with_next : ring::Notice::now, out.follow == Follow::more);
-  if (half_closed_ && !deferrable) expedite();
+  if (peer_ended && !deferrable) expedite();
 }
 
 void Leg::await_room() {
@@ -325,7 +316,9 @@ void Leg::await_room() {
 }
 
 void Leg::note_peer_ended() {
-  if (std::exchange(half_closed_, true) || send_ != Send::pending) return;
+  if (peer_end_ != PeerEnd::none) return;
+  peer_end_ = PeerEnd::noticed;
+  if (send_ != Send::pending) return;
   send_ = Send::cancelling;
   cancel(Operation::send);
 }

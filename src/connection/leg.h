@@ -19,6 +19,8 @@
 
 #include "base/clock.h"
 #include "base/limits.h"
+#include "connection/plain_transport.h"
+#include "connection/receive_policy.h"
 #include "connection/transport.h"
 #include "net/buffer_pool.h"
 #include "net/rope.h"
@@ -60,6 +62,16 @@ class Leg {
     cannot,  // nothing can be sent any more, not even a FIN
     reset,   // the close that follows sends RST
   };
+  // How far the other side's end is known.
+  enum class PeerEnd : std::uint8_t {
+    none,
+    noticed,   // it has sent FIN, which need not have been received yet: see note_peer_ended()
+    received,  // nothing more comes
+  };
+  // Whether the socket took all of the last send, so that the next one need not wait.
+  enum class Room : std::uint8_t { free, full };
+  // Of a reset, which no receive reports after the end.
+  enum class Watch : std::uint8_t { idle, watching };
   // A send whose completion nothing waits for may complete with the next completion of anything.
   enum class Completion : std::uint8_t { at_once, deferrable };
 
@@ -176,7 +188,7 @@ class Leg {
   // Null where the leg is plaintext.
   const tls::Engine* tls() const { return tls_ == nullptr ? nullptr : tls_->engine(); }
   // Nothing more comes.
-  bool ended() const { return ended_; }
+  bool ended() const { return peer_end_ == PeerEnd::received; }
   // Nothing is sent after what is being sent now.
   bool shut() const { return shutdown_ != Shutdown::open; }
   // The send key is spent: see Transport::OwnRecords::no_key.
@@ -195,7 +207,7 @@ class Leg {
   bool can_peek() const { return !receiving() && !splicing() && transport().raw(); }
   // Whether the kernel may move bytes from here to `to`.
   bool can_splice_to(const Leg& to) const {
-    return !ended_ && splice_ != Splice::refused && transport().splices_input() &&
+    return !ended() && splice_ != Splice::refused && transport().splices_input() &&
            to.transport().splices_output();
   }
   // Nothing is left to be sent to a peer that can still be told anything.
@@ -251,12 +263,10 @@ class Leg {
   Send send_ = Send::idle;
   Splice splice_ = Splice::idle;
   Shutdown shutdown_ = Shutdown::open;
-  std::uint8_t short_receives_ = 0;  // so many receives after a splice ask for little
-  bool ended_ = false;
-  bool half_closed_ = false;    // the other side has sent FIN: see note_peer_ended()
-  bool watching_ = false;       // for a reset, which no receive reports after the end
-  bool congested_ = false;      // the last send was short: the next one waits for room
-  bool last_was_small_ = true;  // the last full-sized receive brought little
+  PeerEnd peer_end_ = PeerEnd::none;
+  Room room_ = Room::free;
+  Watch watch_ = Watch::idle;
+  ReceivePolicy receive_policy_;
 };
 
 }  // namespace kferry::connection

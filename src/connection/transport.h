@@ -1,4 +1,4 @@
-// What lies between the bytes on a leg's socket and the bytes on its ropes: nothing (PlainTransport), TLS records in
+// What lies between the bytes on a leg's socket and the bytes on its ropes: nothing (plain_transport.h), TLS records in
 // user space (record_transport.h), or TLS records in the kernel (kernel_transport.h). A leg and everything above it use
 // this interface alone; none of them asks which transport it is.
 //
@@ -118,42 +118,5 @@ class Transport {
   // The TLS engine; null for plaintext. For names, versions and texts; its bytes are the transport's.
   virtual const tls::Engine* engine() const = 0;
 };
-
-// Stateless: one instance serves every plaintext leg.
-class PlainTransport final : public Transport {
- public:
-  constexpr PlainTransport() = default;
-
-  State state() const override { return State::open; }
-  std::size_t receive_size(std::size_t size_max) const override { return size_max; }
-  Received received(std::int32_t result, std::span<const ring::Piece> pieces, net::Rope& input,
-                    bool /*bare_end_allowed*/) override {
-    input.received(pieces);
-    return {result == 0 ? Received::What::end : Received::What::bytes};
-  }
-  Received receive_failed(int error, net::Rope& /*input*/) override { return {Received::What::error, error}; }
-  bool between_records() const override { return true; }
-  OwnRecords send_own_records() override { return OwnRecords::sent; }
-  Outgoing outgoing(net::Rope& output, bool with_data, Follow follow, std::span<iovec> room) override {
-    if (!with_data || output.ready_size() == 0) return {};
-    const std::size_t count = output.gather(room);
-    return {room.first(count), output.ready_size(), output.input_size() == 0, follow};
-  }
-  void sent(net::Rope& output, std::size_t size) override { output.sent(size); }
-  std::size_t still_on_rope(std::size_t size) const override { return size; }
-  void close() override {}
-  bool closed() const override { return true; }
-  bool drained() const override { return true; }
-  bool splices_input() const override { return true; }
-  bool splices_output() const override { return true; }
-  void sent_by_kernel(std::uint64_t /*size*/) override {}
-  bool raw() const override { return true; }
-  void hand_over(bool /*no_send_pending*/, bool /*no_receive_pending*/) override {}
-  bool key_exhausted() const override { return false; }
-  const Failure& failure() const override;
-  const tls::Engine* engine() const override { return nullptr; }
-};
-
-inline constinit PlainTransport plain_transport;
 
 }  // namespace kferry::connection

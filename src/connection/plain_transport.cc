@@ -1,4 +1,4 @@
-#include "connection/transport.h"
+#include "connection/plain_transport.h"
 
 #include "base/assert.h"
 
