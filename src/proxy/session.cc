@@ -1,12 +1,8 @@
 #include "proxy/session.h"
 
-#include <algorithm>
-#include <array>
-#include <cerrno>
 #include <utility>
 
 #include "base/assert.h"
-#include "base/limits.h"
 #include "proxy/worker.h"
 
 namespace kferry::proxy {
@@ -14,31 +10,17 @@ namespace {
 
 using std::chrono::milliseconds;
 
-// What is looked at between the records of two partitions: in a Fetch response some 60 bytes, more if transactions
-// were aborted.
-constexpr std::size_t peeked_size = 256;
-// The end of a longer run has most likely not arrived yet.
-constexpr std::uint64_t run_to_peek_max = 256 * KiB;
-constexpr std::uint64_t ahead_max = 1 * MiB;
-
 }  // namespace
 
-Session::Session(Worker& worker, std::uint32_t slot, std::uint16_t generation, std::shared_ptr<PlanView> view,
-                 const PortEntry& port, ring::Socket client, const SocketAddress& client_address)
+Session::Session(Worker& worker, ring::Token id, const Place& place, ring::Socket client,
+                 const SocketAddress& client_address)
     : worker_(worker),
-      view_(std::move(view)),
-      port_(&port),
-      slot_(slot),
-      generation_(generation),
-      deadline_(worker.ring(), {slot, generation, timer_kind}),
-      requests_(worker.pool()),
-      responses_(worker.pool()),
-      client_(worker.legs(), *this, Remote::client, {slot, generation, 0}, requests_, responses_),
-      broker_(worker.legs(), *this, Remote::broker, {slot, generation, broker_kind}, responses_, requests_),
-      client_address_(client_address),
-      conversation_(view_->plan().clusters()[port.cluster].policy),
-      request_walker_(conversation_, *this, requests_),
-      response_walker_(conversation_, *this, responses_) {
+      deadline_(worker.ring(), {id.slot, id.generation, timer_kind}),
+      link_(worker, place, client_address),
+      frames_(worker.pool(), place.policy(), *this, link_),
+      client_(worker.legs(), *this, Remote::client, id, frames_.requests(), frames_.responses()),
+      broker_(worker.legs(), *this, Remote::broker, {id.slot, id.generation, broker_kind},
+              frames_.responses(), frames_.requests()) {
   client_.take(client);
 }
 
@@ -48,12 +30,8 @@ Session::~Session() {
 
 void Session::start() {
   set_deadline(Wait::first_byte, milliseconds(worker_.limits().first_byte_timeout_ms));
-  client_.begin(client_transport());
+  client_.begin(link_.client_transport(client_.socket(), frames_.conversation()));
   client_.receive();
-}
-
-const config::Engine& Session::options() const {
-  return worker_.engine_options();
 }
 
 // --- completions
@@ -70,15 +48,14 @@ void Session::on_completion(std::uint16_t kind, const ring::Completion& completi
 void Session::on_input(Leg& leg) {
   KFERRY_ASSERT(state_ != State::closing);
   if (leg.remote() == Remote::broker) {
-    heard_at_ = worker_.now();
+    link_.heard(worker_.now());
     const bool client_first = client_.ended() || phase_ != Phase::serving;
     pump();
-    note_answer();
+    link_.note_answer(frames_.answered());
     if (leg.ended() && !client_first) note_broken();
     return;
   }
   if (leg.ended()) report_silence();
-  received_anything_ = received_anything_ || !requests_.empty();
   const bool shaking_hands = leg.stage() == Leg::Stage::handshaking;
   if (wait_ == Wait::first_byte && shaking_hands && leg.tls()->heard())
     set_deadline(Wait::handshake, milliseconds(worker_.limits().tls_handshake_timeout_ms));
@@ -94,14 +71,10 @@ void Session::on_output(Leg& /*leg*/) {
 
 void Session::on_spliced(Leg& leg, std::uint64_t size) {
   KFERRY_ASSERT(state_ == State::open);
-  if (leg.remote() == Remote::client) {
-    request_walker_.skip(size);
-  } else {
-    heard_at_ = worker_.now();
-    const std::uint64_t walked = std::min(ahead_, size);
-    ahead_ -= walked;
-    if (size > walked) response_walker_.skip(size - walked);
-    note_answer();
+  frames_.skip(leg.remote(), size);
+  if (leg.remote() == Remote::broker) {
+    link_.heard(worker_.now());
+    link_.note_answer(frames_.answered());
   }
   pump();
 }
@@ -130,7 +103,7 @@ void Session::pump() {
   walk_responses();
   walk_requests();
   if (state_ == State::closing) return;
-  if (response_walker_.can_walk_ahead()) look_ahead();
+  if (frames_.may_look_ahead()) look_ahead();
   const bool open = state_ == State::open;
   client_.hand_over();
   if (open) broker_.hand_over();
@@ -151,131 +124,61 @@ void Session::pump() {
   if (unheard(broker_, client_)) broker_.expedite();
   if (!looked_after_ && state_ != State::closing && wants_looks()) {
     looked_after_ = true;
-    worker_.look_after(slot_, generation_);
+    worker_.look_after(client_.id());
   }
 }
 
 void Session::walk_requests() {
   if (state_ == State::closing || phase_ == Phase::delivering) return;
-  // Answers of our own need no broker, so nothing else bounds them for a client that does not read.
-  if (responses_.ready_size() > 2 * std::size_t{options().receive_size_bytes}) return;
-  if (request_walk_ == RequestWalk::queue_full &&
-      conversation_.size() > conversation_.policy().unanswered_max / 2)
-    return;
-  for (;;) {
-    const std::span<const std::byte> chunk = requests_.pin_input();
-    if (chunk.empty() && request_walk_ != RequestWalk::judge_waits) break;
-    request_walk_ = RequestWalk::flowing;
-    const auto walked = request_walker_.feed(chunk);
-    requests_.unpin();
-    if (walked.stop == kafka::RequestWalker::Stop::judge) request_walk_ = RequestWalk::judge_waits;
-    if (walked.stop == kafka::RequestWalker::Stop::full) request_walk_ = RequestWalk::queue_full;
-    const bool last = walked.stop == kafka::RequestWalker::Stop::refused ||
-                      walked.stop == kafka::RequestWalker::Stop::failed;
-    if (last) response_walker_.answer_own();  // of requests before this one
-    if (walked.stop == kafka::RequestWalker::Stop::refused) {
-      fail(Severity::warning, "stand_in_refused", std::move(*refusal_));
-      return;
+  switch (frames_.walk_requests(2 * worker_.legs().receive_size)) {
+    case FrameFlow::Walk::refused:
+      return fail(Severity::warning, "stand_in_refused", std::move(*refusal_));
+    case FrameFlow::Walk::failed: {
+      const Failure& failure = frames_.request_failure();
+      return fail(Severity::warning, failure.cause, failure.text);
     }
-    if (walked.stop == kafka::RequestWalker::Stop::failed) {
-      const Failure& failure = request_walker_.failure();
-      fail(Severity::warning, failure.cause, failure.text);
+    case FrameFlow::Walk::judge_waits:
+      return ask_for_map();
+    case FrameFlow::Walk::input:
+    case FrameFlow::Walk::full:
+    case FrameFlow::Walk::unread:
       return;
-    }
-    if (request_walk_ == RequestWalk::judge_waits) ask_for_map();
-    if (walked.stop != kafka::RequestWalker::Stop::input) break;
-    KFERRY_ASSERT(walked.consumed == chunk.size());
   }
-  response_walker_.answer_own();
-  requests_.spare_buffers(Leg::leased_max);
 }
 
 void Session::walk_responses() {
   if (state_ == State::closing || phase_ == Phase::delivering) return;
-  for (;;) {
-    const std::span<const std::byte> chunk = responses_.pin_input();
-    if (chunk.empty()) break;
-    if (ahead_ > 0) {
-      const std::uint64_t size = std::min<std::uint64_t>(ahead_, chunk.size());
-      responses_.pass(size);
-      responses_.unpin();
-      ahead_ -= size;
-      continue;
-    }
-    const auto walked = response_walker_.feed(chunk);
-    responses_.unpin();
-    if (walked.stop == kafka::ResponseWalker::Stop::failed) {
-      const Failure& failure = response_walker_.failure();
-      fail(Severity::error, failure.cause, failure.text + " (from broker " + to_string(dialled_) + ")");
-      return;
-    }
-    KFERRY_ASSERT(walked.consumed == chunk.size());
-  }
-  responses_.spare_buffers(Leg::leased_max);
+  if (frames_.walk_responses() == FrameFlow::Walk::input) return;
+  const Failure& failure = frames_.response_failure();
+  fail(Severity::error, failure.cause, failure.text + " (from broker " + to_string(link_.dialled()) + ")");
 }
 
-// The structure between the records of two partitions can be walked before it is received: if it is in the socket
-// already, records, structure and records are one run. No receive may be outstanding, and everything received must
-// have been walked.
 void Session::look_ahead() {
-  const std::uint64_t run_min = options().look_ahead_bytes;
-  if (run_min == 0 || options().splice_threshold_bytes == 0 || !worker_.can_peek()) return;
+  const config::Engine& options = worker_.engine_options();
+  if (options.look_ahead_bytes == 0 || options.splice_threshold_bytes == 0 || !worker_.can_peek()) return;
   if (state_ != State::open || !broker_.can_peek() || !broker_.can_splice_to(client_)) return;
-  if (responses_.input_size() > 0) return;
-  std::array<std::byte, peeked_size> bytes;
-  while (response_walker_.can_walk_ahead()) {
-    const std::uint64_t run = response_walker_.opaque_run();
-    if (run < run_min || run > run_to_peek_max || ahead_ + run > ahead_max) return;
-    const int size = worker_.ring().peek(broker_.socket(), ahead_ + run, bytes);
-    if (size == -EOPNOTSUPP) worker_.note_no_peeking();
-    if (size <= 0) return;
-    const auto walked = response_walker_.walk_ahead(std::span(bytes).first(static_cast<std::size_t>(size)));
-    if (!walked) return;
-    ahead_ += run + *walked;
-  }
-}
-
-bool Session::requests_stopped() const {
-  return phase_ == Phase::stopping &&
-         (request_walk_ == RequestWalk::judge_waits || request_walker_.at_boundary());
+  const auto outcome = frames_.look_ahead(worker_.ring(), broker_.socket(), options.look_ahead_bytes);
+  if (outcome == LookAhead::Outcome::unsupported) worker_.note_no_peeking();
 }
 
 void Session::send(Leg& to) {
   if (!to.may_send()) return;
   const Leg& from = other(to);
-  const std::uint64_t run = opaque_run(from);
+  const std::uint64_t run = frames_.opaque_run(from.remote());
   const bool splice_follows = splice_wanted(from, run);
   const auto completion = ending() || splice_follows ? Leg::Completion::at_once : Leg::Completion::deferrable;
-  const bool more = splice_follows || (run > 0 && frame_continues(from));
+  const bool more = splice_follows || (run > 0 && !from.ended() && frames_.frame_continues(from.remote()));
   to.send(completion, more ? connection::Follow::more : connection::Follow::nothing);
 }
 
 void Session::pull(Leg& from) {
-  const std::uint64_t run = opaque_run(from);
+  const std::uint64_t run = frames_.opaque_run(from.remote());
   if (splice_wanted(from, run) && from.splice_to(other(from), run)) return;
   from.receive();
 }
 
-bool Session::at_boundary(const Leg& leg) const {
-  return leg.remote() == Remote::client ? request_walker_.at_boundary() : response_walker_.at_boundary();
-}
-
-std::uint64_t Session::opaque_run(const Leg& from) const {
-  return from.remote() == Remote::client ? request_walker_.opaque_run()
-                                         : ahead_ + response_walker_.opaque_run();
-}
-
 bool Session::splice_wanted(const Leg& from, std::uint64_t run) const {
   return run >= worker_.legs().splice_min && state_ == State::open && from.can_splice_to(other(from));
-}
-
-// Everything ready belongs to the frame whose opaque run is still to come: the receiver cannot use it yet, and the
-// kernel may wait for more to fill a segment (MSG_MORE).
-bool Session::frame_continues(const Leg& from) const {
-  if (from.ended()) return false;
-  const std::uint64_t passed =
-      from.remote() == Remote::client ? request_walker_.passed() : response_walker_.passed() - ahead_;
-  return from.input().ready_size() <= passed;
 }
 
 }  // namespace kferry::proxy

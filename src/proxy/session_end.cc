@@ -1,10 +1,12 @@
-// How a session ends: its one deadline, what breaks, the lines it logs, and the close table of proxy/session.h.
+// How a session ends: its one deadline, what breaks, looks at silent sides, and the close rules.
+#include <algorithm>
+#include <cerrno>
 #include <cstring>
 #include <utility>
 
 #include "base/assert.h"
-#include "base/counted.h"
 #include "kafka/api_keys.h"
+#include "proxy/close_texts.h"
 #include "proxy/session.h"
 #include "proxy/worker.h"
 
@@ -20,10 +22,8 @@ constexpr Duration retire_patience = std::chrono::minutes(5);
 constexpr Duration retire_step = seconds(1);
 // What is queued when a session is ended is delivered within this time, or dropped.
 constexpr Duration drain_timeout = seconds(5);
-
-constexpr std::string_view keys_changed =
-    " changes its TLS keys, which the kernel cannot follow: the connection ends in order; "
-    "tls.kernel_send = off and tls.kernel_receive = off keep such connections";
+// A dial whose client has ended.
+constexpr Duration dial_after_end = seconds(5);
 
 }  // namespace
 
@@ -35,41 +35,46 @@ void Session::set_deadline(Wait wait, Duration in) {
 }
 
 void Session::on_deadline() {
+  KFERRY_ASSERT(!finished());
   if (!deadline_.on_timer(state_ != State::closing && wait_ != Wait::none)) return;
   switch (std::exchange(wait_, Wait::none)) {
     case Wait::none:
       return;
     case Wait::first_byte:
-      if (!received_anything_) return close(false, false);
+      if (!frames_.received_anything()) return close(false, false);
       return fail(
           Severity::warning, "first_request_too_slow",
           "the first request header was not complete in time: not a Kafka client, or a very slow one");
     case Wait::handshake:
       return fail(Severity::warning, "tls_handshake_timeout",
-                  "the TLS handshake was not complete in " +
-                      std::to_string(worker_.limits().tls_handshake_timeout_ms / 1000) +
-                      " s: " + client_.tls()->handshake_state());
+                  handshake_timeout_text(worker_.limits().tls_handshake_timeout_ms,
+                                         client_.tls()->handshake_state()));
     case Wait::dial:
       return dial_->on_deadline();
     case Wait::map:
-      end_question();
+      link_.end_question();
       return pump();
     case Wait::retire:
-      if (conversation_.awaits(kafka::join_group_key) || conversation_.awaits(kafka::sync_group_key)) {
-        if (++retire_postponed_ * retire_step <= retire_patience)
-          return set_deadline(Wait::retire, retire_step);
-      }
-      phase_ = Phase::stopping;
-      client_.expedite();
-      broker_.expedite();
-      set_deadline(Wait::drain, drain_timeout);
-      return pump();
+      return begin_retirement();
     case Wait::drain:
-      report_retirement();
+      if (!frames_.conversation().empty())
+        log(Severity::info, "retirement_cut", retirement_cut_text(link_.dialled(), frames_.conversation()));
       return close(true, true);
     case Wait::deliver:
       return close(true, true);
   }
+}
+
+void Session::begin_retirement() {
+  if (frames_.conversation().awaits(kafka::join_group_key) ||
+      frames_.conversation().awaits(kafka::sync_group_key)) {
+    if (++retire_postponed_ * retire_step <= retire_patience) return set_deadline(Wait::retire, retire_step);
+  }
+  phase_ = Phase::stopping;
+  client_.expedite();
+  broker_.expedite();
+  set_deadline(Wait::drain, drain_timeout);
+  pump();
 }
 
 // --- breaks
@@ -77,135 +82,151 @@ void Session::on_deadline() {
 void Session::on_break(Leg& leg, const Leg::Break& what) {
   KFERRY_ASSERT(state_ != State::closing);
   using How = Leg::Break::How;
-  const bool by_broker = leg.remote() == Remote::broker;
-  switch (what.how) {
-    case How::receiving:
-      if (by_broker && !leg.ended()) note_broken();
-      by_broker ? report_cut(std::strerror(what.error)) : report_silence();
-      // An error after the end is how a peer that is gone for good answers.
-      return close(!by_broker || !leg.ended(), by_broker || !leg.ended() || broker_owes_nothing());
-    case How::sending:
-    case How::splicing_from:
-    case How::splicing_to: {
-      // A broker that has closed in order takes no more requests; its client has been told of the end already.
-      const bool after_end = by_broker && broker_.ended() && client_.shut();
-      if (!by_broker) report_silence();
-      if (!by_broker && leg.ended()) return close(true, broker_owes_nothing());
-      if (by_broker && !after_end) {
-        note_broken();
-        report_cut(std::strerror(what.error));
-      }
-      return close(!after_end, !after_end);
-    }
-    case How::truncated:
-      if (by_broker) note_broken();
-      by_broker ? report_cut("it ended without close_notify") : report_silence();
-      return close(true, true);
-    case How::tls:
-      return on_tls_break(leg);
-    case How::keys_lost:
-      return on_keys_lost(leg);
+  if (what.how == How::tls) return on_tls_break(leg);
+  if (what.how == How::keys_lost) {
+    const bool by_broker = leg.remote() == Remote::broker;
+    response_cut_ = response_cut_ || (by_broker && !frames_.at_boundary(Remote::broker));
+    return fail(Severity::warning, "tls_key_update", key_update_text(by_broker ? &link_.dialled() : nullptr));
   }
+  const BreakStep step = break_step(leg.remote(), what.how, close_state());
+  if (step.broker_broke) note_broken();
+  if (step.report == BreakStep::Report::silence) report_silence();
+  if (step.report == BreakStep::Report::cut)
+    report_cut(what.how == How::truncated ? "it ended without close_notify" : std::strerror(what.error));
+  close(step.reset_client, step.reset_broker);
 }
 
 void Session::on_tls_break(Leg& leg) {
   const Failure& failure = leg.transport().failure();
   if (leg.remote() == Remote::broker) {
     // What is missing of a response is not passed off as complete.
-    response_cut_ = response_cut_ || !response_walker_.at_boundary();
-    return fail(Severity::error, failure.cause, failure.text + " (broker " + to_string(dialled_) + ")");
+    response_cut_ = response_cut_ || !frames_.at_boundary(Remote::broker);
+    return fail(Severity::error, failure.cause,
+                failure.text + " (broker " + to_string(link_.dialled()) + ")");
   }
   std::string text = failure.text;
-  if (failure.cause == "server_name_unknown" && listener().sni) {
-    text += ": this port serves " + view_->plan().names_text(*port_) +
+  if (failure.cause == "server_name_unknown" && link_.place().listener().sni) {
+    text += ": this port serves " + view().plan().names_text(link_.place().port()) +
             ": let clients come by these names, or correct the host patterns";
   }
   fail(Severity::warning, failure.cause, std::move(text));
 }
 
-void Session::on_keys_lost(Leg& leg) {
-  const bool by_broker = leg.remote() == Remote::broker;
-  response_cut_ = response_cut_ || (by_broker && !response_walker_.at_boundary());
-  fail(Severity::warning, "tls_key_update",
-       (by_broker ? "broker " + to_string(dialled_) : "the client") + std::string(keys_changed));
-}
-
 // The key is exhausted by our own count, or the other side asks for another one.
 void Session::on_key_exhausted(Leg& /*leg*/) {
+  KFERRY_ASSERT(state_ != State::closing);
   if (phase_ == Phase::stopping || wait_ == Wait::retire) return;
-  log(Severity::info, "tls_key_used_up",
-      "the TLS key of this connection is exhausted and cannot be renewed: the connection ends in order, and "
-      "its "
-      "client reconnects");
+  log(Severity::info, "tls_key_used_up", key_used_up_text());
   set_deadline(Wait::retire, Duration::zero());
 }
 
-// --- the close table
+// --- looks
 
-// Every byte that went to the broker belongs to a request that it has answered: nothing is lost by a reset, which
-// spares this host a socket in TIME_WAIT for each connection. After a Produce with acks=0, a raw token or part of a
-// request only an orderly end makes sure that the broker reads what was sent.
-bool Session::broker_owes_nothing() const {
-  return state_ == State::open && conversation_.empty() && conversation_.ends_with_question &&
-         request_walker_.at_boundary() && response_walker_.at_boundary() && requests_.empty() &&
-         !broker_.sending();
+// Whether a side has ended, or is not being read.
+bool Session::wants_looks() const {
+  if (state_ == State::accepted || phase_ == Phase::delivering) return false;  // these have a deadline
+  if (client_.ended() || broker_.ended() || !client_.receiving()) return true;
+  return state_ == State::open && !broker_.receiving();
+}
+
+bool Session::look(SideWatch& watch) {
+  using Verdict = SideWatch::Verdict;
+  looked_after_ = state_ != State::closing && wants_looks();
+  if (!looked_after_) return false;
+  // Where bytes flow, completions tell everything.
+  const bool quiet = watch.is_quiet(std::max({link_.heard_at(), client_.send_since(), broker_.send_since()}));
+  const bool stuck = client_.sending() && worker_.now() - client_.send_since() >= SideWatch::interval;
+  if (!quiet && !stuck && !client_.ended() && !broker_.ended()) return true;
+  const auto sides =
+      sides_of(client_, broker_, upstream(), frames_.conversation(), worker_.now(), worker_.limits());
+  const Verdict verdict = watch.judge(sides);
+  if (sides.client.ended) client_.note_peer_ended();
+  if (sides.broker.ended) broker_.note_peer_ended();
+  switch (verdict) {
+    case Verdict::wait:
+      return true;
+    case Verdict::client_left:
+      dial_->shorten(dial_after_end);
+      break;
+    case Verdict::client_reset:
+      on_break(client_, {Leg::Break::How::receiving, ECONNRESET});
+      break;
+    case Verdict::client_gone:
+    case Verdict::broker_gone:
+      on_break(verdict == Verdict::client_gone ? client_ : broker_, {Leg::Break::How::receiving, ETIMEDOUT});
+      break;
+    case Verdict::unread:
+    case Verdict::stalled:
+      end_stalled_client(sides.client, verdict);
+      break;
+    case Verdict::silent:
+    case Verdict::undeliverable:
+      report_silence();
+      // What was not delivered whole must not look complete.
+      close(true, verdict == Verdict::undeliverable || !frames_.requests().empty() || !client_.ended());
+      break;
+  }
+  looked_after_ = state_ != State::closing && phase_ != Phase::delivering;
+  return looked_after_;
+}
+
+// The client neither takes what waits for it nor closes.
+void Session::end_stalled_client(const ring::TcpState& client, SideWatch::Verdict verdict) {
+  const bool told =
+      client_.shut() && !client_.sending() && frames_.responses().empty() && !client.undelivered;
+  if (!told) log(Severity::info, "client_stalled", client_stalled_text(link_.dialled(), verdict));
+  close(!told, !broker_.ended());
+}
+
+// --- the close rules
+
+Upstream Session::upstream() const {
+  if (state_ == State::accepted) return Upstream::none;
+  return state_ == State::open ? Upstream::open : Upstream::dialling;
 }
 
 void Session::pass_on_ends() {
-  if (state_ == State::closing || phase_ == Phase::delivering) return;
-  const bool requests_gone = requests_.input_size() == 0 && requests_.ready_size() == 0 && !broker_.sending();
-  if (client_.ended() && state_ == State::accepted) {
-    if (responses_.ready_size() > 0 || client_.sending()) return;  // answers of our own
-    if (received_anything_ && !request_walker_.started()) {
-      return fail(
-          Severity::warning, "header_cut_short",
-          "the client closed inside its first request header: not a Kafka client, or its connection was cut");
+  while (state_ != State::closing && phase_ != Phase::delivering && (client_.ended() || broker_.ended())) {
+    switch (next_close_step(close_state())) {
+      case CloseStep::none:
+        return;
+      case CloseStep::close:
+        return close(false, false);
+      case CloseStep::shut_client_reset:
+        if (shut_client()) close(false, true);
+        return;
+      case CloseStep::shut_broker:
+        if (!broker_.shut_write(false)) return;
+        break;
+      case CloseStep::shut_client:
+        if (!shut_client()) return;
+        break;
+      case CloseStep::first_header_cut:
+        return fail(Severity::warning, "header_cut_short",
+                    "the client closed inside its first request header: not a Kafka client, or its "
+                    "connection was cut");
+      case CloseStep::header_cut:
+        return fail(Severity::warning, "header_cut_short",
+                    "the client closed inside a request header: its connection was cut");
+      case CloseStep::response_cut:
+        response_cut_ = true;  // though nothing of it may have left yet
+        return fail(Severity::warning, "response_cut_short", response_cut_text(link_.dialled()));
     }
-    return close(false, false);
   }
-  const bool responses_gone =
-      responses_.input_size() == 0 && responses_.ready_size() == 0 && !client_.sending();
-  if (client_.ended() && responses_gone && broker_owes_nothing()) {
-    if (shut_client()) close(false, true);
-    return;
-  }
-  if (client_.ended() && !broker_.shut() && requests_gone) {
-    if (!request_walker_.at_boundary() && requests_.held_size() > 0) {
-      return fail(Severity::warning, "header_cut_short",
-                  "the client closed inside a request header: its connection was cut");
-    }
-    if (!broker_.shut_write(false)) return;
-  }
-  if (broker_.ended() && !client_.shut() && responses_gone) {
-    if (!response_walker_.at_boundary()) {
-      response_cut_ = true;  // though nothing of it may have left yet
-      return fail(Severity::warning, "response_cut_short",
-                  "broker " + to_string(dialled_) +
-                      " closed inside a response: the client is reset, so that it cannot take "
-                      "the response for complete");
-    }
-    if (!shut_client()) return;
-  }
-  if (client_.shut() && client_.ended()) close(false, false);
-}
-
-// The session's close follows at once where the client has ended too.
-bool Session::shut_client() {
-  return client_.shut_write(client_.ended() && phase_ != Phase::stopping);
 }
 
 // A session that takes no more requests ends when everything is answered and delivered.
 void Session::end_if_done() {
   if (state_ == State::closing) return;
   if (phase_ == Phase::delivering && client_.delivered()) {
-    const bool cut = response_cut_ || response_walker_.cut();
+    const bool cut = response_cut_ || frames_.response_cut();
     if (client_.tls() != nullptr && !cut && !shut_client()) return;
     const bool request_cut =
-        !request_walker_.at_boundary() || requests_.ready_size() > 0 || broker_.sending();
+        !frames_.at_boundary(Remote::client) || frames_.requests().ready_size() > 0 || broker_.sending();
     return close(cut, request_cut);
   }
-  if (!requests_stopped() || requests_.ready_size() > 0 || broker_.sending()) return;
-  if (!conversation_.empty() || !client_.delivered() || !responses_.empty()) return;
+  if (!requests_stopped() || frames_.requests().ready_size() > 0 || broker_.sending()) return;
+  if (!frames_.conversation().empty() || !client_.delivered() || !frames_.responses().empty()) return;
   if (client_.tls() != nullptr && !shut_client()) return;
   if (broker_.tls() != nullptr && state_ == State::open && !broker_.shut_write(false)) return;
   close(false, false);
@@ -214,44 +235,30 @@ void Session::end_if_done() {
 // --- what is said
 
 void Session::log(Severity severity, std::string_view cause, std::string text) {
-  worker_.runtime().log.write({severity, cause, client_address_.host_text(),
-                               "listener " + listener().name + " port " +
-                                   std::to_string(port_->address.port()) + ": " + std::move(text)});
+  const Place& place = link_.place();
+  worker_.runtime().log.write({severity, cause, link_.client_address().host_text(),
+                               "listener " + place.listener().name + " port " +
+                                   std::to_string(place.port().address.port()) + ": " + std::move(text)});
 }
 
-// What the client still waits for, for messages.
-std::string Session::unanswered_text() const {
-  const kafka::Unanswered& first = conversation_.front();
-  return counted(conversation_.size(), "request") + " unanswered, the first " +
-         std::string(kafka::api_name(first.key)) + " v" + std::to_string(first.version);
+// The client waits for an answer of its broker's.
+bool Session::answer_awaited() const {
+  return state_ == State::open && !frames_.conversation().empty() && phase_ != Phase::delivering;
 }
 
 // The broker's side broke with requests unanswered; without any, a broker that restarts is no news.
 void Session::report_cut(const char* how) {
-  if (state_ != State::open || conversation_.empty() || phase_ == Phase::delivering || limited_) return;
-  log(Severity::warning, "broker_cut",
-      "the connection to broker " + to_string(dialled_) + " broke (" + how + ") with " + unanswered_text() +
-          ": the client is reset; see the broker's log and the network between");
+  if (!answer_awaited() || link_.limited()) return;
+  log(Severity::warning, "broker_cut", broker_cut_text(link_.dialled(), how, frames_.conversation()));
 }
 
 // The client leaves a broker that has long said nothing.
 void Session::report_silence() {
-  if (state_ != State::open || conversation_.empty() || phase_ == Phase::delivering) return;
-  const Duration silence = worker_.now() - heard_at_;
-  if (silence < silence_worth_a_line) return;
-  if (!response_walker_.answered()) note_broken();
+  const Duration silence = worker_.now() - link_.heard_at();
+  if (!answer_awaited() || silence < silence_worth_a_line) return;
+  if (!frames_.answered()) note_broken();
   log(Severity::warning, "broker_silent",
-      "the client left after broker " + to_string(dialled_) + " had said nothing for " +
-          std::to_string(std::chrono::duration_cast<seconds>(silence).count()) + " s, with " +
-          unanswered_text() + ": the broker hangs, or the network between loses packets");
-}
-
-void Session::report_retirement() {
-  if (conversation_.empty()) return;
-  log(Severity::info, "retirement_cut",
-      "the connection to broker " + to_string(dialled_) +
-          " is retired, since its port leads to another broker now or its TLS key is exhausted, with " +
-          unanswered_text() + ": the client is reset, and reconnects");
+      broker_silent_text(link_.dialled(), silence, frames_.conversation()));
 }
 
 void Session::fail(Severity severity, std::string_view cause, std::string text) {
@@ -272,9 +279,8 @@ void Session::abort() {
 
 void Session::close(bool reset_client, bool reset_broker) {
   KFERRY_ASSERT(state_ != State::closing);
-  if (state_ == State::dialling) end_admission();
   state_ = State::closing;
-  end_question();
+  link_.end_question();
   client_.close(reset_client);
   broker_.close(reset_broker);
   if (dial_ != nullptr) dial_->close();

@@ -132,8 +132,8 @@ void Worker::serve(const std::shared_ptr<const LivePlan>& live, std::uint32_t po
   const PortEntry& entry = view->plan().ports()[port];
   const std::uint32_t number = slots_.take();
   Slot& slot = slots_.at(number);
-  slot.session = session_memory_.make(*this, number, slot.generation, std::move(view), entry, client,
-                                      ring_.remote_address(client));
+  slot.session = session_memory_.make(*this, ring::Token{number, slot.generation, 0},
+                                      Place(std::move(view), entry), client, ring_.remote_address(client));
   ++session_count_;
   memory_return_.on_connection();
   slot.session->start();
@@ -156,10 +156,10 @@ void Worker::free_if_finished(Slot& slot) {
   runtime_.workers[index_]->sessions.fetch_sub(1, std::memory_order_relaxed);
 }
 
-void Worker::look_after(std::uint32_t slot, std::uint16_t generation) {
-  looked_after_.push_back({slot, generation, {}});
+void Worker::look_after(ring::Token session) {
+  looked_after_.push_back({session, {}});
   if (std::exchange(look_armed_, true)) return;
-  ring_.timer({0, 0, static_cast<std::uint16_t>(Operation::look)}, now() + Session::look_interval);
+  ring_.timer({0, 0, static_cast<std::uint16_t>(Operation::look)}, now() + SideWatch::interval);
 }
 
 // A look may add sessions behind those that are being looked at.
@@ -167,14 +167,14 @@ void Worker::look() {
   std::size_t kept = 0;
   for (std::size_t i = 0; i < looked_after_.size(); ++i) {
     LookedAfter one = looked_after_[i];
-    Session* session = find(one.slot, one.generation);
+    Session* session = find(one.session.slot, one.session.generation);
     if (session == nullptr) continue;
-    if (session->look(one.pulse)) looked_after_[kept++] = one;
-    free_if_finished(slots_.at(one.slot));
+    if (session->look(one.watch)) looked_after_[kept++] = one;
+    free_if_finished(slots_.at(one.session.slot));
   }
   looked_after_.resize(kept);
   if (kept == 0 || std::exchange(look_armed_, true)) return;
-  ring_.timer({0, 0, static_cast<std::uint16_t>(Operation::look)}, now() + Session::look_interval);
+  ring_.timer({0, 0, static_cast<std::uint16_t>(Operation::look)}, now() + SideWatch::interval);
 }
 
 // --- buffers

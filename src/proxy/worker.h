@@ -23,6 +23,7 @@
 #include "net/buffer_pool.h"
 #include "net/resolver.h"
 #include "proxy/acceptor.h"
+#include "proxy/doubts.h"
 #include "proxy/inquiries.h"
 #include "proxy/memory_return.h"
 #include "proxy/plan_view.h"
@@ -34,7 +35,7 @@
 
 namespace kferry::proxy {
 
-class Worker final : private Acceptor::Host {
+class Worker final : private Acceptor::Host, public Doubts {
  public:
   // Kinds of operations beside those of sessions, in Token::kind.
   enum class Operation : std::uint16_t {
@@ -94,12 +95,10 @@ class Worker final : private Acceptor::Host {
 
   // Calls receive_again() of the leg's owner when buffers are free again, first come first served.
   void starve(ring::Token leg);
-  // Calls the session's look() every Session::look_interval until it returns false.
-  void look_after(std::uint32_t slot, std::uint16_t generation);
-  // A connection to this place failed or was ended there: its name is asked for anew.
-  void doubt_name(const std::string& host) { resolver_.doubt(host); }
-  // A dial to a learnt broker has failed: its cluster is to be asked anew, soon.
-  void want_discovery(ClusterState& cluster);
+  // Calls the session's look() every SideWatch::interval until it returns false.
+  void look_after(ring::Token session);
+  void doubt_name(const std::string& host) override { resolver_.doubt(host); }
+  void want_discovery(ClusterState& cluster) override;
 
   std::size_t sessions() const { return session_count_; }
   // The plan in force, and those that sessions or inquiries began under.
@@ -150,9 +149,8 @@ class Worker final : private Acceptor::Host {
   std::deque<ring::Token> starved_;  // legs
   bool pressure_armed_ = false;
   struct LookedAfter {
-    std::uint32_t slot = 0;
-    std::uint16_t generation = 0;
-    Session::Pulse pulse;
+    ring::Token session;
+    SideWatch watch;
   };
   std::vector<LookedAfter> looked_after_;
   bool look_armed_ = false;

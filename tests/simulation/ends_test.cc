@@ -1,5 +1,5 @@
 // How long a session outlives its ends: a side that is silent, vanishes or never reads keeps neither sockets nor
-// session longer than src/proxy/session_look.cc says.
+// session longer than src/proxy/side_watch.h says.
 #include "doctest/doctest.h"
 #include "seeds.h"
 

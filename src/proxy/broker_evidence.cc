@@ -1,0 +1,102 @@
+#include "proxy/broker_evidence.h"
+
+#include <utility>
+
+#include "base/assert.h"
+#include "kafka/api_keys.h"
+#include "proxy/reports.h"
+
+namespace kferry::proxy {
+namespace {
+
+// Whether the first unanswered request is one that a broker answers whatever is in it, so that the client did not
+// provoke the end.
+bool always_answered(const kafka::Conversation& conversation) {
+  if (conversation.empty()) return false;
+  const ApiKey key = conversation.front().key;
+  return key == kafka::api_versions_key || key == kafka::sasl_handshake_key;
+}
+
+}  // namespace
+
+void BrokerEvidence::opened(const connection::Candidate& broker, LoopGuard& loops) {
+  dialled_ = broker.address;
+  node_ = broker.node;
+  origin_.bootstrap = !broker.node;
+  heard_ = Heard::nothing;
+  loops.opened(canonical(dialled_.host, dialled_.port));
+}
+
+// --- who answers
+
+void BrokerEvidence::identify(const Snapshot& snapshot, std::optional<NodeId> own) {
+  if (node_) return;
+  const HostPort here = canonical(dialled_.host, dialled_.port);
+  const Node* node = own ? snapshot.find(*own) : nullptr;
+  if (node == nullptr || node->address != here || !node->dialable()) node = snapshot.at(here);
+  if (node == nullptr) return;
+  node_ = node->id;
+  dialled_ = here;
+}
+
+void BrokerEvidence::search(const SocketAddress& here, const Snapshot& snapshot) {
+  KFERRY_ASSERT(may_search());
+  search_ = std::make_unique<NameSearch>(here, snapshot.nodes);
+}
+
+void BrokerEvidence::on_resolved(std::span<const SocketAddress> addresses, const Snapshot& snapshot) {
+  KFERRY_ASSERT(searching());
+  search_->on_resolved(addresses);
+  if (searching()) return;
+  const std::optional<NodeId> found = search_->found();
+  const Node* node = found ? snapshot.find(*found) : nullptr;
+  if (node == nullptr) return;
+  node_ = node->id;
+  dialled_ = node->address;
+}
+
+// --- what is proven
+
+Teacher BrokerEvidence::teacher(const SocketAddress& client_address, std::string_view client_id) const {
+  Teacher teacher;
+  teacher.client_address = &client_address;
+  teacher.client_id = client_id;
+  teacher.server = dialled_;
+  teacher.bootstrap = origin_.bootstrap;
+  return teacher;
+}
+
+void BrokerEvidence::note_answer(Instant heard_at, const Listeners& to) {
+  if (std::exchange(heard_, Heard::answered) == Heard::nothing)
+    to.loops.answered(canonical(dialled_.host, dialled_.port));
+  if (!node_) return;
+  note_answers_at_ = heard_at + answer_interval;
+  to.cluster.topology.answered(*node_, dialled_, heard_at);
+}
+
+void BrokerEvidence::note_broken(bool answered, const kafka::Conversation& conversation, std::uint64_t client,
+                                 Instant now, const Listeners& to) {
+  if (end_ != End::none) return;
+  end_ = End::broken;
+  to.doubts.doubt_name(dialled_.host);
+  if (!node_) return;
+  Topology& topology = to.cluster.topology;
+  if (!answered && always_answered(conversation) && topology.answers(*node_, dialled_, now)) {
+    end_ = End::limited;
+    report_limited(to.cluster, *node_, dialled_, to.log);
+  }
+  topology.broken(*node_, dialled_, answered ? Topology::Break::cut : Topology::Break::unanswered, client,
+                  now);
+}
+
+void BrokerEvidence::note_denied(CorrelationId request, Instant now, const Listeners& to) {
+  if (!node_ || exactly_asked_ != request) return;
+  report_denied(to.cluster, *node_, dialled_, to.log);
+  to.cluster.topology.denied(*node_, dialled_, now);
+  if (end_ == End::none) end_ = End::broken;
+  note_answers_at_ = Instant::max();  // the broker here is another one
+  to.doubts.doubt_name(dialled_.host);
+  to.doubts.want_discovery(to.cluster);
+}
+
+}  // namespace kferry::proxy

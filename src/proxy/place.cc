@@ -1,0 +1,32 @@
+#include "proxy/place.h"
+
+namespace kferry::proxy {
+
+tls::Engine::Chosen Place::choose(std::string_view server_name) {
+  if (listener().sni) {
+    const auto target = view_->plan().find(*port_, server_name);
+    if (!target) return std::shared_ptr<const tls::ServerContext>();
+    port_ = target->port;
+    named_ = target->node;
+  }
+  certificates::Usable<tls::ServerContext> usable = view_->server_context(port_->cluster, port_->listener);
+  if (usable.context != nullptr) return std::move(usable.context);
+  return Failure{"no_usable_certificate",
+                 "listener " + listener().name + " has no certificate that it can serve: " + usable.why_not};
+}
+
+std::optional<NodeId> Place::owner() const {
+  if (listener().sni) {
+    const bool known = named_ && snapshot().find(*named_) != nullptr;
+    return known ? named_ : std::nullopt;
+  }
+  return routes().owner(port_->port_index);
+}
+
+std::string Place::text() const {
+  const std::optional<config::SniNames>& sni = listener().sni;
+  if (sni) return named_ ? sni->host_of(*named_) : sni->bootstrap;
+  return "port " + std::to_string(port_->address.port());
+}
+
+}  // namespace kferry::proxy
