@@ -128,7 +128,7 @@ def test_dial_tells_a_refused_server():
 
 
 def free_ports(count, host):
-    """The first of `count` ports in a row on which nobody listens."""
+    """The first of `count` ports in a row that are free."""
     for first in range(20_000, 30_000, count):
         try:
             for port in range(first, first + count):

@@ -77,7 +77,7 @@ def ask(env, *words):
 
 
 class Mute(Broker):
-    """Answers ApiVersions alone, as a broker does that wants SASL first."""
+    """Answers ApiVersions alone, as a broker does that requires SASL first."""
 
     def answer(self, key, version):
         if key != 18:

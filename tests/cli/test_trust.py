@@ -127,7 +127,7 @@ class Kferry:
         self.wait("cause=ready ")
 
     def wait(self, pattern, count=1, seconds=20):
-        """The last of `count` lines of the log in which `pattern` is found."""
+        """The last of `count` lines of the log that contain `pattern`."""
         ends = time.monotonic() + seconds
         while True:
             lines = [line for line in self.log.read_text(errors="replace").splitlines() if re.search(pattern, line)]

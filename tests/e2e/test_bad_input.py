@@ -197,7 +197,7 @@ def test_what_is_no_kafka_request_ends_its_connection_and_reaches_no_broker(clie
     assert (broker.accepted, len(broker.asked)) == (accepted, asked)
 
 
-def test_random_octets_end_their_connections(clients, listeners, broker):
+def test_random_bytes_end_their_connections(clients, listeners, broker):
     accepted = broker.accepted
     for seed in range(12):
         client = clients(listeners["scripted"].addresses()[0])
@@ -207,7 +207,7 @@ def test_random_octets_end_their_connections(clients, listeners, broker):
     assert broker.accepted == accepted
 
 
-def test_random_octets_inside_a_well_framed_request_are_the_brokers_to_judge(clients, listeners):
+def test_random_bytes_inside_a_well_framed_request_are_the_brokers_to_judge(clients, listeners):
     """Or kferry's, where it reads them: either way the connection ends, and with one line at most."""
     for seed in range(12):
         random_ = random.Random(seed)

@@ -81,7 +81,7 @@ def test_a_handshake_that_stalls(kferry, network, context, how):
 
 
 @pytest.mark.quick
-def test_an_octet_a_second(kferry, network, context):
+def test_a_byte_a_second(kferry, network, context):
     source = network.another_client()
     hello = Handshake(context, kferry.where).step()
     with network.clients.connect(kferry.where, 20, source) as client:

@@ -1,5 +1,5 @@
 // Fuzzes what follows a handshake: records of any type and content, well protected or damaged, cut in any way. Whatever
-// comes, the other end must neither crash, stand still, nor hold more than a record and its answers.
+// comes, the other end must neither crash, hang, nor hold more than a record and its answers.
 //
 // Input: version, cipher and role; then per record: type, size (two bytes), how it is cut, how it is damaged, content.
 #include <sys/uio.h>
@@ -78,7 +78,7 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t size) {
     }
     std::span<const std::byte> rest = record;
     while (!rest.empty() || records.has_plain()) {
-      // A byte from elsewhere in memory, and the others: pieces that a record stands in.
+      // A byte from elsewhere in memory, and the others: pieces that hold a record.
       const auto part = rest.first(std::min(cut, rest.size()));
       std::vector<std::byte> head(part.begin(), part.begin() + (part.empty() ? 0 : 1));
       const auto others = part.subspan(head.size());

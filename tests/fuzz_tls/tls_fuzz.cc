@@ -1,5 +1,5 @@
 // Fuzzes the server engine's input: the first byte says how finely the rest is cut. Whatever comes, the engine must
-// neither crash, stand still, nor hold more than its limits. The certificate is made by openssl at the start.
+// neither crash, hang, nor hold more than its limits. The certificate is made by openssl at the start.
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>

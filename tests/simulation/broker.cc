@@ -15,7 +15,7 @@ constexpr std::size_t read_max = 256 * 1024;
 
 struct Answer {
   Instant at{};
-  std::string octets;
+  std::string bytes;
 };
 
 }  // namespace
@@ -24,7 +24,7 @@ struct Broker::Conversation {
   std::unique_ptr<Stream> stream;
   std::string input;                   // received, not yet compared
   std::string expected;                // the request that must come now
-  std::size_t matched = 0;             // octets of it that came
+  std::size_t matched = 0;             // bytes of it that came
   std::optional<std::int32_t> number;  // in the ledger
   bool discovery = false;
   bool authenticated = false;
@@ -107,7 +107,7 @@ bool Broker::turn(Conversation& conversation) {
 bool Broker::take_requests(Conversation& conversation) {
   if (!reading) return false;
   if (conversation.input_ended) {
-    // Only the answers still matter, unless there is nobody to have them.
+    // Only the answers still matter, unless no one is left to take them.
     if (conversation.stream->read(read_max).empty() && conversation.stream->was_reset()) {
       if (conversation.number) ledger_.connection(*conversation.number).broker_reset = true;
       conversation.stream->close();
@@ -118,10 +118,10 @@ bool Broker::take_requests(Conversation& conversation) {
   }
   bool moved = false;
   for (;;) {
-    const std::string octets = conversation.stream->read(read_max);
-    if (!octets.empty()) {
+    const std::string bytes = conversation.stream->read(read_max);
+    if (!bytes.empty()) {
       moved = true;
-      conversation.input += octets;
+      conversation.input += bytes;
       if (!match(conversation)) {
         conversation.stream->reset();
         conversation.gone = true;
@@ -164,7 +164,7 @@ bool Broker::match(Conversation& conversation) {
     } else {
       const auto nonce = nonce_in(conversation.input);
       const auto number = nonce ? ledger_.begun_by(*nonce) : std::nullopt;
-      if (!number) return wrong("a first request that nobody sent");
+      if (!number) return wrong("a first request that no client sent");
       conversation.number = number;
       if (++ledger_.connection(*number).bound > 1)
         return wrong("connection " + std::to_string(*number) + " was carried twice");
@@ -187,12 +187,12 @@ bool Broker::match(Conversation& conversation) {
       }
       while (entry.seen < entry.orders.size() && entry.orders[entry.seen].own()) ++entry.seen;
       if (entry.seen == entry.orders.size())
-        return wrong(std::to_string(rest.size()) + " octets on connection " +
-                     std::to_string(*conversation.number) + " that nobody sent");
+        return wrong(std::to_string(rest.size()) + " bytes on connection " +
+                     std::to_string(*conversation.number) + " that no client sent");
       const Order& order = entry.orders[entry.seen];
       if (!order.bootstrap() && order.meant_for != id_)
         return wrong("a request with key " + std::to_string(order.key) + " meant for broker " +
-                     (order.meant_for ? std::to_string(*order.meant_for) : "nobody") + " reached it");
+                     (order.meant_for ? std::to_string(*order.meant_for) : "no broker") + " reached it");
       if (order.kind == Kind::api_versions && order.version == 5 && order.meant_for.value_or(id_) != id_)
         return wrong("an ApiVersions that names broker " + std::to_string(*order.meant_for) + " reached it");
       conversation.expected = encode(order);
@@ -205,7 +205,7 @@ bool Broker::match(Conversation& conversation) {
       while (want[at] == rest[at]) ++at;
       return wrong(
           "request " + std::to_string(entry.seen) + " (key " + std::to_string(entry.orders[entry.seen].key) +
-          ") of connection " + std::to_string(*conversation.number) + " differs at octet " +
+          ") of connection " + std::to_string(*conversation.number) + " differs at byte " +
           std::to_string(conversation.matched + at) + " of " + std::to_string(conversation.expected.size()));
     }
     rest.remove_prefix(here);
@@ -254,18 +254,18 @@ void Broker::on_request(Conversation& conversation, const Order& order) {
   ledger_.answer(reply);
   Answer answer;
   answer.at = now_() + Duration(dice_.between<std::int64_t>(0, answer_delay_max.count()));
-  answer.octets = encode(reply);
+  answer.bytes = encode(reply);
   const std::size_t place =
       conversation.answered + conversation.answers.size() + (conversation.output.empty() ? 0 : 1);
   if (conversation.fate.ending == Ending::wrong_correlation && place == conversation.fate.after_answers)
-    answer.octets[7] = static_cast<char>(answer.octets[7] ^ 0x15);
+    answer.bytes[7] = static_cast<char>(answer.bytes[7] ^ 0x15);
   if (conversation.fate.ending == Ending::garbage && place >= conversation.fate.after_answers &&
       order.kind == Kind::metadata) {
     // More brokers than the frame can hold.
     Writer out;
     out.i32(order.correlation_id);
     for (int i = 0; i < 8; ++i) out.i32(0x7F7F7F7F);
-    answer.octets = out.frame();
+    answer.bytes = out.frame();
   }
   conversation.answers.push_back(std::move(answer));
 }
@@ -359,13 +359,13 @@ bool Broker::send_answers(Conversation& conversation) {
                                                     conversation.fate.ending == Ending::close_mid_frame ||
                                                     conversation.fate.ending == Ending::reset_mid_frame);
       if (held) return moved;
-      conversation.output = std::move(conversation.answers.front().octets);
+      conversation.output = std::move(conversation.answers.front().bytes);
       conversation.answers.pop_front();
       conversation.written = 0;
     }
     const std::size_t taken =
         conversation.stream->write(std::string_view(conversation.output).substr(conversation.written));
-    octets_written_ += taken;
+    bytes_written_ += taken;
     conversation.written += taken;
     moved = moved || taken > 0;
     if (conversation.written < conversation.output.size()) return moved;
@@ -389,7 +389,7 @@ bool Broker::apply_fate(Conversation& conversation) {
     case Ending::close_mid_frame:
     case Ending::reset_mid_frame: {
       if (conversation.answers.empty()) return false;
-      const std::string& next = conversation.answers.front().octets;
+      const std::string& next = conversation.answers.front().bytes;
       const std::size_t part = 1 + dice_.below(next.size() - 1);
       if (conversation.stream->write(std::string_view(next).substr(0, part)) == 0) return false;
       if (conversation.fate.ending == Ending::reset_mid_frame) {

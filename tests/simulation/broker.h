@@ -1,4 +1,4 @@
-// A simulated cluster's brokers: they check every octet of every request against the ledger, see that it was
+// A simulated cluster's brokers: they check every byte of every request against the ledger, see that it was
 // meant for them, and answer in order after a while.
 #pragma once
 
@@ -37,7 +37,7 @@ enum class Ending : std::uint8_t {
   reset,
   reset_mid_frame,
   wrong_correlation,  // the next response carries another id, and so does none after it
-  unasked,            // a response nobody waits for; once everything is answered
+  unasked,            // a response that no client waits for; once everything is answered
   garbage,            // a Metadata response that makes no sense; others are answered well
   silence,            // takes requests and answers none
 };
@@ -81,8 +81,8 @@ class Broker final : public Party {
   std::size_t discoveries() const { return discoveries_; }
   // How often a session asked for Metadata itself.
   std::size_t questions() const { return questions_; }
-  // Octets kferry's side has taken, for the bound on what kferry holds.
-  std::uint64_t octets_written() const { return octets_written_; }
+  // Bytes kferry's side has taken, for the bound on what kferry holds.
+  std::uint64_t bytes_written() const { return bytes_written_; }
 
  private:
   struct Conversation;
@@ -108,7 +108,7 @@ class Broker final : public Party {
   std::size_t connections_made_ = 0;
   std::size_t discoveries_ = 0;
   std::size_t questions_ = 0;
-  std::uint64_t octets_written_ = 0;
+  std::uint64_t bytes_written_ = 0;
 };
 
 }  // namespace kferry::simulation

@@ -6,19 +6,19 @@
 namespace kferry::simulation {
 
 std::string filler(std::uint64_t key, std::size_t size) {
-  std::string octets(size, '\0');
+  std::string bytes(size, '\0');
   std::uint64_t state = key * 0x9E3779B97F4A7C15U + 1;
   for (std::size_t at = 0; at < size; at += 8) {
     state += 0x9E3779B97F4A7C15U;
     std::uint64_t mixed = (state ^ (state >> 30U)) * 0xBF58476D1CE4E5B9U;
     mixed ^= mixed >> 27U;
-    std::memcpy(octets.data() + at, &mixed, std::min<std::size_t>(8, size - at));
+    std::memcpy(bytes.data() + at, &mixed, std::min<std::size_t>(8, size - at));
   }
-  return octets;
+  return bytes;
 }
 
-void Writer::number(std::uint64_t value, int octets) {
-  for (int shift = 8 * (octets - 1); shift >= 0; shift -= 8)
+void Writer::number(std::uint64_t value, int bytes) {
+  for (int shift = 8 * (bytes - 1); shift >= 0; shift -= 8)
     out_.push_back(static_cast<char>(static_cast<unsigned char>(value >> shift)));
 }
 
@@ -51,10 +51,10 @@ std::string Writer::frame() const {
   return whole.take();
 }
 
-std::uint64_t number_at(std::string_view octets, std::size_t at, int size) {
+std::uint64_t number_at(std::string_view bytes, std::size_t at, int size) {
   std::uint64_t value = 0;
   for (int i = 0; i < size; ++i)
-    value = value << 8U | static_cast<unsigned char>(octets[at + static_cast<std::size_t>(i)]);
+    value = value << 8U | static_cast<unsigned char>(bytes[at + static_cast<std::size_t>(i)]);
   return value;
 }
 

@@ -30,7 +30,7 @@ class Dice {
   std::mt19937_64 source_;
 };
 
-// `size` octets that only `key` gives.
+// `size` bytes that only `key` gives.
 std::string filler(std::uint64_t key, std::size_t size);
 
 // Appends big-endian primitives.
@@ -45,19 +45,19 @@ class Writer {
   void count(std::size_t elements, bool compact);
   void string(std::optional<std::string_view> text, bool compact);
   void uuid(std::uint64_t key) { raw(filler(key, 16)); }
-  void raw(std::string_view octets) { out_.append(octets); }
+  void raw(std::string_view bytes) { out_.append(bytes); }
 
   std::size_t size() const { return out_.size(); }
-  // The octets with their own number in front.
+  // The bytes with their own number in front.
   std::string frame() const;
   std::string take() { return std::move(out_); }
 
  private:
-  void number(std::uint64_t value, int octets);
+  void number(std::uint64_t value, int bytes);
   std::string out_;
 };
 
-// The big-endian integer of `octets` at `at`; the caller has checked that it is there.
-std::uint64_t number_at(std::string_view octets, std::size_t at, int size);
+// The big-endian integer of `bytes` at `at`; the caller has checked that it is there.
+std::uint64_t number_at(std::string_view bytes, std::size_t at, int size);
 
 }  // namespace kferry::simulation

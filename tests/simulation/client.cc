@@ -117,7 +117,7 @@ void Client::begin_work() {
     Work one{node.id,
              std::make_unique<Connection>(ledger_, told_, std::move(stream), dice_.below(UINT64_MAX))};
     one.connection->window = 1 + dice_.below(plan_.window);
-    one.connection->octets_per_turn = plan_.octets_per_turn;
+    one.connection->bytes_per_turn = plan_.bytes_per_turn;
     if (plan_.sasl) authenticate(*one.connection, node.id);
     const std::size_t share = count == 1 ? left : dice_.below(left + 1);
     left -= share;

@@ -1,6 +1,6 @@
 // A simulated client as Kafka's are: bootstraps at any server it is given, learns the brokers, then has its say with some
 // of them, each on a connection of its own to where it was told. Where failures are in the plan it
-// bootstraps again and goes on until its goal is reached.
+// bootstraps again and continues until it reaches its goal.
 #pragma once
 
 #include <cstdint>
@@ -20,7 +20,7 @@ struct ClientPlan {
   std::size_t goal = 20;        // orders done with brokers
   std::size_t connections = 3;  // at once, at most
   std::size_t window = 8;
-  std::size_t octets_per_turn = SIZE_MAX;
+  std::size_t bytes_per_turn = SIZE_MAX;
   Mix mix;
   bool sasl = false;
   std::int16_t metadata_min = 0;  // version of the bootstrap's Metadata
@@ -29,7 +29,7 @@ struct ClientPlan {
 
 class Client final : public Party {
  public:
-  // Dials what clients were told; nullptr when nobody listens.
+  // Dials what clients were told; nullptr if nothing listens there.
   using Dial = std::function<std::unique_ptr<Stream>(const HostPort& where)>;
   using Clock = std::function<Instant()>;
 

@@ -1,4 +1,4 @@
-// The close table of src/proxy/session.h, row by row, each at random moments.
+// The close table of src/proxy/close_rules.h, row by row, each at random moments.
 #include <algorithm>
 
 #include "doctest/doctest.h"
@@ -170,18 +170,18 @@ TEST_CASE("a port scan never dials, whichever way it ends") {
   });
 }
 
-TEST_CASE("what is no Kafka request ends its connection before a dial") {
-  over_seeds("what is no Kafka request ends its connection before a dial", 2, [](Run& run) {
+TEST_CASE("input that is not a Kafka request ends its connection before a dial") {
+  over_seeds("input that is not a Kafka request ends its connection before a dial", 2, [](Run& run) {
     Pair pair(run, 1);
     const std::size_t before = pair.broker->connections_made();
     std::vector<std::unique_ptr<Stream>> bad;
     const std::string hello("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 11);
-    for (const std::string& octets :
+    for (const std::string& bytes :
          {hello + filler(1, 200), std::string("GET / HTTP/1.1\r\nHost: x\r\n\r\n"),
           std::string("\xff\xff\xff\xff", 4) + filler(2, 60),
           std::string("\x7f\xff\xff\xff", 4) + filler(3, 60), filler(run.seed, 100)}) {
       bad.push_back(pair.world->dial(*pair.world->told(7, {})));
-      bad.back()->write(octets);
+      bad.back()->write(bytes);
     }
     pair.world->run_for(seconds(10));
     for (const auto& stream : bad) {
@@ -289,7 +289,7 @@ TEST_CASE("a broker that answers nonsense ends its connection, after the answers
         const Ending ending = run.dice.one_in(2) ? Ending::wrong_correlation : Ending::unasked;
         pair.broker->fate = [&] { return Fate{ending, ending == Ending::unasked ? count : good, count}; };
         for (std::size_t i = 0; i < count; ++i) pair.ask_heartbeat(run);
-        // All requests are at the broker before it answers, so none stands unread when kferry closes.
+        // All requests are at the broker before it answers, so kferry leaves none of them unread when it closes.
         pair.broker->answer_delay_max = Duration::zero();
         pair.run_until_over("a connection whose broker answers nonsense");
         pair.expect(State::ended, ending == Ending::unasked ? count : good);

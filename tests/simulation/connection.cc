@@ -28,8 +28,8 @@ void Connection::half_close_inside() {
                         ? std::nullopt
                         : ledger_.connection(number_).orders.front().meant_for;
   order.body_size = 500;
-  const std::string octets = encode(ledger_.enter(number_, order));
-  output_ += octets.substr(0, nonce_prefix + dice_.below(octets.size() - nonce_prefix));
+  const std::string bytes = encode(ledger_.enter(number_, order));
+  output_ += bytes.substr(0, nonce_prefix + dice_.below(bytes.size() - nonce_prefix));
   half_close();
 }
 
@@ -68,7 +68,7 @@ bool Connection::turn() {
 
 bool Connection::send() {
   bool moved = false;
-  std::size_t allowance = octets_per_turn;
+  std::size_t allowance = bytes_per_turn;
   for (;;) {
     const bool alone = !unanswered_.empty() && unanswered_.back().alone();
     if (output_.empty() && !waiting_.empty() && unanswered_.size() < window && !alone &&
@@ -105,11 +105,11 @@ bool Connection::receive() {
   if (!reading) return false;
   bool moved = false;
   for (;;) {
-    const std::string octets = stream_->read(1 + dice_.below(read_max));
-    if (!octets.empty()) {
+    const std::string bytes = stream_->read(1 + dice_.below(read_max));
+    if (!bytes.empty()) {
       moved = true;
-      octets_read_ += octets.size();
-      if (!compare(octets)) {
+      bytes_read_ += bytes.size();
+      if (!compare(bytes)) {
         reset();
         return true;
       }
@@ -122,7 +122,7 @@ bool Connection::receive() {
     if (!stream_->ended()) return moved;
     if (matched_ > 0)
       ledger_.violation(text() + ": a clean end inside an answer, after " + std::to_string(matched_) +
-                        " of its " + std::to_string(expected_.size()) + " octets");
+                        " of its " + std::to_string(expected_.size()) + " bytes");
     end(State::ended);
     return true;
   }
@@ -145,33 +145,33 @@ bool Connection::next_expected() {
   return true;
 }
 
-bool Connection::compare(std::string_view octets) {
-  tail_.append(octets);
+bool Connection::compare(std::string_view bytes) {
+  tail_.append(bytes);
   if (tail_.find(upstream_marker) != std::string::npos) {
     ledger_.violation(text() + ": an upstream host name reached the client");
     return false;
   }
   tail_.erase(0, tail_.size() - std::min(tail_.size(), upstream_marker.size() - 1));
-  while (!octets.empty()) {
+  while (!bytes.empty()) {
     if (expected_.empty() && !next_expected()) {
-      ledger_.violation(text() + ": " + std::to_string(octets.size()) +
-                        " octets that no broker sent as an answer");
+      ledger_.violation(text() + ": " + std::to_string(bytes.size()) +
+                        " bytes that no broker sent as an answer");
       return false;
     }
     const std::string_view want = std::string_view(expected_).substr(matched_);
-    const std::size_t here = std::min(want.size(), octets.size());
-    if (want.substr(0, here) != octets.substr(0, here)) {
+    const std::size_t here = std::min(want.size(), bytes.size());
+    if (want.substr(0, here) != bytes.substr(0, here)) {
       std::size_t at = 0;
-      while (want[at] == octets[at]) ++at;
+      while (want[at] == bytes[at]) ++at;
       const Order& order = unanswered_.front();
       ledger_.violation(text() + ": the answer to key " + std::to_string(order.key) + " version " +
-                        std::to_string(order.version) + " differs at octet " + std::to_string(matched_ + at) +
+                        std::to_string(order.version) + " differs at byte " + std::to_string(matched_ + at) +
                         " of " + std::to_string(expected_.size()));
       return false;
     }
-    octets.remove_prefix(here);
+    bytes.remove_prefix(here);
     matched_ += here;
-    ledger_.octets_verified += here;
+    ledger_.bytes_verified += here;
     if (matched_ < expected_.size()) break;
     expected_.clear();
     matched_ = 0;

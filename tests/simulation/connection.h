@@ -1,4 +1,4 @@
-// A simulated client's connection to kferry: sends orders, so many at a time, and checks every octet of what
+// A simulated client's connection to kferry: sends orders, so many at a time, and checks every byte of what
 // comes back: each answer once, in order, as kferry must have translated it, and never an end inside one.
 #pragma once
 
@@ -23,7 +23,7 @@ class Connection final : public Party {
 
   // Sends it once there is room in the window.
   void ask(Order order);
-  // FIN once everything asked so far has been written; reading goes on.
+  // FIN once everything asked so far has been written; reading continues.
   void half_close() { half_close_wanted_ = true; }
   // Half-closes inside a request that is announced and never finished.
   void half_close_inside();
@@ -34,7 +34,7 @@ class Connection final : public Party {
   bool turn() override;
 
   std::size_t window = 8;
-  std::size_t octets_per_turn = SIZE_MAX;  // written
+  std::size_t bytes_per_turn = SIZE_MAX;  // written
   bool reading = true;
 
   enum class State : std::uint8_t {
@@ -51,7 +51,7 @@ class Connection final : public Party {
   bool idle() const { return waiting_.empty() && unanswered_.empty() && output_.empty(); }
   std::size_t unanswered() const { return unanswered_.size(); }
   bool written() const { return output_.empty() && waiting_.empty(); }
-  std::uint64_t octets_read() const { return octets_read_; }
+  std::uint64_t bytes_read() const { return bytes_read_; }
   // The brokers of the last whole Metadata or DescribeCluster answer, as kferry told them.
   const std::optional<Reply>& brokers() const { return brokers_; }
   std::string text() const;
@@ -59,7 +59,7 @@ class Connection final : public Party {
  private:
   bool send();
   bool receive();
-  bool compare(std::string_view octets);
+  bool compare(std::string_view bytes);
   bool next_expected();
   void end(State state);
 
@@ -77,10 +77,10 @@ class Connection final : public Party {
   std::size_t matched_ = 0;
   std::optional<Reply> expected_reply_;
   std::optional<Reply> brokers_;
-  std::string tail_;  // the last octets, for a marker across two reads
+  std::string tail_;  // the last bytes, for a marker across two reads
   std::size_t asked_ = 0;
   std::size_t done_ = 0;
-  std::uint64_t octets_read_ = 0;
+  std::uint64_t bytes_read_ = 0;
   bool half_close_wanted_ = false;
   bool half_closed_ = false;
 };

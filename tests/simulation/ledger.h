@@ -50,7 +50,7 @@ class Ledger {
   // Figures of the run.
   std::uint64_t requests_seen = 0;
   std::uint64_t replies_verified = 0;
-  std::uint64_t octets_verified = 0;
+  std::uint64_t bytes_verified = 0;
 
  private:
   std::vector<Connection> connections_;

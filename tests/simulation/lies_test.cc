@@ -1,6 +1,6 @@
 // Answers that lie: to some clients, brokers give other addresses to known ids, name ids that do not exist, exchange
 // addresses, and leave brokers out. Provided the first list was true, no request outside the stand-in set reaches a broker
-// other than its port's: the brokers check whom every request is meant for.
+// other than its port's: each broker checks that a request is meant for it.
 #include <algorithm>
 #include <memory>
 #include <set>
@@ -72,7 +72,7 @@ class Liars {
     }
   }
 
-  // At another broker's address, or at one of nobody's.
+  // At another broker's address, or at one that is no broker's.
   void misplace(Node& node) {
     const Node& other = dice_.of(world_.cluster.nodes);
     const bool nowhere = dice_.one_in(2);
@@ -94,9 +94,9 @@ class Liars {
   std::uint64_t invented_ = 0;
 };
 
-TEST_CASE("answers that lie about ids, addresses and lists mislead nobody else") {
+TEST_CASE("answers that lie about ids, addresses and lists mislead no other client") {
   std::size_t told = 0;
-  over_seeds("answers that lie about ids, addresses and lists mislead nobody else", 12, [&](Run& run) {
+  over_seeds("answers that lie about ids, addresses and lists mislead no other client", 12, [&](Run& run) {
     WorldOptions options = some_options(run);
     options.ids = {3, 4, 5};
     options.ports = 3;
@@ -122,7 +122,7 @@ TEST_CASE("answers that lie about ids, addresses and lists mislead nobody else")
     std::uint64_t rounds = 5 + run.dice.below(10);
     for (std::uint64_t round = 0; round < rounds; ++round) {
       for (std::uint64_t some = run.dice.below(4); some > 0; --some) liars.ask_one();
-      // While nobody contradicts them, two liars are two clients who agree.
+      // While no one contradicts them, two liars are two clients who agree.
       world->connect(run.dice.of(options.ids)).ask(order_of(run.dice, Kind::metadata, 9));
       if (dying && round == 2) world->broker(5).kill();
       if (dying && round == 4) world->serve(5);

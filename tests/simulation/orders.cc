@@ -102,10 +102,10 @@ std::string encode(const Order& order) {
   return out.frame();
 }
 
-std::optional<std::uint64_t> nonce_in(std::string_view octets) {
-  if (octets.size() < nonce_prefix || octets.substr(14, 4) != "sim-") return std::nullopt;
+std::optional<std::uint64_t> nonce_in(std::string_view bytes) {
+  if (bytes.size() < nonce_prefix || bytes.substr(14, 4) != "sim-") return std::nullopt;
   std::uint64_t nonce = 0;
-  for (const char c : octets.substr(18, 16)) {
+  for (const char c : bytes.substr(18, 16)) {
     const bool digit = c >= '0' && c <= '9';
     if (!digit && (c < 'a' || c > 'f')) return std::nullopt;
     nonce = nonce << 4U | static_cast<std::uint64_t>(digit ? c - '0' : c - 'a' + 10);

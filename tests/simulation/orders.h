@@ -1,5 +1,5 @@
-// One request of a simulated client: everything about it, so that whoever sees its bytes can make them again
-// and compare. An order's nonce stands in its client id, which is how a broker recognises it.
+// One request of a simulated client: everything about it, so that the receiver can make its bytes again and
+// compare. The order's nonce is in its client id, by which a broker recognises it.
 #pragma once
 
 #include <cstdint>
@@ -53,9 +53,9 @@ struct Order {
 
 // The request as it leaves the client, with its length.
 std::string encode(const Order& order);
-// The nonce in the first frame that begins here; nullopt when what is there is no request of ours. Wants at
-// least nonce_prefix octets.
-std::optional<std::uint64_t> nonce_in(std::string_view octets);
+// The nonce in the first frame that begins here; nullopt when it is not a request of ours. Needs at
+// least nonce_prefix bytes.
+std::optional<std::uint64_t> nonce_in(std::string_view bytes);
 inline constexpr std::size_t nonce_prefix = 4 + 2 + 2 + 4 + 2 + 20;
 
 // What a client asks.

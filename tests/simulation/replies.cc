@@ -10,7 +10,7 @@ namespace {
 // Above it a Fetch is not rewritten but neutralised in place; near it the tests send nothing.
 constexpr std::size_t exact_max = 60'000;
 
-// A tag section: mostly empty, sometimes with a tag nobody knows.
+// A tag section: mostly empty, sometimes with an unknown tag.
 void tags(Writer& out, Dice& dice) {
   if (!dice.one_in(8)) {
     out.uvarint(0);

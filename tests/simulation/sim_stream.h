@@ -14,7 +14,7 @@ class SimStream final : public Stream {
  public:
   explicit SimStream(ring::SimSocket socket) : socket_(socket) {}
   ~SimStream() override { socket_.close(); }
-  std::size_t write(std::string_view octets) override { return socket_.write(octets); }
+  std::size_t write(std::string_view bytes) override { return socket_.write(bytes); }
   std::string read(std::size_t size_max) override {
     return socket_.readable() > 0 ? socket_.read(size_max) : std::string();
   }

@@ -295,10 +295,10 @@ void stall_eight(config::Backend backend) {
   CHECK(sockets.log.wrong == 0);
 }
 
-TEST_CASE("eight stalled readers hold nobody up, on io_uring") {
+TEST_CASE("eight stalled readers do not hold up the others, on io_uring") {
   stall_eight(config::Backend::io_uring);
 }
-TEST_CASE("eight stalled readers hold nobody up, on epoll") {
+TEST_CASE("eight stalled readers do not hold up the others, on epoll") {
   stall_eight(config::Backend::epoll);
 }
 

@@ -12,14 +12,14 @@ namespace kferry::simulation {
 class Stream {
  public:
   virtual ~Stream() = default;
-  // Octets taken; 0 when there is no room, or after the other side is gone.
-  virtual std::size_t write(std::string_view octets) = 0;
+  // Bytes taken; 0 when there is no room, or after the other side is gone.
+  virtual std::size_t write(std::string_view bytes) = 0;
   // What has arrived, at most `size_max`; empty when there is nothing now.
   virtual std::string read(std::size_t size_max) = 0;
   // After a read that gave nothing: the other side has sent FIN.
   virtual bool ended() = 0;
   virtual bool was_reset() = 0;
-  // FIN; reading goes on.
+  // FIN; reading continues.
   virtual void shutdown() = 0;
   // Not to be used any more after either.
   virtual void close() = 0;

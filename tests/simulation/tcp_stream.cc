@@ -61,24 +61,24 @@ std::unique_ptr<TcpStream> TcpStream::dial(Poller& poller, std::uint16_t port) {
   return std::make_unique<TcpStream>(poller, fd);
 }
 
-std::size_t TcpStream::write(std::string_view octets) {
-  const ssize_t sent = ::send(fd_, octets.data(), octets.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+std::size_t TcpStream::write(std::string_view bytes) {
+  const ssize_t sent = ::send(fd_, bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
   if (sent < 0 && errno != EAGAIN) {
     reset_ = true;  // the kernel says so once, to whichever call comes first
     return 0;
   }
-  if (sent < static_cast<ssize_t>(octets.size())) poller_.want(fd_, POLLOUT);
+  if (sent < static_cast<ssize_t>(bytes.size())) poller_.want(fd_, POLLOUT);
   return sent < 0 ? 0 : static_cast<std::size_t>(sent);
 }
 
 std::string TcpStream::read(std::size_t size_max) {
-  std::string octets(size_max, '\0');
-  const ssize_t got = ::recv(fd_, octets.data(), size_max, MSG_DONTWAIT);
+  std::string bytes(size_max, '\0');
+  const ssize_t got = ::recv(fd_, bytes.data(), size_max, MSG_DONTWAIT);
   if (got == 0) ended_ = true;
   if (got < 0 && errno == EAGAIN) poller_.want(fd_, POLLIN);
   if (got < 0 && errno != EAGAIN) reset_ = true;
-  octets.resize(got > 0 ? static_cast<std::size_t>(got) : 0);
-  return octets;
+  bytes.resize(got > 0 ? static_cast<std::size_t>(got) : 0);
+  return bytes;
 }
 
 void TcpStream::shutdown() {

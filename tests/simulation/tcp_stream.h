@@ -32,10 +32,10 @@ class TcpStream final : public Stream {
   TcpStream(const TcpStream&) = delete;
   TcpStream& operator=(const TcpStream&) = delete;
 
-  // Connects to a port of 127.0.0.1; nullptr when nobody listens there.
+  // Connects to a port of 127.0.0.1; nullptr if nothing listens there.
   static std::unique_ptr<TcpStream> dial(Poller& poller, std::uint16_t port);
 
-  std::size_t write(std::string_view octets) override;
+  std::size_t write(std::string_view bytes) override;
   std::string read(std::size_t size_max) override;
   bool ended() override { return ended_; }
   bool was_reset() override { return reset_; }
@@ -68,7 +68,7 @@ class TcpAcceptor final : public Acceptor {
   int fd_;
 };
 
-// So many ports of 127.0.0.1 that nobody listened on just now.
+// So many ports of 127.0.0.1 that were free just now.
 std::vector<std::uint16_t> free_ports(std::size_t count);
 
 }  // namespace kferry::simulation

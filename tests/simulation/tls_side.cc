@@ -62,10 +62,10 @@ class TlsSide final : public Stream {
       : inner_(std::move(inner)), engine_(std::move(engine)), terse_(terse) {}
   ~TlsSide() override { close(); }
 
-  std::size_t write(std::string_view octets) override {
-    if (!turn() || engine_->state() != tls::Engine::State::open || octets.empty()) return 0;
+  std::size_t write(std::string_view bytes) override {
+    if (!turn() || engine_->state() != tls::Engine::State::open || bytes.empty()) return 0;
     std::array<std::byte, 20'000> room;
-    const auto moved = engine_->write(std::as_bytes(std::span(octets)), room);
+    const auto moved = engine_->write(std::as_bytes(std::span(bytes)), room);
     out_.append(reinterpret_cast<const char*>(room.data()), moved.made);
     turn();
     return moved.taken;
@@ -111,9 +111,9 @@ class TlsSide final : public Stream {
   bool turn() {
     if (inner_ == nullptr) return false;
     for (;;) {
-      const std::string octets = inner_->read(8'000);
-      if (octets.empty()) break;
-      std::span<const std::byte> cipher = std::as_bytes(std::span(octets));
+      const std::string bytes = inner_->read(8'000);
+      if (bytes.empty()) break;
+      std::span<const std::byte> cipher = std::as_bytes(std::span(bytes));
       std::array<std::byte, 20'000> room;
       while (!cipher.empty() || engine_->has_plain()) {
         const auto moved = engine_->feed(cipher, room);

@@ -22,7 +22,7 @@ TEST_CASE("TLS: every byte arrives once and in order") {
              [](Run& run) { return traffic(run, some_tls(run)); });
 }
 
-TEST_CASE("TLS: discovery that cannot shake hands says where it stands, and goes on trying") {
+TEST_CASE("TLS: discovery that cannot shake hands says how far it came, and keeps trying") {
   over_seeds("TLS: discovery that cannot shake hands", 1, [](Run& run) {
     WorldOptions options = some_options(run);
     options.broker_tls = options.discovery = true;
@@ -65,7 +65,7 @@ TEST_CASE("SNI: two listeners on one socket, each with its names and its certifi
   });
 }
 
-TEST_CASE("SNI: names of nobody, of bootstrap, of brokers not known yet") {
+TEST_CASE("SNI: unknown names, the bootstrap name, names of brokers not known yet") {
   over_seeds("SNI: names", 2, [](Run& run) {
     WorldOptions options = some_options(run);
     // With TLS to the brokers, too, no address proves which one answers at an alias.

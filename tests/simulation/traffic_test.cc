@@ -19,14 +19,14 @@ TEST_CASE("every byte arrives once and in order") {
              [](Run& run) { return traffic(run, some_options(run)); });
 }
 
-TEST_CASE("a client that sends an octet at a time is served like any other") {
-  over_seeds("a client that sends an octet at a time is served like any other", 5, [](Run& run) {
+TEST_CASE("a client that sends a byte at a time is served like any other") {
+  over_seeds("a client that sends a byte at a time is served like any other", 5, [](Run& run) {
     auto world = std::make_unique<World>(run.seed, some_options(run), run.trace);
     world->start();
     for (int i = 0; i < 2; ++i) {
       ClientPlan plan;
       plan.goal = 4;
-      plan.octets_per_turn = 1 + run.dice.below(3);
+      plan.bytes_per_turn = 1 + run.dice.below(3);
       plan.mix.body_max = 60;
       plan.mix.reply_max = 3'000;
       plan.sasl = run.dice.one_in(3);
@@ -67,18 +67,18 @@ TEST_CASE("queues at their limit hold back and go on") {
 // Cuts what leaves through each socket into frames by their length.
 class Frames {
  public:
-  // Whether a frame ends in these octets.
-  bool end_in(int socket, std::string_view octets) {
+  // Whether a frame ends in these bytes.
+  bool end_in(int socket, std::string_view bytes) {
     Frame& frame = frames_[socket];
     bool ended = false;
-    for (const char octet : octets) {
-      if (frame.length_octets < 4) {
-        frame.left = frame.left << 8U | static_cast<unsigned char>(octet);
-        ++frame.length_octets;
+    for (const char byte : bytes) {
+      if (frame.length_bytes < 4) {
+        frame.left = frame.left << 8U | static_cast<unsigned char>(byte);
+        ++frame.length_bytes;
       } else {
         --frame.left;
       }
-      if (frame.length_octets < 4 || frame.left > 0) continue;
+      if (frame.length_bytes < 4 || frame.left > 0) continue;
       frame = {};
       ended = true;
     }
@@ -88,19 +88,19 @@ class Frames {
  private:
   struct Frame {
     std::uint32_t left = 0;
-    int length_octets = 0;
+    int length_bytes = 0;
   };
   std::map<int, Frame> frames_;
 };
 
-// The kernel may keep what is sent with `more` until something follows: of a frame that goes on nobody misses it.
+// The kernel may keep what is sent with `more` until something follows: within a frame no one misses it.
 TEST_CASE("what ends a frame is never sent as if more followed") {
   std::uint64_t sent_with_more = 0;
   over_seeds("what ends a frame is never sent as if more followed", 20, [&](Run& run) {
     WorldOptions options = some_options(run);
     options.splice_threshold = 0;  // a splice follows at once whatever was sent
-    options.simulation.sent = [&, frames = Frames()](int socket, std::string_view octets, bool more) mutable {
-      const bool ended = frames.end_in(socket, octets);
+    options.simulation.sent = [&, frames = Frames()](int socket, std::string_view bytes, bool more) mutable {
+      const bool ended = frames.end_in(socket, bytes);
       if (!more) return;
       ++sent_with_more;
       CHECK_FALSE(ended);

@@ -104,8 +104,8 @@ TEST_CASE("a stand-in serves bootstrap, nothing else, and makes way") {
     mix.only_bootstrap = true;
     for (int i = 0; i < 5; ++i) first.ask(some_order(run.dice, mix, {}));
     world->run("bootstrap at a stand-in", [&] { return first.idle(); }, seconds(30));
-    // Any other request closes it, without an octet of it going upstream (the brokers check whom it is meant
-    // for).
+    // Any other request closes it, without a byte of it going upstream (each broker checks that
+    // a request is meant for it).
     Connection& refused = world->connect(2);
     refused.ask(some_order(run.dice, mix, {}));
     Order order = order_of(run.dice, Kind::opaque, 1);

@@ -15,7 +15,7 @@ using std::chrono::milliseconds;
 
 constexpr std::uint16_t local_port_base = 17'000;
 constexpr std::int32_t advertised_port_base = 7'000;
-// Nothing due for so long: whoever has something to do does it before more time passes.
+// Nothing due for so long: all that is due is done before more time passes.
 constexpr Duration quiet = milliseconds(1);
 
 void print(Instant now, const std::string& line) {
@@ -289,7 +289,7 @@ Connection& World::connect_at(std::int32_t advertised_port) {
 Connection& World::connect_to(const HostPort& told, std::size_t listener) {
   auto stream = dial(told);
   if (!stream) {
-    ledger.violation("nobody listens at " + to_string(told));
+    ledger.violation("nothing listens at " + to_string(told));
     stream = std::make_unique<DeadStream>();
   }
   connections.push_back(std::make_unique<Connection>(ledger, told_functions[listener], std::move(stream),

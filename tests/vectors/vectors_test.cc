@@ -262,7 +262,7 @@ void replay_every_split(const ResponseVector& v, const kafka::Policy& policy, co
     bool good = c.feed_requests(v.request, {}) && c.feed_responses(before.first(at), {});
     std::string wrong = good ? "" : c.trouble;
     if (good && !starts_with(expected, c.to_client.left()))
-      wrong = "what left is no beginning of what must leave";
+      wrong = "what left is not the beginning of what must leave";
     if (good && at > 0 && c.responses.at_boundary()) wrong = "a truncated frame looks complete";
     if (wrong.empty() && !c.feed_responses(before.subspan(at), {})) wrong = c.trouble;
     if (wrong.empty() && c.to_client.left() != expected) wrong = difference(c.to_client.left(), expected);
@@ -288,7 +288,8 @@ void replay_short(const ResponseVector& v) {
     for (const LearntBroker& broker : v.brokers)
       if (broker.host.size() >= 6 && text.find(broker.host) != std::string_view::npos)
         wrong = "host " + broker.host + " left";
-    if (fed && !c.responses.at_boundary()) wrong = "the frame is over and the walker waits for more of it";
+    if (fed && !c.responses.at_boundary())
+      wrong = "the frame is complete, and the walker waits for more of it";
     if (!check(responses_short, wrong.empty(), v.name,
                [&] { return "body of " + std::to_string(body) + ": " + wrong; }))
       return;

@@ -41,8 +41,8 @@ def wait_for(what, found, patience_s=PATIENCE_S):
         time.sleep(0.02)
 
 
-def run(*words, input_octets=None, patience_s=PATIENCE_S):
-    done = subprocess.run(words, input=input_octets, capture_output=True, timeout=patience_s, check=False)
+def run(*words, input_bytes=None, patience_s=PATIENCE_S):
+    done = subprocess.run(words, input=input_bytes, capture_output=True, timeout=patience_s, check=False)
     said = (done.stderr + done.stdout).decode(errors="replace").strip().splitlines()
     expect(done.returncode == 0, f"{words[0]} ended with status {done.returncode}: {' | '.join(said[-3:])}")
     return done.stdout
