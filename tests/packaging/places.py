@@ -7,6 +7,7 @@ The cluster is librdkafka's mock cluster (demo/mock_cluster.cc); kferry runs in 
 import os
 import pathlib
 import shutil
+import socket
 import subprocess
 import tarfile
 
@@ -49,12 +50,16 @@ class Host:
             archive.extractall(self.root, filter="fully_trusted") if hasattr(tarfile, "data_filter") else \
                 archive.extractall(self.root)
         (self.root / "etc/machine-id").write_text("")
-        self._console = Process(
-            ["systemd-nspawn", "--quiet", "--register=no", "--keep-unit", "--console=pipe", "--boot",
-             f"--network-namespace-path=/run/netns/{namespace.name}", f"--machine=kferry-{os.getpid()}", "-D", self.root,
-             "--", "--show-status=true"],
-            directory / "console.log")
-        self._console.wait_for_line(r"Reached target .*(?:multi-user|Multi-User)", BOOT_S)
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as booted:
+            booted.bind(str(directory / "notify"))
+            booted.settimeout(BOOT_S)
+            self._console = Process(
+                ["systemd-nspawn", "--quiet", "--register=no", "--keep-unit", "--console=pipe", "--boot",
+                 "--notify-ready=yes", f"--network-namespace-path=/run/netns/{namespace.name}",
+                 f"--machine=kferry-{os.getpid()}", "-D", self.root], directory / "console.log",
+                environment={**os.environ, "NOTIFY_SOCKET": str(directory / "notify")})
+            while b"READY=1" not in booted.recv(4096).split(b"\n"):
+                pass
         children = pathlib.Path(f"/proc/{self._console.pid}/task/{self._console.pid}/children").read_text().split()
         assert len(children) == 1, children
         self._leader = children[0]
