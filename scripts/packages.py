@@ -25,7 +25,8 @@ COMMAND_LINE = ["man-db", "zsh", "fish", "haproxy"]
 RELEASE = ["git", "binutils", "python3-venv", "ca-certificates", "xz-utils"]
 PACKAGING = ["systemd", "apparmor", "logrotate", "dash", "python3-venv"]
 LINT = ["lintian", "rpmlint", "rpm"]
-HOSTS = ["systemd-container", "mmdebstrap", "runc", "skopeo", "umoci", "iproute2", "kcat", "librdkafka-dev"]
+HOSTS = ["systemd-container", "mmdebstrap", "runc", "skopeo", "umoci", "iproute2", "kcat", "librdkafka-dev",
+         "python3-yaml"]
 # promtool comes with it.
 MONITORING = ["prometheus", "openssl"]
 

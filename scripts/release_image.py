@@ -37,7 +37,8 @@ def layer(release, licences):
     if not AUTHORITIES.exists():
         raise Failure(f"{AUTHORITIES} is missing: install ca-certificates")
     etc = {"passwd": f"root:x:0:0:root:/:/sbin/nologin\nkferry:x:{USER}:{USER}:kferry:/:/sbin/nologin\n",
-           "group": f"root:x:0:\nkferry:x:{USER}:\n", "nsswitch.conf": "hosts: files dns\n"}
+           "group": f"root:x:0:\nkferry:x:{USER}:\n", "nsswitch.conf": "hosts: files dns\n",
+           "hosts": "127.0.0.1 localhost\n::1 localhost\n"}
     files = {f"etc/{name}": text.encode() for name, text in etc.items()}
     files["etc/ssl/certs/ca-certificates.crt"] = AUTHORITIES.read_bytes()
     files["usr/bin/kferry"] = (release.root / "usr/bin/kferry").read_bytes()

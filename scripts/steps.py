@@ -348,7 +348,7 @@ STEPS = [
          tuple(packages.BUILD + packages.COMMAND_LINE), only_in_all=True),
     Step("packaging-all", "a release made twice; deb, rpm and image linted, installed, run", packaging_on_hosts,
          "tests/packaging", tuple(packages.BUILD + packages.PYTEST + packages.RELEASE + packages.PACKAGING
-                                  + packages.LINT + packages.HOSTS), only_in_all=True),
+                                  + packages.LINT + packages.HOSTS + packages.end_to_end()), only_in_all=True),
     Step("demo-kafka", "the demo on Apache Kafka", demo("--kafka"), "src/cli/run.cc",
          tuple(packages.BUILD + packages.DEMO + packages.end_to_end()), only_in_all=True),
     Step("tls-attacker", "TLS-Attacker before a listener", tls_attacker, TLS_ATTACKER, tuple(packages.end_to_end()),

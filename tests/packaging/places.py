@@ -19,6 +19,17 @@ TOPIC = "orders"
 BOOT_S = 120
 
 
+def pass_a_record(namespace, port, text):
+    """Produces one record through the kferry at localhost in `namespace`, and reads it back through it."""
+    inside = [*namespace.enter_command(), "kcat", "-b", f"127.0.0.1:{port}", "-t", TOPIC, "-p", "0"]
+    sent = subprocess.run([*inside, "-P", "-X", "acks=all"], input=text, text=True, capture_output=True, timeout=60,
+                          check=False)
+    assert sent.returncode == 0, sent.stderr
+    read = subprocess.run([*inside, "-C", "-o", "-1", "-e", "-q"], text=True, capture_output=True, timeout=60,
+                          check=False)
+    assert (read.returncode, read.stdout.strip()) == (0, text), read.stderr
+
+
 class MockCluster:
     def __init__(self, directory):
         self.namespace = Namespace("packaging")
@@ -26,14 +37,7 @@ class MockCluster:
         self.bootstrap = self._brokers.wait_for_line(r"^bootstrap (\S+)", 30)[1]
 
     def pass_a_record(self, port, text):
-        """Produces one record through kferry, and reads it back through kferry."""
-        inside = [*self.namespace.enter_command(), "kcat", "-b", f"127.0.0.1:{port}", "-t", TOPIC, "-p", "0"]
-        sent = subprocess.run([*inside, "-P", "-X", "acks=all"], input=text, text=True, capture_output=True, timeout=60,
-                              check=False)
-        assert sent.returncode == 0, sent.stderr
-        read = subprocess.run([*inside, "-C", "-o", "-1", "-e", "-q"], text=True, capture_output=True, timeout=60,
-                              check=False)
-        assert (read.returncode, read.stdout.strip()) == (0, text), read.stderr
+        pass_a_record(self.namespace, port, text)
 
     def close(self):
         self._brokers.kill()
