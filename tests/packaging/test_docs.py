@@ -7,7 +7,7 @@ import re
 import pytest
 from conftest import CHECKOUT, run
 
-PAGES = sorted([*(CHECKOUT / "docs/install").glob("*.md"), CHECKOUT / "packaging/README.md"])
+PAGES = sorted([*(CHECKOUT / "docs/install").glob("*.md"), CHECKOUT / "packaging/README.md", CHECKOUT / "docs/stability.md"])
 FENCE = re.compile(r"^ *```(\w+)(?: ([^\n]*))?\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
 BLOCKS = [(page, *match.groups()) for page in PAGES for match in FENCE.finditer(page.read_text())]
 LINK = re.compile(r"\]\((?!https?:)([^)#\s]+)(?:#[^)]*)?\)")

@@ -88,6 +88,8 @@ def test_the_life_of_a_deb(host, cluster, one):
     began = time.monotonic()
     host.well("dpkg", "--install", package)
     is_not_started_and_says_why(host)
+    units = [f"/usr/lib/systemd/system/kferry.{kind}" for kind in ("service", "socket")]
+    assert host.well("systemd-analyze", "verify", "--man=no", *units) == ""
     assert host.well("stat", "-c", "%a %U:%G", "/etc/kferry/kferry.toml").split() == ["640", "root:kferry"]
     assert host.well("systemctl", "is-enabled", "kferry").strip() == "enabled"
     configure(host, cluster)
