@@ -144,11 +144,17 @@ def changelog(release):
 
 
 def documents(release):
-    """The entries of nfpm.yaml for the files of the documentation, which RPM marks as such."""
+    """The entries of nfpm.yaml for the documentation: files, which RPM marks as such, and their folders, which it would
+    otherwise leave behind."""
     folder = release.root / "usr/share/doc/kferry"
-    places = [str(path.relative_to(release.root)) for path in sorted(folder.rglob("*")) if path.is_file()]
-    return "\n".join(f'  - {{src: "{release.root}/{place}", dst: /{place}, packager: {packager}}}'
-                     for place in places for packager in ("deb", "rpm, type: doc"))
+    entries = []
+    for path in [folder, *sorted(folder.rglob("*"))]:
+        place = f"/{path.relative_to(release.root)}"
+        if path.is_dir():
+            entries.append(f"  - {{dst: {place}, type: dir, file_info: {{mode: 0755}}}}")
+        else:
+            entries += [f'  - {{src: "{path}", dst: {place}, packager: {kind}}}' for kind in ("deb", "rpm, type: doc")]
+    return "\n".join(entries)
 
 
 def make_packages(release, built_using):

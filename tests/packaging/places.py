@@ -4,6 +4,7 @@ systemd in a container.
 The cluster is librdkafka's mock cluster (demo/mock_cluster.cc); kferry runs in the cluster's namespace, and so does kcat.
 """
 
+import hashlib
 import os
 import pathlib
 import shutil
@@ -17,6 +18,8 @@ from lab.processes import Process
 
 TOPIC = "orders"
 BOOT_S = 120
+# What the host has beside the smallest Debian: what the packages depend on, and rpm.
+HOST_PACKAGES = "systemd-sysv,init-system-helpers,procps,rpm,logrotate,ca-certificates"
 
 
 def pass_a_record(namespace, port, text):
@@ -91,17 +94,17 @@ class Host:
         shutil.rmtree(self.root, ignore_errors=True)
 
 
-def host_image(path):
-    """The host's root as a tar archive, made once. It holds systemd, rpm and logrotate."""
+def host_image(folder):
+    """The host's root as a tar archive in `folder`, made once."""
+    path = folder / f"host-bookworm-{hashlib.sha256(HOST_PACKAGES.encode()).hexdigest()[:10]}.tar"
     if not path.exists():
         sources = [str(found) for found in pathlib.Path("/etc/apt").glob("sources.list*")]
         lists = [name for name in sources if os.path.isfile(name)]
         lists += sorted(str(found) for found in pathlib.Path("/etc/apt/sources.list.d").glob("*")
                         if found.suffix in (".list", ".sources") and "debian" in found.read_text())
         fresh = path.with_name(f"fresh-{os.getpid()}.tar")
-        made = run("mmdebstrap", "--variant=minbase",
-                   "--include=systemd-sysv,init-system-helpers,rpm,logrotate,ca-certificates", "bookworm", fresh, *lists,
-                   timeout=900)
+        made = run("mmdebstrap", "--variant=minbase", f"--include={HOST_PACKAGES}", "bookworm", fresh, *lists,
+                   timeout=1800)
         assert made.returncode == 0, made.stdout[-2000:]
         fresh.rename(path)
     return path

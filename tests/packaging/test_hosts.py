@@ -27,7 +27,7 @@ def cluster(tmp_path_factory):
 
 @pytest.fixture
 def host(cluster, tmp_path):
-    image = host_image(pathlib.Path(os.environ["KFERRY_DIST"]).parent / "host-bookworm.tar")
+    image = host_image(pathlib.Path(os.environ["KFERRY_DIST"]).parent)
     made = Host(image, tmp_path, cluster.namespace)
     yield made
     made.close()
