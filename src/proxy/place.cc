@@ -1,5 +1,7 @@
 #include "proxy/place.h"
 
+#include "proxy/listener_changes.h"
+
 namespace kferry::proxy {
 
 tls::Engine::Chosen Place::choose(std::string_view server_name) {
@@ -7,12 +9,18 @@ tls::Engine::Chosen Place::choose(std::string_view server_name) {
     const auto target = view_->plan().find(*port_, server_name);
     if (!target) return std::shared_ptr<const tls::ServerContext>();
     port_ = target->port;
+    chosen_ = true;
     named_ = target->node;
   }
   certificates::Usable<tls::ServerContext> usable = view_->server_context(port_->cluster, port_->listener);
   if (usable.context != nullptr) return std::move(usable.context);
   return Failure{"no_usable_certificate",
                  "listener " + listener().name + " has no certificate that it can serve: " + usable.why_not};
+}
+
+bool Place::stays_under(const Plan& next) const {
+  const Plan& plan = view_->plan();
+  return chosen_ ? listener_stays(plan, *port_, next) : every_listener_stays(plan, *port_, next);
 }
 
 std::optional<NodeId> Place::owner() const {

@@ -35,6 +35,9 @@ class Place {
   const Snapshot& snapshot() const { return view_->snapshot(port_->cluster); }
   const Routes& routes() const { return view_->routes(port_->listener_index); }
 
+  // Whether the session may continue under the next plan (listener_changes.h).
+  bool stays_under(const Plan& next) const;
+
   // The broker that the port belongs to, or that the client asked for by name. nullopt: it is not known, or the client
   // came by the bootstrap name, which belongs to no broker.
   std::optional<NodeId> owner() const;
@@ -48,6 +51,7 @@ class Place {
  private:
   const std::shared_ptr<PlanView> view_;
   const PortEntry* port_;        // among those that share a socket, once the client has named one
+  bool chosen_ = false;          // choose() has found a listener
   std::optional<NodeId> named_;  // by SNI; nullopt: bootstrap, or a listener that routes by port
 };
 

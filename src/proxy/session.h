@@ -71,6 +71,10 @@ class Session final : private kafka::RequestJudge, private connection::Leg::Owne
     return state_ == State::closing && client_.outstanding() + broker_.outstanding() == 0 &&
            !deadline_.armed() && (dial_ == nullptr || dial_->outstanding() == 0);
   }
+  // The plan in force lacks the session's listener, or has one that tells clients something else: it ends once it is
+  // answered.
+  void leave_plan();
+  const Place& place() const { return link_.place(); }
   const PlanView& view() const { return link_.place().view(); }
   const KnownCluster& cluster() const { return link_.place().known_cluster(); }
   std::uint32_t slot() const { return client_.id().slot; }

@@ -140,4 +140,11 @@ void Session::retire() {
   set_deadline(Wait::retire, retire_spread * worker_.random(1000) / 1000);
 }
 
+void Session::leave_plan() {
+  if (state_ == State::closing || wait_ == Wait::retire) return;
+  // Nothing of what it has asked has gone to a broker.
+  if (state_ != State::open) return close(false, false);
+  if (phase_ == Phase::serving) retire();
+}
+
 }  // namespace kferry::proxy

@@ -137,6 +137,9 @@ void Worker::serve(const std::shared_ptr<const LivePlan>& live, std::uint32_t po
   ++session_count_;
   memory_return_.on_connection();
   slot.session->start();
+  if (live == view_->live() || slot.session->place().stays_under(view_->plan())) return;
+  slot.session->leave_plan();  // it was on its way while the plan changed
+  free_if_finished(slot);
 }
 
 Session* Worker::find(std::uint32_t slot, std::uint16_t generation) {
@@ -244,11 +247,21 @@ void Worker::follow_plans() {
   const config::Tls& tls = view_->plan().config().tls;
   if (tls.kernel_send != before.kernel_send) kernel_tls_.send = tls.kernel_send;
   if (tls.kernel_receive != before.kernel_receive) kernel_tls_.receive = tls.kernel_receive;
+  end_leavers();
   drop_unused_views();
   if (index_ != 0) return runtime_.moves.note_moved();
   settling_ = true;
   if (!stopping_) inquiries_.begin(view_);
   note_if_settled();
+}
+
+// Sessions whose listener is gone, or tells clients something else, do not outlast the plan that they began with.
+void Worker::end_leavers() {
+  for (Slot& slot : slots_) {
+    if (!slot.session || slot.session->place().stays_under(view_->plan())) continue;
+    slot.session->leave_plan();
+    free_if_finished(slot);
+  }
 }
 
 void Worker::begin_move() {

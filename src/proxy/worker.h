@@ -116,6 +116,7 @@ class Worker final : private Acceptor::Host, public Doubts {
   void follow_plans();
   void begin_move();
   void note_if_settled();
+  void end_leavers();
   std::shared_ptr<PlanView> view_of(const std::shared_ptr<const LivePlan>& live);
   Session* find(std::uint32_t slot, std::uint16_t generation);
   void free_if_finished(Slot& slot);
