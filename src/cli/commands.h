@@ -40,6 +40,12 @@ struct HealthOptions {
   Question question = Question::ready;
 };
 
+struct ReloadOptions {
+  std::optional<std::string> control;  // the path of the socket; none: what the configuration says
+  std::optional<std::string> config_path;
+  bool dry_run = false;
+};
+
 struct SettingsOptions {
   std::vector<std::string>
       words;  // all must occur in a setting's name, variable or table; empty: every setting
@@ -51,6 +57,7 @@ int check(const CheckOptions& options);
 int doctor(const DoctorOptions& options);
 int probe(const ProbeOptions& options);
 int health(const HealthOptions& options);
+int reload(const ReloadOptions& options);
 int settings(const SettingsOptions& options);
 
 }  // namespace kferry::cli

@@ -8,17 +8,18 @@ _kferry() {
   local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD-1]} verb=${COMP_WORDS[1]}
   COMPREPLY=()
   case $previous in
-    --config|--ca|--ca-password-file|--certificate|--key|--password-file)
+    --config|--control|--ca|--ca-password-file|--certificate|--key|--password-file)
       mapfile -t COMPREPLY < <(compgen -f -- "$current"); return ;;
     completion) mapfile -t COMPREPLY < <(compgen -W "bash zsh fish" -- "$current"); return ;;
   esac
-  local words="run check doctor probe health settings completion --config --help --version"
+  local words="run check doctor probe health reload settings completion --config --help --version"
   if [ "$COMP_CWORD" -gt 1 ]; then
     case $verb in
       run) words="--config --help" ;;
       check) words="--config --dial --time-limit --help" ;;
       doctor|completion) words="--help" ;;
       health) words="--serving --live --config --help" ;;
+      reload) words="--dry-run --control --config --help" ;;
       settings)
         words="$("${COMP_WORDS[0]}" settings --tsv 2>/dev/null | tail -n +2 | cut -f 2) --tsv --help" ;;
       probe)
@@ -40,6 +41,7 @@ _kferry() {
       'doctor:show what this host offers'
       'probe:look at a listener as a client would'
       'health:ask the running kferry whether it is ready'
+      'reload:let the running kferry read its configuration again'
       'settings:list every setting'
       'completion:print a completion script'
     )
@@ -59,6 +61,8 @@ _kferry() {
       '--timeout[milliseconds]:milliseconds:' '--help[help]' ;;
     health) _arguments '--serving[ask whether its listeners accept]' '--live[ask whether its workers turn]' \
       '--config[configuration file]:file:_files' '--help[help]' ;;
+    reload) _arguments '--dry-run[only print what would change]' '--control[control socket]:file:_files' \
+      '--config[configuration file]:file:_files' '--help[help]' ;;
     settings) _arguments '--tsv[one line each, separated by tabs]' '--help[help]' ;;
     completion) _values 'shell' bash zsh fish ;;
   esac
@@ -73,10 +77,11 @@ complete -c kferry -n __fish_use_subcommand -a check -d 'Check the configuration
 complete -c kferry -n __fish_use_subcommand -a doctor -d 'Show what this host offers'
 complete -c kferry -n __fish_use_subcommand -a probe -d 'Look at a listener as a client would'
 complete -c kferry -n __fish_use_subcommand -a health -d 'Ask the running kferry whether it is ready'
+complete -c kferry -n __fish_use_subcommand -a reload -d 'Let the running kferry read its configuration again'
 complete -c kferry -n __fish_use_subcommand -a settings -d 'List every setting'
 complete -c kferry -n __fish_use_subcommand -a completion -d 'Print a completion script'
 complete -c kferry -n __fish_use_subcommand -l version -d 'Print the version'
-complete -c kferry -n '__fish_use_subcommand; or __fish_seen_subcommand_from run check health' \
+complete -c kferry -n '__fish_use_subcommand; or __fish_seen_subcommand_from run check health reload' \
   -l config -r -F -d 'Configuration file'
 complete -c kferry -n '__fish_seen_subcommand_from check' -l dial -d 'Dial the brokers'
 complete -c kferry -n '__fish_seen_subcommand_from check' -l time-limit -x -d 'Seconds for all that is dialled'
@@ -91,6 +96,8 @@ complete -c kferry -n '__fish_seen_subcommand_from probe' -l server-name -x -d '
 complete -c kferry -n '__fish_seen_subcommand_from probe' -l timeout -x -d 'Milliseconds'
 complete -c kferry -n '__fish_seen_subcommand_from health' -l serving -d 'Ask whether its listeners accept'
 complete -c kferry -n '__fish_seen_subcommand_from health' -l live -d 'Ask whether its workers turn'
+complete -c kferry -n '__fish_seen_subcommand_from reload' -l dry-run -d 'Only print what would change'
+complete -c kferry -n '__fish_seen_subcommand_from reload' -l control -r -F -d 'Control socket'
 complete -c kferry -n '__fish_seen_subcommand_from settings' -l tsv -d 'One line each, separated by tabs'
 complete -c kferry -n '__fish_seen_subcommand_from completion' -a 'bash zsh fish'
 complete -c kferry -l help -d 'Help'

@@ -30,6 +30,9 @@ int perform(const ProbeOptions& options) {
 int perform(const HealthOptions& options) {
   return health(options);
 }
+int perform(const ReloadOptions& options) {
+  return reload(options);
+}
 int perform(const SettingsOptions& options) {
   return settings(options);
 }

@@ -41,7 +41,16 @@ void Monitor::observe() {
   operations::HealthObservation seen =
       observation_of(server_.status(), certificates::TlsContexts::system_time());
   seen.draining = draining_;
+  {
+    const std::lock_guard lock(reloading_);
+    if (reloads_.failed) seen.causes.push_back({HealthCode::reload_failed});
+  }
   if (health_.observe(seen, monotonic_now(), std::chrono::system_clock::now())) server_.wake_workers();
+}
+
+void Monitor::note_reloads(const ReloadStatus& status) {
+  const std::lock_guard lock(reloading_);
+  reloads_ = status;
 }
 
 std::string Monitor::metrics() const {
@@ -64,6 +73,14 @@ std::string Monitor::metrics() const {
   for (const HealthCode code : operations::health_codes)
     page.add(Metric::degraded, {to_string(code)}, codes.contains(code) ? 1 : 0);
   page.add(Metric::draining, {}, draining_ ? 1 : 0);
+  {
+    const std::lock_guard lock(reloading_);
+    page.add(Metric::reloads, {"applied"}, static_cast<double>(reloads_.applied));
+    page.add(Metric::reloads, {"unchanged"}, static_cast<double>(reloads_.unchanged));
+    page.add(Metric::reloads, {"refused"}, static_cast<double>(reloads_.refused));
+    page.add(Metric::last_reload_success, {}, static_cast<double>(reloads_.succeeded_at_s));
+    page.add(Metric::config_hash_info, {reloads_.hash}, 1);
+  }
   operations::add_process_metrics(page);
   return page.text();
 }

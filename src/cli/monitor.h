@@ -10,10 +10,12 @@
 #include <cstdint>
 #include <expected>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
 #include "base/log_sink.h"
+#include "cli/reloader.h"
 #include "config/config.h"
 #include "operations/health.h"
 #include "operations/http_server.h"
@@ -37,6 +39,8 @@ class Monitor {
   operations::HttpReply answer(const operations::HttpRequest& request);
   // Clients are asked to leave from now on.
   void drain() { draining_ = true; }
+  // What has become of reloads so far. Until the first call there has been no start, either.
+  void note_reloads(const ReloadStatus& status);
 
  private:
   std::string metrics() const;
@@ -44,6 +48,8 @@ class Monitor {
   proxy::Server& server_;
   operations::Health health_;
   std::atomic<bool> draining_ = false;
+  mutable std::mutex reloading_;  // of reloads_
+  ReloadStatus reloads_;
 };
 
 // Every address of the configuration with the paths that it serves.

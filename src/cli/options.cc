@@ -88,6 +88,14 @@ std::expected<Options, int> parse_options(int count, const char* const* words) {
   bool asks_live = false;
   auto* serving_flag = health_verb->add_flag("--serving", asks_serving, "Ask whether its listeners accept");
   health_verb->add_flag("--live", asks_live, "Ask whether its workers turn")->excludes(serving_flag);
+  auto* reload_verb =
+      app.add_subcommand("reload", "Let the kferry that runs here read its configuration again");
+  ReloadOptions reload_options;
+  reload_verb->add_flag("--dry-run", reload_options.dry_run, "Only print what would change");
+  std::string control;
+  reload_verb->add_option("--control", control, "Its control socket (control in [operations])")
+      ->type_name("PATH");
+  reload_verb->add_option("--config", config, config_help)->type_name("FILE");
   auto* settings_verb =
       app.add_subcommand("settings", "List every setting with its default, range and meaning");
   SettingsOptions settings_options;
@@ -122,6 +130,11 @@ std::expected<Options, int> parse_options(int count, const char* const* words) {
     return HealthOptions{path, asks_live      ? Question::live
                                : asks_serving ? Question::serving
                                               : Question::ready};
+  }
+  if (reload_verb->parsed()) {
+    if (!control.empty()) reload_options.control = control;
+    reload_options.config_path = path;
+    return reload_options;
   }
   if (settings_verb->parsed()) return settings_options;
   if (completion_verb->parsed()) return completion_options;

@@ -1,5 +1,5 @@
-// `kferry run`: loads the configuration, serves until SIGTERM or SIGINT, and ends. What happens goes to the
-// log on stderr, one event a line; what is wrong with the configuration is printed as `check` prints it.
+// `kferry run`: loads the configuration, serves until SIGTERM or SIGINT, and ends; SIGHUP reloads. What happens goes to
+// the log on stderr, one event a line; what is wrong with the configuration is printed as `check` prints it.
 #include <malloc.h>
 #include <sys/resource.h>
 
@@ -10,6 +10,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <ctime>
+#include <initializer_list>
 #include <memory>
 #include <optional>
 #include <set>
@@ -19,10 +20,11 @@
 #include "base/counted.h"
 #include "base/last_words.h"
 #include "certificates/tls_contexts.h"
-#include "certificates/tls_watch.h"
 #include "cli/commands.h"
+#include "cli/control_commands.h"
 #include "cli/monitor.h"
 #include "cli/problems.h"
+#include "cli/reloader.h"
 #include "config/load.h"
 #include "net/cares_resolver.h"
 #include "operations/log.h"
@@ -48,14 +50,14 @@ void keep_some_heap() {
   mallopt(M_TRIM_THRESHOLD, trim_threshold);
 }
 
-// Blocks them in this thread and all it starts, so that only wait_for_end() takes them.
-sigset_t block_ends() {
-  sigset_t ends;
-  sigemptyset(&ends);
-  sigaddset(&ends, SIGTERM);
-  sigaddset(&ends, SIGINT);
-  pthread_sigmask(SIG_BLOCK, &ends, nullptr);
-  return ends;
+// Blocks them in this thread and all it starts, so that only wait_for_end() takes them. SIGHUP is blocked from the very
+// start, because it ends a process that has not asked for it.
+sigset_t block(std::initializer_list<int> numbers) {
+  sigset_t signals;
+  sigemptyset(&signals);
+  for (const int number : numbers) sigaddset(&signals, number);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  return signals;
 }
 
 // Flushed before the last words of a process that cannot continue. Set while the log exists.
@@ -79,12 +81,14 @@ class FlushedAtTheLast {
 };
 
 // Returns the signal's name. Meanwhile the log's open counts are written, and the server is observed.
-const char* wait_for_end(const sigset_t& ends, operations::Log& log, Monitor& monitor) {
+const char* wait_for_end(const sigset_t& signals, operations::Log& log, Monitor& monitor,
+                         operations::ControlServer& control) {
   for (;;) {
     const timespec second{1, 0};
-    const int received = sigtimedwait(&ends, nullptr, &second);
+    const int received = sigtimedwait(&signals, nullptr, &second);
     if (received == SIGTERM) return "SIGTERM";
     if (received == SIGINT) return "SIGINT";
+    if (received == SIGHUP) control.soon();
     log.tick();
     monitor.observe();
   }
@@ -109,15 +113,31 @@ void log_listeners(const config::Config& config, const proxy::Server& server, op
                  counted(workers, "worker") + " on " + std::string(server.backend())});
 }
 
+// What the control socket's commands do.
+ControlCalls control_calls(Reloader& reloader, Monitor& monitor) {
+  ControlCalls calls;
+  calls.reload = [&](bool dry_run) {
+    ReloadReport report = reloader.reload(dry_run);
+    monitor.note_reloads(reloader.status());
+    return report;
+  };
+  calls.health = [&] {
+    const operations::HttpReply reply = monitor.answer({.path = "/health/ready"});
+    return operations::control_result(reply.status == 200, reply.body);
+  };
+  return calls;
+}
+
 }  // namespace
 
 int run(const RunOptions& options) {
+  block({SIGHUP});
   const auto loaded = load_or_explain(options.config_path);
   if (!loaded) return exit_configuration;
 
   raise_open_files();
   keep_some_heap();
-  const sigset_t ends = block_ends();
+  const sigset_t signals = block({SIGTERM, SIGINT, SIGHUP});
   const auto started_log =
       operations::Log::start({.journal_prefixes = std::getenv("JOURNAL_STREAM") != nullptr});
   if (!started_log) {
@@ -153,20 +173,16 @@ int run(const RunOptions& options) {
     log.write({Severity::error, "start_failed", "", "cannot resolve names: " + resolver.error()});
     return exit_failure;
   }
-  // Before the server, so that kferry does not listen without it.
-  std::unique_ptr<certificates::TlsWatch> watch;
-  if (contexts->any()) {
-    auto watching = certificates::TlsWatch::start(
-        *contexts, log, std::chrono::minutes(loaded->config.tls.update_interval_minutes));
-    if (!watching) {
-      log.write({Severity::error, "start_failed", "", watching.error()});
-      return exit_failure;
-    }
-    watch = std::move(*watching);
-  }
   proxy::Server server(proxy::Plan::make(loaded->config), **resolver, log,
                        contexts->any() ? contexts : nullptr);
+  Reloader reloader({options.config_path, *loaded, contexts}, server, log);
+  // Before the server starts, so that kferry does not listen without it.
+  if (const auto watching = reloader.watch_certificates(); !watching) {
+    log.write({Severity::error, "start_failed", "", watching.error()});
+    return exit_failure;
+  }
   Monitor monitor(server, monotonic_now());
+  monitor.note_reloads(reloader.status());
   const auto http = serve_http(loaded->config.operations, monitor, log);
   if (!http) {
     log.write({Severity::error, "start_failed", "", http.error()});
@@ -177,7 +193,13 @@ int run(const RunOptions& options) {
     return exit_failure;
   }
   log_listeners(loaded->config, server, log);
-  const char* why = wait_for_end(ends, log, monitor);
+  const auto control =
+      serve_control(loaded->config.operations.control, control_calls(reloader, monitor), log);
+  if (!control) {
+    log.write({Severity::error, "start_failed", "", control.error()});
+    return exit_failure;
+  }
+  const char* why = wait_for_end(signals, log, monitor, **control);
   monitor.drain();
   log.write({Severity::info, "stopping", "", std::string(why) + ": ending every connection"});
   server.stop();

@@ -46,6 +46,7 @@ std::string facts_of(const Key& key) {
   if (key.kind == config::Kind::list) facts.emplace_back("a list");
   if (key.secret) facts.emplace_back("secret");
   if (const std::string_view state = state_of(key); !state.empty()) facts.emplace_back(state);
+  if (config::needs_upgrade(key)) facts.emplace_back("needs an upgrade");
   return config::join(facts, "; ");
 }
 
@@ -88,14 +89,16 @@ std::string settings_text(std::span<const std::string> words) {
 }
 
 std::string settings_tsv() {
-  std::string out = "table\tkey\tvariable\tkind\tunit\tdefault\trange\tsecret\tstate\tmeaning\n";
+  std::string out =
+      "table\tkey\tvariable\tkind\tunit\tdefault\trange\tsecret\tstate\ttakes effect by\tmeaning\n";
   for (const Key& key : config::all_keys()) {
     const std::string_view name = key.in_file ? key.name : std::string_view();
     out.append(config::title_of(key.table)).append("\t").append(name).append("\t");
     out.append(config::variable_of(key)).append("\t").append(name_of(key.kind)).append("\t");
     out.append(config::unit_of(key)).append("\t").append(config::default_of(key)).append("\t");
     out.append(config::range_of(key)).append("\t").append(key.secret ? "secret" : "").append("\t");
-    out.append(state_of(key)).append("\t").append(key.meaning).append("\n");
+    out.append(state_of(key)).append("\t").append(config::needs_upgrade(key) ? "upgrade" : "reload");
+    out.append("\t").append(key.meaning).append("\n");
   }
   return out;
 }

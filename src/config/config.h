@@ -116,8 +116,9 @@ struct Operations {
   // Further addresses, each for some paths alone. Port 0: that of `port`.
   std::optional<HostPort> metrics_bind;
   std::optional<HostPort> health_bind;
-  bool http_configured = false;  // false: every address and port above is the default
-  std::string audit_path;        // empty: no audit log
+  bool http_configured = false;                      // false: every address and port above is the default
+  std::string audit_path;                            // empty: no audit log
+  std::string control = "/run/kferry/control.sock";  // the path of a Unix socket; "off": there is none
 };
 
 struct Config {

@@ -148,6 +148,10 @@ consteval Key not_yet(Key key) {
   key.not_yet = true;
   return key;
 }
+consteval Key at_start(Key key) {
+  key.at_start = true;
+  return key;
+}
 consteval Key ignored(Key key) {
   key.ignored = true;
   return key;

@@ -179,17 +179,24 @@ constexpr Key rows[] = {
         "brokers_per_cluster", 1, 65'536,
         "Brokers that are remembered of one cluster; a longer list teaches nothing."),
 
-    text(operations, "bind", "127.0.0.1:8888",
-         "The address:port of health and metrics; no listener may use the port."),
-    only_from("GATEWAY_HTTP_PORT", integer<&Operations::port>("http_port", 1, 65'535, "The port of bind.")),
-    only_from("GATEWAY_HTTP_BIND", text(operations, "http_bind", "127.0.0.1", "The address of bind.")),
+    at_start(text(operations, "bind", "127.0.0.1:8888",
+                  "The address:port of health and metrics; no listener may use the port.")),
+    at_start(only_from("GATEWAY_HTTP_PORT",
+                       integer<&Operations::port>("http_port", 1, 65'535, "The port of bind."))),
+    at_start(
+        only_from("GATEWAY_HTTP_BIND", text(operations, "http_bind", "127.0.0.1", "The address of bind."))),
     from("GATEWAY_METRICS_BIND",
-         text(operations, "metrics_bind", "none",
-              "One more address, or address:port, for /metrics alone; without a port: that of bind.")),
+         at_start(
+             text(operations, "metrics_bind", "none",
+                  "One more address, or address:port, for /metrics alone; without a port: that of bind."))),
     from(
         "GATEWAY_HEALTH_BIND",
-        text(operations, "health_bind", "none",
-             "One more address, or address:port, for the health paths alone; without a port: that of bind.")),
+        at_start(text(
+            operations, "health_bind", "none",
+            "One more address, or address:port, for the health paths alone; without a port: that of bind."))),
+    from("GATEWAY_CONTROL",
+         at_start(text<&Operations::control>(
+             "control", "The socket that kferry reload and its like speak to; off: it has none."))),
     not_yet(text<&Operations::audit_path>("audit", "The file of the audit log.")),
 
     variable("GATEWAY_LISTENER_NAMES", "none",

@@ -72,6 +72,10 @@ std::string range_of(const Key& key) {
   return join(std::vector<std::string>(key.words.begin(), key.words.end()), ", ");
 }
 
+bool needs_upgrade(const Key& key) {
+  return key.table == Table::engine || key.at_start;
+}
+
 const Key* find_key(Table table, std::string_view name) {
   for (const Key& key : keys_of(table)) {
     if (matches(name, key.name, key.secret, file_suffix)) return &key;

@@ -59,11 +59,12 @@ struct Key {
   std::string_view without = {};  // what holds without the key, in words; empty: the field's initial value
 
   std::string_view own_variable = {};  // empty: the table's rule applies (variable_of)
-  bool secret = false;   // never shown; also read from the file that NAME_file or NAME_FILE names
-  bool in_file = true;   // false: a variable alone sets it
-  bool ignored = false;  // accepted for compatibility
-  bool not_yet = false;  // read and checked, but without effect in this version
-  char separator = ',';  // of a list in a variable
+  bool secret = false;    // never shown; also read from the file that NAME_file or NAME_FILE names
+  bool in_file = true;    // false: a variable alone sets it
+  bool ignored = false;   // accepted for compatibility
+  bool not_yet = false;   // read and checked, but without effect in this version
+  bool at_start = false;  // see needs_upgrade()
+  char separator = ',';   // of a list in a variable
 };
 
 // All rows, table by table, in the order in which they are shown.
@@ -87,6 +88,9 @@ const Key* find_key(Table table, std::string_view name);
 // By its variable or the variable's _FILE. Not for listeners' keys, whose variables contain the listener's
 // name, nor for upstreams', which follow from the name.
 const Key* find_variable(std::string_view variable);
+
+// Whether a change takes effect when kferry starts or is upgraded; that of any other key does so by a reload.
+bool needs_upgrade(const Key& key);
 
 // Every name that may be written, `_file` forms included.
 std::vector<std::string> names_of(Table table);

@@ -45,6 +45,7 @@ Loaded load(const Sources& given) {
   Loaded loaded;
   read_env_file(sources, places, report);
   if (sources.toml) {
+    loaded.file = sources.toml->name;
     Report file;
     const bool parsed = read_toml(*sources.toml, sources, draft, file);
     if (!parsed) {
@@ -55,6 +56,7 @@ Loaded load(const Sources& given) {
   }
   read_variables(sources, places, draft, report);
   read_secret_files(draft, sources, report);
+  loaded.settings = written_settings(draft);
   loaded.config = validate(draft, report);
   cross_check(loaded.config, draft, sources, report);
   report.close();

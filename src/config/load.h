@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "config/config.h"
+#include "config/written_settings.h"
 
 namespace kferry::config {
 
@@ -54,6 +55,8 @@ struct Loaded {
   Config config;                  // valid only when ok()
   std::vector<Problem> problems;  // errors, in the order of the file, then of the variables' names
   std::vector<Problem> warnings;
+  std::optional<std::string> file;       // that was read, as messages name it
+  std::vector<WrittenSetting> settings;  // what was written, to compare with another configuration
   bool ok() const { return problems.empty(); }
 };
 

@@ -32,6 +32,8 @@ std::string_view to_string(HealthCode code) {
       return "certificate_not_reloaded";
     case HealthCode::worker_stuck:
       return "worker_stuck";
+    case HealthCode::reload_failed:
+      return "reload_failed";
   }
   return "unknown";
 }

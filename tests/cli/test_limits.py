@@ -22,6 +22,7 @@ NOT_BOUNDS = {
     "base/limits.h: unanswered_requests_max": "the default of unanswered_requests",
     "certificates/stores": "",
     "cli/probe.cc: brokers_max": "what a person is shown",
+    "cli/reloader.cc: told_max": "what a message lists",
     "cli/server_lists.cc: shown_max": "what a message lists",
     "config/host_names.cc: host_size_max": "a rule of DNS",
     "config/host_names.cc: label_size_max": "a rule of DNS",

@@ -66,6 +66,7 @@ def test_the_reference_agrees_with_the_row(name):
     assert plain(cells.get("variable", "")).split(",")[0] == variable
     assert ("**secret**" in cells["meaning"]) == (row["secret"] == "secret")
     assert ("**not yet**" in cells["meaning"]) == (row["state"] == "not yet in effect")
+    assert ("**upgrade**" in cells["meaning"]) == (row["takes effect by"] == "upgrade")
     assert ("ignored" in cells["meaning"]) == (row["state"] == "ignored")
 
 

@@ -140,6 +140,7 @@ class Kferry:
             "GATEWAY_SECURITY_MODE": "KAFKA_MANAGED",
             "GATEWAY_ACL_ENABLED": "false",
             "GATEWAY_HTTP_PORT": str(self.http_port),
+            "GATEWAY_CONTROL": "off",
             **self.listener.variables(),
             **(more or {}),
         }

@@ -1,0 +1,36 @@
+// The commands of the control socket, each a call that its owner sets (docs/operations.md has the protocol). Belongs to
+// `run`.
+#pragma once
+
+#include <expected>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "base/log_sink.h"
+#include "cli/reloader.h"
+#include "operations/control_server.h"
+
+namespace kferry::cli {
+
+// Each is called on the control server's thread. What is not set is answered as not available.
+struct ControlCalls {
+  std::function<ReloadReport(bool dry_run)> reload;
+  std::function<operations::ControlAnswer()> drain;
+  std::function<operations::ControlAnswer()> upgrade;
+  std::function<operations::ControlAnswer()> health;
+  std::function<operations::ControlAnswer(const std::string& level)> log_level;
+};
+
+operations::ControlAnswer answer_of(const ReloadReport& report, bool dry_run);
+
+// Answers one request.
+operations::ControlAnswer answer_command(const operations::JsonObject& request, const ControlCalls& calls);
+
+// Serves the control socket at `path` ("off": none) from now on; soon() reloads. Where it cannot be opened, a warning
+// is logged, and signals still work. The error says what the host lacks. What the calls use outlives the server.
+std::expected<std::unique_ptr<operations::ControlServer>, std::string> serve_control(const std::string& path,
+                                                                                     ControlCalls calls,
+                                                                                     LogSink& log);
+
+}  // namespace kferry::cli

@@ -1,0 +1,49 @@
+// `kferry reload`: asks the running kferry to read its configuration again, and prints what changed. Exit status 2 if
+// it refuses the configuration, 1 if it cannot be asked.
+#include <cstdio>
+#include <string>
+
+#include "base/printable.h"
+#include "cli/commands.h"
+#include "cli/control_client.h"
+#include "cli/style.h"
+
+namespace kferry::cli {
+namespace {
+
+void print_line(const operations::JsonObject& line) {
+  const std::string type = line.text("type").value_or("");
+  const std::string text = without_controls(line.text("text").value_or(""));
+  if (type == "error" || type == "warning") {
+    const bool colours = colours_wanted(stderr);
+    const std::string label = paint(colours, type == "error" ? Colour::red : Colour::yellow, type);
+    std::fprintf(stderr, "%s: %s\n", label.c_str(), text.c_str());
+  } else if (type == "needs_upgrade") {
+    std::printf("%s (needs an upgrade or restart)\n", text.c_str());
+  } else if (type == "change") {
+    std::printf("%s\n", text.c_str());
+  }
+}
+
+}  // namespace
+
+int reload(const ReloadOptions& options) {
+  operations::JsonObject request;
+  request.set_text("command", "reload").set_flag("dry_run", options.dry_run);
+  const auto answer = ask_control(control_path(options.control, options.config_path), request);
+  if (!answer) {
+    std::fprintf(stderr, "kferry reload: %s\n", answer.error().c_str());
+    return exit_failure;
+  }
+  bool errors = false;
+  for (const operations::JsonObject& line : *answer) {
+    print_line(line);
+    errors = errors || line.text("type") == "error";
+  }
+  const operations::JsonObject& result = answer->back();
+  const bool ok = result.flag("ok").value_or(false);
+  std::fprintf(ok ? stdout : stderr, "%s\n", without_controls(result.text("text").value_or("")).c_str());
+  return ok ? exit_well : errors ? exit_configuration : exit_failure;
+}
+
+}  // namespace kferry::cli
