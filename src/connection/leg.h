@@ -254,9 +254,9 @@ class Leg {
   const ring::Token token_;
   ring::Socket socket_ = ring::Socket::none;
   std::uint32_t outstanding_ = 0;
-  std::uint32_t send_size_ = 0;  // of the pending send, bytes
   Instant send_since_{};         // when the last send was submitted
   Leg* spliced_to_ = nullptr;    // Valid while splice_ is moving.
+  std::uint32_t send_size_ = 0;  // of the pending send, bytes
   const tls::Remote remote_;
   Stage stage_ = Stage::none;
   Receive receive_ = Receive::idle;

@@ -39,6 +39,10 @@ BrokerDial::BrokerDial(Host& host, Worker& worker, const ClusterLink& link, conn
       dialler_(*this, broker, worker.legs(), worker.kernel_tls(),
                timeouts_of(worker, place_.cluster_config()), first, &worker.runtime().addresses) {}
 
+void BrokerDial::Free::operator()(BrokerDial* dial) const {
+  dial->worker_.dial_memory().destroy(dial);
+}
+
 void BrokerDial::start() {
   place_.cluster().dialled.store(true, std::memory_order_relaxed);
   if (const auto context = client_context(); !context) {

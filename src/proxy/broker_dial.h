@@ -36,6 +36,12 @@ class Worker;
 
 class BrokerDial final : private connection::Dialler::Host {
  public:
+  // Returns a dial to its worker, which keeps dials apart from the heap: those of a burst leave no holes in it.
+  struct Free {
+    void operator()(BrokerDial* dial) const;
+  };
+  using Pointer = std::unique_ptr<BrokerDial, Free>;
+
   class Host {
    public:
     // BrokerDial::on_deadline is to be called in so long, unless a later call replaces it or clears it.

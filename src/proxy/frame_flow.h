@@ -95,12 +95,12 @@ class FrameFlow {
 
  private:
   LookAhead ahead_;
+  Walk walk_ = Walk::input;  // the last one; never `unread`
   WalkedRope requests_;
   WalkedRope responses_;
   kafka::Conversation conversation_;
   kafka::RequestWalker request_walker_;
   kafka::ResponseWalker response_walker_;
-  Walk walk_ = Walk::input;  // the last one; never `unread`
 };
 
 }  // namespace kferry::proxy

@@ -29,7 +29,7 @@ LookAhead::Outcome LookAhead::look(kafka::ResponseWalker& walker, ring::Ring& ri
     if (size <= 0) break;
     const auto walked = walker.walk_ahead(std::span(bytes).first(static_cast<std::size_t>(size)));
     if (!walked) break;
-    walked_ += run + *walked;
+    walked_ += static_cast<std::uint32_t>(run + *walked);
   }
   return Outcome::looked;
 }

@@ -26,12 +26,12 @@ class LookAhead {
   // Of `size` bytes that have come, as many as were walked.
   std::uint64_t take(std::uint64_t size) {
     const std::uint64_t taken = size < walked_ ? size : walked_;
-    walked_ -= taken;
+    walked_ -= static_cast<std::uint32_t>(taken);
     return taken;
   }
 
  private:
-  std::uint64_t walked_ = 0;
+  std::uint32_t walked_ = 0;  // at most ahead_max and what was peeked behind it
 };
 
 }  // namespace kferry::proxy

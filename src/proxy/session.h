@@ -165,7 +165,7 @@ class Session final : private kafka::RequestJudge, private connection::Leg::Owne
   FrameFlow frames_;
   Leg client_;
   Leg broker_;
-  std::unique_ptr<BrokerDial> dial_;      // while dialling, and until what it has cancelled is complete
+  BrokerDial::Pointer dial_;              // while dialling, and until what it has cancelled is complete
   std::unique_ptr<std::string> refusal_;  // valid after the judge has refused
 };
 

@@ -28,7 +28,7 @@ void Session::dial() {
   BrokerDial::Host& host = *this;
   ring::Token first = client_.id();
   first.kind = dial_kind;
-  dial_ = std::make_unique<BrokerDial>(host, worker_, link_, broker_, first);
+  dial_.reset(worker_.dial_memory().make(host, worker_, link_, broker_, first));
   dial_->start();
 }
 

@@ -80,6 +80,7 @@ class Worker final : private Acceptor::Host, public Doubts {
   std::int64_t random(std::int64_t below);
   void set_options(ring::Socket socket) { set_options(socket, limits()); }
 
+  Slab<BrokerDial>& dial_memory() { return dial_memory_; }
   // Takes the newest topologies; sessions are asked to reconsider at the end of the turn.
   void refresh();
   // Asks for a name's addresses on a session's behalf; Session::on_resolved answers, for its latest question alone.
@@ -144,6 +145,7 @@ class Worker final : private Acceptor::Host, public Doubts {
   connection::Leg::Shared legs_;
   connection::KernelTls kernel_tls_;
   bool can_peek_ = true;
+  Slab<BrokerDial> dial_memory_;
   Slab<Session> session_memory_;
   ring::SlotPool<Slot> slots_;
   std::size_t session_count_ = 0;
