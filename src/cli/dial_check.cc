@@ -28,6 +28,8 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr std::string_view client_id = "kferry-check";
+// A list of brokers may be wrong in any number of ways; a person reads so many.
+constexpr std::size_t errors_shown_max = 1000;
 constexpr std::string_view out_of_time = "not dialled: the time limit was reached: raise --time-limit";
 
 std::string milliseconds(Duration time) {
@@ -46,7 +48,12 @@ class Findings {
   void line(const std::string& text) const { std::printf("  %s\n", without_controls(text).c_str()); }
   void error(const std::string& text) {
     well_ = false;
-    tell("error", Colour::red, text);
+    if (++errors_ <= errors_shown_max) tell("error", Colour::red, text);
+  }
+  // Says how many errors were not shown.
+  void end() const {
+    if (errors_ > errors_shown_max)
+      tell("error", Colour::red, "and " + std::to_string(errors_ - errors_shown_max) + " more errors");
   }
   void warning(const std::string& text) const { tell("warning", Colour::yellow, text); }
 
@@ -57,6 +64,7 @@ class Findings {
 
   const bool colours_ = colours_wanted(stdout);
   bool well_ = true;
+  std::size_t errors_ = 0;
 };
 
 // One name, and what its addresses have said.
@@ -287,6 +295,7 @@ class ClusterDial {
                   const std::vector<NodeId>& nodes) {
     if (listener.sni) return tell_names(listener, found);
     const config::PortMap map = config::map_ports(listener, nodes);
+    std::string advice;  // a search, so made once
     for (const ListedBroker& one : found.brokers) {
       if (one.cluster_id != found.cluster_id) continue;
       const kafka::AdvertisedBroker& broker = one.broker;
@@ -297,9 +306,10 @@ class ClusterDial {
         findings_.error(name + " has no port on listener " + listener.name +
                         ": add its id to ids, and a port");
       } else if (map.ports[*index].nodes.front() != broker.id) {
+        if (advice.empty()) advice = config::port_advice(listener, nodes);
         findings_.error(name + " falls on the port of broker " +
                         std::to_string(number(map.ports[*index].nodes.front())) + " on listener " +
-                        listener.name + ": " + config::port_advice(listener, nodes));
+                        listener.name + ": " + advice);
       } else {
         const HostPort place{listener.advertised_host, listener.ports[*index].advertised};
         findings_.line(name + " -> " + to_string(place) + " (listener " + listener.name + ")");
@@ -352,6 +362,7 @@ bool dial_check(const config::Config& config, const certificates::TlsContexts& t
     }
     ClusterDial(config, i, guard, resolver, findings, until).run(std::move(*context));
   }
+  findings.end();
   return findings.well();
 }
 

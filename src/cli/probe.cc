@@ -20,6 +20,7 @@
 #include "certificates/tls_contexts.h"
 #include "cli/broker_look.h"
 #include "cli/commands.h"
+#include "cli/parallel.h"
 #include "config/load.h"
 #include "net/cares_resolver.h"
 
@@ -30,6 +31,8 @@ constexpr std::string_view client_id = "kferry-probe";
 
 // A Metadata answer may name any number; a person reads so many.
 constexpr std::size_t brokers_max = 1000;
+// All of them in all, so that many silent ones do not take hours.
+constexpr Duration brokers_budget = std::chrono::seconds(60);
 
 std::string milliseconds(Duration time) {
   std::array<char, 32> text{};
@@ -165,24 +168,33 @@ int probe(const ProbeOptions& options) {
     is_well = false;
   }
   look.asks_metadata = false;
+  look.until = std::chrono::steady_clock::now() + brokers_budget;
+  struct Visited {
+    std::string name;
+    HostPort where;
+    std::string refusal;  // empty: it was dialled
+    BrokerLook look;
+  };
+  std::vector<Visited> visits;
   std::set<HostPort> seen;
   for (const kafka::AdvertisedBroker& broker :
        std::span(found.metadata->brokers).first(std::min(found.metadata->brokers.size(), brokers_max))) {
-    const std::string name =
+    Visited& one = visits.emplace_back();
+    one.name =
         "broker " + std::to_string(number(broker.id)) + " " + printable_ascii(to_string(broker.where)) + "  ";
+    one.where = broker.where;
     if (broker.where.host.empty() || broker.where.port < 1 || broker.where.port > 65535) {
-      print(name + "FAILED  not an address that can be dialled");
-      is_well = false;
-      continue;
+      one.refusal = "FAILED  not an address that can be dialled";
+    } else if (!seen.insert(broker.where).second) {
+      one.refusal = "FAILED  another broker has the same address: clients would reach the wrong one";
     }
-    if (!seen.insert(broker.where).second) {
-      print(name + "FAILED  another broker has the same address: clients would reach the wrong one");
-      is_well = false;
-      continue;
-    }
-    const BrokerLook each = visit(**resolver, broker.where, look);
-    print(name + told(each, options));
-    is_well = is_well && each.failure.empty();
+  }
+  in_parallel(visits.size(), "Probing the brokers", [&](std::size_t i) {
+    if (visits[i].refusal.empty()) visits[i].look = visit(**resolver, visits[i].where, look);
+  });
+  for (const Visited& one : visits) {
+    print(one.name + (one.refusal.empty() ? told(one.look, options) : one.refusal));
+    is_well = is_well && one.refusal.empty() && one.look.failure.empty();
   }
   return is_well ? exit_well : exit_failure;
 }

@@ -109,6 +109,30 @@ def test_a_broker_that_falls_silent_keeps_neither_check_nor_clients_that_have_le
             assert kferry.end() == 0 and time.monotonic() - stopping < 8
 
 
+def test_probe_visits_many_silent_brokers_at_the_same_time():
+    mute = [socket.create_server((f"127.0.2.{i}", 0)) for i in range(1, 13)]
+    with Broker([(i, *one.getsockname()) for i, one in enumerate(mute)]) as broker:
+        began = time.monotonic()
+        shown = subprocess.run([KFERRY, "probe", f"127.0.0.1:{broker.port}", "--timeout", "2000"], timeout=60, check=False,
+                               env={"PATH": os.environ["PATH"]}, capture_output=True, text=True)
+        assert shown.returncode == 1 and shown.stdout.count("no answer in time") == len(mute), shown.stdout
+        assert time.monotonic() - began < 12, "one after the other they take 24 s"
+        order = [line.split()[1] for line in shown.stdout.splitlines() if line.startswith("broker ")]
+        assert order == [str(i) for i in range(len(mute))]
+
+
+def test_check_ends_with_a_list_of_very_many_brokers():
+    """Each of them falls on the port of another one, and the advice on ports is a search."""
+    with Broker([(i * 7 % 30_000, f"h{i}", 9092) for i in range(17_000)]) as broker:
+        began = time.monotonic()
+        shown = subprocess.run([KFERRY, "check", "--dial", "--time-limit", "5"], timeout=60, check=False, capture_output=True,
+                               text=True, env={"PATH": os.environ["PATH"],
+                                               **listener_variables(free_port(), f"127.0.0.1:{broker.port}")})
+        assert shown.returncode == 1 and "falls on the port of broker" not in shown.stderr
+        assert len(shown.stdout.splitlines()) < 20_000 and " more errors" in shown.stdout
+        assert time.monotonic() - began < 30
+
+
 def record(kind, content):
     return struct.pack(">BHH", kind, 0x0301, len(content)) + content
 
