@@ -72,8 +72,8 @@ TEST_CASE("lost completions end the process with a reason and a remedy") {
 
 TEST_CASE("a kernel that is short of memory for a moment is asked again") {
   if (!make_ring(Backend::io_uring)) return;
-  for (const std::uint32_t error : {EAGAIN, EBUSY, ENOMEM, EINTR}) {
-    const Ended ended = turn_with(error);
+  for (const int error : {EAGAIN, EBUSY, ENOMEM, EINTR}) {
+    const Ended ended = turn_with(static_cast<std::uint32_t>(error));
     INFO(error << ": " << ended.text);
     REQUIRE(WIFEXITED(ended.status));
     CHECK(WEXITSTATUS(ended.status) == 2);
