@@ -73,6 +73,15 @@ def test_reasons_are_those_of_health():
     assert used == {code for code in re.findall(r'return "(\w+_\w+)";', health)}, "each reason has an alert"
 
 
+def test_causes_of_an_end_are_those_that_kferry_has():
+    page = (ROOT / "docs/metrics.md").read_text()
+    causes = re.findall(r"^\| `(\w+)` \|", page[page.index("\n## Why connections end"):], re.M)
+    queries = [rule["expr"] for rule in alerts()] + [target["expr"] for panel in panels() for target in panel["targets"]]
+    for pattern in (found for query in queries for found in re.findall(r'cause=~?"([^"]*)"', query)):
+        for one in pattern.split("|"):
+            assert any(re.fullmatch(one, cause) for cause in causes), (one, causes)
+
+
 def test_what_does_not_exist_is_found():
     assert faults("sum(kferry_nothing_total)") == ["no series kferry_nothing_total"]
     assert faults('kferry_degraded{cause="x"}') == ["kferry_degraded has no label cause"]
