@@ -97,6 +97,8 @@ def choose(options):
 def make_targets(options, directory, chosen):
     made = [Direct(directory), Kferry(directory, options.kferry, "io_uring", options.engine),
             Kferry(directory, options.kferry, "epoll", options.engine)]
+    if another := own_network.another(own_network.congestion_control()):
+        made.append(Kferry(directory, options.kferry, "io_uring", options.engine, congestion_control=another))
     haproxy, nginx = peers.find("haproxy"), peers.find("nginx")
     if haproxy:
         made += [peers.Haproxy(directory, haproxy), peers.HaproxySplice(directory, haproxy)]

@@ -17,6 +17,14 @@ def congestion_control():
     return (SETTINGS / "tcp_congestion_control").read_text().strip()
 
 
+def another(host):
+    """The congestion control to set beside the host's: BBR, where the host's is not that, else one that does not pace;
+    None: the host has no other."""
+    available = (SETTINGS / "tcp_available_congestion_control").read_text().split()
+    wanted = ["cubic", "reno"] if host.startswith("bbr") else ["bbr"]
+    return next((name for name in wanted if name in available), None)
+
+
 def enter(algorithm):
     """This process, and all it starts, from now on."""
     allowed = (SETTINGS / "tcp_allowed_congestion_control").read_text().split()

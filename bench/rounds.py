@@ -43,6 +43,8 @@ def expected_seconds(workload_list, targets, options):
 def suits(target, workload):
     if workload.tls != PLAIN and not target.speaks_tls:
         return False
+    if target.only_frames and (workload.metric != "cpu_s_per_gb" or workload.half_core):
+        return False
     return target.name != "direct" or not (isinstance(workload, AtRest) or workload.half_core)
 
 

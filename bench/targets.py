@@ -55,6 +55,7 @@ class Target:
     # Clients are told its ports by itself. Else real brokers must advertise them.
     rewrites_addresses = False
     speaks_tls = True
+    only_frames = False  # what it differs in shows in large frames alone
 
     def __init__(self, directory):
         self.directory = directory
@@ -155,11 +156,15 @@ class Kferry(Target):
 
     rewrites_addresses = True
 
-    def __init__(self, directory, binary, backend="io_uring", engine=(), launcher=()):
+    def __init__(self, directory, binary, backend="io_uring", engine=(), launcher=(), congestion_control=""):
         super().__init__(directory)
         self.name = "kferry" if backend == "io_uring" else f"kferry-{backend}"
         self.binary = binary
         self.engine = ("workers = 1", f'backend = "{backend}"', *engine)
+        if congestion_control:
+            self.name += f"-{congestion_control}"
+            self.engine += (f'congestion_control = "{congestion_control}"',)
+            self.only_frames, self.speaks_tls = True, False
         self.launcher = launcher
 
     def version(self):

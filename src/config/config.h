@@ -83,6 +83,7 @@ struct Engine {
   // Beyond records of this size, kferry looks at what follows while it is still in the socket, so that it can
   // splice as much as possible at once; 0: never.
   std::uint32_t look_ahead_bytes = 8 * KiB;
+  std::string congestion_control;  // of TCP, on both sides; empty: the host's
 };
 
 // What all TLS connections share.

@@ -143,6 +143,8 @@ constexpr Key rows[] = {
     integer<&Engine::look_ahead_bytes>("look_ahead_bytes", 0, 1 * MiB,
                                        "After records longer than this, look at what follows while it is "
                                        "still in the socket (Linux 6.9); 0: never."),
+    text(engine, "congestion_control", "the host's",
+         "TCP's congestion control on both sides, such as cubic or bbr, as far as the kernel has it."),
 
     on_or_off<&Tls::kernel_receive>("kernel_receive",
                                     "Hands the receive keys to the kernel where it supports that."),

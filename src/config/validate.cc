@@ -1,6 +1,9 @@
 #include "config/validate.h"
 
+#include <algorithm>
+#include <array>
 #include <bit>
+#include <cctype>
 #include <limits>
 #include <string>
 #include <utility>
@@ -31,6 +34,8 @@ class Validation : private SectionReader {
     }
     read_fields(Table::engine, draft_.of(Table::engine), &config.engine);
     config.engine.receive_buffers = std::bit_ceil(config.engine.receive_buffers);
+    if (const Setting* name = find(draft_.of(Table::engine), "congestion_control"))
+      store_congestion_control(*name, config.engine.congestion_control);
     read_fields(Table::limits, draft_.of(Table::limits), &config.limits);
     read_fields(Table::tls, draft_.of(Table::tls), &config.tls);
     read_operations(config.operations);
@@ -38,6 +43,22 @@ class Validation : private SectionReader {
   }
 
  private:
+  // The kernel's own bound (include/net/tcp.h: TCP_CA_NAME_MAX, with a NUL).
+  void store_congestion_control(const Setting& setting, std::string& into) {
+    constexpr std::size_t longest = 15;
+    const std::string_view name = trim(setting.text);
+    const bool known_form =
+        !name.empty() && name.size() <= longest && std::ranges::all_of(name, [](unsigned char c) {
+          return std::isalnum(c) != 0 || c == '_' || c == '-';
+        });
+    if (known_form) {
+      into = name;
+    } else {
+      report_.error(setting.where, "congestion_control = " + quoted(setting.text) + " is not a name of one",
+                    "use one of sysctl net.ipv4.tcp_available_congestion_control, such as cubic");
+    }
+  }
+
   Cluster read_cluster(const DraftCluster& draft) {
     Cluster cluster;
     cluster.name = draft.name;

@@ -7,6 +7,17 @@
 using namespace kferry;
 using namespace kferry::config;
 
+TEST_CASE("a congestion control has the form of a name of the kernel's") {
+  const auto loaded = [](const std::string& value) {
+    return load_text("[engine]\ncongestion_control = \"" + value + "\"\n", plain());
+  };
+  CHECK(loaded("").config.engine.congestion_control.empty());
+  CHECK(loaded(" bbr ").config.engine.congestion_control == "bbr");
+  CHECK(loaded("dctcp-2_x").problems.empty());
+  for (const std::string malformed : {"", "a b", "0123456789abcdef", "a/b", "\xC3\xA4"})
+    CHECK(holds(loaded(malformed).problems, "k.toml:2", "net.ipv4.tcp_available_congestion_control"));
+}
+
 TEST_CASE("ports shared between listeners, and with HTTP, are errors") {
   const auto two = [](const std::string& first, const std::string& second, const std::string& bind) {
     return load_text(

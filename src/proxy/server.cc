@@ -18,6 +18,7 @@
 #include "proxy/runtime.h"
 #include "proxy/worker.h"
 #include "ring/backend.h"
+#include "ring/congestion_control.h"
 
 namespace kferry::proxy {
 
@@ -67,6 +68,7 @@ struct Server::Impl {
   void run(std::size_t index, Start& start, std::shared_future<bool> all_ready);
 
   void choose_backend();
+  void choose_congestion_control();
   void pin(std::size_t index);
   std::string explain(const std::string& ring_error) const;
 
@@ -74,7 +76,8 @@ struct Server::Impl {
   Runtime runtime;
   net::Resolver& resolver;
   ring::Backend backend = ring::Backend::io_uring;
-  std::string uring_refusal;  // where epoll serves for lack of io_uring
+  std::string congestion_control;  // empty: the host's
+  std::string uring_refusal;       // where epoll serves for lack of io_uring
   std::vector<std::unique_ptr<Start>> starts;
   std::vector<std::unique_ptr<Worker>> workers;
   std::vector<std::thread> threads;
@@ -101,7 +104,20 @@ void Server::Impl::choose_backend() {
   }
 }
 
-// Whatever becomes of it, the worker serves.
+void Server::Impl::choose_congestion_control() {
+  const std::string& wanted = engine.congestion_control;
+  if (wanted.empty()) return;
+  const std::string refused = ring::congestion_control_refusal(wanted);
+  if (refused.empty()) {
+    congestion_control = wanted;
+    return;
+  }
+  runtime.log.write({Severity::warning, "congestion_control_refused", wanted,
+                     "the host's congestion control is used, since the kernel refuses " + wanted + ": " +
+                         refused + ", and restart kferry"});
+}
+
+// Failure is not fatal: the worker serves on any core.
 void Server::Impl::pin(std::size_t index) {
   const std::vector<std::size_t> usable = cores();
   const int error = usable.empty() ? EPERM : pin_to(usable[index % usable.size()]);
@@ -125,7 +141,8 @@ std::string Server::Impl::explain(const std::string& ring_error) const {
 void Server::Impl::run(std::size_t index, Start& start, std::shared_future<bool> all_ready) {
   // The ring belongs to this thread: it is made and unmade here.
   if (engine.pin_workers) pin(index);
-  auto ring = ring::make_ring(backend, {engine.receive_buffers, engine.receive_buffer_size_bytes});
+  auto ring = ring::make_ring(backend, {engine.receive_buffers, engine.receive_buffer_size_bytes},
+                              congestion_control);
   if (!ring) {
     start.ring_ready.set_value(std::unexpected(ring.error()));
     return;
@@ -178,6 +195,7 @@ std::expected<void, std::string> Server::start() {
     impl_->workers.emplace_back();
   }
   impl_->choose_backend();
+  impl_->choose_congestion_control();
   std::promise<bool> all_ready;
   const std::shared_future<bool> ready(all_ready.get_future());
   std::expected<void, std::string> result;

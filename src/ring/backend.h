@@ -21,8 +21,10 @@ struct Room {
   std::size_t buffer_size = 16 * 1024;
 };
 
-// Creates a ring for the calling thread. The error names the reason and the remedy.
-std::expected<std::unique_ptr<Ring>, std::string> make_ring(Backend backend, const Room& room = {});
+// Creates a ring for the calling thread. The error names the reason and the remedy. `congestion_control`: what
+// Ring::set_options() sets besides, as far as the kernel allows it; empty: the host's stays.
+std::expected<std::unique_ptr<Ring>, std::string> make_ring(Backend backend, const Room& room = {},
+                                                            const std::string& congestion_control = {});
 
 // Why this host cannot create a ring of this backend, and what to do about it; empty if it can.
 std::string refusal(Backend backend);

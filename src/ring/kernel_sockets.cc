@@ -111,6 +111,10 @@ void KernelSockets::set_options(Socket socket, Duration keepalive_idle, Duration
   set(fd, IPPROTO_TCP, TCP_KEEPIDLE, seconds(keepalive_idle));
   set(fd, IPPROTO_TCP, TCP_KEEPINTVL, seconds(keepalive_interval));
   set(fd, IPPROTO_TCP, TCP_KEEPCNT, probes);
+  if (!congestion_control_.empty()) {
+    ::setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, congestion_control_.data(),
+                 static_cast<socklen_t>(congestion_control_.size()));
+  }
 }
 
 void KernelSockets::shut_write(Socket socket) {

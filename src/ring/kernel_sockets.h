@@ -3,7 +3,9 @@
 #pragma once
 
 #include <memory>
+#include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "ring/letter_box.h"
@@ -27,6 +29,8 @@ class KernelSockets : public Ring {
   void close(Socket socket, bool reset) override;
   std::shared_ptr<Mailbox> mailbox() override { return mailbox_; }
   void wake() override;
+  // By set_options(), from now on; empty: the host's stays.
+  void use_congestion_control(std::string name) { congestion_control_ = std::move(name); }
 
  protected:
   KernelSockets();
@@ -45,6 +49,7 @@ class KernelSockets : public Ring {
  private:
   const std::thread::id thread_ = std::this_thread::get_id();
   std::vector<LetterBox::Letter> letters_;
+  std::string congestion_control_;
 };
 
 }  // namespace kferry::ring
