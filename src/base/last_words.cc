@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <cstddef>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
@@ -17,11 +18,18 @@ namespace {
 constexpr int patience_ms = 200;
 
 std::atomic<void (*)() noexcept> flush_log{nullptr};
+std::atomic<bool> as_json{false};
+std::atomic<bool> with_prefix{false};
 
 }  // namespace
 
 void set_flush_before_last_words(void (*flush)() noexcept) {
   flush_log = flush;
+}
+
+void set_form_of_last_words(bool json, bool journal_prefix) {
+  as_json = json;
+  with_prefix = journal_prefix;
 }
 
 void last_words(std::string_view text) noexcept {
@@ -39,11 +47,18 @@ void end_process(std::string_view cause, std::string_view text) noexcept {
   gmtime_r(&now.tv_sec, &parts);
   std::array<char, 32> when{};
   strftime(when.data(), when.size(), "%Y-%m-%dT%H:%M:%S", &parts);
+  std::array<char, 768> shown{};
+  const std::size_t shown_size = std::min(text.size(), shown.size());
+  std::transform(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(shown_size), shown.begin(),
+                 [](char c) { return c < ' ' || c > '~' || c == '"' || c == '\\' ? '?' : c; });
   std::array<char, 1024> line{};
-  const int size = std::snprintf(line.data(), line.size(), "%s%s.%03dZ level=error cause=%.*s \"%.*s\"\n",
-                                 std::getenv("JOURNAL_STREAM") != nullptr ? "<3>" : "", when.data(),
-                                 static_cast<int>(now.tv_nsec / 1'000'000), static_cast<int>(cause.size()),
-                                 cause.data(), static_cast<int>(text.size()), text.data());
+  const int size =
+      std::snprintf(line.data(), line.size(),
+                    as_json ? R"(%s{"time":"%s.%03dZ","level":"error","cause":"%.*s","text":"%.*s"})"
+                              "\n"
+                            : "%s%s.%03dZ level=error cause=%.*s \"%.*s\"\n",
+                    with_prefix ? "<3>" : "", when.data(), static_cast<int>(now.tv_nsec / 1'000'000),
+                    static_cast<int>(cause.size()), cause.data(), static_cast<int>(shown_size), shown.data());
   if (size > 0) last_words({line.data(), std::min(static_cast<std::size_t>(size), line.size() - 1)});
   ::_exit(1);
 }

@@ -5,6 +5,8 @@
 #include <string>
 #include <string_view>
 
+#include "base/session_id.h"
+
 namespace kferry {
 
 enum class Severity : std::uint8_t { error, warning, info, debug };
@@ -18,6 +20,8 @@ struct LogEvent {
   std::string_view subject;
   // What happened and what to do about it, one line, no trailing period or newline. Never a secret.
   std::string text;
+  // The client connection that the event is about; 0: none. Repeats are counted together whatever it is.
+  SessionId session{};
 };
 
 // Called from any thread. Waits for no reader of the log, and never throws.

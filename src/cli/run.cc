@@ -8,7 +8,6 @@
 #include <chrono>
 #include <csignal>
 #include <cstdio>
-#include <cstdlib>
 #include <ctime>
 #include <initializer_list>
 #include <memory>
@@ -25,6 +24,7 @@
 #include "cli/monitor.h"
 #include "cli/problems.h"
 #include "cli/reloader.h"
+#include "cli/run_log.h"
 #include "config/load.h"
 #include "net/cares_resolver.h"
 #include "operations/log.h"
@@ -138,8 +138,7 @@ int run(const RunOptions& options) {
   raise_open_files();
   keep_some_heap();
   const sigset_t signals = block({SIGTERM, SIGINT, SIGHUP});
-  const auto started_log =
-      operations::Log::start({.journal_prefixes = std::getenv("JOURNAL_STREAM") != nullptr});
+  const auto started_log = operations::Log::start(log_options(loaded->config.operations));
   if (!started_log) {
     std::fprintf(stderr, "kferry: %s\n", started_log.error().c_str());
     return exit_failure;

@@ -110,6 +110,10 @@ struct Limits {
   std::uint32_t brokers_per_cluster = 4096;
 };
 
+enum class LogFormat : std::uint8_t { text, json };
+// Which events are logged: those at least as severe. In this order.
+enum class LogLevel : std::uint8_t { off, error, warning, info, debug };
+
 struct Operations {
   // Of the HTTP endpoint: every path.
   std::string bind_host = "127.0.0.1";
@@ -120,6 +124,8 @@ struct Operations {
   bool http_configured = false;                      // false: every address and port above is the default
   std::string audit_path;                            // empty: no audit log
   std::string control = "/run/kferry/control.sock";  // the path of a Unix socket; "off": there is none
+  LogFormat log_format = LogFormat::text;
+  LogLevel log_level = LogLevel::info;
 };
 
 struct Config {

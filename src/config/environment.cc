@@ -1,6 +1,7 @@
 #include "config/environment.h"
 
 #include <algorithm>
+#include <array>
 #include <functional>
 #include <set>
 
@@ -17,6 +18,19 @@ namespace {
 constexpr std::string_view gateway_prefix = "GATEWAY_";
 constexpr std::string_view listener_names = "GATEWAY_LISTENER_NAMES";
 
+// What the full gateway calls some of our variables. The one of our name wins.
+struct Alias {
+  std::string_view name;
+  std::string_view own;
+};
+constexpr std::array<Alias, 2> aliases{
+    {{"LOG4J2_APPENDER_LAYOUT", "GATEWAY_LOG_FORMAT"}, {"LOG4J2_ROOT_LEVEL", "GATEWAY_LOG_LEVEL"}}};
+
+const Alias* find_alias(std::string_view name) {
+  const auto found = std::ranges::find(aliases, name, &Alias::name);
+  return found == aliases.end() ? nullptr : &*found;
+}
+
 class Variables {
  public:
   Variables(const Sources& sources, const std::map<std::string, std::string>& places, Draft& draft,
@@ -25,7 +39,9 @@ class Variables {
 
   void read() {
     for (const auto& [name, value] : sources_.environment) {
-      if (!name.starts_with(gateway_prefix) && !name.starts_with(upstream_prefix)) continue;
+      const bool of_interest = name.starts_with(gateway_prefix) || name.starts_with(upstream_prefix) ||
+                               find_alias(name) != nullptr;
+      if (!of_interest) continue;
       if (injected_by_kubernetes(name, value)) continue;
       // Templates leave a variable empty to omit it. Only host name verification is switched off that way.
       if (value.empty() && name != "KAFKA_SSL_ENDPOINT_IDENTIFICATION_ALGORITHM") continue;
@@ -37,6 +53,9 @@ class Variables {
         upstream(name, value);
       } else if (name.starts_with(listener_prefix) && name != listener_names) {
         listener(name, value);
+      } else if (const Alias* alias = find_alias(name)) {
+        const Key& key = *find_variable(alias->own);
+        if (find(alias->own) == nullptr) put(draft_.of(key.table), key, name, value);
       } else {
         global(name, value);
       }

@@ -18,6 +18,39 @@ TEST_CASE("listener names") {
               "add it to GATEWAY_LISTENER_NAMES"));
 }
 
+TEST_CASE("the log's variables and the full gateway's names of them") {
+  const auto operations = [](const Environment& more) {
+    Environment environment = plain();
+    for (const auto& [name, value] : more) environment[name] = value;
+    const Loaded loaded = load_variables(environment);
+    CHECK(loaded.problems.empty());
+    CHECK(loaded.warnings.empty());
+    return loaded.config.operations;
+  };
+  CHECK(operations({}).log_format == LogFormat::text);
+  CHECK(operations({}).log_level == LogLevel::info);
+  CHECK(operations({{"GATEWAY_LOG_FORMAT", "json"}}).log_format == LogFormat::json);
+  CHECK(operations({{"LOG4J2_APPENDER_LAYOUT", "json"}}).log_format == LogFormat::json);
+  CHECK(operations({{"LOG4J2_APPENDER_LAYOUT", "pattern"}}).log_format == LogFormat::text);
+  CHECK(operations({{"LOG4J2_APPENDER_LAYOUT", "json"}, {"GATEWAY_LOG_FORMAT", "text"}}).log_format ==
+        LogFormat::text);
+  for (const auto& [word, level] : std::map<std::string, LogLevel>{{"off", LogLevel::off},
+                                                                   {"FATAL", LogLevel::error},
+                                                                   {"error", LogLevel::error},
+                                                                   {"WARN", LogLevel::warning},
+                                                                   {"warning", LogLevel::warning},
+                                                                   {"info", LogLevel::info},
+                                                                   {"debug", LogLevel::debug},
+                                                                   {"trace", LogLevel::debug},
+                                                                   {"all", LogLevel::debug}}) {
+    CHECK(operations({{"LOG4J2_ROOT_LEVEL", word}}).log_level == level);
+    CHECK(operations({{"GATEWAY_LOG_LEVEL", word}}).log_level == level);
+    CHECK(operations({{"GATEWAY_LOG_LEVEL", word}, {"LOG4J2_ROOT_LEVEL", "info"}}).log_level == level);
+  }
+  CHECK(holds(with("LOG4J2_ROOT_LEVEL", "chatty").problems, "LOG4J2_ROOT_LEVEL", "not a known value"));
+  CHECK(holds(with("GATEWAY_LOG_FORMAT", "jsn").problems, "GATEWAY_LOG_FORMAT", "did you mean json?"));
+}
+
 TEST_CASE("HOST is the old name of ADVERTISED_HOST") {
   Environment environment = plain();
   environment.erase("GATEWAY_LISTENER_EXTERNAL_ADVERTISED_HOST");

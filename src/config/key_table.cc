@@ -23,6 +23,10 @@ constexpr std::array<std::string_view, 2> routing_words{"port", "sni"};
 constexpr std::array<std::string_view, 2> on_cluster_change_words{"follow", "refuse"};
 constexpr std::array<std::string_view, 3> client_auth_words{"NONE", "OPTIONAL", "REQUIRE"};
 constexpr std::array<std::string_view, 3> backend_words{"auto", "io_uring", "epoll"};
+// Read by validate.cc, because several words mean the same: those behind are Log4j's.
+constexpr std::array<std::string_view, 3> log_format_words{"text", "json", "pattern"};
+constexpr std::array<std::string_view, 9> log_level_words{"off",   "error", "warning", "info", "debug",
+                                                          "fatal", "warn",  "trace",   "all"};
 
 constexpr Key rows[] = {
     list(cluster, "pass_api_keys", "none", "API keys to let through although kferry would hide them."),
@@ -200,11 +204,18 @@ constexpr Key rows[] = {
          at_start(text<&Operations::control>(
              "control", "The socket that kferry reload and its like speak to; off: it has none."))),
     not_yet(text<&Operations::audit_path>("audit", "The file of the audit log.")),
+    from("GATEWAY_LOG_FORMAT", choice(operations, "log_format", log_format_words, "text",
+                                      "How a line of the log is written; pattern: as text.")),
+    from("GATEWAY_LOG_LEVEL",
+         choice(operations, "log_level", log_level_words, "info",
+                "What is logged: events at least this severe; fatal: as error, trace and all: as debug.")),
 
     variable("GATEWAY_LISTENER_NAMES", "none",
              "Comma separated names of listeners: a letter, then letters and digits, in any case."),
     variable("GATEWAY_ENV_FILE", "none",
              "A file of [export ]NAME=value lines; the process environment takes precedence."),
+    variable("LOG4J2_APPENDER_LAYOUT", "none", "Another name of GATEWAY_LOG_FORMAT, which wins."),
+    variable("LOG4J2_ROOT_LEVEL", "none", "Another name of GATEWAY_LOG_LEVEL, which wins."),
     variable("GATEWAY_SECURITY_MODE", "KAFKA_MANAGED", "Must be KAFKA_MANAGED: kferry stores no users."),
     variable("GATEWAY_ACL_ENABLED", "false", "Must be false: the brokers enforce ACLs."),
     ignored(secret(variable("GATEWAY_LICENSE_KEY", "none", "Accepted, but not needed."))),

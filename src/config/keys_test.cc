@@ -87,6 +87,10 @@ TEST_CASE("a default in words agrees with the field that a parser of its own set
   CHECK(default_of(*find_key(Table::operations, "bind")) ==
         to_string(HostPort{operations.bind_host, operations.port}));
   CHECK(default_of(*find_key(Table::operations, "http_bind")) == operations.bind_host);
+  CHECK(default_of(*find_key(Table::operations, "log_format")) == "text");
+  CHECK(operations.log_format == LogFormat::text);
+  CHECK(default_of(*find_key(Table::operations, "log_level")) == "info");
+  CHECK(operations.log_level == LogLevel::info);
   CHECK(default_of(*find_key(Table::listener, "bind_address")) == Listener{}.bind_address);
 }
 
@@ -121,7 +125,7 @@ TEST_CASE("every choice accepts each of its words in any case and nothing else")
     }
     CHECK(complains(load_key(key, "\"x\""), key.name));
   }
-  CHECK(seen == 4);
+  CHECK(seen == 6);
 }
 
 TEST_CASE("a number out of range is reported with its range and unit") {

@@ -138,6 +138,15 @@ class Validation : private SectionReader {
       operations.http_configured = operations.http_configured || section.contains(name);
     read_fields(Table::operations, section,
                 &operations);  // after `bind`: GATEWAY_HTTP_PORT overrides its port
+    // By the position of the word in key_table.cc.
+    static constexpr std::array formats{LogFormat::text, LogFormat::json, LogFormat::text};
+    static constexpr std::array levels{LogLevel::off,     LogLevel::error, LogLevel::warning,
+                                       LogLevel::info,    LogLevel::debug, LogLevel::error,
+                                       LogLevel::warning, LogLevel::debug, LogLevel::debug};
+    if (const auto word = choice(Table::operations, section, "log_format"))
+      operations.log_format = formats.at(*word);
+    if (const auto word = choice(Table::operations, section, "log_level"))
+      operations.log_level = levels.at(*word);
   }
 
   const Draft& draft_;

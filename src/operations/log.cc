@@ -1,9 +1,9 @@
 #include "operations/log.h"
 
+#include <cstring>
 #include <utility>
 
 #include "base/counted.h"
-#include "operations/log_line.h"
 
 namespace kferry::operations {
 namespace {
@@ -17,7 +17,13 @@ LogOptions with_clocks(LogOptions options) {
 std::string lost_line(const LogOptions& options, std::uint64_t lost) {
   return log_line({Severity::warning, "log_lines_lost", "",
                    counted(lost, "line was", "lines were") + " lost: the reader of this log did not keep up"},
-                  options.wall_clock(), options.journal_prefixes);
+                  options.wall_clock(), options.form);
+}
+
+bool admits(LogLevel level, Severity severity) {
+  static_assert(static_cast<int>(LogLevel::error) == static_cast<int>(Severity::error) + 1);
+  static_assert(static_cast<int>(LogLevel::debug) == static_cast<int>(Severity::debug) + 1);
+  return static_cast<int>(severity) < static_cast<int>(level);
 }
 
 }  // namespace
@@ -35,7 +41,11 @@ std::expected<std::unique_ptr<Log>, std::string> Log::start(LogOptions options) 
 }
 
 Log::Log(LogOptions options, std::unique_ptr<LogWriter> writer)
-    : options_(std::move(options)), writer_(std::move(writer)), repeats_(options_.repeats) {}
+    : options_(std::move(options)),
+      writer_(std::move(writer)),
+      file_(options_.fd),
+      level_(options_.level),
+      repeats_(options_.repeats) {}
 
 Log::~Log() {
   try {
@@ -50,7 +60,7 @@ Log::~Log() {
 
 // Only allocation can throw below. Without memory the line is lost, and the process continues.
 void Log::write(const LogEvent& event) noexcept {
-  if (event.severity > options_.threshold) return;
+  if (!admits(level_.load(std::memory_order_relaxed), event.severity)) return;
   try {
     const std::lock_guard lock(mutex_);
     std::vector<RepeatLimit::Count> counts;
@@ -75,12 +85,25 @@ void Log::tick() noexcept {
   }
 }
 
+void Log::reopen() {
+  if (file_.path().empty()) return;
+  // What was logged before the file was moved belongs to the one that was moved.
+  flush(options_.end_wait);
+  const int error = file_.reopen();
+  if (error == 0)
+    return write({Severity::info, "log_reopened", file_.path(), "the log continues in this file"});
+  write({Severity::error, "log_not_reopened", file_.path(),
+         "the log stays in the file that was open, since no file of its name can be opened: " +
+             std::string(std::strerror(error)) +
+             ": correct the folder or its permissions, and reload again"});
+}
+
 bool Log::flush(Duration wait) {
   return writer_->flush(wait);
 }
 
 void Log::put(const LogEvent& event) {
-  writer_->put(log_line(event, options_.wall_clock(), options_.journal_prefixes));
+  writer_->put(log_line(event, options_.wall_clock(), options_.form));
 }
 
 void Log::put_counts(std::vector<RepeatLimit::Count> counts) {

@@ -7,6 +7,7 @@
 // operations/log_writer.h for what is dropped then, and how that is reported.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -19,16 +20,20 @@
 
 #include "base/clock.h"
 #include "base/log_sink.h"
+#include "operations/log_file.h"
+#include "operations/log_line.h"
 #include "operations/log_writer.h"
 #include "operations/repeat_limit.h"
 
 namespace kferry::operations {
 
+// Which events are written: those at least as severe. In this order.
+enum class LogLevel : std::uint8_t { off, error, warning, info, debug };
+
 struct LogOptions {
   int fd = 2;  // not closed
-  Severity threshold = Severity::info;
-  // Whether each line begins with "<4>" or the like, which systemd's journal understands.
-  bool journal_prefixes = false;
+  LogLevel level = LogLevel::info;
+  LineForm form{};
   RepeatLimit::Options repeats{};
   // Of lines that wait for the reader.
   std::size_t queue_lines_max = 4096;
@@ -53,6 +58,12 @@ class Log final : public LogSink {
   // Writes the counts of windows that are over, and the number of lost lines. To be called about once a second.
   void tick() noexcept;
 
+  // A log that goes to a file continues in the file that has its name now, made if need be, and says so; if that fails,
+  // it stays where it is, and says so. For log rotation. Does nothing for any other descriptor.
+  void reopen();
+  // From now on. Any thread.
+  void set_level(LogLevel level) { level_.store(level, std::memory_order_relaxed); }
+
   // Waits until everything written so far has reached the descriptor or is lost; false: not in `wait`.
   bool flush(Duration wait);
   // The same for a process that is about to abort: takes no lock.
@@ -68,6 +79,8 @@ class Log final : public LogSink {
 
   const LogOptions options_;
   const std::unique_ptr<LogWriter> writer_;
+  const LogFile file_;
+  std::atomic<LogLevel> level_;
   std::mutex mutex_;  // of repeats_, and keeps lines in the order of their events
   RepeatLimit repeats_;
 };

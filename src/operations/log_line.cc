@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <array>
+#include <cinttypes>
 #include <cstdio>
 
+#include "operations/json.h"
 #include "operations/utc.h"
 #include "operations/utf8.h"
 
@@ -11,8 +13,8 @@ namespace kferry::operations {
 namespace {
 
 // A pipe that polls as writable takes this much atomically (PIPE_BUF), so lines of other processes do not mix with
-// ours.
-static_assert(4 * (cause_size_max + subject_size_max) + 256 < line_size_max);
+// ours. An escape is at most six times as long as its byte.
+static_assert(6 * (cause_size_max + subject_size_max) + 512 < line_size_max);
 
 std::string_view name(Severity severity) {
   switch (severity) {
@@ -27,6 +29,8 @@ std::string_view name(Severity severity) {
   }
   return "unknown";
 }
+
+constexpr std::size_t prefix_size = 3;
 
 // Syslog's numbers, in the form of sd-daemon(3).
 std::string_view prefix(Severity severity) {
@@ -43,14 +47,10 @@ std::string_view prefix(Severity severity) {
   return "<6>";
 }
 
-// The size of the printable UTF-8 sequence at `at`; 0: what begins there is to be escaped. Not printable: control
-// characters (C1 among them, U+0080..9F); the separators U+2028/2029, which some viewers take for line ends; and the
-// marks that change the direction of text (U+202A..202E, U+2066..2069), which can make a line read as another.
+// The size of the printable UTF-8 sequence at `at`; 0: what begins there is to be escaped.
 std::size_t printable_size(std::string_view text, std::size_t at) {
   const auto [size, point] = utf8_at(text, at);
-  const bool control = point < 0x20 || (point >= 0x7F && point < 0xA0);
-  const bool misleading = (point >= 0x2028 && point <= 0x202E) || (point >= 0x2066 && point <= 0x2069);
-  return control || misleading ? 0 : size;
+  return is_printable(point) ? size : 0;
 }
 
 void append_escaped(std::string& out, std::string_view text) {
@@ -96,19 +96,28 @@ std::string timestamp(std::chrono::system_clock::time_point at) {
   return utc_text(static_cast<time_t>(std::chrono::floor<std::chrono::seconds>(since).count())) + more.data();
 }
 
-}  // namespace
-
-std::string quoted(std::string_view text) {
-  std::string out = "\"";
-  append_escaped(out, text);
-  out += '"';
-  return out;
+std::string hexadecimal(SessionId id) {
+  std::array<char, 17> text{};
+  std::snprintf(text.data(), text.size(), "%016" PRIx64, number(id));
+  return text.data();
 }
 
-std::string log_line(const LogEvent& event, std::chrono::system_clock::time_point at, bool journal_prefix) {
+std::string json_line(const LogEvent& event, std::chrono::system_clock::time_point at) {
+  std::string line = "{\"time\":\"" + timestamp(at) + "\",\"level\":\"";
+  line.append(name(event.severity)).append("\",\"cause\":");
+  line += json_string(event.cause.substr(0, cause_size_max));
+  if (!event.subject.empty())
+    line += ",\"subject\":" + json_string(event.subject.substr(0, subject_size_max));
+  if (event.session != SessionId{}) line += ",\"session\":\"" + hexadecimal(event.session) + '"';
+  line += ",\"text\":";
+  constexpr std::string_view end = "}\n";
+  return line.append(json_string(event.text, line_size_max - prefix_size - line.size() - end.size()))
+      .append(end);
+}
+
+std::string text_line(const LogEvent& event, std::chrono::system_clock::time_point at) {
   std::string line;
   line.reserve(256);
-  if (journal_prefix) line += prefix(event.severity);
   line += timestamp(at);
   line.append(" level=").append(name(event.severity)).append(" cause=");
   append_value(line, event.cause.substr(0, cause_size_max));
@@ -116,12 +125,14 @@ std::string log_line(const LogEvent& event, std::chrono::system_clock::time_poin
     line += " subject=";
     append_value(line, event.subject.substr(0, subject_size_max));
   }
+  if (event.session != SessionId{}) line += " session=" + hexadecimal(event.session);
   line += ' ';
   // An escape is at most four times as long as its byte. So this cuts first, then checks whether the rest fits.
   std::string end = quoted(std::string_view(event.text).substr(0, line_size_max));
-  if (line.size() + end.size() + 1 > line_size_max) {
+  constexpr std::size_t room = line_size_max - prefix_size;
+  if (line.size() + end.size() + 1 > room) {
     static constexpr std::string_view cut = "…(cut)\"";
-    std::size_t keep = line_size_max - line.size() - cut.size() - 1;
+    std::size_t keep = room - line.size() - cut.size() - 1;
     while (keep > 1 && (static_cast<unsigned char>(end[keep]) & 0xC0) == 0x80)
       --keep;  // never within a character
     end.resize(keep);
@@ -133,6 +144,20 @@ std::string log_line(const LogEvent& event, std::chrono::system_clock::time_poin
   line += end;
   line += '\n';
   return line;
+}
+
+}  // namespace
+
+std::string quoted(std::string_view text) {
+  std::string out = "\"";
+  append_escaped(out, text);
+  out += '"';
+  return out;
+}
+
+std::string log_line(const LogEvent& event, std::chrono::system_clock::time_point at, const LineForm& form) {
+  const std::string line = form.format == LogFormat::json ? json_line(event, at) : text_line(event, at);
+  return form.journal_prefix ? std::string(prefix(event.severity)) + line : line;
 }
 
 }  // namespace kferry::operations

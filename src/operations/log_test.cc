@@ -2,14 +2,21 @@
 
 #include <doctest/doctest.h>
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <array>
+#include <cstdlib>
+#include <fstream>
+#include <iterator>
 #include <memory>
 #include <string>
 #include <string_view>
 #include <thread>
 #include <vector>
+
+#include "operations/journal.h"
+#include "operations/json_check_test.h"
 
 namespace kferry::operations {
 namespace {
@@ -132,14 +139,129 @@ TEST_CASE("the destructor writes what is queued and the remaining counts") {
   CHECK(lines[3].find("… 2 more like this in 10 s") != std::string::npos);
 }
 
-TEST_CASE("the threshold drops less severe events") {
-  const Bench bench(LogOptions{.threshold = Severity::warning});
+TEST_CASE("repeats are counted together, whatever client connection they are about") {
+  Bench bench;
+  for (std::uint64_t i = 1; i <= 100; ++i)
+    bench.log->write({Severity::warning, "refused", "10.0.0.1", "no", SessionId{i}});
+  const auto lines = bench.lines();
+  REQUIRE(lines.size() == 3);
+  CHECK(lines[2].ends_with("subject=10.0.0.1 session=0000000000000003 \"no\""));
+  bench.now += 60s;
+  bench.log->tick();
+  CHECK(bench.read().ends_with("subject=10.0.0.1 \"… 97 more like this in 60 s\"\n"));
+}
+
+TEST_CASE("the level is that of the last call") {
+  const Bench bench;
+  bench.log->write({Severity::debug, "a", "", "text"});
+  bench.log->set_level(LogLevel::debug);
+  bench.log->write({Severity::debug, "b", "", "text"});
+  bench.log->set_level(LogLevel::off);
+  bench.log->write({Severity::error, "c", "", "text"});
+  bench.log->set_level(LogLevel::error);
+  bench.log->write({Severity::warning, "d", "", "text"});
+  bench.log->write({Severity::error, "e", "", "text"});
+  const auto lines = bench.lines();
+  REQUIRE(lines.size() == 2);
+  CHECK(lines[0].find("level=debug cause=b") != std::string::npos);
+  CHECK(lines[1].find("level=error cause=e") != std::string::npos);
+}
+
+TEST_CASE("as JSON, counts and lost lines are objects, too") {
+  Bench bench(LogOptions{.form = {.format = LogFormat::json}});
+  for (int i = 0; i < 5; ++i) bench.write("refused", "10.0.0.1");
+  bench.now += 60s;
+  bench.log->tick();
+  const auto lines = bench.lines();
+  REQUIRE(lines.size() == 4);
+  for (const std::string& line : lines) CHECK(is_json(line));
+  CHECK(lines[3].ends_with(R"("subject":"10.0.0.1","text":"… 2 more like this in 60 s"})"));
+}
+
+TEST_CASE("the level drops less severe events") {
+  const Bench bench(LogOptions{.level = LogLevel::warning});
   bench.log->write({Severity::info, "a", "", "text"});
   bench.log->write({Severity::debug, "b", "", "text"});
   CHECK(bench.lines().empty());
   bench.log->write({Severity::warning, "c", "", "text"});
   bench.log->write({Severity::error, "d", "", "text"});
   CHECK(bench.lines().size() == 2);
+}
+
+std::string content(const std::string& path) {
+  std::ifstream file(path);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+TEST_CASE("a log in a file that was moved continues in a new file of its name") {
+  std::string folder = "/tmp/kferry-log-XXXXXX";
+  REQUIRE(mkdtemp(folder.data()) != nullptr);
+  const std::string path = folder + "/kferry.log";
+  const std::string moved = folder + "/kferry.log.1";
+  {
+    const Descriptor file(open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600));
+    const auto log = Log::start({.fd = file.get()});
+    REQUIRE(log);
+    (*log)->write({Severity::info, "first", "", "text"});
+    REQUIRE((*log)->flush(10s));
+    REQUIRE(rename(path.c_str(), moved.c_str()) == 0);
+    (*log)->write({Severity::info, "second", "", "text"});
+    (*log)->reopen();
+    (*log)->write({Severity::info, "third", "", "text"});
+    REQUIRE((*log)->flush(10s));
+    CHECK(content(path).find("cause=log_reopened") != std::string::npos);
+    CHECK(content(path).find("cause=third") != std::string::npos);
+    CHECK(content(moved).find("cause=first") != std::string::npos);
+    CHECK(content(moved).find("cause=second") != std::string::npos);
+    CHECK(content(moved).find("cause=third") == std::string::npos);
+    struct stat status{};
+    REQUIRE(stat(path.c_str(), &status) == 0);
+    CHECK((status.st_mode & 0777U) == 0600);
+  }
+  unlink(path.c_str());
+  unlink(moved.c_str());
+  rmdir(folder.c_str());
+}
+
+TEST_CASE("a file that cannot be opened again keeps the log where it is") {
+  std::string folder = "/tmp/kferry-log-XXXXXX";
+  REQUIRE(mkdtemp(folder.data()) != nullptr);
+  const std::string path = folder + "/kferry.log";
+  const std::string moved = folder + "/kferry.log.1";
+  {
+    const Descriptor file(open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600));
+    const auto log = Log::start({.fd = file.get()});
+    REQUIRE(log);
+    REQUIRE(rename(path.c_str(), moved.c_str()) == 0);
+    REQUIRE(mkdir(path.c_str(), 0700) == 0);
+    (*log)->reopen();
+    REQUIRE((*log)->flush(10s));
+    CHECK(content(moved).find("cause=log_not_reopened subject=" + path) != std::string::npos);
+  }
+  rmdir(path.c_str());
+  unlink(moved.c_str());
+  rmdir(folder.c_str());
+}
+
+TEST_CASE("a log that is no file has nothing to reopen") {
+  const Bench bench;
+  bench.log->reopen();
+  bench.write("refused", "a");
+  CHECK(bench.lines().size() == 1);
+}
+
+TEST_CASE("the journal is recognised by its device and inode") {
+  const auto ends = make_pipe();
+  const Descriptor one(ends[0]);
+  const Descriptor other(ends[1]);
+  struct stat status{};
+  REQUIRE(fstat(one.get(), &status) == 0);
+  const std::string own = std::to_string(status.st_dev) + ":" + std::to_string(status.st_ino);
+  CHECK(is_journal(one.get(), own.c_str()));
+  CHECK_FALSE(is_journal(one.get(), nullptr));
+  for (const std::string& text : {own + "1", own + ":", own + " ", std::string("1:2"), std::string(":"),
+                                  std::string(""), std::to_string(status.st_dev)})
+    CHECK_FALSE(is_journal(one.get(), text.c_str()));
 }
 
 TEST_CASE("lost lines are reported once the reader is back") {

@@ -26,4 +26,10 @@ Utf8 utf8_at(std::string_view text, std::size_t at) {
   return sequence.point < least || sequence.point > 0x10FFFF || surrogate ? Utf8{} : sequence;
 }
 
+bool is_printable(std::uint32_t point) {
+  const bool control = point < 0x20 || (point >= 0x7F && point < 0xA0);
+  const bool misleading = (point >= 0x2028 && point <= 0x202E) || (point >= 0x2066 && point <= 0x2069);
+  return !control && !misleading;
+}
+
 }  // namespace kferry::operations

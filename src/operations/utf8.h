@@ -16,4 +16,9 @@ struct Utf8 {
 // the text are not well-formed.
 Utf8 utf8_at(std::string_view text, std::size_t at);
 
+// Whether a reader of one line sees the character as such. Not printable: control characters (C1 among them,
+// U+0080..9F); the separators U+2028/2029, which some viewers take for line ends; and the marks that change the
+// direction of text (U+202A..202E, U+2066..2069), which can make a line read as another.
+bool is_printable(std::uint32_t point);
+
 }  // namespace kferry::operations

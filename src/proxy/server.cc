@@ -150,7 +150,9 @@ void Server::Impl::run(std::size_t index, Start& start, std::shared_future<bool>
   WorkerLink& link = *runtime.workers[index];
   link.mailbox = (*ring)->mailbox();
   link.ring = ring->get();
-  workers[index] = std::make_unique<Worker>(runtime, index, **ring, resolver, std::random_device{}());
+  std::random_device random;
+  const std::uint64_t seed = (std::uint64_t{random()} << 32U) | random();
+  workers[index] = std::make_unique<Worker>(runtime, index, **ring, resolver, seed);
   Worker& worker = *workers[index];
   start.ring_ready.set_value({});
   if (all_ready.get()) {

@@ -238,7 +238,8 @@ void Session::log(Severity severity, std::string_view cause, std::string text) {
   const Place& place = link_.place();
   worker_.runtime().log.write({severity, cause, link_.client_address().host_text(),
                                "listener " + place.listener().name + " port " +
-                                   std::to_string(place.port().address.port()) + ": " + std::move(text)});
+                                   std::to_string(place.port().address.port()) + ": " + std::move(text),
+                               worker_.session_id(slot())});
 }
 
 // The client waits for an answer of its broker's.

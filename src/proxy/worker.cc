@@ -27,6 +27,7 @@ Worker::Worker(Runtime& runtime, std::size_t index, ring::Ring& ring, net::Resol
       resolver_(resolver),
       answers_(std::make_shared<net::AnswerQueue>([&ring] { ring.wake(); })),
       random_(seed),
+      session_ids_(seed),
       legs_{ring, pool_, engine_options().receive_size_bytes, engine_options().standing_receive_bytes,
             engine_options().splice_threshold_bytes == 0 ? UINT64_MAX
                                                          : engine_options().splice_threshold_bytes},
@@ -132,6 +133,7 @@ void Worker::serve(const std::shared_ptr<const LivePlan>& live, std::uint32_t po
   const PortEntry& entry = view->plan().ports()[port];
   const std::uint32_t number = slots_.take();
   Slot& slot = slots_.at(number);
+  slot.serial = session_ids_.take();
   slot.session = session_memory_.make(*this, ring::Token{number, slot.generation, 0},
                                       Place(std::move(view), entry), client, ring_.remote_address(client));
   ++session_count_;

@@ -30,6 +30,7 @@
 #include "proxy/questions.h"
 #include "proxy/runtime.h"
 #include "proxy/session.h"
+#include "proxy/session_ids.h"
 #include "ring/ring.h"
 #include "ring/slot_pool.h"
 
@@ -48,7 +49,7 @@ class Worker final : private Acceptor::Host, public Doubts {
   static_assert(16 + Acceptor::operations <= 24);
   static_assert(Session::kinds <= 16);
 
-  // `index` is this worker's place in runtime.workers. Everything outlives the worker.
+  // `index` is this worker's place in runtime.workers. Everything outlives the worker. `seed`: 64 random bits.
   Worker(Runtime& runtime, std::size_t index, ring::Ring& ring, net::Resolver& resolver, std::uint64_t seed);
   virtual ~Worker();
 
@@ -78,6 +79,8 @@ class Worker final : private Acceptor::Host, public Doubts {
   void note_no_peeking() { can_peek_ = false; }
   Instant now() const { return ring_.now(); }
   std::int64_t random(std::int64_t below);
+  // Of the session in that slot.
+  SessionId session_id(std::uint32_t slot) { return session_ids_.number_of(slots_.at(slot).serial); }
   void set_options(ring::Socket socket) { set_options(socket, limits()); }
 
   Slab<BrokerDial>& dial_memory() { return dial_memory_; }
@@ -109,7 +112,9 @@ class Worker final : private Acceptor::Host, public Doubts {
   struct Slot {
     Session* session = nullptr;  // in session_memory_
     std::uint16_t generation = 0;
+    SessionIds::Serial serial{};  // of the session
   };
+  static_assert(sizeof(Slot) == 2 * sizeof(Session*));
 
   void dispatch(const ring::Completion& completion);
   void serve(const std::shared_ptr<const LivePlan>& live, std::uint32_t port, ring::Socket client) override;
@@ -142,6 +147,7 @@ class Worker final : private Acceptor::Host, public Doubts {
   Questions questions_;
   std::shared_ptr<net::AnswerQueue> answers_;
   std::mt19937_64 random_;
+  SessionIds session_ids_;
   connection::Leg::Shared legs_;
   connection::KernelTls kernel_tls_;
   bool can_peek_ = true;

@@ -2,12 +2,15 @@
 
 Needs the built binary's path in KFERRY, as test_cli.py does.
 """
+import json
 import os
 import re
 import signal
 import socket
 import threading
 import time
+
+import pytest
 
 from running import Broker, Kferry, free_port, listener_variables, receive, request
 
@@ -120,3 +123,95 @@ def test_the_text_of_a_sasl_error_is_not_logged(tmp_path):
             assert kferry.lines("discovery_failed"), kferry.text()
             assert "SASL_AUTHENTICATION_FAILED" in kferry.lines("discovery_failed")[0]
             assert "4711" not in kferry.text()
+
+
+HOSTILE = [HTTP, b"\x16\x03\x01\x02\x00\x01", bytes(range(256)), b"\xff" * 64, request(18, 0)[:6],
+           request(3, 1, b"\0" * 10, client=b"\xff\xfe\"\n\\\x1b[2J{}"), b"\0\0\0\x0c\x60\x01" + b"\0" * 10]
+
+
+def provoke(port):
+    """Lines of many causes, with bytes that no format likes in them."""
+    for first in HOSTILE:
+        with socket.create_connection(("127.0.0.1", port), 10) as one:
+            try:
+                one.sendall(first)
+                one.shutdown(socket.SHUT_WR)
+                while one.recv(4096):
+                    pass
+            except OSError:
+                pass  # reset
+
+
+def objects(kferry):
+    """Each line of the log, as JSON."""
+    return [json.loads(line) for line in kferry.log.read_bytes().decode("utf-8").splitlines()]
+
+
+@pytest.mark.parametrize("more", [{"GATEWAY_LOG_FORMAT": "json"}, {"LOG4J2_APPENDER_LAYOUT": "json"}], ids=lambda one: [*one][0])
+def test_with_json_every_line_is_an_object_with_the_fields_of_the_text(tmp_path, more):
+    with Broker() as broker:
+        env = listener_variables(free_port(), f"127.0.0.1:{broker.port}")
+        for format_of in (more, {}):
+            with Kferry(tmp_path, env | format_of) as kferry:
+                strangers(kferry.port, 5)
+                provoke(kferry.port)
+                assert kferry.end() == 0
+            if format_of:
+                lines = objects(kferry)
+    text = [line.split(" ") for line in kferry.text().splitlines()]
+    assert [line["cause"] for line in lines] == [words[2].removeprefix("cause=") for words in text]
+    assert [line["level"] for line in lines] == [words[1].removeprefix("level=") for words in text]
+    assert ["session" in line for line in lines] == [any(word.startswith("session=") for word in words) for words in text]
+    assert len({line["cause"] for line in lines}) > 8
+    for line in lines:
+        assert set(line) - {"subject", "session"} == {"time", "level", "cause", "text"}
+        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", line["time"])
+
+
+def test_every_line_about_a_connection_has_its_session_and_no_two_connections_share_one(tmp_path):
+    """Nor do connections before and after a restart."""
+    with Broker() as broker:
+        env = listener_variables(free_port(), f"127.0.0.1:{broker.port}") | {"GATEWAY_LOG_FORMAT": "json"}
+        seen = []
+        for _ in range(2):
+            with Kferry(tmp_path, env) as kferry:
+                strangers(kferry.port, 50)
+                kferry.end()
+                lines = objects(kferry)
+                seen += [line["session"] for line in lines if line["cause"] == "http_request"]
+                assert all(line["subject"].startswith("127.") for line in lines if "session" in line)
+                assert not [line for line in lines if "session" in line and line["cause"] in ("ready", "listening", "stopped")]
+    assert len(seen) == len(set(seen)) == 100
+    assert all(re.fullmatch("[0-9a-f]{16}", one) for one in seen)
+
+
+@pytest.mark.parametrize("more,shown", [({}, {"info", "warning"}), ({"GATEWAY_LOG_LEVEL": "warning"}, {"warning"}),
+                                        ({"LOG4J2_ROOT_LEVEL": "WARN"}, {"warning"}), ({"LOG4J2_ROOT_LEVEL": "off"}, set()),
+                                        ({"LOG4J2_ROOT_LEVEL": "off", "GATEWAY_LOG_LEVEL": "all"}, {"info", "warning"})],
+                         ids=lambda one: " ".join(one) if isinstance(one, dict) else "")
+def test_the_level_decides_what_is_written(tmp_path, more, shown):
+    with Broker() as broker:
+        env = listener_variables(free_port(), f"127.0.0.1:{broker.port}")
+        with Kferry(tmp_path, env | more) as kferry:
+            strangers(kferry.port, 1)
+            kferry.end()
+            assert set(re.findall(r"^\S+ level=(\w+)", kferry.text(), re.MULTILINE)) == shown
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+@pytest.mark.parametrize("journal", [True, False], ids=["the journal", "another reader"])
+def test_priorities_are_for_the_journal_alone(tmp_path, form, journal):
+    """JOURNAL_STREAM is inherited: it counts only for the stream that it names."""
+    reading, writing = os.pipe()
+    stream = os.fstat(writing)
+    env = listener_variables(free_port(), "127.0.0.1:1") | {
+        "GATEWAY_LOG_FORMAT": form, "JOURNAL_STREAM": f"{stream.st_dev}:{stream.st_ino if journal else stream.st_ino + 1}"}
+    with Kferry(tmp_path, env, stderr=writing) as kferry:
+        os.close(writing)
+        strangers(kferry.port, 1)
+        kferry.end()
+    with open(reading, encoding="utf-8") as lines:
+        for line in lines:
+            prefix, rest = re.fullmatch(r"(<\d>)?(.*)", line.rstrip("\n")).groups()
+            level = json.loads(rest)["level"] if form == "json" else re.search(r"level=(\w+)", rest)[1]
+            assert prefix == ({"error": "<3>", "warning": "<4>", "info": "<6>"}[level] if journal else None)
