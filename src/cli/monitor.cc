@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/assert.h"
+#include "base/counted.h"
 #include "base/host_port.h"
 #include "base/socket_address.h"
 #include "cli/commit.h"
@@ -51,6 +52,19 @@ void Monitor::observe() {
 void Monitor::note_reloads(const ReloadStatus& status) {
   const std::lock_guard lock(reloading_);
   reloads_ = status;
+}
+
+Monitor::Summary Monitor::summary() const {
+  std::size_t listeners = 0;
+  std::size_t brokers = 0;
+  for (const proxy::ClusterStatus& cluster : server_.status().clusters) {
+    listeners += cluster.listeners;
+    brokers += cluster.listed;
+  }
+  const Instant now = monotonic_now();
+  return {health_.answer(operations::HealthPath::ready, now).well,
+          health_.answer(operations::HealthPath::live, now).well,
+          counted(listeners, "listener") + ", " + counted(brokers, "broker") + ", " + health_.summary(now)};
 }
 
 std::string Monitor::metrics() const {

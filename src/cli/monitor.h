@@ -37,6 +37,13 @@ class Monitor {
   // To be called about once a second.
   void observe();
   operations::HttpReply answer(const operations::HttpRequest& request);
+  // What a service manager is told, as observed last.
+  struct Summary {
+    bool ready = false;  // by /health/ready
+    bool live = false;   // by /health/live
+    std::string text;    // "2 listeners, 3 brokers, ready"
+  };
+  Summary summary() const;
   // Clients are asked to leave from now on.
   void drain() { draining_ = true; }
   // What has become of reloads so far. Until the first call there has been no start, either.

@@ -25,6 +25,7 @@
 #include "cli/problems.h"
 #include "cli/reloader.h"
 #include "cli/run_log.h"
+#include "cli/supervision.h"
 #include "config/load.h"
 #include "net/cares_resolver.h"
 #include "operations/log.h"
@@ -80,17 +81,23 @@ class FlushedAtTheLast {
   }
 };
 
+timespec to_timespec(Duration time) {
+  const auto seconds = std::chrono::floor<std::chrono::seconds>(time);
+  return {seconds.count(), (time - seconds).count()};
+}
+
 // Returns the signal's name. Meanwhile the log's open counts are written, and the server is observed.
 const char* wait_for_end(const sigset_t& signals, operations::Log& log, Monitor& monitor,
-                         operations::ControlServer& control) {
+                         Supervision& supervision, operations::ControlServer& control) {
   for (;;) {
-    const timespec second{1, 0};
-    const int received = sigtimedwait(&signals, nullptr, &second);
+    monitor.observe();
+    supervision.tell();
+    const timespec pause = to_timespec(supervision.pause());
+    const int received = sigtimedwait(&signals, nullptr, &pause);
     if (received == SIGTERM) return "SIGTERM";
     if (received == SIGINT) return "SIGINT";
     if (received == SIGHUP) control.soon();
     log.tick();
-    monitor.observe();
   }
 }
 
@@ -192,14 +199,16 @@ int run(const RunOptions& options) {
     return exit_failure;
   }
   log_listeners(loaded->config, server, log);
+  Supervision supervision(monitor, log);
   const auto control =
       serve_control(loaded->config.operations.control, control_calls(reloader, monitor), log);
   if (!control) {
     log.write({Severity::error, "start_failed", "", control.error()});
     return exit_failure;
   }
-  const char* why = wait_for_end(signals, log, monitor, **control);
+  const char* why = wait_for_end(signals, log, monitor, supervision, **control);
   monitor.drain();
+  supervision.stopping();
   log.write({Severity::info, "stopping", "", std::string(why) + ": ending every connection"});
   server.stop();
   log.write({Severity::info, "stopped", "", "kferry stopped"});

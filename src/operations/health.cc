@@ -80,12 +80,28 @@ bool Health::starting(Instant now) const {
   return !seen_.listening || (!seen_.upstream_answered && now - started_ < upstream_patience);
 }
 
+std::string_view Health::status(Instant now) const {
+  if (seen_.draining) return "draining";
+  if (starting(now)) return "starting";
+  return since_.empty() ? "ready" : "degraded";
+}
+
+std::string Health::summary(Instant now) const {
+  const std::lock_guard lock(mutex_);
+  std::string out(status(now));
+  bool first = true;
+  for (const auto& [cause, since] : since_) {
+    out.append(std::exchange(first, false) ? ": " : ", ").append(to_string(cause.code));
+    if (cause.cluster.empty()) continue;
+    out.append(" (").append(cause.cluster);
+    if (!cause.listener.empty()) out.append("/").append(cause.listener);
+    out += ')';
+  }
+  return out;
+}
+
 HealthAnswer Health::answer(HealthPath path, Instant now) const {
   const std::lock_guard lock(mutex_);
-  const std::string_view status = seen_.draining    ? "draining"
-                                  : starting(now)   ? "starting"
-                                  : !since_.empty() ? "degraded"
-                                                    : "ready";
   HealthAnswer answer;
   switch (path) {
     case HealthPath::live:
@@ -98,7 +114,7 @@ HealthAnswer Health::answer(HealthPath path, Instant now) const {
       answer.well = !seen_.draining && !starting(now);
       break;
   }
-  answer.body = "{\"status\":" + json_string(status) + ",\"reasons\":[";
+  answer.body = "{\"status\":" + json_string(status(now)) + ",\"reasons\":[";
   bool first = true;
   for (const auto& [cause, since] : since_) {
     if (!std::exchange(first, false)) answer.body += ',';

@@ -91,6 +91,8 @@ class Health {
   // in question_interval.
   bool observe(const HealthObservation& seen, Instant now, WallTime wall);
   HealthAnswer answer(HealthPath path, Instant now) const;
+  // The status, and the reasons in words: "degraded: upstream_unreachable (orders), port_clash (a/external)".
+  std::string summary(Instant now) const;
   // The codes of the reasons that an answer gives now.
   std::set<HealthCode> codes() const;
 
@@ -105,6 +107,7 @@ class Health {
     return question && now - question->at >= worker_patience;
   }
   bool starting(Instant now) const;
+  std::string_view status(Instant now) const;
 
   const Instant started_;
   mutable std::mutex mutex_;

@@ -29,6 +29,18 @@ struct Bench {
   }
 };
 
+TEST_CASE("the summary has the status and the reasons on one line") {
+  Bench bench;
+  bench.observe();
+  CHECK(bench.health.summary(bench.now) == "ready");
+  bench.seen.causes = {{HealthCode::port_clash, "a", "external"}, {HealthCode::upstream_unreachable, "b"}};
+  bench.observe();
+  CHECK(bench.health.summary(bench.now) == "degraded: upstream_unreachable (b), port_clash (a/external)");
+  bench.seen.draining = true;
+  bench.observe();
+  CHECK(bench.health.summary(bench.now).starts_with("draining: upstream"));
+}
+
 TEST_CASE("the truth table of states, paths and bodies") {
   Bench bench;
   HealthObservation& seen = bench.seen;

@@ -1,5 +1,6 @@
 #include "proxy/server.h"
 
+#include <pthread.h>
 #include <sched.h>
 
 #include <algorithm>
@@ -139,6 +140,7 @@ std::string Server::Impl::explain(const std::string& ring_error) const {
 }
 
 void Server::Impl::run(std::size_t index, Start& start, std::shared_future<bool> all_ready) {
+  pthread_setname_np(pthread_self(), ("worker " + std::to_string(index)).c_str());
   // The ring belongs to this thread: it is made and unmade here.
   if (engine.pin_workers) pin(index);
   auto ring = ring::make_ring(backend, {engine.receive_buffers, engine.receive_buffer_size_bytes},

@@ -9,7 +9,7 @@ namespace kferry::proxy {
 namespace {
 
 ClusterStatus status_of(const config::Cluster& config, const ClusterState& state) {
-  ClusterStatus status{.name = config.name};
+  ClusterStatus status{.name = config.name, .listeners = config.listeners.size()};
   const std::shared_ptr<const Snapshot> snapshot = state.topology.snapshot();
   for (const Node& node : snapshot->nodes)
     ++(node.provisional ? status.provisional : node.listed ? status.listed : status.unlisted);

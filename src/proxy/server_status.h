@@ -21,6 +21,7 @@ struct WorkerStatus {
 
 struct ClusterStatus {
   std::string name;
+  std::size_t listeners = 0;
   std::size_t listed = 0;                         // brokers that the last full list names
   std::size_t unlisted = 0;                       // known brokers that it does not name
   std::size_t provisional = 0;                    // brokers that one client's answer alone has named

@@ -71,11 +71,11 @@ class Kferry:
 
 class Broker:
     """Listens on a port of its own. `brokers`: what Metadata lists, (id, host, port). `refusal`: error code and text of
-    SaslAuthenticate. `cluster`: the id that Metadata names."""
+    SaslAuthenticate. `cluster`: the id that Metadata names. `listening`: instead of a port of its own."""
 
-    def __init__(self, brokers=(), refusal=(0, ""), cluster="C", host="127.0.0.1"):
+    def __init__(self, brokers=(), refusal=(0, ""), cluster="C", host="127.0.0.1", listening=None):
         self.brokers, self.refusal, self.cluster = list(brokers), refusal, cluster
-        self.listening = socket.create_server((host, 0), backlog=128)
+        self.listening = listening or socket.create_server((host, 0), backlog=128)
         self.port = self.listening.getsockname()[1]
         threading.Thread(target=self.accept, daemon=True).start()
 
