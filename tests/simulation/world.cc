@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "operations/json_check_test.h"
+#include "operations/log_line.h"
 #include "sim_stream.h"
 #include "tls_side.h"
 
@@ -46,6 +48,9 @@ ring::SimulationOptions simulation_options(const World& world, std::uint64_t see
 
 void World::Log::write(const LogEvent& event) noexcept {
   lines.push_back({event.severity, std::string(event.cause), event.text});
+  const operations::LineForm json{.format = operations::LogFormat::json};
+  if (!operations::is_json(operations::log_line(event, std::chrono::system_clock::time_point{}, json)))
+    world.ledger.violation("a line is not JSON: " + lines.back().cause + ": " + event.text);
   if (trace) print(world.now(), "log " + lines.back().cause + ": " + event.text);
 }
 

@@ -131,9 +131,9 @@ class World {
       std::string cause;
       std::string text;
     };
-    Log(const World& in, bool tracing) : world(in), trace(tracing) {}
+    Log(World& in, bool tracing) : world(in), trace(tracing) {}
     void write(const LogEvent& event) noexcept override;
-    const World& world;
+    World& world;
     const bool trace;
     std::vector<Line> lines;
   };
