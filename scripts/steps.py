@@ -207,6 +207,10 @@ def monitoring(everything):
     return pytest("monitoring", [tests] if everything else [tests, f"--ignore={tests}/test_scrape.py"])
 
 
+def command_line_as_json(_everything):
+    return pytest("cli-json", ["tests/cli"], environment={"KFERRY_LOG_FORMAT": "json"})
+
+
 def long_simulation(_everything):
     program = builds.ASAN.path / "tests/simulation/simulation_test"
     status, output = logged("simulation", [program], timeout_s=7200, may_fail=True,
@@ -349,6 +353,8 @@ STEPS = [
     Step("packaging-all", "a release made twice; deb, rpm and image linted, installed, run", packaging_on_hosts,
          "tests/packaging", tuple(packages.BUILD + packages.PYTEST + packages.RELEASE + packages.PACKAGING
                                   + packages.LINT + packages.HOSTS + packages.end_to_end()), only_in_all=True),
+    Step("cli-json", "the command line from outside, where every line of its log is JSON", command_line_as_json, "tests/cli",
+         tuple(packages.PYTEST + packages.COMMAND_LINE), only_in_all=True),
     Step("demo-kafka", "the demo on Apache Kafka", demo("--kafka"), "src/cli/run.cc",
          tuple(packages.BUILD + packages.DEMO + packages.end_to_end()), only_in_all=True),
     Step("tls-attacker", "TLS-Attacker before a listener", tls_attacker, TLS_ATTACKER, tuple(packages.end_to_end()),

@@ -1,7 +1,11 @@
 """A running kferry and a scripted broker, for tests of the command line.
 
 Kferry waits until it listens, or ends. Broker answers ApiVersions, Metadata before version 9, and SASL as it is told.
+
+KFERRY_LOG_FORMAT=json in the environment of the tests makes kferry log JSON wherever a test does not say: then each line is
+parsed, and the tests read it as the text line with the same fields.
 """
+import json
 import os
 import pathlib
 import re
@@ -24,11 +28,31 @@ def listener_variables(port, bootstrap, protocol="PLAINTEXT"):
             "GATEWAY_LISTENER_EXTERNAL_SECURITY_PROTOCOL": protocol}
 
 
+AS_TEXT = {"\n": "\\n", "\r": "\\r", "\t": "\\t", '"': '\\"', "\\": "\\\\"}
+
+
+def as_text(line):
+    """The text line with the fields of a JSON line. What is no log, such as an error of the configuration, is kept."""
+    if not line.startswith("{"):
+        return line
+    fields = json.loads(line)
+    subject = fields.get("subject", "")
+    if not re.fullmatch(r"[\w.\-:/\[\]%@+,]*", subject, re.ASCII):
+        subject = '"' + "".join(AS_TEXT.get(c, c) for c in subject) + '"'
+    return (f"{fields['time']} level={fields['level']} cause={fields['cause']}" + (f" subject={subject}" if subject else "")
+            + (f" session={fields['session']}" if "session" in fields else "")
+            + ' "' + "".join(AS_TEXT.get(c, c) for c in fields["text"]) + '"')
+
+
 class Kferry:
     """`kferry run`, or other words. With `stderr` its log goes there; otherwise text() reads it."""
 
     def __init__(self, folder, env, stderr=None, words=("run",), **popen):
         self.log = pathlib.Path(folder) / f"kferry-{time.monotonic_ns()}.log"
+        self.as_json = os.environ.get("KFERRY_LOG_FORMAT") == "json" and not {
+            "GATEWAY_LOG_FORMAT", "LOG4J2_APPENDER_LAYOUT"} & set(env)
+        if self.as_json:
+            env = {"GATEWAY_LOG_FORMAT": "json", **env}
         with open(self.log, "wb") as own:
             self.process = subprocess.Popen([KFERRY, *words], env={"PATH": os.environ["PATH"], **env}, stdout=own,
                                             stdin=subprocess.DEVNULL, stderr=own if stderr is None else stderr, **popen)
@@ -59,7 +83,10 @@ class Kferry:
             self.process.kill()
 
     def text(self):
-        return self.log.read_text(errors="replace")
+        text = self.log.read_text(errors="replace")
+        if not self.as_json:
+            return text
+        return "".join(as_text(line) + "\n" for line in text.split("\n")[:-1])
 
     def lines(self, cause):
         return [line for line in self.text().splitlines() if f"cause={cause} " in line]
