@@ -20,7 +20,7 @@ GUARD = ["valgrind", "strace"]
 DEMO = ["librdkafka-dev", "kcat", "haproxy", "iproute2", "util-linux"]
 VECTORS = ["openjdk-17-jdk-headless", "maven"]
 GUEST = ["qemu-system-x86", "busybox-static"]
-COMMAND_LINE = ["man-db", "zsh", "fish", "haproxy"]
+COMMAND_LINE = ["man-db", "zsh", "fish", "haproxy", "iproute2"]
 # ./dev release, then what judges its results, then what runs them.
 RELEASE = ["git", "binutils", "python3-venv", "ca-certificates", "xz-utils"]
 PACKAGING = ["systemd", "apparmor", "logrotate", "dash", "python3-venv"]

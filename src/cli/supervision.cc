@@ -31,10 +31,11 @@ void Supervision::tell() {
     status_told_ = summary.text;
   }
   const auto interval = notify_.alive_interval();
+  if (!interval || !summary.live) return;
   const Instant now = monotonic_now();
   // A round comes late rather than early.
   const bool due = !alive_at_ || now - *alive_at_ >= *interval / 2;
-  if (interval && summary.live && due && check(notify_.alive())) alive_at_ = now;
+  if (due && check(notify_.alive())) alive_at_ = now;
 }
 
 Duration Supervision::pause() const {
@@ -45,7 +46,11 @@ Duration Supervision::pause() const {
 }
 
 void Supervision::reloading() {
-  check(notify_.reloading());
+  if (ready_told_) check(notify_.reloading());
+}
+
+void Supervision::reloaded() {
+  if (ready_told_) ready_told_ = check(notify_.ready(monitor_.summary().text));
 }
 
 void Supervision::stopping() {

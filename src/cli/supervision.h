@@ -6,11 +6,12 @@
 //                thread that does not come round
 //   STOPPING=1   at the end
 //
-// A message that is not taken is sent again in the next round. Belongs to the main thread.
+// A message that is not taken is sent again in the next round. Belongs to the main thread, but for what a reload says.
 #pragma once
 
 #include <sys/types.h>
 
+#include <atomic>
 #include <optional>
 #include <string>
 
@@ -31,9 +32,9 @@ class Supervision {
   void tell();
   // How long the loop may wait until the next round.
   Duration pause() const;
-  // Around a reload: systemd waits for the second call (ExecReload=, Type=notify-reload).
+  // Around a reload, from any thread: systemd waits for the second call (ExecReload=, Type=notify-reload).
   void reloading();
-  void reloaded() { ready_told_ = false; }
+  void reloaded();
   // kferry ends.
   void stopping();
   // Another process has taken over, and is the unit's main one from now on.
@@ -45,7 +46,7 @@ class Supervision {
   const Monitor& monitor_;
   LogSink& log_;
   operations::SdNotify notify_;
-  bool ready_told_ = false;
+  std::atomic<bool> ready_told_ = false;
   std::string status_told_;
   std::optional<Instant> alive_at_;  // the last sign of life
 };
