@@ -60,6 +60,8 @@ class Reloader {
   // With `dry_run` nothing happens but the comparison. Otherwise it waits until every worker has moved, and logs.
   ReloadReport reload(bool dry_run);
   const ReloadStatus& status() const { return status_; }
+  // In force.
+  const config::Config& config() const { return in_force_.config; }
 
  private:
   struct Candidate;

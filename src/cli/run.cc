@@ -27,6 +27,7 @@
 #include "cli/run_log.h"
 #include "cli/supervision.h"
 #include "config/load.h"
+#include "config/log_words.h"
 #include "net/cares_resolver.h"
 #include "operations/log.h"
 #include "proxy/plan.h"
@@ -121,12 +122,25 @@ void log_listeners(const config::Config& config, const proxy::Server& server, op
 }
 
 // What the control socket's commands do.
-ControlCalls control_calls(Reloader& reloader, Monitor& monitor) {
+ControlCalls control_calls(Reloader& reloader, Monitor& monitor, Supervision& supervision,
+                           operations::Log& log) {
   ControlCalls calls;
   calls.reload = [&](bool dry_run) {
+    if (dry_run) return reloader.reload(dry_run);
+    log.reopen();
+    supervision.reloading();
     ReloadReport report = reloader.reload(dry_run);
+    if (!report.refused) log.set_level(log_level(reloader.config().operations.log_level));
     monitor.note_reloads(reloader.status());
+    supervision.reloaded();
     return report;
+  };
+  calls.log_level = [&log](const std::string& word) {
+    const auto level = config::log_level_of(word);
+    if (!level)
+      return operations::control_result(false, "not a known level; levels: " + config::log_level_words());
+    log.set_level(log_level(*level));
+    return operations::control_result(true, "the log has level " + word + " until the next reload or start");
   };
   calls.health = [&] {
     const operations::HttpReply reply = monitor.answer({.path = "/health/ready"});
@@ -200,8 +214,8 @@ int run(const RunOptions& options) {
   }
   log_listeners(loaded->config, server, log);
   Supervision supervision(monitor, log);
-  const auto control =
-      serve_control(loaded->config.operations.control, control_calls(reloader, monitor), log);
+  const auto control = serve_control(loaded->config.operations.control,
+                                     control_calls(reloader, monitor, supervision, log), log);
   if (!control) {
     log.write({Severity::error, "start_failed", "", control.error()});
     return exit_failure;

@@ -23,7 +23,7 @@ constexpr std::array<std::string_view, 2> routing_words{"port", "sni"};
 constexpr std::array<std::string_view, 2> on_cluster_change_words{"follow", "refuse"};
 constexpr std::array<std::string_view, 3> client_auth_words{"NONE", "OPTIONAL", "REQUIRE"};
 constexpr std::array<std::string_view, 3> backend_words{"auto", "io_uring", "epoll"};
-// Read by validate.cc, because several words mean the same: those behind are Log4j's.
+// Read by log_words.cc, because several words mean the same: those behind are Log4j's.
 constexpr std::array<std::string_view, 3> log_format_words{"text", "json", "pattern"};
 constexpr std::array<std::string_view, 9> log_level_words{"off",   "error", "warning", "info", "debug",
                                                           "fatal", "warn",  "trace",   "all"};
@@ -204,8 +204,8 @@ constexpr Key rows[] = {
          at_start(text<&Operations::control>(
              "control", "The socket that kferry reload and its like speak to; off: it has none."))),
     not_yet(text<&Operations::audit_path>("audit", "The file of the audit log.")),
-    from("GATEWAY_LOG_FORMAT", choice(operations, "log_format", log_format_words, "text",
-                                      "How a line of the log is written; pattern: as text.")),
+    at_start(from("GATEWAY_LOG_FORMAT", choice(operations, "log_format", log_format_words, "text",
+                                               "How a line of the log is written; pattern: as text."))),
     from("GATEWAY_LOG_LEVEL",
          choice(operations, "log_level", log_level_words, "info",
                 "What is logged: events at least this severe; fatal: as error, trace and all: as debug.")),

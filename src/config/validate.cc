@@ -1,7 +1,6 @@
 #include "config/validate.h"
 
 #include <algorithm>
-#include <array>
 #include <bit>
 #include <cctype>
 #include <limits>
@@ -10,6 +9,7 @@
 
 #include "config/credentials.h"
 #include "config/host_names.h"
+#include "config/log_words.h"
 #include "config/section_reader.h"
 #include "config/text.h"
 #include "config/validate_listener.h"
@@ -138,15 +138,11 @@ class Validation : private SectionReader {
       operations.http_configured = operations.http_configured || section.contains(name);
     read_fields(Table::operations, section,
                 &operations);  // after `bind`: GATEWAY_HTTP_PORT overrides its port
-    // By the position of the word in key_table.cc.
-    static constexpr std::array formats{LogFormat::text, LogFormat::json, LogFormat::text};
-    static constexpr std::array levels{LogLevel::off,     LogLevel::error, LogLevel::warning,
-                                       LogLevel::info,    LogLevel::debug, LogLevel::error,
-                                       LogLevel::warning, LogLevel::debug, LogLevel::debug};
-    if (const auto word = choice(Table::operations, section, "log_format"))
-      operations.log_format = formats.at(*word);
-    if (const auto word = choice(Table::operations, section, "log_level"))
-      operations.log_level = levels.at(*word);
+    // A word that is unknown is reported by choice().
+    if (choice(Table::operations, section, "log_format"))
+      operations.log_format = *log_format_of(trim(find(section, "log_format")->text));
+    if (choice(Table::operations, section, "log_level"))
+      operations.log_level = *log_level_of(trim(find(section, "log_level")->text));
   }
 
   const Draft& draft_;

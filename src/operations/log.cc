@@ -89,9 +89,9 @@ void Log::reopen() {
   if (file_.path().empty()) return;
   // What was logged before the file was moved belongs to the one that was moved.
   flush(options_.end_wait);
-  const int error = file_.reopen();
-  if (error == 0)
-    return write({Severity::info, "log_reopened", file_.path(), "the log continues in this file"});
+  const auto [error, another] = file_.reopen();
+  if (another) write({Severity::info, "log_reopened", file_.path(), "the log continues in this file"});
+  if (error == 0) return;
   write({Severity::error, "log_not_reopened", file_.path(),
          "the log stays in the file that was open, since no file of its name can be opened: " +
              std::string(std::strerror(error)) +

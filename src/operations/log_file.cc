@@ -26,13 +26,17 @@ LogFile::LogFile(int fd) : fd_(fd) {
   path_ = std::move(path);
 }
 
-int LogFile::reopen() const {
+LogFile::Reopened LogFile::reopen() const {
   const int opened = open(path_.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, mode_);
-  if (opened < 0) return errno;
+  if (opened < 0) return {errno};
+  struct stat now{};
+  struct stat before{};
+  const bool another = fstat(opened, &now) != 0 || fstat(fd_, &before) != 0 || now.st_dev != before.st_dev ||
+                       now.st_ino != before.st_ino;
   // Standard streams stay open in what kferry starts.
-  const int error = dup3(opened, fd_, fd_ <= STDERR_FILENO ? 0 : O_CLOEXEC) < 0 ? errno : 0;
+  const int error = another && dup3(opened, fd_, fd_ <= STDERR_FILENO ? 0 : O_CLOEXEC) < 0 ? errno : 0;
   close(opened);
-  return error;
+  return {error, another && error == 0};
 }
 
 }  // namespace kferry::operations

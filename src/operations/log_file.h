@@ -14,9 +14,13 @@ class LogFile {
 
   // Its name when the log began; empty: no regular file, or one without a name.
   const std::string& path() const { return path_; }
-  // Opens the name, to append, and puts the file in the place of the descriptor. A new file has the former one's mode.
-  // 0 or an errno: then the descriptor is as it was.
-  int reopen() const;
+  struct Reopened {
+    int error = 0;  // errno: the descriptor is as it was
+    bool another = false;
+  };
+  // Opens the name, to append, and puts the file in the place of the descriptor if it is another one. A new file has the
+  // former one's mode.
+  Reopened reopen() const;
 
  private:
   const int fd_;

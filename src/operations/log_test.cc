@@ -202,8 +202,10 @@ TEST_CASE("a log in a file that was moved continues in a new file of its name") 
     const Descriptor file(open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600));
     const auto log = Log::start({.fd = file.get()});
     REQUIRE(log);
+    (*log)->reopen();  // it is the same
     (*log)->write({Severity::info, "first", "", "text"});
     REQUIRE((*log)->flush(10s));
+    CHECK(content(path).find("cause=log_reopened") == std::string::npos);
     REQUIRE(rename(path.c_str(), moved.c_str()) == 0);
     (*log)->write({Severity::info, "second", "", "text"});
     (*log)->reopen();

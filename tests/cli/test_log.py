@@ -12,6 +12,7 @@ import time
 
 import pytest
 
+from reloading import Reloading, listener, upstream, wait_until
 from running import Broker, Kferry, free_port, listener_variables, receive, request
 
 HTTP = b"GET / HTTP/1.1\r\n\r\n"
@@ -215,3 +216,53 @@ def test_priorities_are_for_the_journal_alone(tmp_path, form, journal):
             prefix, rest = re.fullmatch(r"(<\d>)?(.*)", line.rstrip("\n")).groups()
             level = json.loads(rest)["level"] if form == "json" else re.search(r"level=(\w+)", rest)[1]
             assert prefix == ({"error": "<3>", "warning": "<4>", "info": "<6>"}[level] if journal else None)
+
+
+def test_a_hang_up_continues_the_log_in_a_new_file_of_its_name(tmp_path):
+    with Reloading(tmp_path) as kferry:
+        kferry.write(upstream(1), listener("external", free_port()))
+        kferry.start()
+        kferry.hang_up()
+        wait_until(lambda: kferry.lines("reloaded"))
+        assert not kferry.lines("log_reopened")
+        moved = kferry.log.rename(tmp_path / "log.1")
+        before = moved.read_text()
+        kferry.hang_up()
+        wait_until(lambda: kferry.log.exists() and kferry.lines("reloaded"))
+        assert len(kferry.lines("log_reopened")) == 1
+        assert moved.read_text() == before
+
+
+def test_the_level_changes_by_a_reload_and_by_a_command(tmp_path):
+    first = free_port()
+    with Reloading(tmp_path) as kferry:
+        def write(level):
+            kferry.write(upstream(1), listener("external", first))
+            with open(kferry.file, "a", encoding="utf-8") as file:
+                file.write(f'log_level = "{level}"\n')
+        write("off")
+        kferry.start()
+        strangers(first, 1)
+        kferry.reload_well()
+        assert kferry.text() == ""
+        write("warn")
+        assert any("log_level" in line for line in kferry.reload_well())
+        strangers(first, 1)
+        wait_until(lambda: kferry.lines("http_request"))
+        assert not kferry.lines("reloaded")
+        assert command(kferry, "debug")["ok"]
+        kferry.reload("--dry-run")
+        assert command(kferry, "chatty") == {"v": 1, "type": "result", "ok": False, "text":
+                                             "not a known level; levels: off, error, warning, info, debug, fatal, warn, trace, all"}
+        assert command(kferry, "info")["ok"]
+        kferry.process.send_signal(signal.SIGINT)
+        wait_until(lambda: kferry.lines("stopping"))
+
+
+def command(kferry, level):
+    """The answer to the control socket's log_level."""
+    with socket.socket(socket.AF_UNIX) as control:
+        control.connect(str(kferry.control))
+        control.settimeout(20)
+        control.sendall(json.dumps({"v": 1, "command": "log_level", "level": level}).encode() + b"\n")
+        return json.loads(control.makefile().readline())

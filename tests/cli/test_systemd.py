@@ -3,6 +3,7 @@
 Needs the built binary's path in KFERRY, as test_cli.py does.
 """
 import os
+import signal
 import socket
 import time
 
@@ -79,6 +80,17 @@ def test_the_status_says_what_is_missing_until_it_is_there(tmp_path):
             broker_to_be.listen()
             with Broker([(0, "127.0.0.1", port)], listening=broker_to_be):
                 manager.wait(READY="1")
+
+
+def test_a_reload_is_told_as_it_begins_and_ends(tmp_path):
+    with ServiceManager(tmp_path) as manager, Broker() as broker:
+        with Kferry(tmp_path, variables(f"127.0.0.1:{broker.port}") | manager.variables()) as kferry:
+            manager.wait(READY="1")
+            before = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
+            kferry.process.send_signal(signal.SIGHUP)
+            message, _ = manager.wait(RELOADING="1")
+            assert before <= int(message["MONOTONIC_USEC"]) <= time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
+            manager.wait(READY="1")
 
 
 def test_signs_of_life_come_in_time_and_a_stuck_worker_ends_them(tmp_path):
