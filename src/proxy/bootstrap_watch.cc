@@ -20,7 +20,7 @@ void BootstrapWatch::start() {
   const auto is_name = [](const HostPort& server) { return !SocketAddress::parse(server.host, 0); };
   if (std::ranges::none_of(view_->cluster_config(cluster_).upstream.bootstrap_servers, is_name)) return;
   stopped_ = false;
-  alarm_.set(worker_.now() + interval);
+  alarm_.set(worker_.now());
 }
 
 void BootstrapWatch::stop() {
@@ -32,7 +32,13 @@ void BootstrapWatch::on_timer() {
   if (!alarm_.on_timer(!stopped_)) return;
   alarm_.set(worker_.now() + interval);
   ClusterState& cluster = view_->cluster(cluster_);
-  if (!cluster.dialled.load(std::memory_order_relaxed) || !cluster.dialled.exchange(false)) return;
+  const bool dialled = cluster.dialled.load(std::memory_order_relaxed) && cluster.dialled.exchange(false);
+  const bool unseen = std::ranges::any_of(seen_, [](const auto& addresses) { return addresses.empty(); });
+  if (!dialled && (!unseen || worker_.now() < ask_again_at_)) return;
+  if (unseen) {
+    ask_again_at_ = worker_.now() + pause_;
+    pause_ = std::min(2 * pause_, longest_pause);
+  }
   const std::vector<HostPort>& servers = view_->cluster_config(cluster_).upstream.bootstrap_servers;
   for (std::size_t i = 0; i < servers.size(); ++i) {
     worker_.doubt_name(servers[i].host);

@@ -1,7 +1,7 @@
 // Notices that a bootstrap server's name leads elsewhere than before: another cluster may be there while every broker
-// of the known one still answers, so that no failed dial would tell. While clients are dialled for, each name is
-// resolved about once a second; an answer that shares no address with earlier ones is news. Balancers whose addresses
-// rotate are not. Addresses in the configuration cannot move.
+// of the known one still answers, so that no failed dial would tell. Each name is resolved at the start, and about once a
+// second while clients are dialled for; an answer that shares no address with earlier ones is news. Balancers whose
+// addresses rotate are not. Addresses in the configuration cannot move.
 //
 // Lives on the first worker's thread.
 #pragma once
@@ -36,6 +36,10 @@ class BootstrapWatch {
  private:
   // DNS is asked at most once a second.
   static constexpr Duration interval = std::chrono::milliseconds(500);
+  // A name that DNS did not know at the start is asked for again, first after this and then after twice the pause,
+  // until clients come: what it leads to must be known before it leads elsewhere.
+  static constexpr Duration first_pause = std::chrono::seconds(1);
+  static constexpr Duration longest_pause = std::chrono::seconds(30);
   // Of one name, and of all that it has had.
   static constexpr std::size_t addresses_max = 64;
 
@@ -45,7 +49,9 @@ class BootstrapWatch {
   const ring::Token timer_;
   bool stopped_ = true;
   connection::Deadline alarm_;
-  std::vector<std::vector<SocketAddress>> seen_;  // by bootstrap server
+  Instant ask_again_at_{};
+  Duration pause_ = first_pause;
+  std::vector<std::vector<SocketAddress>> seen_;  // by bootstrap server; empty: DNS has not answered yet
 };
 
 }  // namespace kferry::proxy
