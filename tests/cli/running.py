@@ -47,7 +47,8 @@ def as_text(line):
 class Kferry:
     """`kferry run`, or other words. With `stderr` its log goes there; otherwise text() reads it."""
 
-    def __init__(self, folder, env, stderr=None, words=("run",), **popen):
+    def __init__(self, folder, env, stderr=None, words=("run",), host="127.0.0.1", **popen):
+        self.host = host
         self.log = pathlib.Path(folder) / f"kferry-{time.monotonic_ns()}.log"
         self.as_json = os.environ.get("KFERRY_LOG_FORMAT") == "json" and not {
             "GATEWAY_LOG_FORMAT", "LOG4J2_APPENDER_LAYOUT"} & set(env)
@@ -62,7 +63,7 @@ class Kferry:
         deadline = time.monotonic() + 20
         while time.monotonic() < deadline:
             try:
-                socket.create_connection(("127.0.0.1", self.port), 1).close()
+                socket.create_connection((self.host, self.port), 1).close()
                 return self
             except OSError:
                 assert self.process.poll() is None, f"kferry ended with {self.process.returncode}: {self.text()}"
@@ -102,7 +103,8 @@ class Broker:
 
     def __init__(self, brokers=(), refusal=(0, ""), cluster="C", host="127.0.0.1", listening=None):
         self.brokers, self.refusal, self.cluster = list(brokers), refusal, cluster
-        self.listening = listening or socket.create_server((host, 0), backlog=128)
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self.listening = listening or socket.create_server((host, 0), backlog=128, family=family)
         self.port = self.listening.getsockname()[1]
         threading.Thread(target=self.accept, daemon=True).start()
 
