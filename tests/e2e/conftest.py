@@ -8,7 +8,7 @@ from lab import cleanup, kafka_jars
 from lab.certificates import Authority
 from lab.dials import DialWatch
 from lab.driver import Driver
-from lab.kafka import Cluster, prepare_archive
+from lab.kafka import PLAIN_PORT, Cluster, prepare_archive
 from lab.kferry import Kferry, Listener, binary
 from lab.namespaces import Network, broker_address
 from lab.scripted_broker import ScriptedBroker
@@ -70,12 +70,39 @@ def cluster(network, directory, jars, authority):
     cluster.kill()
 
 
+@pytest.fixture
+def whole_cluster(cluster, outside):
+    """The shared cluster, put back as it was."""
+    yield cluster
+    moved = [broker for broker in cluster.brokers.values() if (broker.host, broker.port) != (broker.home, PLAIN_PORT)]
+    for broker in cluster.brokers.values():
+        broker.resume()
+    for broker in moved:  # one may hold another one's address
+        broker.kill()
+        broker.move_home()
+    down = [broker for broker in cluster.brokers.values() if not broker.process.running()]
+    for broker in down:
+        broker.begin_start()
+    for broker in down:  # none is ready without a majority
+        broker.wait_ready(120)
+    outside.do("nodes")
+
+
 @pytest.fixture(scope="session")
 def outside(cluster, network, directory):
     """Kafka clients among the brokers, for what a test arranges or checks without kferry."""
     driver = Driver(network.brokers, directory / "outside-driver.log", cluster.bootstrap()).ready()
     yield driver
     driver.close()
+
+
+@pytest.fixture
+def another_cluster(network, scratch, jars):
+    """One broker with the id and the topics of a broker of the other cluster."""
+    cluster = Cluster(network, scratch / "another", (1,), cluster_id="kferryAnotherCluster00", first_place=5)
+    cluster.start()
+    yield cluster
+    cluster.kill()
 
 
 @pytest.fixture(scope="module")
@@ -197,9 +224,9 @@ def start_driver(clients_side, scratch):
     """Starts drivers for one test."""
     started = []
 
-    def start(bootstrap=None, namespace=clients_side, more=()):
+    def start(bootstrap=None, namespace=clients_side, more=(), launcher=()):
         log_path = scratch / f"driver{len(started)}.log"
-        started.append(Driver(namespace, log_path, bootstrap, more).ready())
+        started.append(Driver(namespace, log_path, bootstrap, more, launcher).ready())
         return started[-1]
 
     yield start

@@ -3,22 +3,13 @@
 import pytest
 
 from lab import wire
-from lab.kafka import PASSWORD, SASL_PORT, USER, Cluster
+from lab.kafka import PASSWORD, SASL_PORT, USER
 from lab.kferry import Listener, Upstream
 from lab.namespaces import BROKER_6, MIDDLE_TO_CLIENTS, MIDDLE_TO_CLIENTS_6
 from lab.scripted_broker import ScriptedBroker
 from test_sasl import login
 
 pytestmark = [pytest.mark.quick, pytest.mark.usefixtures("needs_kferry")]
-
-
-@pytest.fixture
-def another_cluster(network, directory, jars):
-    """One broker with the id and the topics of a broker of the other cluster."""
-    cluster = Cluster(network, directory / "another", (1,), cluster_id="kferryAnotherCluster00", first_place=5)
-    cluster.start()
-    yield cluster
-    cluster.kill()
 
 
 def round_trip(driver, outside, bootstrap, topic, **properties):

@@ -5,36 +5,20 @@ import re
 import pytest
 
 from lab import wire
-from lab.kafka import PLAIN_PORT
 from lab.namespaces import broker_address
 from lab.processes import becomes
-
-
-@pytest.fixture
-def whole_cluster(cluster, outside):
-    """The shared cluster, put back as it was."""
-    yield cluster
-    for broker in cluster.brokers.values():
-        broker.resume()
-        moved = (broker.host, broker.port) != (broker.home, PLAIN_PORT)
-        if moved:
-            broker.kill()
-            broker.move_home()
-        if not broker.process.running():
-            broker.start()
-    outside.do("nodes")
 
 
 class Flow:
     """A producer and a consumer on one topic, replicated on all brokers; what was acknowledged is found again."""
 
-    def __init__(self, driver, outside, topic, bootstrap=None):
+    def __init__(self, driver, outside, topic, bootstrap=None, **properties):
         self._outside, self._topic = outside, {"topic": topic}
         outside.do("create-topic", lab={**self._topic, "assignment": "1,2,3/2,3,1/3,1,2"})
-        self.producer = driver.start("producer", bootstrap, self._topic, acks="all", linger_ms=0)
+        self.producer = driver.start("producer", bootstrap, self._topic, acks="all", linger_ms=0, **properties)
         self.consumer = driver.start(
             "consumer", bootstrap, self._topic, group_id=topic, auto_offset_reset="earliest", session_timeout_ms=6000,
-            heartbeat_interval_ms=1000,
+            heartbeat_interval_ms=1000, **properties,
         )  # fmt: skip
         self.goes_on()
 

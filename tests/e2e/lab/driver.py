@@ -66,6 +66,15 @@ class Client:
         """The values that a consumer got, in order."""
         return [words[0] for words in self.events("got")]
 
+    def longest_silence(self, begin, end):
+        """The longest time without a record acknowledged or got, in whichever partition, in seconds; `begin` and `end` by
+        time.time()."""
+        at = {}
+        for words in self.events("got" if self.name.startswith("consumer") else "acked"):
+            at.setdefault(words[1], []).append(int(words[3]) / 1000)
+        times = [[begin, *(time for time in sorted(each) if begin < time < end), end] for each in at.values()]
+        return max(later - earlier for each in times for earlier, later in zip(each, each[1:]))
+
 
 def tell(process, verb, name, words=()):
     process.stdin.write("\t".join([verb, name, *words]).encode() + b"\n")
@@ -73,11 +82,12 @@ def tell(process, verb, name, words=()):
 
 
 class Driver:
-    """A JVM of Kafka clients inside a namespace, all with one bootstrap list unless told otherwise."""
+    """A JVM of Kafka clients inside a namespace, all with one bootstrap list unless told otherwise. `launcher` is a command
+    that becomes it by exec."""
 
-    def __init__(self, namespace, log_path, bootstrap=None, more=()):
+    def __init__(self, namespace, log_path, bootstrap=None, more=(), launcher=()):
         self.bootstrap = bootstrap
-        command = kafka_jars.java("client", ["Driver"], heap="384m", more=more)
+        command = [*launcher, *kafka_jars.java("client", ["Driver"], heap="384m", more=more)]
         self.process = Process(command, log_path, namespace, stdin=True)
 
     def ready(self):

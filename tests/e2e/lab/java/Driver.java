@@ -44,7 +44,8 @@ import org.apache.kafka.common.serialization.StringSerializer;
  *   NAME event [words]            what comes back; the last event of a name is "ended" or "failed REASON"
  * </pre>
  *
- * Running clients (producer, consumer, share) go on until "stop NAME". Record values are "NAME-NUMBER". A consumer with
+ * Running clients (producer, consumer, share) go on until "stop NAME". Record values are "NAME-NUMBER". "acked NUMBER"
+ * and "got VALUE" are followed by partition, offset and the time in milliseconds. A consumer with
  * lab.quiet counts the records of each poll and says no more of them. "tool" runs the main() of one of Kafka's tools,
  * lab.class, with the words lab.word.0 and up, and says its output line by line; one tool runs at a time.
  */
@@ -132,7 +133,7 @@ final class Driver {
                 long sent = number;
                 producer.send(new ProducerRecord<>(topic(lab), (int) (number % partitions), null, name + "-" + number),
                         (metadata, problem) -> {
-                            if (problem == null) say(name, "acked", sent, metadata.partition(), metadata.offset());
+                            if (problem == null) say(name, "acked", sent, metadata.partition(), metadata.offset(), System.currentTimeMillis());
                             else say(name, "lost", sent, problem);
                         });
                 if (interval > 0) Thread.sleep(interval);
@@ -153,7 +154,7 @@ final class Driver {
     }
 
     private static void report(String name, ConsumerRecord<String, String> record) {
-        say(name, "got", record.value(), record.partition(), record.offset());
+        say(name, "got", record.value(), record.partition(), record.offset(), System.currentTimeMillis());
     }
 
     private void consume(String name, Properties lab, Properties client) {
