@@ -155,6 +155,8 @@ class Dialler final : private Leg::Owner {
   const std::string& tried() const { return tried_; }
   // The last failure. Valid once anything was tried.
   const Attempt& last() const { return last_; }
+  // The client's end, by shorten(), left no time for the rest of the candidates. Valid after on_not_dialled.
+  bool cut_short() const { return shortened_ && candidate_ < candidates_.size(); }
   // Some name was not resolved, or some address not connected to: neither TLS nor configuration explains that.
   bool network_failed() const { return network_failed_; }
 

@@ -43,6 +43,8 @@ class ClusterView {
   // Called once per decoded list, before any byte that depends on it leaves. False: the list belongs to
   // another cluster than the one learnt; the connection ends, and the view has learnt nothing.
   virtual bool learn(const BrokerList& list) = 0;
+  // What becomes of a list of another cluster, and the remedy, for the message about the connection's end.
+  virtual std::string other_cluster_advice() const { return "correct the bootstrap servers"; }
   // The address at which clients reach this broker through kferry, given everything learnt so far; nullopt:
   // the broker cannot be mapped (clash, unlisted id) and is left out.
   virtual std::optional<HostPort> advertised(NodeId id) = 0;

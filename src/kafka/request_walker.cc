@@ -211,9 +211,9 @@ bool RequestWalker::refuse_header(const std::byte* bytes) {
                      "the advertised host's name)");
   } else {
     failure_ = make_failure("implausible_request_header",
-                            "not a Kafka request: API key " + std::to_string(number(key)) + ", version " +
-                                std::to_string(version) + ", client id of " +
-                                std::to_string(load<std::int16_t>(bytes + client_id_at)) +
+                            "not a Kafka request: API key " + std::to_string(number(key)) + " (" +
+                                std::string(api_name(key)) + "), version " + std::to_string(version) +
+                                ", client id of " + std::to_string(load<std::int16_t>(bytes + client_id_at)) +
                                 " bytes in a frame of " + std::to_string(frame_size_) +
                                 ": is it a Kafka client? To let a key pass that is newer than this build, "
                                 "add it to pass_api_keys");

@@ -386,10 +386,8 @@ void ResponseWalker::refuse_cluster() {
   failure_ = make_failure(
       "cluster_id_changed",
       api_text(request.key, request.version) + " response: its cluster id is not the one learnt" +
-          (findings_->cluster_id() ? " (" + printable(*findings_->cluster_id()) + ")" : "") +
-          ": kferry follows it once the bootstrap servers agree on it; if they belong to several clusters, "
-          "correct "
-          "them");
+          (findings_->cluster_id() ? " (" + printable(*findings_->cluster_id()) + ")" : "") + ": " +
+          cluster_.other_cluster_advice());
 }
 
 }  // namespace kferry::kafka

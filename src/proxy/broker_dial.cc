@@ -193,12 +193,10 @@ void BrokerDial::on_candidate_failed(const connection::Candidate& candidate, con
     if (candidate.node == admitted_) end_admission();
     return;
   }
-  // One line per dial. The other brokers are stand-ins, and their own ports report them.
+  // The other brokers are stand-ins, and their own ports report them.
   const std::optional<NodeId> own = place_.owner();
-  if (own ? own == candidate.node : report_ == Report::due) {
-    report_unreachable(cluster, *candidate.node, of_candidate, worker_.runtime().log);
-    report_ = Report::written;
-  }
+  if (!own || own == candidate.node)
+    report_unreachable(cluster, *candidate.node, of_candidate, worker_.now(), worker_.runtime().log);
   if (candidate.node == admitted_) admission_ = Reach::Admission::open;
   topology.dial_failed(*candidate.node, worker_.now());
   topology.broken(*candidate.node, candidate.address, Topology::Break::not_connected,
@@ -217,6 +215,11 @@ void BrokerDial::on_not_dialled(int local_error) {
   if (tried.empty()) {
     tried = " nothing: the only broker could not be reached a moment ago, and is dialled once a second";
   }
+  if (dialler_.cut_short()) {
+    return host_.on_not_dialled(Severity::info, "dial_abandoned",
+                                "the client left while no broker of cluster " + place_.cluster_config().name +
+                                    " could be reached: tried" + tried);
+  }
   // Failures of TLS and of configuration have brought their own remedies.
   const std::string_view remedy =
       dialler_.network_failed() ? ": check the bootstrap servers, DNS and the network from this host" : "";
@@ -227,7 +230,10 @@ void BrokerDial::on_not_dialled(int local_error) {
 
 void BrokerDial::on_dialled(const connection::Candidate& candidate) {
   place_.cluster().failed_places.answered(candidate.address);
-  if (candidate.node) place_.topology().dial_succeeded(*candidate.node);
+  if (candidate.node) {
+    place_.topology().dial_succeeded(*candidate.node);
+    report_reached(place_.cluster(), *candidate.node, candidate.address, worker_.now(), worker_.runtime().log);
+  }
   if (candidate.node == admitted_) admission_ = Reach::Admission::open;
   end_admission();
   host_.on_dialled(candidate);

@@ -98,8 +98,6 @@ class BrokerDial final : private connection::Dialler::Host {
 
   // Whether the client has taken its turn behind stand-ins.
   enum class Pace : std::uint8_t { not_asked, asked };
-  // Whether this dial has written its line about a broker that cannot be reached.
-  enum class Report : std::uint8_t { due, written };
 
   Host& host_;
   Worker& worker_;
@@ -113,7 +111,6 @@ class BrokerDial final : private connection::Dialler::Host {
   Instant turn_until_{};            // how long the dial waits for that broker, once it does
   Reach::Admission admission_ = Reach::Admission::open;  // by `admitted_`
   Pace pace_ = Pace::not_asked;
-  Report report_ = Report::due;
   std::uint8_t loop_polls_ = 0;  // how often this dial has waited for the guard against loops
 };
 

@@ -13,6 +13,7 @@ constexpr CloseRow rows[] = {
     {"broker_cut", broker_reset},
     {"broker_silent", client_closed},
     {"client_stalled", client_timeout},
+    {"dial_abandoned", client_closed},
     {"dial_failed", refused_limit},
     {"first_request_too_slow", client_timeout},
     {"header_cut_short", client_closed},

@@ -74,6 +74,10 @@ bool ClusterLink::learn(const kafka::BrokerList& list) {
   return lesson != Topology::Lesson::other_cluster;
 }
 
+std::string ClusterLink::other_cluster_advice() const {
+  return proxy::other_cluster_advice(place_.cluster_config().upstream);
+}
+
 std::optional<HostPort> ClusterLink::advertised(NodeId id) {
   return place_.routes().advertised(id);
 }

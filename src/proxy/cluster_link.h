@@ -85,6 +85,7 @@ class ClusterLink final : public kafka::ClusterView {
 
   // ClusterView
   bool learn(const kafka::BrokerList& list) override;
+  std::string other_cluster_advice() const override;
   std::optional<HostPort> advertised(NodeId id) override;
   bool leaves_out() override;
   void left_out(ApiKey source, NodeId id) override;

@@ -14,6 +14,7 @@
 #include "base/socket_address.h"
 #include "kafka/cluster_view.h"
 #include "proxy/failed_places.h"
+#include "proxy/outages.h"
 #include "proxy/topology.h"
 
 namespace kferry::proxy {
@@ -25,6 +26,7 @@ struct ClusterState {
   const std::string name;
   Topology topology;
   FailedPlaces failed_places;
+  Outages outages;
   // Learnt addresses on loopback or link-local are dialled only where a bootstrap server resolved into the
   // class.
   std::atomic<bool> bootstrap_on_loopback = false;

@@ -7,6 +7,7 @@
 #include "kafka/api_keys.h"
 #include "kafka/client_codec.h"
 #include "proxy/discovery.h"
+#include "proxy/reports.h"
 #include "proxy/worker.h"
 
 namespace kferry::proxy {
@@ -61,9 +62,9 @@ void Discovery::on_metadata(std::span<const std::byte> frame) {
     const std::string& name = known.name;
     worker_.runtime().log.write(
         {Severity::warning, "cluster_changed", name,
-         "cluster " + name + " keeps its id: " + to_string(other_->server) +
-             " reports another one, but not every bootstrap server does; they must belong to "
-             "one cluster"});
+         "cluster " + name + " keeps its id, which not every bootstrap server reports: " +
+             to_string(other_->server) + " belongs to cluster id " +
+             other_->answer.cluster_id.value_or("(none)") + ": " + other_cluster_advice(config().upstream)});
     other_.reset();
   }
   if (lesson == Topology::Lesson::contested || !first_opinion_.empty()) {

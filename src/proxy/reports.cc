@@ -3,6 +3,7 @@
 #include "base/counted.h"
 #include "kafka/api_keys.h"
 #include "proxy/broker_list.h"
+#include "proxy/discovery.h"
 #include "proxy/loop_guard.h"
 #include "proxy/runtime.h"
 
@@ -35,11 +36,41 @@ std::string shown_attempts(std::string_view tried) {
   return std::string(shown) + " and about " + std::to_string(left_out) + " more";
 }
 
-void report_unreachable(const ClusterState& cluster, NodeId id, std::string_view tried, LogSink& log) {
+void report_unreachable(ClusterState& cluster, NodeId id, std::string_view tried, Instant now, LogSink& log) {
+  if (!cluster.outages.begin(id, now)) return;
   const std::string& name = cluster.name;
-  log.write({Severity::warning, "broker_unreachable", name + "/" + std::to_string(number(id)),
-             "broker " + std::to_string(number(id)) + " of cluster " + name + " cannot be reached: tried" +
-                 shown_attempts(tried) + ": other brokers stand in for bootstrap until it answers again"});
+  log.write(
+      {Severity::warning, "broker_unreachable", name + "/" + std::to_string(number(id)),
+       "broker " + std::to_string(number(id)) + " of cluster " + name + " cannot be reached: tried" +
+           shown_attempts(tried) +
+           ": other brokers stand in for bootstrap until it can be reached, which another line will say"});
+}
+
+void report_reached(ClusterState& cluster, NodeId id, const HostPort& where, Instant now, LogSink& log) {
+  const std::optional<Duration> outage = cluster.outages.end(id, now);
+  if (!outage) return;
+  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(*outage).count();
+  const std::string& name = cluster.name;
+  log.write({Severity::info, "broker_reached", name + "/" + std::to_string(number(id)),
+             "broker " + std::to_string(number(id)) + " of cluster " + name + " can be reached again at " +
+                 to_string(where) + ", after " +
+                 (seconds == 0 ? "less than a second" : counted(seconds, "second"))});
+}
+
+std::string other_cluster_advice(const config::Upstream& upstream) {
+  if (upstream.on_cluster_change == config::OnClusterChange::refuse) {
+    return "on_cluster_change = refuse demands the known cluster: correct the bootstrap servers, or restart "
+           "kferry to "
+           "take the other one";
+  }
+  const std::string when =
+      Discovery::possible(upstream)
+          ? "every bootstrap server that answers reports it"
+          : "two clients' connections to bootstrap servers report it and none the known one";
+  return "kferry changes over once " + when +
+         ", and until then ends such connections: if the bootstrap servers belong to two clusters, keep "
+         "those of one "
+         "in bootstrap_servers, and give the other a [cluster.NAME] of its own";
 }
 
 void report_limited(const ClusterState& cluster, NodeId id, const HostPort& where, LogSink& log) {

@@ -19,9 +19,12 @@ struct Runtime;
 
 // What a line shows of Dialler::tried(): its first kilobyte or so, cut behind an attempt, and how much is left out.
 std::string shown_attempts(std::string_view tried);
-// A dial to the broker failed; `tried` says where and how, of this broker's addresses. The log limits the lines per
-// broker.
-void report_unreachable(const ClusterState& cluster, NodeId id, std::string_view tried, LogSink& log);
+// A dial to the broker failed; `tried` says where and how, of this broker's addresses. One line per outage.
+void report_unreachable(ClusterState& cluster, NodeId id, std::string_view tried, Instant now, LogSink& log);
+// A dial to the broker succeeded at `where`. One line if that ends an outage.
+void report_reached(ClusterState& cluster, NodeId id, const HostPort& where, Instant now, LogSink& log);
+// How kferry deals with the answer of another cluster, and the remedy, for messages.
+std::string other_cluster_advice(const config::Upstream& upstream);
 // The broker ends new connections at once while others to it are open and answered.
 void report_limited(const ClusterState& cluster, NodeId id, const HostPort& where, LogSink& log);
 // Runtime::why_not_dialled of a candidate; with a line where its broker is said to be where clients find kferry itself,

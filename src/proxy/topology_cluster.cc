@@ -16,7 +16,10 @@ bool Topology::accept_cluster(Lecture& lecture, Origin& origin) {
       log_.write({Severity::warning, "cluster_changed", name_,
                   "cluster " + name_ + " keeps its id " + id + ", according to " +
                       lecture.teacher.text(lecture.list.source) + "; id " + other_->id + ", according to " +
-                      other_->by + ", is not followed: the bootstrap servers must belong to one cluster"});
+                      other_->by +
+                      ", is not followed, and connections on which it answers end: keep the bootstrap "
+                      "servers of one "
+                      "cluster, and give the other a [cluster.NAME] of its own"});
     }
     confirm(origin, lecture.now);
     return true;

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/counted.h"
 #include "tls/engine.h"
 
 namespace kferry::tls {
@@ -115,8 +116,10 @@ void Engine::end_of_input() {
 std::string Engine::handshake_state() const {
   if (state_ != State::handshaking) return "the handshake is done";
   if (ssl_ == nullptr) {
-    return hello_.empty() ? "no byte of the ClientHello has arrived"
-                          : std::to_string(hello_.size()) + " bytes of the ClientHello have arrived";
+    return hello_.empty()
+               ? "no byte of the ClientHello has arrived"
+               : counted(hello_.size(), "byte of the ClientHello has", "bytes of the ClientHello have") +
+                     " arrived";
   }
   if (remote_ == Remote::broker) {
     return heard_ ? "the broker's answer to the ClientHello is incomplete"

@@ -73,11 +73,16 @@ void Broker::vanish() {
 bool Broker::turn() {
   bool moved = false;
   while (auto stream = acceptor_ ? acceptor_->accept() : nullptr) {
+    moved = true;
+    if (connections_.size() >= connections_max) {
+      stream->close();
+      ++connections_refused_;
+      continue;
+    }
     auto conversation = std::make_unique<Conversation>();
     conversation->stream = std::move(stream);
     connections_.push_back(std::move(conversation));
     ++connections_made_;
-    moved = true;
   }
   for (const auto& conversation : connections_) moved = turn(*conversation) || moved;
   std::erase_if(connections_, [](const auto& conversation) { return conversation->gone; });

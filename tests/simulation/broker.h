@@ -72,11 +72,14 @@ class Broker final : public Party {
   // Changes what is answered to an order; unset: the truth.
   std::function<void(Reply&)> lie;
   bool reading = true;
+  // Further connections are closed as soon as they are accepted, as by max.connections.per.ip.
+  std::size_t connections_max = SIZE_MAX;
   Duration answer_delay_max = std::chrono::milliseconds(2);
   // ApiVersions of at most this version are understood; others get error 35 in a v0 body.
   std::int16_t api_versions_max = 5;
 
   std::size_t connections_made() const { return connections_made_; }
+  std::size_t connections_refused() const { return connections_refused_; }
   std::size_t connections_open() const { return connections_.size(); }
   std::size_t discoveries() const { return discoveries_; }
   // How often a session asked for Metadata itself.
@@ -106,6 +109,7 @@ class Broker final : public Party {
   std::unique_ptr<Acceptor> acceptor_;
   std::vector<std::unique_ptr<Conversation>> connections_;
   std::size_t connections_made_ = 0;
+  std::size_t connections_refused_ = 0;
   std::size_t discoveries_ = 0;
   std::size_t questions_ = 0;
   std::uint64_t bytes_written_ = 0;
