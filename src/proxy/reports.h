@@ -32,8 +32,8 @@ void report_limited(const ClusterState& cluster, NodeId id, const HostPort& wher
 std::string_view why_not_dialled(const Runtime& runtime, ClusterState& cluster,
                                  const connection::Candidate& candidate, const SocketAddress& address,
                                  Instant now, const SocketAddress& from);
-// True if the client id of a first request is that of a question of kferry's own, which has gone in a circle: the end of
-// its connection is that of every one which it came through. With a line once the place leads back.
+// True if the client id of a first request is that of a question of kferry's own, which has gone in a circle: the end
+// of its connection is that of every one which it came through. With a line once the place leads back.
 bool returns_to_kferry(Runtime& runtime, std::string_view client_id, Instant now);
 // A place has not answered on any of LoopGuard::free connections, and dials there wait.
 void report_unanswered(const ClusterState& cluster, const HostPort& place, LogSink& log);

@@ -5,8 +5,8 @@
 //                ▲            └─every server failed─▶ waiting, 1 s doubling up to 30 s
 //                └──────────────────────────────────────┘
 //
-// A place that the loop guard suspects (proxy/loop_guard.h) is asked beside the rounds, alone. Every question has a mark
-// of its own in its client id, so that one which comes back to kferry is known.
+// A place that the loop guard suspects (proxy/loop_guard.h) is asked beside the rounds, alone. Every question has a
+// mark of its own in its client id, so that one which comes back to kferry is known.
 //
 // What it finds is ClusterState::upstream_answered and upstream_lost, and a log line when the latter changes. What the
 // answer says is not believed: that something at a bootstrap server speaks Kafka is all that health needs.
