@@ -1,6 +1,6 @@
 // Notices that a bootstrap server's name leads elsewhere than before: another cluster may be there while every broker
-// of the known one still answers, so that no failed dial would tell. Each name is resolved at the start, and about once a
-// second while clients are dialled for; an answer that shares no address with earlier ones is news. Balancers whose
+// of the known one still answers, so that no failed dial would tell. Each name is resolved at the start, and about once
+// a second while clients are dialled for; an answer that shares no address with earlier ones is news. Balancers whose
 // addresses rotate are not. Addresses in the configuration cannot move.
 //
 // Lives on the first worker's thread.

@@ -232,7 +232,8 @@ void BrokerDial::on_dialled(const connection::Candidate& candidate) {
   place_.cluster().failed_places.answered(candidate.address);
   if (candidate.node) {
     place_.topology().dial_succeeded(*candidate.node);
-    report_reached(place_.cluster(), *candidate.node, candidate.address, worker_.now(), worker_.runtime().log);
+    report_reached(place_.cluster(), *candidate.node, candidate.address, worker_.now(),
+                   worker_.runtime().log);
   }
   if (candidate.node == admitted_) admission_ = Reach::Admission::open;
   end_admission();
