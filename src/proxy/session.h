@@ -159,6 +159,7 @@ class Session final : private kafka::RequestJudge, private connection::Leg::Owne
   Server server_ = Server::own;
   bool response_cut_ = false;           // the broker ended inside a response
   bool looked_after_ = false;           // the worker looks at the session
+  bool leaving_ = false;                // by leave_plan(): it is retired once it is open
   std::uint16_t retire_postponed_ = 0;  // so many times, for a group that is being formed
   connection::Deadline deadline_;
   ClusterLink link_;

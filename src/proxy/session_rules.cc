@@ -16,6 +16,8 @@ using std::chrono::milliseconds;
 
 // Stand-ins are replaced over this long, so that clients do not reconnect all at once.
 constexpr milliseconds retire_spread(5'000);
+// A client that has just connected to a listener that is taken away sends its first request within this time.
+constexpr milliseconds newcomer_patience(1'000);
 
 }  // namespace
 
@@ -59,6 +61,7 @@ void Session::on_dialled(const connection::Candidate& broker) {
   worker_.refresh();
   server_ = link_.in_place() ? Server::own : Server::stand_in;
   pump();
+  if (leaving_) leave_plan();
 }
 
 // --- requests
@@ -142,9 +145,12 @@ void Session::retire() {
 
 void Session::leave_plan() {
   if (state_ == State::closing || wait_ == Wait::retire) return;
-  // Nothing of what it has asked has gone to a broker.
-  if (state_ != State::open) return close(false, false);
-  if (phase_ == Phase::serving) retire();
+  if (phase_ != Phase::serving) return;
+  if (state_ == State::open) return retire();
+  // What the client has sent, or is about to send, is answered first.
+  leaving_ = true;
+  if (state_ == State::accepted && client_.tls() == nullptr)
+    set_deadline(Wait::first_byte, newcomer_patience);
 }
 
 }  // namespace kferry::proxy

@@ -56,12 +56,12 @@ def test_a_listener_is_removed(kferry, broker):
     port, other = free_port(), free_port()
     kferry.write(upstream(broker.port), listener("external", port), listener("internal", other))
     kferry.start()
-    stays, leaves = connected(port), connected(other)
+    stays, leaves, silent = connected(port), connected(other), Client(other)
     kferry.write(upstream(broker.port), listener("external", port))
     assert kferry.reload_well()[-1] == "1 change is in force"
     assert not can_connect(other)
     stays.exchange()
-    assert leaves.ended() == b""
+    assert leaves.ended() == b"" and silent.ended() == b""
     stays.exchange()
 
 
@@ -325,6 +325,16 @@ def test_a_hang_up_during_the_start_ends_nothing(kferry, broker):
     kferry.hang_up()
     wait_until(lambda: kferry.lines("reloaded"))
     assert can_connect(port)
+
+
+def test_a_hang_up_reloads_under_nohup(kferry, broker):
+    port, other = free_port(), free_port()
+    kferry.write(upstream(broker.port), listener("external", port))
+    kferry.popen["preexec_fn"] = lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    kferry.start()
+    kferry.write(upstream(broker.port), listener("external", port), listener("internal", other))
+    kferry.hang_up()
+    wait_until(lambda: can_connect(other))
 
 
 def test_the_digest_tells_configurations_apart_but_not_by_their_secrets(kferry, broker):

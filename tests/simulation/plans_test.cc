@@ -243,9 +243,15 @@ TEST_CASE("a listener is added, serves, and is removed, and its sessions end in 
     run_until_idle(*world, "a session of a listener that was added", connection);
     ask_some(run, connection, id);
     world->run_for(Duration(run.dice.below(5'000'000)));
+    Connection& newcomer = connect(*world, run, told, id);
+    ask_some(run, newcomer, id);
+    Connection& silent = connect(*world, run, told, id);
+    world->run_for(milliseconds(20));  // accepted by then
     must_move_to(*world, without);
     if (connects(*world, *told(id, {}))) world->ledger.violation("the removed listener still accepts");
     run_until_ended(*world, "a session of a listener that was removed", connection);
+    run_until_ended(*world, "a new session of such a listener", newcomer);
+    run_until_ended(*world, "a silent session of such a listener", silent);
     expect_one_plan(*world);
     world->expect_only({});
     world->stop();
