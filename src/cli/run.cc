@@ -153,6 +153,8 @@ ControlCalls control_calls(Reloader& reloader, Monitor& monitor, Supervision& su
 
 int run(const RunOptions& options) {
   block({SIGHUP});
+  // Started under nohup, kferry would lose it, though it is blocked.
+  std::signal(SIGHUP, SIG_DFL);
   const auto loaded = load_or_explain(options.config_path);
   if (!loaded) return exit_configuration;
 
