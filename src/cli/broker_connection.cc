@@ -165,9 +165,9 @@ class BrokerConnection::Conversation final : private Leg::Owner, private connect
   // Leg::Owner, once dialled
   void on_input(Leg& /*leg*/) override {
     input_.take_input(incoming_);
-    on_output(leg_);
+    on_output(leg_, 0);
   }
-  void on_output(Leg& /*leg*/) override {
+  void on_output(Leg& /*leg*/, std::size_t /*sent*/) override {
     leg_.send(Leg::Completion::at_once, connection::Follow::nothing);
     leg_.receive();
   }

@@ -346,7 +346,7 @@ void Dialler::on_input(Leg& /*leg*/) {
   shake_hands();
 }
 
-void Dialler::on_output(Leg& /*leg*/) {
+void Dialler::on_output(Leg& /*leg*/, std::size_t /*sent*/) {
   KFERRY_ASSERT(state_ == State::handshaking || state_ == State::settling);
   if (state_ == State::handshaking) shake_hands();
 }

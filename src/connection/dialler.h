@@ -174,7 +174,7 @@ class Dialler final : private Leg::Owner {
 
   // Leg::Owner
   void on_input(Leg& leg) override;
-  void on_output(Leg& leg) override;
+  void on_output(Leg& leg, std::size_t sent) override;
   void on_break(Leg& leg, const Leg::Break& what) override;
   void on_starved(Leg& leg) override;
   void on_left(Leg& leg) override;

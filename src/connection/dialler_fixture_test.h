@@ -148,7 +148,7 @@ class Dial : private Dialler::Host, private Leg::Owner {
   }
 
   void on_input(Leg& /*leg*/) override {}
-  void on_output(Leg& /*leg*/) override {}
+  void on_output(Leg& /*leg*/, std::size_t /*sent*/) override {}
   void on_spliced(Leg& /*leg*/, std::uint64_t /*size*/) override {}
   void on_break(Leg& /*leg*/, const Leg::Break& /*what*/) override {}
   void on_key_exhausted(Leg& /*leg*/) override {}

@@ -17,6 +17,11 @@ std::unique_ptr<Transport> make_tls_transport(ring::Ring& ring, tls::Remote remo
   return std::make_unique<KernelTransport>(ring, remote, std::move(engine), socket, kernel_tls);
 }
 
+KernelTransport::~KernelTransport() {
+  if (send_ == Direction::kernel) --count(true);
+  if (receive_ == Direction::kernel) --count(false);
+}
+
 // --- handing over
 
 bool KernelTransport::may_hand_over() const {
@@ -39,12 +44,13 @@ void KernelTransport::hand_over(Direction& direction, bool sending) {
   const int error = give_key(sending, sending ? keys.send : keys.receive);
   if (error == 0) {
     direction = Direction::kernel;
+    ++count(sending);
     tls().hand_over(sending, ring::kernel_tls_changes_keys());
     return;
   }
   direction = Direction::refused;
   // This kernel has no TLS at all: no other connection asks again.
-  if (error == -ENOENT || error == -ENOPROTOOPT) kernel_tls_ = {};
+  if (error == -ENOENT || error == -ENOPROTOOPT) kernel_tls_.send = kernel_tls_.receive = false;
 }
 
 int KernelTransport::give_key(bool sending, const tls::TrafficKey& key) {
@@ -134,10 +140,11 @@ Transport::Outgoing KernelTransport::outgoing(net::Rope& output, bool with_data,
   return {room.first(count), output.ready_size(), false, Follow::nothing};
 }
 
-void KernelTransport::sent(net::Rope& output, std::size_t size) {
+std::size_t KernelTransport::sent(net::Rope& output, std::size_t size) {
   if (send_ != Direction::kernel) return RecordTransport::sent(output, size);
   output.sent(size);
   tls().sent_by_kernel(size);
+  return size;
 }
 
 bool KernelTransport::drained() const {

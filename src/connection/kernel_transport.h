@@ -3,6 +3,7 @@
 // are not data still come to the engine, one by one. A direction that the kernel does not take stays in user space.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
 
@@ -15,6 +16,9 @@ namespace kferry::connection {
 struct KernelTls {
   bool send = false;
   bool receive = false;
+  // Connections whose direction the kernel has at the moment, by tls::Remote; for metrics.
+  std::array<std::uint32_t, 2> sending{};
+  std::array<std::uint32_t, 2> receiving{};
 
   bool wanted() const { return send || receive; }
 };
@@ -25,6 +29,7 @@ class KernelTransport final : public RecordTransport {
   KernelTransport(ring::Ring& ring, tls::Remote remote, std::unique_ptr<tls::Engine> engine,
                   ring::Socket socket, KernelTls& kernel_tls)
       : RecordTransport(ring, remote, std::move(engine)), socket_(socket), kernel_tls_(kernel_tls) {}
+  ~KernelTransport() override;
 
   std::size_t receive_size(std::size_t size_max) const override;
   Received received(std::int32_t result, std::span<const ring::Piece> pieces, net::Rope& input,
@@ -32,7 +37,7 @@ class KernelTransport final : public RecordTransport {
   Received receive_failed(int error, net::Rope& input) override;
   OwnRecords send_own_records() override;
   Outgoing outgoing(net::Rope& output, bool with_data, Follow follow, std::span<iovec> room) override;
-  void sent(net::Rope& output, std::size_t size) override;
+  std::size_t sent(net::Rope& output, std::size_t size) override;
   std::size_t still_on_rope(std::size_t size) const override { return splices_output() ? size : 0; }
   bool drained() const override;
   bool splices_input() const override { return receive_ == Direction::kernel; }
@@ -48,6 +53,9 @@ class KernelTransport final : public RecordTransport {
   };
 
   void hand_over(Direction& direction, bool sending);
+  std::uint32_t& count(bool sending) {
+    return (sending ? kernel_tls_.sending : kernel_tls_.receiving)[static_cast<std::size_t>(remote())];
+  }
   int give_key(bool sending, const tls::TrafficKey& key);
   bool may_hand_over() const;
   Received take_record(net::Rope& input);

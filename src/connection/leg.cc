@@ -189,12 +189,13 @@ bool Leg::bare_end_allowed() const {
 void Leg::on_sent(const ring::Completion& completion) {
   KFERRY_ASSERT(sending());
   const Send was = std::exchange(send_, Send::idle);
+  std::size_t left = 0;
   if (was == Send::awaiting_room) {
     room_ = Room::free;
   } else {
     room_ = completion.result < static_cast<std::int64_t>(send_size_) ? Room::full : Room::free;
     const auto size = static_cast<std::size_t>(std::max(completion.result, 0));
-    with_transport([&](auto& transport) { transport.sent(output_, size); });
+    left = with_transport([&](auto& transport) { return transport.sent(output_, size); });
   }
   if (!in_use()) return;
   // A deferred send that the socket takes nothing of ends with EAGAIN, and one that is cancelled in a kernel thread
@@ -206,7 +207,7 @@ void Leg::on_sent(const ring::Completion& completion) {
     return owner_->on_break(*this, {Break::How::sending, -completion.result});
   if (was == Send::cancelling) output_.move_to_heap();
   if (tls_ != nullptr && tls_->key_exhausted()) owner_->on_key_exhausted(*this);
-  owner_->on_output(*this);
+  owner_->on_output(*this, left);
 }
 
 // What a pipe held is lost with an error: the stream is cut on both sides.

@@ -94,8 +94,8 @@ class Leg {
    public:
     // Bytes were put onto input(), the handshake took a step, or the end came (ended()).
     virtual void on_input(Leg& leg) = 0;
-    // A send completed: there is room again.
-    virtual void on_output(Leg& leg) = 0;
+    // A send completed: there is room again. So many bytes of output() have left since the last call.
+    virtual void on_output(Leg& leg, std::size_t sent) = 0;
     // So many bytes were spliced from this leg; 0: it was refused. For an owner who splices.
     virtual void on_spliced(Leg& leg, std::uint64_t size);
     virtual void on_break(Leg& leg, const Break& what) = 0;
@@ -198,6 +198,10 @@ class Leg {
   // When the last send was submitted.
   Instant send_since() const { return send_since_; }
   bool deferred() const { return send_ == Send::deferred; }
+  // The last send was cut short.
+  bool congested() const { return room_ == Room::full; }
+  // Whether the pending send has everything that is ready.
+  bool send_covers_output() const { return output_.ready_size() <= transport().still_on_rope(send_size_); }
   bool splicing() const { return splice_ == Splice::moving; }
   // Whether send() could do anything: cheap, for the hot path.
   bool may_send() const { return sending() ? deferred() : tls_ != nullptr || output_.ready_size() > 0; }

@@ -26,7 +26,10 @@ class PlainTransport final : public Transport {
     const std::size_t count = output.gather(room);
     return {room.first(count), output.ready_size(), output.input_size() == 0, follow};
   }
-  void sent(net::Rope& output, std::size_t size) override { output.sent(size); }
+  std::size_t sent(net::Rope& output, std::size_t size) override {
+    output.sent(size);
+    return size;
+  }
   std::size_t still_on_rope(std::size_t size) const override { return size; }
   void close() override {}
   bool closed() const override { return true; }

@@ -123,15 +123,17 @@ void RecordTransport::encrypt(net::Rope& output, std::span<std::byte> room) {
   tls::Gather plain({pieces.data(), count}, encrypted_size_max);
   const auto moved = engine_->write(plain, room);
   cipher_size_ += moved.made;
+  cipher_plain_ = moved.taken;
   output.sent(moved.taken);
 }
 
-void RecordTransport::sent(net::Rope& /*output*/, std::size_t size) {
+std::size_t RecordTransport::sent(net::Rope& /*output*/, std::size_t size) {
   cipher_at_ += size;
   KFERRY_ASSERT(cipher_at_ <= cipher_size_);
-  if (cipher_at_ < cipher_size_) return;
+  if (cipher_at_ < cipher_size_) return 0;
   cipher_.reset();
   cipher_at_ = cipher_size_ = 0;
+  return std::exchange(cipher_plain_, 0);
 }
 
 void RecordTransport::close() {

@@ -26,7 +26,7 @@ class RecordTransport : public Transport {
   bool between_records() const override { return engine_->record_rest() == 0; }
   OwnRecords send_own_records() override { return OwnRecords::sent; }
   Outgoing outgoing(net::Rope& output, bool with_data, Follow follow, std::span<iovec> room) override;
-  void sent(net::Rope& output, std::size_t size) override;
+  std::size_t sent(net::Rope& output, std::size_t size) override;
   std::size_t still_on_rope(std::size_t /*size*/) const override { return 0; }
   void close() override;
   bool closed() const override { return engine_->closed(); }
@@ -60,9 +60,10 @@ class RecordTransport : public Transport {
   Cipher cipher_holds_ = Cipher::own_bytes;
   std::unique_ptr<tls::Engine> engine_;
   std::unique_ptr<std::byte[]>
-      cipher_;                   // null while nothing encrypted waits; never cleared: as large as a send
-  std::size_t cipher_size_ = 0;  // bytes in cipher_
-  std::size_t cipher_at_ = 0;    // of which this many have left
+      cipher_;                    // null while nothing encrypted waits; never cleared: as large as a send
+  std::size_t cipher_size_ = 0;   // bytes in cipher_
+  std::size_t cipher_plain_ = 0;  // bytes of the output in it
+  std::size_t cipher_at_ = 0;     // of which this many have left
 };
 
 }  // namespace kferry::connection

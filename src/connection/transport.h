@@ -90,8 +90,8 @@ class Transport {
   // Gathers what is to be sent now into `room`, at most send_pieces_max pieces. Until the handshake is complete, and
   // with `with_data` false, only the transport's own bytes. The same pieces again after a short send.
   virtual Outgoing outgoing(net::Rope& output, bool with_data, Follow follow, std::span<iovec> room) = 0;
-  // The first `size` bytes of what outgoing() gave have left.
-  virtual void sent(net::Rope& output, std::size_t size) = 0;
+  // The first `size` bytes of what outgoing() gave have left. Returns how many bytes of the output have left by that.
+  virtual std::size_t sent(net::Rope& output, std::size_t size) = 0;
   // How many of `size` bytes being sent are still counted in the output rope's ready_size().
   virtual std::size_t still_on_rope(std::size_t size) const = 0;
   // Says close_notify after everything that was gathered. Nothing can be gathered afterwards.

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <span>
 
+#include "base/ids.h"
 #include "kafka/schema.h"
 
 namespace kferry::kafka {
@@ -31,6 +32,8 @@ class Observer {
   virtual void captured(const Request&, const Captured&) {}
   // The request passes and awaits its answer, from the broker or from kferry (Unanswered::own).
   virtual void queued(const Unanswered&) {}
+  // A Produce with acks=0 passes, which has no answer.
+  virtual void unacknowledged(ApiKey, ApiVersion) {}
   // The client gets something else than the broker's answer. Before answered().
   virtual void rewritten(const Unanswered&) {}
   // The last byte of the answer has been walked.

@@ -294,7 +294,10 @@ void RequestWalker::queue(const Chunk& chunk) {
   if (key_ == api_versions_key && texts_[0].size > 0)
     conversation_.client_software =
         printable(text(chunk, texts_[0])) + " " + printable(text(chunk, texts_[1]));
-  if (key_ == produce_key && acks_ == 0) return conversation_.note_unacknowledged(correlation_id_);
+  if (key_ == produce_key && acks_ == 0) {
+    if (Observer* observer = conversation_.observer()) observer->unacknowledged(key_, version_);
+    return conversation_.note_unacknowledged(correlation_id_);
+  }
   conversation_.push({key_, version_, correlation_id_, own_});
 }
 

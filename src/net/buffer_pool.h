@@ -31,10 +31,15 @@ class BufferPool {
   void keep_queues(std::unique_ptr<RopeQueues> queues);
 
   std::size_t buffer_size() const { return ring_.buffer_size(); }
+  // In heap blocks of all ropes of this pool, bytes.
+  std::size_t heap_bytes() const { return heap_bytes_; }
+  void note_heap_block(std::size_t capacity) { heap_bytes_ += capacity; }
+  void note_heap_block_freed(std::size_t capacity) { heap_bytes_ -= capacity; }
 
  private:
   ring::Ring& ring_;
   std::vector<std::uint32_t> needed_;
+  std::size_t heap_bytes_ = 0;
   std::vector<std::unique_ptr<RopeQueues>> spare_;
 };
 

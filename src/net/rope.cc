@@ -54,6 +54,7 @@ Rope::Block* Rope::make_block(std::size_t capacity) {
   void* memory = std::malloc(sizeof(Block) + capacity);
   if (memory == nullptr) throw std::bad_alloc();
   queues().heap_bytes += capacity;
+  pool_.note_heap_block(capacity);
   KFERRY_ASSERT(capacity < std::size_t{1} << 31U);
   return new (memory) Block{0, static_cast<std::uint32_t>(capacity) & 0x7FFF'FFFFU, 0};
 }
@@ -79,6 +80,7 @@ void Rope::release(const Segment& segment) {
   } else if (--segment.block->needed == 0) {
     Block* const block = segment.block;
     queues_->heap_bytes -= block->capacity;
+    pool_.note_heap_block_freed(block->capacity);
     if (block->secret != 0) wipe(std::span(block->data(), block->capacity));
     std::free(block);
   }

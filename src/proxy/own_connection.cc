@@ -102,7 +102,7 @@ void OwnConnection::hold() {
   link_ = Link::holding;
 }
 
-void OwnConnection::on_output(Leg& /*leg*/) {
+void OwnConnection::on_output(Leg& /*leg*/, std::size_t /*sent*/) {
   KFERRY_ASSERT(connected());
   leg_.send(Leg::Completion::at_once, connection::Follow::nothing);
   take_answer();

@@ -106,7 +106,7 @@ class OwnConnection : private connection::Leg::Owner, protected connection::Dial
 
   // Leg::Owner, once dialled
   void on_input(Leg& leg) override;
-  void on_output(Leg& leg) override;
+  void on_output(Leg& leg, std::size_t sent) override;
   void on_break(Leg& leg, const Leg::Break& what) override;
   void on_starved(Leg& leg) override;
   void on_left(Leg& leg) override;

@@ -66,6 +66,7 @@ class EpollRing final : public KernelSockets {
 
   std::span<const Completion> wait() override;
   Instant now() const override { return now_; }
+  Instant clock() const override { return monotonic_now(); }
 
  private:
   // The operations that wait on a descriptor, and what is known about it.

@@ -195,6 +195,8 @@ class Ring {
   // call; after a wake() there may be none. now() advances only here.
   virtual std::span<const Completion> wait() = 0;
   virtual Instant now() const = 0;
+  // The time at this moment: as now(), or later in a long turn. Costs a reading of the clock.
+  virtual Instant clock() const { return now(); }
 
   static constexpr std::size_t iov_max = 64;
 };

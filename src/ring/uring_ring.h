@@ -66,6 +66,7 @@ class UringRing final : public KernelSockets {
 
   std::span<const Completion> wait() override;
   Instant now() const override { return now_; }
+  Instant clock() const override { return monotonic_now(); }
 
  private:
   // The memory that a send or connect points the kernel at. Its address stays fixed until the completion.
