@@ -37,7 +37,8 @@ BrokerDial::BrokerDial(Host& host, Worker& worker, const ClusterLink& link, conn
       first_(first),
       leg_(broker.id()),
       dialler_(*this, broker, worker.legs(), worker.kernel_tls(),
-               timeouts_of(worker, place_.cluster_config()), first, &worker.runtime().addresses) {}
+               timeouts_of(worker, place_.cluster_config()), first, &worker.runtime().addresses),
+      began_(worker.now()) {}
 
 void BrokerDial::Free::operator()(BrokerDial* dial) const {
   dial->worker_.dial_memory().destroy(dial);
@@ -46,6 +47,8 @@ void BrokerDial::Free::operator()(BrokerDial* dial) const {
 void BrokerDial::start() {
   place_.cluster().dialled.store(true, std::memory_order_relaxed);
   if (const auto context = client_context(); !context) {
+    outcome_ = DialOutcome::unreachable;
+    count(place_.owner(), outcome_);
     return host_.on_not_dialled(
         Severity::error, "upstream_tls_unusable",
         "no broker can be dialled, since the upstream's TLS cannot be used: " + context.error());
@@ -54,6 +57,8 @@ void BrokerDial::start() {
 }
 
 void BrokerDial::close() {
+  if (outcome_ == DialOutcome::end_) count(place_.owner(), DialOutcome::abandoned);
+  outcome_ = DialOutcome::abandoned;
   end_admission();
   dialler_.close();
 }
@@ -183,6 +188,9 @@ void BrokerDial::on_candidate_failed(const connection::Candidate& candidate, con
   worker_.doubt_name(candidate.address.host);
   const std::string_view of_candidate = std::string_view(tried).substr(tried_before_);
   tried_before_ = tried.size();
+  count(candidate.node, DialOutcome::unreachable);
+  if (dialler_.last().step == connection::Attempt::Step::handshake)
+    worker_.counters().handshakes.count_failed(HandshakeCounters::broker);
   ClusterState& cluster = place_.cluster();
   Topology& topology = cluster.topology;
   cluster.failed_places.failed(candidate.address, worker_.now());
@@ -206,7 +214,12 @@ void BrokerDial::on_candidate_failed(const connection::Candidate& candidate, con
 
 void BrokerDial::on_not_dialled(int local_error) {
   end_admission();
+  outcome_ = local_error != 0       ? DialOutcome::host_lacks
+             : dialler_.cut_short() ? DialOutcome::abandoned
+                                    : DialOutcome::unreachable;
+  if (outcome_ == DialOutcome::abandoned) count(place_.owner(), outcome_);
   if (local_error != 0) {
+    count(place_.owner(), outcome_);
     // What this host lacks says nothing about the broker: no stand-in, no failure of the broker's.
     return host_.on_not_dialled(Severity::error, "dial_failed",
                                 "cannot dial a broker: " + lack_text(local_error));
@@ -237,6 +250,9 @@ void BrokerDial::on_dialled(const connection::Candidate& candidate) {
   }
   if (candidate.node == admitted_) admission_ = Reach::Admission::open;
   end_admission();
+  outcome_ = DialOutcome::connected;
+  count(candidate.node, outcome_);
+  place_.cluster_counters().dial_duration.add(worker_.now() - began_);
   host_.on_dialled(candidate);
 }
 

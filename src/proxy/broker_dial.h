@@ -27,6 +27,7 @@
 #include "connection/dialler.h"
 #include "connection/leg.h"
 #include "proxy/cluster_link.h"
+#include "proxy/counters.h"
 #include "proxy/reach.h"
 #include "ring/ring.h"
 
@@ -95,6 +96,9 @@ class BrokerDial final : private connection::Dialler::Host {
   std::optional<Turn> stand_in_pause();
   Turn own_turn(bool own);
   void end_admission();
+  void count(std::optional<NodeId> node, DialOutcome outcome) {
+    place_.cluster_counters().count_dial(node, outcome);
+  }
 
   // Whether the client has taken its turn behind stand-ins.
   enum class Pace : std::uint8_t { not_asked, asked };
@@ -106,6 +110,9 @@ class BrokerDial final : private connection::Dialler::Host {
   const ring::Token first_;
   const ring::Token leg_;
   connection::Dialler dialler_;
+  const Instant began_;
+  // How the dial has ended; end_: it has not. For metrics.
+  DialOutcome outcome_ = DialOutcome::end_;
   std::size_t tried_before_ = 0;    // of dialler_.tried(): what belongs to earlier candidates
   std::optional<NodeId> admitted_;  // the place's broker when the dial began
   Instant turn_until_{};            // how long the dial waits for that broker, once it does

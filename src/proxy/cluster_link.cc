@@ -87,6 +87,7 @@ bool ClusterLink::leaves_out() {
 }
 
 void ClusterLink::left_out(ApiKey source, NodeId id) {
+  worker_.counters().withheld[counted_api(source)].add();
   report_left_out(place_.cluster(), place_.listener(), source, id, worker_.runtime().log);
 }
 

@@ -33,6 +33,8 @@ class Place {
   const KnownCluster& known_cluster() const { return view_->known_cluster(port_->cluster); }
   Topology& topology() const { return cluster().topology; }
   const Snapshot& snapshot() const { return view_->snapshot(port_->cluster); }
+  ListenerCounters& counters() const { return view_->counters(port_->listener_index); }
+  ClusterCounters& cluster_counters() const { return view_->cluster_counters(port_->cluster); }
   const Routes& routes() const { return view_->routes(port_->listener_index); }
 
   // Whether the session may continue under the next plan (listener_changes.h).

@@ -46,7 +46,7 @@ struct Fixture {
       live->clusters.push_back(std::make_shared<ClusterState>(cluster.config.name, null_log_sink()));
       known.push_back(std::make_shared<KnownCluster>(live->clusters.back()));
     }
-    view = std::make_shared<PlanView>(std::move(live), known);
+    view = std::make_shared<PlanView>(std::move(live), known, counters);
   }
   Place at(std::uint16_t port) const {
     const std::vector<PortEntry>& ports = view->plan().ports();
@@ -67,6 +67,7 @@ struct Fixture {
     view->on_refreshed(*known[cluster]);
   }
   std::vector<std::shared_ptr<KnownCluster>> known;
+  WorkerCounters counters;
   std::shared_ptr<PlanView> view;
 };
 

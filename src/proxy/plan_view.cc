@@ -21,12 +21,17 @@ bool KnownCluster::refresh() {
   return true;
 }
 
-PlanView::PlanView(std::shared_ptr<const LivePlan> live, std::vector<std::shared_ptr<KnownCluster>> clusters)
+PlanView::PlanView(std::shared_ptr<const LivePlan> live, std::vector<std::shared_ptr<KnownCluster>> clusters,
+                   WorkerCounters& counters)
     : live_(std::move(live)), clusters_(std::move(clusters)) {
   KFERRY_ASSERT(clusters_.size() == plan().clusters().size());
   for (std::uint32_t c = 0; c < clusters_.size(); ++c) {
     const auto first = static_cast<std::uint32_t>(routes_.size());
-    for (const config::Listener& listener : cluster_config(c).listeners) routes_.emplace_back(listener);
+    cluster_counters_.push_back(&counters.cluster(cluster_config(c).name));
+    for (const config::Listener& listener : cluster_config(c).listeners) {
+      routes_.emplace_back(listener);
+      listener_counters_.push_back(&counters.listener(cluster_config(c).name, listener.name));
+    }
     refresh_routes(c, first);
   }
   refresh_certificates();

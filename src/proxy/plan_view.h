@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "certificates/tls_contexts.h"
+#include "proxy/counters.h"
 #include "proxy/live_plan.h"
 #include "proxy/routes.h"
 
@@ -36,8 +37,9 @@ struct KnownCluster {
 
 class PlanView {
  public:
-  // `clusters`: one for each of the plan's.
-  PlanView(std::shared_ptr<const LivePlan> live, std::vector<std::shared_ptr<KnownCluster>> clusters);
+  // `clusters`: one for each of the plan's. `counters`, the worker's, outlives the view.
+  PlanView(std::shared_ptr<const LivePlan> live, std::vector<std::shared_ptr<KnownCluster>> clusters,
+           WorkerCounters& counters);
   PlanView(const PlanView&) = delete;
   PlanView& operator=(const PlanView&) = delete;
 
@@ -52,6 +54,12 @@ class PlanView {
   const Snapshot& snapshot(std::uint32_t cluster) const { return *clusters_[cluster]->snapshot; }
   // By PortEntry::listener_index.
   const Routes& routes(std::uint32_t listener_index) const { return routes_[listener_index]; }
+
+  // What the worker counts of them, whatever the plan.
+  ListenerCounters& counters(std::uint32_t listener_index) const {
+    return *listener_counters_[listener_index];
+  }
+  ClusterCounters& cluster_counters(std::uint32_t cluster) const { return *cluster_counters_[cluster]; }
 
   // The newest certificates. Without a context where none could be used so far.
   certificates::Usable<tls::ServerContext> server_context(std::uint32_t cluster,
@@ -72,7 +80,9 @@ class PlanView {
 
   const std::shared_ptr<const LivePlan> live_;
   const std::vector<std::shared_ptr<KnownCluster>> clusters_;
-  std::vector<Routes> routes_;  // by listener, counted over all clusters
+  std::vector<Routes> routes_;                        // by listener, counted over all clusters
+  std::vector<ListenerCounters*> listener_counters_;  // likewise
+  std::vector<ClusterCounters*> cluster_counters_;
   std::shared_ptr<const certificates::TlsSnapshot> tls_;
   std::uint64_t tls_version_ = 0;
 };

@@ -13,6 +13,7 @@
 #include "certificates/tls_contexts.h"
 #include "net/address_memory.h"
 #include "proxy/arrivals.h"
+#include "proxy/counters.h"
 #include "proxy/cluster_state.h"
 #include "proxy/key_derivation.h"
 #include "proxy/live_plan.h"
@@ -37,6 +38,7 @@ struct WorkerLink {
   std::atomic<std::uint32_t> sessions = 0;
   Arrivals arrivals;
   std::atomic<std::uint64_t> turns = 0;  // written by the worker alone
+  WorkerCounters counters;               // likewise
 };
 
 struct Runtime {

@@ -253,6 +253,11 @@ ServerStatus Server::status() const {
   return impl_->listening ? status_of(impl_->runtime) : ServerStatus{};
 }
 
+Figures Server::figures() const {
+  const std::lock_guard lock(impl_->observing);
+  return impl_->listening ? figures_of(impl_->runtime, monotonic_now()) : Figures{};
+}
+
 void Server::wake_workers() {
   const std::lock_guard lock(impl_->observing);
   if (!impl_->listening) return;

@@ -11,6 +11,7 @@
 
 #include "base/log_sink.h"
 #include "net/resolver.h"
+#include "proxy/figures.h"
 #include "proxy/plan_moves.h"
 #include "proxy/server_status.h"
 
@@ -39,6 +40,8 @@ class Server {
   std::string_view backend() const;
   // What can be observed now. Any thread, also before start() and after stop().
   ServerStatus status() const;
+  // What was counted so far; empty before start() and after stop(). Any thread; waits for no worker.
+  Figures figures() const;
   // Every worker turns, so that its count of turns moves. Any thread.
   void wake_workers();
 

@@ -18,10 +18,12 @@ Session::Session(Worker& worker, ring::Token id, const Place& place, ring::Socke
       deadline_(worker.ring(), {id.slot, id.generation, timer_kind}),
       link_(worker, place, client_address),
       frames_(worker.pool(), place.policy(), *this, link_),
+      meter_(worker.counters()),
       client_(worker.legs(), *this, Remote::client, id, frames_.requests(), frames_.responses()),
       broker_(worker.legs(), *this, Remote::broker, {id.slot, id.generation, broker_kind},
               frames_.responses(), frames_.requests()) {
   client_.take(client);
+  frames_.conversation().observe(&meter_);
 }
 
 Session::~Session() {
@@ -29,6 +31,7 @@ Session::~Session() {
 }
 
 void Session::start() {
+  if (link_.place().port().sharing.empty()) begin_to_count();
   set_deadline(Wait::first_byte, milliseconds(worker_.limits().first_byte_timeout_ms));
   client_.begin(link_.client_transport(client_.socket(), frames_.conversation()));
   client_.receive();
@@ -47,6 +50,8 @@ void Session::on_completion(std::uint16_t kind, const ring::Completion& completi
 
 void Session::on_input(Leg& leg) {
   KFERRY_ASSERT(state_ != State::closing);
+  if (leg.ended())
+    note_cause(leg.remote() == Remote::client ? CloseCause::client_closed : CloseCause::broker_closed);
   if (leg.remote() == Remote::broker) {
     link_.heard(worker_.now());
     const bool client_first = client_.ended() || phase_ != Phase::serving;
@@ -59,20 +64,26 @@ void Session::on_input(Leg& leg) {
   const bool shaking_hands = leg.stage() == Leg::Stage::handshaking;
   if (wait_ == Wait::first_byte && shaking_hands && leg.tls()->heard())
     set_deadline(Wait::handshake, milliseconds(worker_.limits().tls_handshake_timeout_ms));
-  if (wait_ == Wait::handshake && !shaking_hands)
+  if (wait_ == Wait::handshake && !shaking_hands) {
+    note_handshake(HandshakeCounters::complete);
     set_deadline(Wait::first_byte, milliseconds(worker_.limits().first_byte_timeout_ms));
+  }
   pump();
 }
 
-void Session::on_output(Leg& /*leg*/) {
+void Session::on_output(Leg& leg, std::size_t sent) {
   KFERRY_ASSERT(state_ != State::closing);
+  leg.remote() == Remote::client ? meter_.sent_to_client(sent) : meter_.sent_to_broker(sent);
   pump();
 }
 
 void Session::on_spliced(Leg& leg, std::uint64_t size) {
   KFERRY_ASSERT(state_ == State::open);
   frames_.skip(leg.remote(), size);
-  if (leg.remote() == Remote::broker) {
+  if (leg.remote() == Remote::client) {
+    meter_.spliced_to_broker(size);
+  } else {
+    meter_.spliced_to_client(size);
     link_.heard(worker_.now());
     link_.note_answer(frames_.answered());
   }
@@ -100,6 +111,7 @@ void Session::give_buffers_back(Instant since) {
 // --- the flow
 
 void Session::pump() {
+  if (meter_.timing()) note_taken();
   walk_responses();
   walk_requests();
   if (state_ == State::closing) return;
@@ -148,7 +160,10 @@ void Session::walk_requests() {
 
 void Session::walk_responses() {
   if (state_ == State::closing || phase_ == Phase::delivering) return;
-  if (frames_.walk_responses() == FrameFlow::Walk::input) return;
+  if (frames_.walk_responses() == FrameFlow::Walk::input) {
+    if (meter_.timing() && !frames_.at_boundary(Remote::broker)) meter_.answer_begun();
+    return;
+  }
   const Failure& failure = frames_.response_failure();
   fail(Severity::error, failure.cause, failure.text + " (from broker " + to_string(link_.dialled()) + ")");
 }
@@ -168,7 +183,9 @@ void Session::send(Leg& to) {
   const bool splice_follows = splice_wanted(from, run);
   const auto completion = ending() || splice_follows ? Leg::Completion::at_once : Leg::Completion::deferrable;
   const bool more = splice_follows || (run > 0 && !from.ended() && frames_.frame_continues(from.remote()));
+  const bool pending = to.sending();
   to.send(completion, more ? connection::Follow::more : connection::Follow::nothing);
+  if (!pending && to.sending() && meter_.timing()) note_handed(to);
 }
 
 void Session::pull(Leg& from) {

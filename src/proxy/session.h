@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/close_cause.h"
 #include "base/log_sink.h"
 #include "base/socket_address.h"
 #include "connection/deadline.h"
@@ -26,6 +27,7 @@
 #include "proxy/close_rules.h"
 #include "proxy/cluster_link.h"
 #include "proxy/frame_flow.h"
+#include "proxy/session_meter.h"
 #include "proxy/side_watch.h"
 #include "ring/ring.h"
 
@@ -96,7 +98,7 @@ class Session final : private kafka::RequestJudge, private connection::Leg::Owne
 
   // Leg::Owner
   void on_input(Leg& leg) override;
-  void on_output(Leg& leg) override;
+  void on_output(Leg& leg, std::size_t sent) override;
   void on_spliced(Leg& leg, std::uint64_t size) override;
   void on_break(Leg& leg, const Leg::Break& what) override;
   void on_key_exhausted(Leg& leg) override;
@@ -127,6 +129,7 @@ class Session final : private kafka::RequestJudge, private connection::Leg::Owne
   void dial();
   bool wait_for_map();
   void ask_for_map();
+  kafka::Judgement decide(const kafka::Request& request);
   kafka::Judgement refuse(std::string text);
   void retire();
 
@@ -150,20 +153,35 @@ class Session final : private kafka::RequestJudge, private connection::Leg::Owne
   void log(Severity severity, std::string_view cause, std::string text);
   // Ends with a reason, logged once; see the close table.
   void fail(Severity severity, std::string_view cause, std::string text);
-  void close(bool reset_client, bool reset_broker);
+  void close(bool reset_client, bool reset_broker, CloseCause cause);
+  // Why the session will end, unless a reason is known already.
+  void note_cause(CloseCause cause) {
+    if (cause_ == CloseCause::end_) cause_ = cause;
+  }
+
+  // --- what is counted: session_figures.cc
+  void begin_to_count();
+  void note_ends(const Leg& leg);
+  void note_taken();
+  void note_handed(const Leg& to);
+  void note_place();
+  void note_handshake(HandshakeCounters::Outcome outcome);
+  bool is_probe() const;
 
   Worker& worker_;
   State state_ = State::accepted;
   Phase phase_ = Phase::serving;
   Wait wait_ = Wait::none;
   Server server_ = Server::own;
-  bool response_cut_ = false;           // the broker ended inside a response
-  bool looked_after_ = false;           // the worker looks at the session
-  bool leaving_ = false;                // by leave_plan(): it is retired once it is open
-  std::uint16_t retire_postponed_ = 0;  // so many times, for a group that is being formed
+  CloseCause cause_ = CloseCause::end_;  // why the session ends, once that is known
+  bool response_cut_ = false;            // the broker ended inside a response
+  bool looked_after_ = false;            // the worker looks at the session
+  bool leaving_ = false;                 // by leave_plan(): it is retired once it is open
+  std::uint16_t retire_postponed_ = 0;   // so many times, for a group that is being formed
   connection::Deadline deadline_;
   ClusterLink link_;
   FrameFlow frames_;
+  SessionMeter meter_;
   Leg client_;
   Leg broker_;
   BrokerDial::Pointer dial_;              // while dialling, and until what it has cancelled is complete

@@ -6,6 +6,7 @@
 
 #include "base/assert.h"
 #include "kafka/api_keys.h"
+#include "proxy/close_table.h"
 #include "proxy/close_texts.h"
 #include "proxy/session.h"
 #include "proxy/worker.h"
@@ -41,11 +42,13 @@ void Session::on_deadline() {
     case Wait::none:
       return;
     case Wait::first_byte:
-      if (!frames_.received_anything()) return close(false, false);
+      if (!frames_.received_anything())
+        return close(false, false, leaving_ ? CloseCause::reload : CloseCause::client_timeout);
       return fail(
           Severity::warning, "first_request_too_slow",
           "the first request header was not complete in time: not a Kafka client, or a very slow one");
     case Wait::handshake:
+      note_handshake(HandshakeCounters::failed);
       return fail(Severity::warning, "tls_handshake_timeout",
                   handshake_timeout_text(worker_.limits().tls_handshake_timeout_ms,
                                          client_.tls()->handshake_state()));
@@ -59,9 +62,9 @@ void Session::on_deadline() {
     case Wait::drain:
       if (!frames_.conversation().empty())
         log(Severity::info, "retirement_cut", retirement_cut_text(link_.dialled(), frames_.conversation()));
-      return close(true, true);
+      return close(true, true, CloseCause::max_age);
     case Wait::deliver:
-      return close(true, true);
+      return close(true, true, CloseCause::internal);
   }
 }
 
@@ -70,6 +73,7 @@ void Session::begin_retirement() {
       frames_.conversation().awaits(kafka::sync_group_key)) {
     if (++retire_postponed_ * retire_step <= retire_patience) return set_deadline(Wait::retire, retire_step);
   }
+  note_cause(CloseCause::reload);
   phase_ = Phase::stopping;
   client_.expedite();
   broker_.expedite();
@@ -93,7 +97,10 @@ void Session::on_break(Leg& leg, const Leg::Break& what) {
   if (step.report == BreakStep::Report::silence) report_silence();
   if (step.report == BreakStep::Report::cut)
     report_cut(what.how == How::truncated ? "it ended without close_notify" : std::strerror(what.error));
-  close(step.reset_client, step.reset_broker);
+  const CloseCause by_client =
+      what.error == ETIMEDOUT ? CloseCause::client_timeout : CloseCause::client_reset;
+  close(step.reset_client, step.reset_broker,
+        leg.remote() == Remote::broker ? CloseCause::broker_reset : by_client);
 }
 
 void Session::on_tls_break(Leg& leg) {
@@ -104,6 +111,7 @@ void Session::on_tls_break(Leg& leg) {
     return fail(Severity::error, failure.cause,
                 failure.text + " (broker " + to_string(link_.dialled()) + ")");
   }
+  if (leg.stage() == Leg::Stage::handshaking) note_handshake(HandshakeCounters::failed);
   std::string text = failure.text;
   if (failure.cause == "server_name_unknown" && link_.place().listener().sni) {
     text += ": this port serves " + view().plan().names_text(link_.place().port()) +
@@ -117,6 +125,7 @@ void Session::on_key_exhausted(Leg& /*leg*/) {
   KFERRY_ASSERT(state_ != State::closing);
   if (phase_ == Phase::stopping || wait_ == Wait::retire) return;
   log(Severity::info, "tls_key_used_up", key_used_up_text());
+  note_cause(CloseCause::max_age);
   set_deadline(Wait::retire, Duration::zero());
 }
 
@@ -163,7 +172,8 @@ bool Session::look(SideWatch& watch) {
     case Verdict::undeliverable:
       report_silence();
       // What was not delivered whole must not look complete.
-      close(true, verdict == Verdict::undeliverable || !frames_.requests().empty() || !client_.ended());
+      close(true, verdict == Verdict::undeliverable || !frames_.requests().empty() || !client_.ended(),
+            CloseCause::client_closed);
       break;
   }
   looked_after_ = state_ != State::closing && phase_ != Phase::delivering;
@@ -175,7 +185,7 @@ void Session::end_stalled_client(const ring::TcpState& client, SideWatch::Verdic
   const bool told =
       client_.shut() && !client_.sending() && frames_.responses().empty() && !client.undelivered;
   if (!told) log(Severity::info, "client_stalled", client_stalled_text(link_.dialled(), verdict));
-  close(!told, !broker_.ended());
+  close(!told, !broker_.ended(), CloseCause::client_timeout);
 }
 
 // --- the close rules
@@ -191,9 +201,9 @@ void Session::pass_on_ends() {
       case CloseStep::none:
         return;
       case CloseStep::close:
-        return close(false, false);
+        return close(false, false, CloseCause::client_closed);
       case CloseStep::shut_client_reset:
-        if (shut_client()) close(false, true);
+        if (shut_client()) close(false, true, CloseCause::client_closed);
         return;
       case CloseStep::shut_broker:
         if (!broker_.shut_write(false)) return;
@@ -223,13 +233,13 @@ void Session::end_if_done() {
     if (client_.tls() != nullptr && !cut && !shut_client()) return;
     const bool request_cut =
         !frames_.at_boundary(Remote::client) || frames_.requests().ready_size() > 0 || broker_.sending();
-    return close(cut, request_cut);
+    return close(cut, request_cut, CloseCause::internal);
   }
   if (!requests_stopped() || frames_.requests().ready_size() > 0 || broker_.sending()) return;
   if (!frames_.conversation().empty() || !client_.delivered() || !frames_.responses().empty()) return;
   if (client_.tls() != nullptr && !shut_client()) return;
   if (broker_.tls() != nullptr && state_ == State::open && !broker_.shut_write(false)) return;
-  close(false, false);
+  close(false, false, CloseCause::reload);
 }
 
 // --- what is said
@@ -265,6 +275,7 @@ void Session::report_silence() {
 void Session::fail(Severity severity, std::string_view cause, std::string text) {
   if (state_ == State::closing || phase_ == Phase::delivering) return;
   log(severity, cause, std::move(text));
+  note_cause(close_cause_of(cause));
   phase_ = Phase::delivering;
   // From here on the session waits for its sends alone.
   client_.expedite();
@@ -275,11 +286,14 @@ void Session::fail(Severity severity, std::string_view cause, std::string text) 
 }
 
 void Session::abort() {
-  if (state_ != State::closing) close(true, true);
+  if (state_ != State::closing) close(true, true, CloseCause::drain_timeout);
 }
 
-void Session::close(bool reset_client, bool reset_broker) {
+void Session::close(bool reset_client, bool reset_broker, CloseCause cause) {
   KFERRY_ASSERT(state_ != State::closing);
+  begin_to_count();
+  note_cause(cause);
+  meter_.end(cause_, is_probe());
   state_ = State::closing;
   link_.end_question();
   client_.close(reset_client);

@@ -38,7 +38,9 @@ void Session::on_resolved(std::vector<SocketAddress> addresses, const std::strin
   if (state_ == State::dialling) return dial_->on_resolved(std::move(addresses), error);
   if (state_ != State::open || !link_.identifying()) return;
   link_.on_resolved(broker_, addresses);
-  if (!link_.identifying()) pump();
+  if (link_.identifying()) return;
+  note_place();
+  pump();
 }
 
 void Session::clear_dial_deadline() {
@@ -58,8 +60,11 @@ void Session::on_dialled(const connection::Candidate& broker) {
   broker_.set_owner(*this);
   dial_.reset();  // and with it `broker`
   worker_.set_options(broker_.socket());
+  if (broker_.tls() != nullptr)
+    worker_.counters().handshakes.count_complete(HandshakeCounters::broker, *broker_.tls());
   worker_.refresh();
   server_ = link_.in_place() ? Server::own : Server::stand_in;
+  note_place();
   pump();
   if (leaving_) leave_plan();
 }
@@ -87,6 +92,16 @@ kafka::Judgement Session::refuse(std::string text) {
 }
 
 kafka::Judgement Session::judge(const kafka::Request& request) {
+  const kafka::Judgement judgement = decide(request);
+  if (judgement == kafka::Judgement::wait) {
+    meter_.judge_waits();
+  } else if (request.raw_token) {
+    meter_.waits_no_more();
+  }
+  return judgement;
+}
+
+kafka::Judgement Session::decide(const kafka::Request& request) {
   if (phase_ != Phase::serving) return kafka::Judgement::wait;
   if (request.own_answer) return kafka::Judgement::forward;
   if (state_ == State::accepted) {
@@ -102,7 +117,10 @@ kafka::Judgement Session::judge(const kafka::Request& request) {
   const Place& place = link_.place();
   const std::optional<NodeId> here = link_.node();
   const std::optional<NodeId> own = place.owner();
-  if (server_ == Server::stand_in && link_.in_place()) server_ = Server::own;
+  if (server_ == Server::stand_in && link_.in_place()) {
+    server_ = Server::own;
+    note_place();
+  }
   if (request.asked_node && here != request.asked_node)
     return refuse(other_broker_text(*request.asked_node, here, place.text()));
   const std::string& cluster_id = place.snapshot().cluster_id;
@@ -132,6 +150,7 @@ void Session::reconsider() {
     if (!right) retire();
   } else if (right) {
     server_ = Server::own;
+    note_place();
   } else if (link_.place().topology().reached(*own)) {
     retire();
   }

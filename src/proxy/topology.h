@@ -107,6 +107,12 @@ class Topology {
   // More brokers are not learnt from now on.
   void limit_brokers(std::size_t max) { brokers_max_ = max; }
 
+  // When a full list last said what is known, or changed it; nullopt: never. Cheap, for metrics.
+  std::optional<Instant> heard_at() const {
+    const Instant at{Duration(heard_at_.load(std::memory_order_relaxed))};
+    return at == Instant{} ? std::nullopt : std::optional(at);
+  }
+
   // Lets every worker's sessions reconsider, though nothing was learnt.
   void wake();
 
@@ -246,6 +252,9 @@ class Topology {
   void weigh(NodeId id, const Apply& apply);
   void publish_if_changed(Draft& draft);
 
+  void note_heard(Instant now) {
+    heard_at_.store(now.time_since_epoch().count(), std::memory_order_relaxed);
+  }
   void publish(Snapshot next);
   void changed();
 
@@ -259,6 +268,7 @@ class Topology {
   mutable std::mutex mutex_;
   std::shared_ptr<const Snapshot> snapshot_ = std::make_shared<const Snapshot>();
   std::atomic<std::uint64_t> version_ = 0;
+  std::atomic<Instant::rep> heard_at_ = 0;
   std::map<NodeId, Reach> reach_;  // of nodes in the snapshot
   // Another cluster answered; no bootstrap server has confirmed the known one.
   std::optional<Instant> contradicted_at_;

@@ -57,13 +57,17 @@ Node& Topology::Draft::edit(NodeId id) {
 
 Topology::Lesson Topology::learn(const kafka::BrokerList& list, Origin& origin, const Teacher& teacher,
                                  Instant now) {
-  if (repeats(list, origin, now)) return Lesson::learnt;
+  if (repeats(list, origin, now)) {
+    note_heard(now);
+    return Lesson::learnt;
+  }
   const CleanList named = clean_list(list, brokers_max_);
   const std::scoped_lock lock(merging_);
   const std::shared_ptr<const Snapshot> known = snapshot();
   Lecture lecture{.list = list, .named = named, .teacher = teacher, .now = now, .draft = {*known}};
   const Lesson lesson = merge(lecture, origin);
   quiet_ = !claimed_ && provisional_ == 0 && !other_;
+  if (list.full && lesson != Lesson::other_cluster) note_heard(now);
   return lesson;
 }
 

@@ -11,6 +11,10 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
+// In a long turn the clock is read again after so many completions, which take some tens of microseconds.
+constexpr std::uint32_t completions_per_reading = 8;
+// How often the worker's own gauges are brought up to date, while it turns.
+constexpr Duration sample_interval = milliseconds(100);
 // A send that has been pending for this long gives its buffers back if others find none.
 constexpr Duration stalled_after = milliseconds(5);
 
@@ -20,6 +24,7 @@ Worker::Worker(Runtime& runtime, std::size_t index, ring::Ring& ring, net::Resol
                std::uint64_t seed)
     : runtime_(runtime),
       index_(index),
+      counters_(runtime.workers[index]->counters),
       view_(view_of(runtime.moves.current())),
       engine_(view_->plan().config().engine),
       ring_(ring),
@@ -83,14 +88,32 @@ void Worker::turn() {
   const std::span<const ring::Completion> completions = ring_.wait();
   std::atomic<std::uint64_t>& turns = runtime_.workers[index_]->turns;
   turns.store(turns.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+  counters_.clock = {now(), now()};
   if (runtime_.moves.news() != news_) follow_plans();
   refresh();
   answer_resolved();
-  for (const ring::Completion& completion : completions) dispatch(completion);
+  std::uint32_t dispatched = 0;
+  for (const ring::Completion& completion : completions) {
+    if (++dispatched % completions_per_reading == 0) counters_.clock.moment = ring_.clock();
+    dispatch(completion);
+  }
   if (!stopping_ && stop_asked_.load(std::memory_order_acquire)) begin_to_stop();
   feed_starved();
   refresh();
   reconsider();
+  if (now() >= sample_at_) sample();
+}
+
+void Worker::sample() {
+  sample_at_ = now() + sample_interval;
+  const std::size_t free = ring_.buffers_free();
+  counters_.buffers_free.set(free);
+  counters_.buffers_in_use.set(ring_.buffer_count() - free);
+  counters_.held_bytes.set(pool_.heap_bytes());
+  for (std::size_t side = 0; side < 2; ++side) {
+    counters_.kernel_sends[side].set(kernel_tls_.sending[side]);
+    counters_.kernel_receives[side].set(kernel_tls_.receiving[side]);
+  }
 }
 
 void Worker::dispatch(const ring::Completion& completion) {
@@ -292,7 +315,7 @@ std::shared_ptr<PlanView> Worker::view_of(const std::shared_ptr<const LivePlan>&
                            ? *known
                            : cluster_views_.emplace_back(std::make_shared<KnownCluster>(state)));
   }
-  return views_.emplace_back(std::make_shared<PlanView>(live, std::move(clusters)));
+  return views_.emplace_back(std::make_shared<PlanView>(live, std::move(clusters), counters_));
 }
 
 void Worker::drop_unused_views() {

@@ -68,6 +68,7 @@ class Worker final : private Acceptor::Host, public Doubts {
   ring::Ring& ring() { return ring_; }
   net::BufferPool& pool() { return pool_; }
   Runtime& runtime() { return runtime_; }
+  WorkerCounters& counters() { return counters_; }
   // Of the plan in force, for what began under earlier plans, too.
   const config::Limits& limits() const { return view_->plan().config().limits; }
   const config::Engine& engine_options() const { return engine_; }
@@ -129,12 +130,14 @@ class Worker final : private Acceptor::Host, public Doubts {
   void answer_resolved();
   void feed_starved();
   void reconsider();
+  void sample();
   void on_pressure();
   void look();
   void begin_to_stop();
 
   Runtime& runtime_;
   const std::size_t index_;
+  WorkerCounters& counters_;
   std::vector<std::shared_ptr<KnownCluster>> cluster_views_;  // of all plans in use
   std::vector<std::shared_ptr<PlanView>> views_;              // of all plans in use
   std::shared_ptr<PlanView> view_;                            // of the plan in force
@@ -163,6 +166,7 @@ class Worker final : private Acceptor::Host, public Doubts {
   };
   std::vector<LookedAfter> looked_after_;
   bool look_armed_ = false;
+  Instant sample_at_{};
   MemoryReturn memory_return_;
   Acceptor acceptor_;
   Inquiries inquiries_;

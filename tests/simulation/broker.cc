@@ -237,7 +237,8 @@ void Broker::on_question(Conversation& conversation, std::int16_t version) {
   out.i32(-1);
   out.i32(0);
   conversation.answers.push_back(
-      {now_() + Duration(dice_.between<std::int64_t>(0, answer_delay_max.count())), out.frame()});
+      {now_() + Duration(dice_.between<std::int64_t>(answer_delay_min.count(), answer_delay_max.count())),
+       out.frame()});
 }
 
 void Broker::write_brokers(Writer& out) const {
@@ -258,7 +259,8 @@ void Broker::on_request(Conversation& conversation, const Order& order) {
   if (lie) lie(reply);
   ledger_.answer(reply);
   Answer answer;
-  answer.at = now_() + Duration(dice_.between<std::int64_t>(0, answer_delay_max.count()));
+  answer.at =
+      now_() + Duration(dice_.between<std::int64_t>(answer_delay_min.count(), answer_delay_max.count()));
   answer.bytes = encode(reply);
   const std::size_t place =
       conversation.answered + conversation.answers.size() + (conversation.output.empty() ? 0 : 1);
@@ -348,7 +350,8 @@ bool Broker::on_discovery(Conversation& conversation) {
       return false;  // as a broker that wants credentials first
     }
     conversation.answers.push_back(
-        {now_() + Duration(dice_.between<std::int64_t>(0, answer_delay_max.count())), out.frame()});
+        {now_() + Duration(dice_.between<std::int64_t>(answer_delay_min.count(), answer_delay_max.count())),
+         out.frame()});
   }
   return true;
 }

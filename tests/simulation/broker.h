@@ -74,6 +74,7 @@ class Broker final : public Party {
   bool reading = true;
   // Further connections are closed as soon as they are accepted, as by max.connections.per.ip.
   std::size_t connections_max = SIZE_MAX;
+  Duration answer_delay_min{};
   Duration answer_delay_max = std::chrono::milliseconds(2);
   // ApiVersions of at most this version are understood; others get error 35 in a v0 body.
   std::int16_t api_versions_max = 5;

@@ -76,7 +76,7 @@ class Other {
           broker_id, cluster, world.ledger, [&world] { return world.now(); },
           world.simulation.seed() + static_cast<std::uint64_t>(broker_id)));
       world.add(*world.brokers.back());
-      world.brokers.back()->serve(std::make_unique<SimAcceptor>(*world.simulation.listen_outside(address)));
+      world.brokers.back()->serve(std::make_unique<SimAcceptor>(*world.simulation.listen_outside(address), world.broker_side));
     }
   }
 
@@ -352,7 +352,8 @@ TEST_CASE("certificates are replaced for new handshakes, and old sessions keep t
     // Wants a certificate for a name of that domain.
     const auto connect_strictly = [&](std::size_t domain) -> Connection& {
       auto stream = std::make_unique<SimStream>(
-          *world->simulation.connect_from_outside(*SocketAddress::parse("192.168.1.1", local)));
+          *world->simulation.connect_from_outside(*SocketAddress::parse("192.168.1.1", local)),
+          world->client_side);
       world->connections.push_back(std::make_unique<Connection>(
           world->ledger, told, with_client_tls(std::move(stream), "kferry." + sni_domain(domain)),
           run.dice.below(UINT64_MAX)));

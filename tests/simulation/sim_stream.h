@@ -1,6 +1,7 @@
 // Streams over the sockets of a ring::Simulation.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -10,13 +11,27 @@
 
 namespace kferry::simulation {
 
+// How many bytes some streams have moved together.
+struct Moved {
+  std::uint64_t read = 0;
+  std::uint64_t written = 0;
+};
+
 class SimStream final : public Stream {
  public:
-  explicit SimStream(ring::SimSocket socket) : socket_(socket) {}
+  // `moved` outlives the stream.
+  SimStream(ring::SimSocket socket, Moved& moved) : socket_(socket), moved_(moved) {}
   ~SimStream() override { socket_.close(); }
-  std::size_t write(std::string_view bytes) override { return socket_.write(bytes); }
+  std::size_t write(std::string_view bytes) override {
+    const std::size_t taken = socket_.write(bytes);
+    moved_.written += taken;
+    return taken;
+  }
   std::string read(std::size_t size_max) override {
-    return socket_.readable() > 0 ? socket_.read(size_max) : std::string();
+    if (socket_.readable() == 0) return {};
+    std::string bytes = socket_.read(size_max);
+    moved_.read += bytes.size();
+    return bytes;
   }
   bool ended() override { return socket_.ended(); }
   bool was_reset() override { return socket_.was_reset(); }
@@ -27,19 +42,22 @@ class SimStream final : public Stream {
 
  private:
   ring::SimSocket socket_;
+  Moved& moved_;
 };
 
 class SimAcceptor final : public Acceptor {
  public:
-  explicit SimAcceptor(ring::SimListener listener) : listener_(listener) {}
+  // `moved`, of all its streams, outlives them.
+  SimAcceptor(ring::SimListener listener, Moved& moved) : listener_(listener), moved_(moved) {}
   std::unique_ptr<Stream> accept() override {
     auto socket = listener_.accept();
-    return socket ? std::make_unique<SimStream>(*socket) : nullptr;
+    return socket ? std::make_unique<SimStream>(*socket, moved_) : nullptr;
   }
   void close() override { listener_.close(); }
 
  private:
   ring::SimListener listener_;
+  Moved& moved_;
 };
 
 // Stands where no connection could be made.

@@ -318,49 +318,50 @@ TEST_CASE("a cluster that was rebuilt is learnt anew") {
 
 // Every broker of the known cluster lives on, so that only the names tell.
 TEST_CASE("bootstrap names that move before the first client comes are noticed once clients come") {
-  over_seeds("bootstrap names that move before the first client comes are noticed once clients come", 2,
-             [](Run& run) {
-               WorldOptions options = some_options(run);
-               options.ids = {1};
-               options.listed_ids.clear();
-               options.min_broker_id = 1;
-               options.ports = 1;
-               options.discovery = true;
-               options.credentials = false;
-               options.bootstrap_by_alias = true;
-               auto world = std::make_unique<World>(run.seed, options, run.trace);
-               world->start();
-               world->run("discovery", [&] { return world->logged("discovered") > 0; }, minutes(1));
-               world->run_for(Duration(run.dice.below(20'000'000'000)));
+  over_seeds(
+      "bootstrap names that move before the first client comes are noticed once clients come", 2,
+      [](Run& run) {
+        WorldOptions options = some_options(run);
+        options.ids = {1};
+        options.listed_ids.clear();
+        options.min_broker_id = 1;
+        options.ports = 1;
+        options.discovery = true;
+        options.credentials = false;
+        options.bootstrap_by_alias = true;
+        auto world = std::make_unique<World>(run.seed, options, run.trace);
+        world->start();
+        world->run("discovery", [&] { return world->logged("discovered") > 0; }, minutes(1));
+        world->run_for(Duration(run.dice.below(20'000'000'000)));
 
-               Cluster& other = *world->more_clusters.emplace_back(std::make_unique<Cluster>(world->cluster));
-               other.id += "-other";
-               const SocketAddress address = *SocketAddress::parse("10.99.0.1", world->address_of(1).port());
-               for (Node& node : other.nodes) {
-                 node.host = std::string(upstream_marker) + "-other-" + std::to_string(node.id);
-                 node.port = address.port();
-                 world->resolver.set(node.host, {address});
-               }
-               Broker broker(
-                   1, other, world->ledger, [&world] { return world->now(); }, run.dice.below(UINT64_MAX));
-               broker.answer_delay_max = Duration::zero();
-               broker.serve(std::make_unique<SimAcceptor>(*world->simulation.listen_outside(address)));
-               world->add(broker);
-               const HostPort& server = world->config().clusters.front().upstream.bootstrap_servers.front();
-               world->resolver.set(server.host, {address});
+        Cluster& other = *world->more_clusters.emplace_back(std::make_unique<Cluster>(world->cluster));
+        other.id += "-other";
+        const SocketAddress address = *SocketAddress::parse("10.99.0.1", world->address_of(1).port());
+        for (Node& node : other.nodes) {
+          node.host = std::string(upstream_marker) + "-other-" + std::to_string(node.id);
+          node.port = address.port();
+          world->resolver.set(node.host, {address});
+        }
+        Broker broker(1, other, world->ledger, [&world] { return world->now(); }, run.dice.below(UINT64_MAX));
+        broker.answer_delay_max = Duration::zero();
+        broker.serve(
+            std::make_unique<SimAcceptor>(*world->simulation.listen_outside(address), world->broker_side));
+        world->add(broker);
+        const HostPort& server = world->config().clusters.front().upstream.bootstrap_servers.front();
+        world->resolver.set(server.host, {address});
 
-               const Instant until = world->now() + seconds(4);
-               while (world->logged("cluster_changed") == 0 && world->now() < until) {
-                 Connection& client = world->connect(1);
-                 client.ask(order_of(run.dice, Kind::api_versions, 0));
-                 world->run_for(milliseconds(250));
-                 client.close();
-               }
-               if (world->logged("cluster_changed", "-other now instead of") != 1)
-                 world->ledger.violation("the other cluster was not followed");
-               world->stop();
-               return world;
-             });
+        const Instant until = world->now() + seconds(4);
+        while (world->logged("cluster_changed") == 0 && world->now() < until) {
+          Connection& client = world->connect(1);
+          client.ask(order_of(run.dice, Kind::api_versions, 0));
+          world->run_for(milliseconds(250));
+          client.close();
+        }
+        if (world->logged("cluster_changed", "-other now instead of") != 1)
+          world->ledger.violation("the other cluster was not followed");
+        world->stop();
+        return world;
+      });
 }
 
 }  // namespace

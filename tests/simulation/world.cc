@@ -198,7 +198,7 @@ void World::serve(std::int32_t broker_id) {
     ledger.violation("test: two brokers at " + address_of(broker_id).text());
     return;
   }
-  std::unique_ptr<Acceptor> acceptor = std::make_unique<SimAcceptor>(*listener);
+  std::unique_ptr<Acceptor> acceptor = std::make_unique<SimAcceptor>(*listener, broker_side);
   if (options.broker_tls) acceptor = with_broker_tls(std::move(acceptor), options.terse_brokers);
   broker(broker_id).serve(std::move(acceptor));
 }
@@ -265,7 +265,7 @@ std::unique_ptr<Stream> World::dial(const HostPort& told) {
   const auto local = static_cast<std::uint16_t>(told.port - advertised_port_base + local_port_base);
   auto socket = simulation.connect_from_outside(*SocketAddress::parse("192.168.1.1", local));
   if (!socket) return nullptr;
-  std::unique_ptr<Stream> stream = std::make_unique<SimStream>(*socket);
+  std::unique_ptr<Stream> stream = std::make_unique<SimStream>(*socket, client_side);
   if (!options.client_tls) return stream;
   return options.sni ? with_client_tls(std::move(stream), told.host) : with_client_tls(std::move(stream));
 }
@@ -384,6 +384,7 @@ void World::stop() {
     }
     workers_[w].reset();
   }
+  expect_sound_figures();
   clients.clear();
   connections.clear();
   for (const auto& broker : brokers) broker->kill();

@@ -19,10 +19,12 @@
 #include "client.h"
 #include "config/config.h"
 #include "net/simulated_resolver.h"
+#include "proxy/figures.h"
 #include "proxy/runtime.h"
 #include "proxy/worker.h"
 #include "ring/simulated_ring.h"
 #include "ring/simulation.h"
+#include "sim_stream.h"
 
 namespace kferry::simulation {
 
@@ -105,6 +107,7 @@ class World {
   void expect_only(const std::vector<std::string_view>& causes);
 
   Instant now() const { return simulation.now(); }
+  proxy::Figures figures() const { return proxy::figures_of(*runtime_, now()); }
   std::size_t sessions(std::size_t worker) const { return workers_[worker]->sessions(); }
   std::uint64_t steps() const { return steps_; }
 
@@ -113,6 +116,8 @@ class World {
   ring::Simulation simulation;
   net::SimulatedResolver resolver;
   Ledger ledger;
+  Moved client_side;  // bytes, without kferry's own sockets
+  Moved broker_side;
   Cluster cluster;
   std::vector<std::unique_ptr<Cluster>> more_clusters;  // of the test's own making
   const std::array<Told, 2> told_functions;             // by listener
@@ -141,6 +146,7 @@ class World {
   std::size_t place_of(std::int32_t broker_id) const;
   config::Config make_config() const;
   void load_certificates();
+  void expect_sound_figures();
   bool turn_workers(bool all);
   std::optional<Instant> next_wake() const;
 
