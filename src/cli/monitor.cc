@@ -1,14 +1,12 @@
 #include "cli/monitor.h"
 
-#include <set>
 #include <utility>
 
 #include "base/assert.h"
 #include "base/counted.h"
 #include "base/host_port.h"
 #include "base/socket_address.h"
-#include "cli/commit.h"
-#include "operations/metrics.h"
+#include "cli/metrics_page.h"
 
 namespace kferry::cli {
 
@@ -67,42 +65,23 @@ Monitor::Summary Monitor::summary() const {
           counted(listeners, "listener") + ", " + counted(brokers, "broker") + ", " + health_.summary(now)};
 }
 
-std::string Monitor::metrics() const {
-  using operations::Metric;
-  operations::MetricsPage page;
-  page.add(Metric::build_info, {KFERRY_VERSION, KFERRY_COMMIT, KFERRY_WOLFSSL_VERSION, server_.backend()}, 1);
-  const proxy::ServerStatus status = server_.status();
-  double connections = 0;
-  for (std::size_t i = 0; i < status.workers.size(); ++i) {
-    connections += status.workers[i].sessions;
-    page.add(Metric::worker_turns, {std::to_string(i)}, static_cast<double>(status.workers[i].turns));
-  }
-  page.add(Metric::connections_active, {}, connections);
-  for (const proxy::ClusterStatus& cluster : status.clusters) {
-    page.add(Metric::brokers, {cluster.name, "listed"}, static_cast<double>(cluster.listed));
-    page.add(Metric::brokers, {cluster.name, "unlisted"}, static_cast<double>(cluster.unlisted));
-    page.add(Metric::brokers, {cluster.name, "provisional"}, static_cast<double>(cluster.provisional));
-  }
-  const std::set<HealthCode> codes = health_.codes();
-  for (const HealthCode code : operations::health_codes)
-    page.add(Metric::degraded, {to_string(code)}, codes.contains(code) ? 1 : 0);
-  page.add(Metric::draining, {}, draining_ ? 1 : 0);
-  {
-    const std::lock_guard lock(reloading_);
-    page.add(Metric::reloads, {"applied"}, static_cast<double>(reloads_.applied));
-    page.add(Metric::reloads, {"unchanged"}, static_cast<double>(reloads_.unchanged));
-    page.add(Metric::reloads, {"refused"}, static_cast<double>(reloads_.refused));
-    page.add(Metric::last_reload_success, {}, static_cast<double>(reloads_.succeeded_at_s));
-    page.add(Metric::config_hash_info, {reloads_.hash}, 1);
-  }
-  operations::add_process_metrics(page);
-  return page.text();
+std::string Monitor::metrics(operations::MetricsFormat format) const {
+  const std::lock_guard lock(reloading_);
+  return metrics_page({.figures = server_.figures(),
+                       .status = server_.status(),
+                       .degraded = health_.codes(),
+                       .reloads = reloads_,
+                       .draining = draining_,
+                       .log_dropped = log_dropped_(),
+                       .backend = server_.backend()})
+      .text(format);
 }
 
 operations::HttpReply Monitor::answer(const operations::HttpRequest& request) {
   if (request.path == "/metrics") {
     observe();
-    return {200, std::string(operations::metrics_content_type), metrics()};
+    const operations::MetricsFormat format = operations::metrics_format(request.accept);
+    return {200, std::string(operations::content_type(format)), metrics(format)};
   }
   const auto path = operations::health_path(request.path);
   if (!path) return {.status = 404, .body = "paths: /health/live /health/serving /health/ready /metrics\n"};

@@ -9,9 +9,11 @@
 #include <atomic>
 #include <cstdint>
 #include <expected>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/log_sink.h"
@@ -19,6 +21,7 @@
 #include "config/config.h"
 #include "operations/health.h"
 #include "operations/http_server.h"
+#include "operations/metrics.h"
 #include "proxy/server.h"
 
 namespace kferry::cli {
@@ -31,8 +34,9 @@ operations::HealthObservation observation_of(const proxy::ServerStatus& status, 
 
 class Monitor {
  public:
-  // `server` outlives it.
-  Monitor(proxy::Server& server, Instant started) : server_(server), health_(started) {}
+  // `server` outlives it, and what `log_dropped` uses: how many lines the log has dropped.
+  Monitor(proxy::Server& server, Instant started, std::function<std::uint64_t()> log_dropped)
+      : server_(server), health_(started), log_dropped_(std::move(log_dropped)) {}
 
   // To be called about once a second.
   void observe();
@@ -50,10 +54,11 @@ class Monitor {
   void note_reloads(const ReloadStatus& status);
 
  private:
-  std::string metrics() const;
+  std::string metrics(operations::MetricsFormat format) const;
 
   proxy::Server& server_;
   operations::Health health_;
+  const std::function<std::uint64_t()> log_dropped_;
   std::atomic<bool> draining_ = false;
   mutable std::mutex reloading_;  // of reloads_
   ReloadStatus reloads_;

@@ -203,7 +203,7 @@ int run(const RunOptions& options) {
     log.write({Severity::error, "start_failed", "", watching.error()});
     return exit_failure;
   }
-  Monitor monitor(server, monotonic_now());
+  Monitor monitor(server, monotonic_now(), [&log] { return log.dropped(); });
   monitor.note_reloads(reloader.status());
   const auto http = serve_http(loaded->config.operations, monitor, log);
   if (!http) {

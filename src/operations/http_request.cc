@@ -1,6 +1,7 @@
 #include "operations/http_request.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace kferry::operations {
 namespace {
@@ -94,6 +95,7 @@ std::expected<HttpRequest, int> parse_http_head(std::string_view head) {
     return std::unexpected(status);
 
   std::size_t hosts = 0;
+  std::string accept;
   while (!head.empty()) {
     const std::string_view field = take_line(head);
     if (field.empty()) break;
@@ -104,11 +106,14 @@ std::expected<HttpRequest, int> parse_http_head(std::string_view head) {
     if (std::ranges::any_of(value, [](char c) { return (c >= '\0' && c < ' ' && c != '\t') || c == '\x7F'; }))
       return std::unexpected(bad_request);
     if (equal_without_case(field.substr(0, colon), "host")) ++hosts;
+    if (equal_without_case(field.substr(0, colon), "accept"))
+      accept.append(accept.empty() ? "" : ",").append(value);
   }
   if (hosts > 1 || (needs_host && hosts == 0)) return std::unexpected(bad_request);
   if (method != "GET" && method != "HEAD") return std::unexpected(method_not_allowed);
   if (path.empty()) return std::unexpected(bad_request);
-  return HttpRequest{method == "HEAD" ? HttpMethod::head : HttpMethod::get, std::string(path)};
+  return HttpRequest{method == "HEAD" ? HttpMethod::head : HttpMethod::get, std::string(path),
+                     std::move(accept)};
 }
 
 }  // namespace kferry::operations

@@ -1,53 +1,14 @@
 #include "operations/metrics.h"
 
-#include <dirent.h>
-#include <sys/resource.h>
-#include <unistd.h>
-
-#include <array>
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <cstdlib>
-#include <fstream>
-#include <iterator>
-#include <sstream>
-#include <utility>
-#include <vector>
 
 #include "base/assert.h"
 
 namespace kferry::operations {
 namespace {
-
-using enum MetricType;
-
-constexpr MetricRow rows[] = {
-    {Metric::build_info, "kferry_build_info", gauge, "version,commit,wolfssl,backend",
-     "The version of kferry, and what it runs on. Always 1."},
-    {Metric::connections_active, "kferry_connections_active", gauge, "", "Client connections now."},
-    {Metric::brokers, "kferry_brokers", gauge, "cluster,state",
-     "Known brokers. listed: by the last full list; unlisted: not by it; provisional: by one client's answer "
-     "alone."},
-    {Metric::degraded, "kferry_degraded", gauge, "reason",
-     "1 while the body of /health/ready has such a reason, else 0."},
-    {Metric::draining, "kferry_draining", gauge, "", "1 while clients are asked to leave."},
-    {Metric::reloads, "kferry_reloads_total", counter, "outcome",
-     "Readings of the configuration since the start. applied; unchanged: without a difference; refused."},
-    {Metric::last_reload_success, "kferry_config_last_reload_success_timestamp_seconds", gauge, "",
-     "Unix time at which the configuration was last read without an error, at the start or by a reload."},
-    {Metric::config_hash_info, "kferry_config_hash_info", gauge, "hash",
-     "A digest of the configuration in force without its secrets. Always 1."},
-    {Metric::worker_turns, "kferry_worker_turns_total", counter, "worker", "Turns of a worker's loop."},
-    {Metric::process_start_time, "process_start_time_seconds", gauge, "",
-     "Start time of the process since the Unix epoch in seconds."},
-    {Metric::process_open_fds, "process_open_fds", gauge, "", "Number of open file descriptors."},
-    {Metric::process_max_fds, "process_max_fds", gauge, "", "Maximum number of open file descriptors."},
-    {Metric::process_resident_memory, "process_resident_memory_bytes", gauge, "",
-     "Resident memory size in bytes."},
-    {Metric::process_cpu, "process_cpu_seconds_total", counter, "",
-     "Total user and system CPU time spent in seconds."},
-};
-static_assert(std::size(rows) == static_cast<std::size_t>(Metric::end_));
 
 std::string escaped(std::string_view value) {
   std::string out;
@@ -64,103 +25,153 @@ std::string escaped(std::string_view value) {
 
 // The shortest text that reads back as the same number.
 std::string number_text(double value) {
+  if (std::isinf(value)) return value > 0 ? "+Inf" : "-Inf";
+  if (std::isnan(value)) return "NaN";
   std::array<char, 32> text{};
-  const auto end = std::to_chars(text.data(), text.data() + text.size(), value);
+  constexpr double exact_below = 9'007'199'254'740'992;  // 2^53
+  const bool whole = value == std::floor(value) && std::abs(value) <= exact_below;
+  const auto end = whole
+                       ? std::to_chars(text.data(), text.data() + text.size(), static_cast<long long>(value))
+                       : std::to_chars(text.data(), text.data() + text.size(), value);
   return {text.data(), end.ptr};
 }
 
-// Fields of /proc/self/stat behind the command's name, from field 3 (proc(5)).
-std::vector<std::string> stat_fields() {
-  std::ifstream file("/proc/self/stat");
-  std::string line;
-  std::getline(file, line);
-  const std::size_t name_end = line.rfind(')');
-  std::vector<std::string> fields;
-  if (name_end == std::string::npos) return fields;
-  std::istringstream rest(line.substr(name_end + 1));
-  for (std::string field; rest >> field;) fields.push_back(field);
-  return fields;
+// As OpenMetrics writes the bound of a bucket. The same in both formats, so that a series keeps its labels when a
+// client changes its Accept header.
+std::string bound_text(double bound) {
+  const std::string text = number_text(bound);
+  return text.find_first_of(".eI") == std::string::npos ? text + ".0" : text;
 }
 
-// The time of the host's start since the Unix epoch, seconds; 0: unknown.
-double boot_time_s() {
-  std::ifstream file("/proc/stat");
-  for (std::string line; std::getline(file, line);)
-    if (line.starts_with("btime ")) return std::atof(line.c_str() + 6);
-  return 0;
+// "{cluster="a",listener="b"" or empty.
+std::string labels_text(const MetricRow& row, MetricsPage::Values values) {
+  std::string out;
+  std::string_view names = row.labels;
+  for (const std::string_view value : values) {
+    KFERRY_ASSERT(!names.empty());
+    const std::size_t comma = names.find(',');
+    out.append(out.empty() ? "{" : ",").append(names.substr(0, comma));
+    out.append("=\"").append(escaped(value)).append("\"");
+    names = comma == std::string_view::npos ? std::string_view() : names.substr(comma + 1);
+  }
+  KFERRY_ASSERT(names.empty());
+  return out;
 }
 
-std::size_t open_descriptors() {
-  DIR* const folder = opendir("/proc/self/fd");
-  if (folder == nullptr) return 0;
-  std::size_t count = 0;
-  while (const dirent* const entry = readdir(folder))
-    if (entry->d_name[0] != '.') ++count;
-  closedir(folder);
-  return count - 1;  // without the folder's own
+const MetricRow& row_of(Metric metric) {
+  const MetricRow& row = metric_rows()[static_cast<std::size_t>(metric)];
+  KFERRY_ASSERT(row.metric == metric);
+  return row;
+}
+
+std::string_view without_suffix(std::string_view name, std::string_view suffix) {
+  if (name.ends_with(suffix)) name.remove_suffix(suffix.size());
+  return name;
+}
+
+std::string_view family_of(const MetricRow& row, MetricsFormat format) {
+  if (format == MetricsFormat::prometheus) return row.name;
+  if (row.type == MetricType::counter) return without_suffix(row.name, "_total");
+  if (row.type == MetricType::info) return without_suffix(row.name, "_info");
+  return row.name;
+}
+
+std::string_view type_text(MetricType type, MetricsFormat format) {
+  switch (type) {
+    case MetricType::counter:
+      return "counter";
+    case MetricType::gauge:
+      return "gauge";
+    case MetricType::histogram:
+      return "histogram";
+    case MetricType::info:
+      return format == MetricsFormat::prometheus ? "gauge" : "info";
+  }
+  return "";
+}
+
+std::string_view trimmed(std::string_view text) {
+  const std::size_t begin = text.find_first_not_of(" \t");
+  if (begin == std::string_view::npos) return {};
+  return text.substr(begin, text.find_last_not_of(" \t") - begin + 1);
+}
+
+// Takes what comes before `separator` from the front of `text`.
+std::string_view take_until(std::string_view& text, char separator) {
+  const std::size_t end = text.find(separator);
+  const std::string_view part = trimmed(text.substr(0, end));
+  text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
+  return part;
 }
 
 }  // namespace
 
-std::span<const MetricRow> metric_rows() {
-  return rows;
-}
-
-void MetricsPage::add(Metric metric, std::initializer_list<std::string_view> values, double value) {
-  const auto index = static_cast<std::size_t>(metric);
-  const MetricRow& row = rows[index];
-  KFERRY_ASSERT(row.metric == metric);
-  std::string& out = lines_[index];
-  out += row.name;
-  std::string_view labels = row.labels;
-  bool first = true;
-  for (const std::string_view one : values) {
-    KFERRY_ASSERT(!labels.empty());
-    const std::size_t comma = labels.find(',');
-    out.append(std::exchange(first, false) ? "{" : ",").append(labels.substr(0, comma));
-    out.append("=\"").append(escaped(one)).append("\"");
-    labels = comma == std::string_view::npos ? std::string_view() : labels.substr(comma + 1);
+MetricsFormat metrics_format(std::string_view accept) {
+  double openmetrics = 0;
+  double plain = 0;
+  while (!accept.empty()) {
+    std::string_view range = take_until(accept, ',');
+    const std::string_view type = take_until(range, ';');
+    double weight = 1;
+    bool version_known = true;
+    while (!range.empty()) {
+      std::string_view value = take_until(range, ';');
+      const std::string_view name = take_until(value, '=');
+      if (name == "version") version_known = value.starts_with("1.") || value == "0.0.1";
+      if (name == "q") weight = std::atof(std::string(value).c_str());
+    }
+    if (type == "application/openmetrics-text" && version_known) openmetrics = std::max(openmetrics, weight);
+    if (type == "text/plain") plain = std::max(plain, weight);
   }
-  KFERRY_ASSERT(labels.empty());
-  if (!first) out += '}';
-  out.append(" ").append(number_text(value)).append("\n");
+  return openmetrics > 0 && openmetrics >= plain ? MetricsFormat::openmetrics : MetricsFormat::prometheus;
 }
 
-std::string MetricsPage::text() const {
+std::string_view content_type(MetricsFormat format) {
+  return format == MetricsFormat::openmetrics ? "application/openmetrics-text; version=1.0.0; charset=utf-8"
+                                              : "text/plain; version=0.0.4; charset=utf-8";
+}
+
+void MetricsPage::add(Metric metric, Values values, double value) {
+  const MetricRow& row = row_of(metric);
+  KFERRY_ASSERT(row.type != MetricType::histogram);
+  const std::string labels = labels_text(row, values);
+  std::string& out = lines_[static_cast<std::size_t>(metric)];
+  out.append(row.name).append(labels).append(labels.empty() ? " " : "} ");
+  out.append(number_text(value)).append("\n");
+}
+
+void MetricsPage::add(Metric metric, Values values, const HistogramSample& sample) {
+  const MetricRow& row = row_of(metric);
+  KFERRY_ASSERT(row.type == MetricType::histogram && sample.counts.size() == sample.bounds.size() + 1);
+  const std::string labels = labels_text(row, values);
+  const std::string bucket_labels = labels.empty() ? "{" : labels + ",";
+  const std::string rest_labels = labels.empty() ? " " : labels + "} ";
+  std::string& out = lines_[static_cast<std::size_t>(metric)];
+  std::uint64_t total = 0;
+  for (std::size_t i = 0; i < sample.counts.size(); ++i) {
+    total += sample.counts[i];
+    const std::string bound = i < sample.bounds.size() ? bound_text(sample.bounds[i]) : "+Inf";
+    out.append(row.name).append("_bucket").append(bucket_labels).append("le=\"").append(bound);
+    out.append("\"} ").append(std::to_string(total)).append("\n");
+  }
+  out.append(row.name).append("_sum").append(rest_labels).append(number_text(sample.sum)).append("\n");
+  out.append(row.name).append("_count").append(rest_labels).append(std::to_string(total)).append("\n");
+}
+
+std::string MetricsPage::text(MetricsFormat format) const {
   std::string out;
-  for (const MetricRow& row : rows) {
+  for (const MetricRow& row : metric_rows()) {
     const std::string& lines = lines_[static_cast<std::size_t>(row.metric)];
     if (lines.empty()) continue;
-    out.append("# HELP ").append(row.name).append(" ").append(row.help).append("\n# TYPE ").append(row.name);
-    out.append(row.type == counter ? " counter\n" : " gauge\n").append(lines);
+    const std::string family(family_of(row, format));
+    out.append("# HELP ").append(family).append(" ").append(row.help).append("\n");
+    out.append("# TYPE ").append(family).append(" ").append(type_text(row.type, format)).append("\n");
+    if (format == MetricsFormat::openmetrics && !unit_of(row).empty())
+      out.append("# UNIT ").append(family).append(" ").append(unit_of(row)).append("\n");
+    out.append(lines);
   }
+  if (format == MetricsFormat::openmetrics) out.append("# EOF\n");
   return out;
-}
-
-void add_process_metrics(MetricsPage& page) {
-  const auto ticks = static_cast<double>(sysconf(_SC_CLK_TCK));
-  const auto page_size = static_cast<double>(sysconf(_SC_PAGESIZE));
-  constexpr std::size_t start_field = 22 - 3;
-  constexpr std::size_t resident_field = 24 - 3;
-  const std::vector<std::string> fields = stat_fields();
-  if (fields.size() > resident_field) {
-    if (const double boot = boot_time_s(); boot > 0)
-      page.add(Metric::process_start_time, {}, boot + std::atof(fields[start_field].c_str()) / ticks);
-    page.add(Metric::process_resident_memory, {}, std::atof(fields[resident_field].c_str()) * page_size);
-  }
-  if (const std::size_t open = open_descriptors(); open > 0)
-    page.add(Metric::process_open_fds, {}, static_cast<double>(open));
-  rlimit files{};
-  if (getrlimit(RLIMIT_NOFILE, &files) == 0)
-    page.add(Metric::process_max_fds, {},
-             files.rlim_cur == RLIM_INFINITY ? INFINITY : static_cast<double>(files.rlim_cur));
-  rusage used{};
-  if (getrusage(RUSAGE_SELF, &used) == 0) {
-    const auto seconds = [](const timeval& time) {
-      return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6;
-    };
-    page.add(Metric::process_cpu, {}, seconds(used.ru_utime) + seconds(used.ru_stime));
-  }
 }
 
 }  // namespace kferry::operations

@@ -1,7 +1,6 @@
-// The series of /metrics: their names, types and meanings, one row each, and the Prometheus text format
-// (https://prometheus.io/docs/instrumenting/exposition_formats/, version 0.0.4). Pure.
-//
-// Names, types and labels are an interface: tests/cli/test_metrics.py compares them with docs/metrics.md.
+// The page of /metrics: samples in any order in, text out, in the Prometheus text format 0.0.4
+// (https://prometheus.io/docs/instrumenting/exposition_formats/) or in OpenMetrics 1.0. Pure, but for the values of the
+// process.
 #pragma once
 
 #include <array>
@@ -12,50 +11,37 @@
 #include <string>
 #include <string_view>
 
+#include "operations/metrics_table.h"
+
 namespace kferry::operations {
 
-enum class MetricType : std::uint8_t { counter, gauge };
+enum class MetricsFormat : std::uint8_t { prometheus, openmetrics };
 
-// In the order of the table.
-enum class Metric : std::uint8_t {
-  build_info,
-  connections_active,
-  brokers,
-  degraded,
-  draining,
-  reloads,
-  last_reload_success,
-  config_hash_info,
-  worker_turns,
-  process_start_time,
-  process_open_fds,
-  process_max_fds,
-  process_resident_memory,
-  process_cpu,
-  end_,
+// What a client with this Accept header gets (RFC 9110, section 12.5.1): OpenMetrics if it names it with a weight that
+// is not below that of text/plain, else the Prometheus format. Empty: it has no such header.
+MetricsFormat metrics_format(std::string_view accept);
+std::string_view content_type(MetricsFormat format);
+
+// What a histogram has counted. `counts` has one entry more than `bounds`: the last one is for what exceeds them all.
+struct HistogramSample {
+  std::span<const double> bounds;  // ascending
+  std::span<const std::uint64_t> counts;
+  double sum = 0;
 };
 
-struct MetricRow {
-  Metric metric{};
-  std::string_view name;  // with unit and suffix
-  MetricType type{};
-  std::string_view labels;  // separated by commas, in order; empty: none
-  std::string_view help;
-};
-std::span<const MetricRow> metric_rows();
-
-// Collects samples in any order, and writes the page in the table's.
+// Writes the page in the order of the table.
 class MetricsPage {
  public:
+  using Values = std::initializer_list<std::string_view>;
+
   // `values` are those of the row's labels.
-  void add(Metric metric, std::initializer_list<std::string_view> values, double value);
-  std::string text() const;
+  void add(Metric metric, Values values, double value);
+  void add(Metric metric, Values values, const HistogramSample& sample);
+  std::string text(MetricsFormat format = MetricsFormat::prometheus) const;
 
  private:
-  std::array<std::string, static_cast<std::size_t>(Metric::end_)> lines_;  // by metric
+  std::array<std::string, metrics_count> lines_;  // by metric
 };
-
-inline constexpr std::string_view metrics_content_type = "text/plain; version=0.0.4; charset=utf-8";
 
 // What the kernel says of this process (/proc/self). A value that cannot be read is left out.
 void add_process_metrics(MetricsPage& page);

@@ -53,3 +53,11 @@ def test_every_log_cause_that_ends_a_connection_has_one_row():
     for path in (ROOT / "src/proxy").glob("session*.cc"):
         ending |= set(FAIL.findall(path.read_text()))
     assert ending - set(names) == set(), "ends connections, and has no row"
+
+
+def test_every_cause_is_used_or_said_to_be_unused():
+    used = {of for _, of in rows()}
+    for path in (ROOT / "src/proxy").glob("*.cc"):
+        used |= set(re.findall(r"CloseCause::(\w+)", path.read_text()))
+    for cause, (meaning, _) in documented().items():
+        assert ("Not in use yet" in meaning) == (cause not in used), cause
