@@ -58,8 +58,9 @@ class Log final : public LogSink {
   // Writes the counts of windows that are over, and the number of lost lines. To be called about once a second.
   void tick() noexcept;
 
-  // For log rotation: a log that goes to a file continues in the file that has its name now, made if need be. It says so
-  // if that is another one, and also where it fails and the log stays where it is. Does nothing for other descriptors.
+  // For log rotation: a log that goes to a file continues in the file that has its name now, made if need be. It says
+  // so if that is another one, and also where it fails and the log stays where it is. Does nothing for other
+  // descriptors.
   void reopen();
   // From now on. Any thread.
   void set_level(LogLevel level) { level_.store(level, std::memory_order_relaxed); }

@@ -18,8 +18,8 @@ class LogFile {
     int error = 0;  // errno: the descriptor is as it was
     bool another = false;
   };
-  // Opens the name, to append, and puts the file in the place of the descriptor if it is another one. A new file has the
-  // former one's mode.
+  // Opens the name, to append, and puts the file in the place of the descriptor if it is another one. A new file has
+  // the former one's mode.
   Reopened reopen() const;
 
  private:
