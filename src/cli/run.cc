@@ -1,5 +1,6 @@
-// `kferry run`: loads the configuration, serves until SIGTERM or SIGINT, and ends; SIGHUP reloads. What happens goes to
-// the log on stderr, one event a line; what is wrong with the configuration is printed as `check` prints it.
+// `kferry run`: loads the configuration, serves until it is told to end, and drains (cli/lifetime.h); SIGHUP reloads.
+// What happens goes to the log on stderr, one event a line; what is wrong with the configuration is printed as `check`
+// prints it.
 #include <malloc.h>
 #include <sys/resource.h>
 
@@ -21,6 +22,7 @@
 #include "certificates/tls_contexts.h"
 #include "cli/commands.h"
 #include "cli/control_commands.h"
+#include "cli/lifetime.h"
 #include "cli/monitor.h"
 #include "cli/problems.h"
 #include "cli/reloader.h"
@@ -52,7 +54,7 @@ void keep_some_heap() {
   mallopt(M_TRIM_THRESHOLD, trim_threshold);
 }
 
-// Blocks them in this thread and all it starts, so that only wait_for_end() takes them. SIGHUP is blocked from the very
+// Blocks them in this thread and all it starts, so that only serve() takes them. SIGHUP is blocked from the very
 // start, because it ends a process that has not asked for it.
 sigset_t block(std::initializer_list<int> numbers) {
   sigset_t signals;
@@ -87,18 +89,26 @@ timespec to_timespec(Duration time) {
   return {seconds.count(), (time - seconds).count()};
 }
 
-// Returns the signal's name. Meanwhile the log's open counts are written, and the server is observed.
-const char* wait_for_end(const sigset_t& signals, operations::Log& log, Monitor& monitor,
-                         Supervision& supervision, operations::ControlServer& control) {
-  for (;;) {
-    monitor.observe();
-    supervision.tell();
-    const timespec pause = to_timespec(supervision.pause());
+// Returns once kferry is to stop. Meanwhile the log's open counts are written, and the server is observed.
+void serve(const sigset_t& signals, Lifetime& lifetime, operations::Log& log, Monitor& monitor,
+           Supervision& supervision, operations::ControlServer& control) {
+  Instant told{};
+  while (!lifetime.over()) {
+    if (const Instant now = monotonic_now(); now - told >= supervision.pause()) {
+      told = now;
+      monitor.observe();
+      supervision.tell();
+      log.tick();
+    }
+    const timespec pause =
+        to_timespec(std::clamp(lifetime.patience(), Duration::zero(), supervision.pause()));
     const int received = sigtimedwait(&signals, nullptr, &pause);
-    if (received == SIGTERM) return "SIGTERM";
-    if (received == SIGINT) return "SIGINT";
-    if (received == SIGHUP) control.soon();
-    log.tick();
+    if (received == SIGHUP) {
+      control.soon();
+    } else if (received > 0) {
+      lifetime.on_signal(received, monotonic_now());
+    }
+    lifetime.tick(monotonic_now());
   }
 }
 
@@ -142,6 +152,10 @@ ControlCalls control_calls(Reloader& reloader, Monitor& monitor, Supervision& su
     log.set_level(log_level(*level));
     return operations::control_result(true, "the log has level " + word + " until the next reload or start");
   };
+  calls.drain = [] {
+    Lifetime::ask_to_drain();
+    return operations::control_result(true, "kferry drains; its log says how far it is");
+  };
   calls.health = [&] {
     const operations::HttpReply reply = monitor.answer({.path = "/health/ready"});
     return operations::control_result(reply.status == 200, reply.body);
@@ -153,8 +167,9 @@ ControlCalls control_calls(Reloader& reloader, Monitor& monitor, Supervision& su
 
 int run(const RunOptions& options) {
   block({SIGHUP});
-  // Started under nohup, kferry would lose it, though it is blocked.
+  // An ignored signal is lost though it is blocked: nohup ignores SIGHUP, and a shell SIGINT for its background jobs.
   std::signal(SIGHUP, SIG_DFL);
+  std::signal(SIGINT, SIG_DFL);
   const auto loaded = load_or_explain(options.config_path);
   if (!loaded) return exit_configuration;
 
@@ -222,10 +237,9 @@ int run(const RunOptions& options) {
     log.write({Severity::error, "start_failed", "", control.error()});
     return exit_failure;
   }
-  const char* why = wait_for_end(signals, log, monitor, supervision, **control);
-  monitor.drain();
+  Lifetime lifetime(server, monitor, log);
+  serve(signals, lifetime, log, monitor, supervision, **control);
   supervision.stopping();
-  log.write({Severity::info, "stopping", "", std::string(why) + ": ending every connection"});
   server.stop();
   log.write({Severity::info, "stopped", "", "kferry stopped"});
   return exit_well;

@@ -102,6 +102,7 @@ struct Limits {
   std::uint32_t keepalive_idle_s = 60;
   std::uint32_t keepalive_interval_s = 10;
   std::uint32_t keepalive_probes = 3;
+  std::uint32_t lame_duck_s = 5;
   std::uint32_t drain_deadline_s = 60;
   std::uint32_t unanswered_requests = unanswered_requests_max;
   std::uint64_t request_size_bytes = request_size_max;

@@ -170,8 +170,12 @@ constexpr Key rows[] = {
                                            "The time between two keep-alive probes."),
     integer<&Limits::keepalive_probes>("keepalive_probes", 1, keepalive_probes_max,
                                        "Unanswered keep-alive probes that end a connection."),
-    not_yet(integer<&Limits::drain_deadline_s>("drain_deadline_s", 0, day_s,
-                                               "How long a drain waits for connections to end.")),
+    integer<&Limits::lame_duck_s>(
+        "lame_duck_s", 0, day_s,
+        "How long kferry still accepts after SIGTERM, while /health/ready says 503."),
+    integer<&Limits::drain_deadline_s>("drain_deadline_s", 0, day_s,
+                                       "How long a drain waits for connections to end, and a connection that "
+                                       "is retired for its answers; what is left is reset."),
     integer<&Limits::unanswered_requests>(
         "unanswered_requests", 2, 1'000'000,
         "Requests of one connection that may await their answer; reading pauses there and resumes at half."),

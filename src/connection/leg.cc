@@ -85,6 +85,11 @@ void Leg::close(bool reset) {
   cancel_operations();
 }
 
+ring::Socket Leg::release() {
+  KFERRY_ASSERT(stage_ == Stage::closing && outstanding_ == 0);
+  return std::exchange(socket_, ring::Socket::none);
+}
+
 void Leg::cancel_operations() {
   if (receiving()) cancel(Operation::receive);
   if (sending()) cancel(Operation::send);

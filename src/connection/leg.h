@@ -149,6 +149,8 @@ class Leg {
   void abandon(bool reset);
   // Cancels what is outstanding. The destructor closes the socket, by RST if `reset`.
   void close(bool reset);
+  // Gives up a closing leg's socket instead of closing it. Nothing may be outstanding.
+  ring::Socket release();
 
   // --- the flow: each does nothing where the state does not allow it
   // Hands TLS records to the kernel where they can be.

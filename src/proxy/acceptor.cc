@@ -155,12 +155,22 @@ void Acceptor::close(std::uint32_t slot) {
   --listening_;
 }
 
-void Acceptor::stop() {
+std::vector<SocketAddress> Acceptor::close_some(std::size_t count) {
+  std::vector<SocketAddress> closed;
   std::uint32_t slot = 0;
   for (const Listener& listener : listeners_) {
-    if (listener.state == State::accepting || listener.state == State::pausing) begin_close(slot);
+    if (closed.size() == count) break;
+    if (listener.state == State::accepting || listener.state == State::pausing) {
+      begin_close(slot);
+      closed.push_back(listener.address);
+    }
     ++slot;
   }
+  return closed;
+}
+
+void Acceptor::stop() {
+  close_some(listening_);
 }
 
 // --- completions

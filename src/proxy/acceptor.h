@@ -58,6 +58,11 @@ class Acceptor {
   // The sockets of all ports that a move has closed are closed.
   bool settled() const { return closing_ == 0; }
 
+  // How many ports accept.
+  std::size_t accepting() const { return listening_ - closing_; }
+  // Begins to close up to `count` of them, in no particular order. Returns where they listened.
+  std::vector<SocketAddress> close_some(std::size_t count);
+
   void on_completion(Operation operation, const ring::Completion& completion);
   // Stops accepting; the listening sockets are closed once nothing is outstanding on them.
   void stop();

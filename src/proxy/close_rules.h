@@ -22,7 +22,9 @@
 //   no broker can be dialled                     the client is closed
 //   retired (stand-in replaced, port lost)       once no JoinGroup or SyncGroup is unanswered (retire_patience),
 //                                                reading stops at a frame's boundary, answers are awaited
-//                                                (drain_timeout), then both are closed
+//                                                (drain_deadline_s), both are half-closed, and what the client
+//                                                still sends is dropped (proxy/lingering.h)
+//   drained                                      the same, once what was on its way has been read
 //   client leaves responses unread               it is reset (unread_timeout), unless a Fetch is unanswered
 //   a peer vanishes while it owes an ACK         like a reset, after as long as keep-alive would take
 //   Limits of time that no completion reports are kept by looks, once a second (proxy/side_watch.h).

@@ -35,7 +35,9 @@ std::string broker_silent_text(const HostPort& broker, Duration silence,
 
 std::string retirement_cut_text(const HostPort& broker, const kafka::Conversation& conversation) {
   return "the connection to broker " + to_string(broker) +
-         " is retired, since its port leads to another broker now or its TLS key is exhausted, with " +
+         " is retired, since kferry drains, its port leads to another broker now or its TLS key is "
+         "exhausted, "
+         "with " +
          unanswered_text(conversation) + ": the client is reset, and reconnects";
 }
 

@@ -79,6 +79,8 @@ class FrameFlow {
   }
   // The client may be stopped here: nothing of its next frame has been forwarded.
   bool between_requests() const { return walk_ == Walk::judge_waits || request_walker_.at_boundary(); }
+  // A request has been read, and may not be forwarded yet.
+  bool request_waits() const { return walk_ == Walk::judge_waits; }
   // The first request header is complete and plausible.
   bool started() const { return request_walker_.started(); }
   bool received_anything() const { return started() || !requests_.empty(); }

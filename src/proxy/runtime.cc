@@ -64,6 +64,7 @@ Runtime::Runtime(std::shared_ptr<const Plan> plan, LogSink& sink,
                  std::shared_ptr<const certificates::TlsContexts> tls)
     : log(sink),
       moves(live_after(nullptr, {std::move(plan), std::move(tls)}), [this] { wake_workers(); }),
+      drain([this] { wake_workers(); }),
       addresses(sink) {
   set_policies(*moves.current());
 }

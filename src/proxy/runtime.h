@@ -15,6 +15,7 @@
 #include "proxy/arrivals.h"
 #include "proxy/counters.h"
 #include "proxy/cluster_state.h"
+#include "proxy/drain_orders.h"
 #include "proxy/key_derivation.h"
 #include "proxy/live_plan.h"
 #include "proxy/loop_guard.h"
@@ -36,6 +37,7 @@ struct WorkerLink {
   std::shared_ptr<ring::Mailbox> mailbox;
   ring::Ring* ring = nullptr;  // for wake() only
   std::atomic<std::uint32_t> sessions = 0;
+  std::atomic<std::uint32_t> lingering = 0;  // sockets whose session has ended; written by the worker alone
   Arrivals arrivals;
   std::atomic<std::uint64_t> turns = 0;  // written by the worker alone
   WorkerCounters counters;               // likewise
@@ -59,6 +61,7 @@ struct Runtime {
 
   LogSink& log;
   PlanMoves moves;
+  DrainOrders drain;
   // Null: only names are compared. Set before the first worker is made.
   std::unique_ptr<OwnPlaces> own_places;
   Pacing stand_ins;

@@ -248,6 +248,15 @@ std::future<PlanMoves::Outcome> Server::propose(std::shared_ptr<const Plan> plan
   return impl_->runtime.moves.propose({std::move(plan), std::move(tls)});
 }
 
+void Server::drain(Duration time) {
+  KFERRY_ASSERT(impl_->started);
+  impl_->runtime.drain.begin(time);
+}
+
+config::Limits Server::limits() const {
+  return impl_->runtime.moves.current()->plan->config().limits;
+}
+
 ServerStatus Server::status() const {
   const std::lock_guard lock(impl_->observing);
   return impl_->listening ? status_of(impl_->runtime) : ServerStatus{};

@@ -9,7 +9,9 @@
 #include <string>
 #include <string_view>
 
+#include "base/clock.h"
 #include "base/log_sink.h"
+#include "config/config.h"
 #include "net/resolver.h"
 #include "proxy/figures.h"
 #include "proxy/plan_moves.h"
@@ -33,9 +35,14 @@ class Server {
   // [engine] stay those of the first plan.
   std::future<PlanMoves::Outcome> propose(std::shared_ptr<const Plan> plan,
                                           std::shared_ptr<const certificates::TlsContexts> tls = nullptr);
+  // Once started, from any thread: every port stops accepting, within 2 s, and every session ends once what it has read is
+  // answered; what is left after `time` is reset. status().drain says how far it is; stop() follows.
+  void drain(Duration time);
   // Ends every session and every thread.
   void stop();
   std::size_t worker_count() const;
+  // Of the plan in force.
+  config::Limits limits() const;
   // Once started: what the workers' rings are, "io_uring" or "epoll".
   std::string_view backend() const;
   // What can be observed now. Any thread, also before start() and after stop().

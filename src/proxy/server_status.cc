@@ -26,11 +26,16 @@ ClusterStatus status_of(const config::Cluster& config, const ClusterState& state
 }  // namespace
 
 ServerStatus status_of(const Runtime& runtime) {
-  ServerStatus status{.listening = true};
+  ServerStatus status{.listening = !runtime.drain.any_port_closed()};
   for (const auto& worker : runtime.workers) {
     status.workers.push_back(
         {worker->turns.load(std::memory_order_relaxed), worker->sessions.load(std::memory_order_relaxed)});
+    status.drain.left += worker->sessions.load(std::memory_order_relaxed);
+    status.drain.lingering += worker->lingering.load(std::memory_order_relaxed);
   }
+  status.drain.ports_closed = runtime.drain.every_port_closed();
+  status.drain.ended = runtime.drain.ended();
+  status.drain.cut = runtime.drain.cut();
   const std::shared_ptr<const LivePlan> live = runtime.moves.current();
   for (std::size_t c = 0; c < live->clusters.size(); ++c)
     status.clusters.push_back(status_of(live->plan->clusters()[c].config, *live->clusters[c]));

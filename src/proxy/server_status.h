@@ -30,8 +30,19 @@ struct ClusterStatus {
   bool upstream_lost = false;                     // no bootstrap server answers at the moment
 };
 
+struct DrainStatus {
+  bool ports_closed = false;    // no port accepts
+  std::uint32_t left = 0;       // connections
+  std::uint32_t lingering = 0;  // that have ended, and whose client is waited for
+  std::uint64_t ended = 0;      // in order, so far
+  std::uint64_t cut = 0;        // that were reset with the deadline
+
+  bool done() const { return ports_closed && left + lingering == 0; }
+};
+
 struct ServerStatus {
-  bool listening = false;  // every listener accepts; else nothing below is known
+  bool listening = false;  // every listener accepts
+  DrainStatus drain{};     // valid once the drain has begun
   std::vector<WorkerStatus> workers{};
   std::vector<ClusterStatus> clusters{};
   std::shared_ptr<const certificates::TlsContexts> tls{};  // of the plan in force; may be null

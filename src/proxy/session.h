@@ -68,6 +68,11 @@ class Session final : private kafka::RequestJudge, private connection::Leg::Owne
   bool look(SideWatch& watch);
   // Ends at once, resetting both sides.
   void abort();
+  // It is to end once what it has read is answered. drain_step() follows every drain_step_interval until it has.
+  void drain() { draining_ = true; }
+  static constexpr Duration drain_step_interval = std::chrono::milliseconds(100);
+  // Does nothing without drain(). `expired`: what is unanswered is given up.
+  void drain_step(bool expired);
 
   bool finished() const {
     return state_ == State::closing && client_.outstanding() + broker_.outstanding() == 0 &&
@@ -77,7 +82,10 @@ class Session final : private kafka::RequestJudge, private connection::Leg::Owne
   // answered.
   void leave_plan();
   const Place& place() const { return link_.place(); }
+  // The client's socket, if what the client still sends is to be read and dropped; once, when finished.
+  ring::Socket take_lingering();
   const PlanView& view() const { return link_.place().view(); }
+  const SocketAddress& address() const { return link_.place().port().address; }
   const KnownCluster& cluster() const { return link_.place().known_cluster(); }
   std::uint32_t slot() const { return client_.id().slot; }
 
@@ -144,7 +152,10 @@ class Session final : private kafka::RequestJudge, private connection::Leg::Owne
   void end_stalled_client(const ring::TcpState& client, SideWatch::Verdict verdict);
   void set_deadline(Wait wait, Duration in);
   void on_deadline();
+  // session_drain.cc
   void begin_retirement();
+  void stop_reading(Duration patience);
+  void give_up_answers();
   void on_tls_break(Leg& leg);
   void note_broken() { link_.note_broken(frames_.answered(), frames_.conversation()); }
   bool answer_awaited() const;
@@ -177,6 +188,9 @@ class Session final : private kafka::RequestJudge, private connection::Leg::Owne
   bool response_cut_ = false;            // the broker ended inside a response
   bool looked_after_ = false;            // the worker looks at the session
   bool leaving_ = false;                 // by leave_plan(): it is retired once it is open
+  bool draining_ = false;                // by drain()
+  bool lingers_ = false;                 // closed in order, before the client has ended
+  std::uint8_t drain_steps_ = 0;         // so many have been taken
   std::uint16_t retire_postponed_ = 0;   // so many times, for a group that is being formed
   connection::Deadline deadline_;
   ClusterLink link_;

@@ -18,9 +18,6 @@ using std::chrono::seconds;
 
 // A client that leaves after its broker has said nothing for this long indicates a broker that hangs.
 constexpr Duration silence_worth_a_line = seconds(10);
-// A session that is to be replaced waits this long for a group that is being formed, looking again every retire_step.
-constexpr Duration retire_patience = std::chrono::minutes(5);
-constexpr Duration retire_step = seconds(1);
 // What is queued when a session is ended is delivered within this time, or dropped.
 constexpr Duration drain_timeout = seconds(5);
 // A dial whose client has ended.
@@ -60,25 +57,10 @@ void Session::on_deadline() {
     case Wait::retire:
       return begin_retirement();
     case Wait::drain:
-      if (!frames_.conversation().empty())
-        log(Severity::info, "retirement_cut", retirement_cut_text(link_.dialled(), frames_.conversation()));
-      return close(true, true, CloseCause::max_age);
+      return give_up_answers();
     case Wait::deliver:
       return close(true, true, CloseCause::internal);
   }
-}
-
-void Session::begin_retirement() {
-  if (frames_.conversation().awaits(kafka::join_group_key) ||
-      frames_.conversation().awaits(kafka::sync_group_key)) {
-    if (++retire_postponed_ * retire_step <= retire_patience) return set_deadline(Wait::retire, retire_step);
-  }
-  note_cause(CloseCause::reload);
-  phase_ = Phase::stopping;
-  client_.expedite();
-  broker_.expedite();
-  set_deadline(Wait::drain, drain_timeout);
-  pump();
 }
 
 // --- breaks
@@ -237,9 +219,10 @@ void Session::end_if_done() {
   }
   if (!requests_stopped() || frames_.requests().ready_size() > 0 || broker_.sending()) return;
   if (!frames_.conversation().empty() || !client_.delivered() || !frames_.responses().empty()) return;
-  if (client_.tls() != nullptr && !shut_client()) return;
+  if (!shut_client()) return;
   if (broker_.tls() != nullptr && state_ == State::open && !broker_.shut_write(false)) return;
-  close(false, false, CloseCause::reload);
+  lingers_ = !client_.ended();
+  close(false, false, draining_ ? CloseCause::drain_completed : CloseCause::reload);
 }
 
 // --- what is said
@@ -285,12 +268,22 @@ void Session::fail(Severity severity, std::string_view cause, std::string text) 
   end_if_done();
 }
 
+void Session::give_up_answers() {
+  if (!frames_.conversation().empty())
+    log(Severity::info, "retirement_cut", retirement_cut_text(link_.dialled(), frames_.conversation()));
+  if (draining_) return abort();
+  close(true, true, CloseCause::max_age);
+}
+
 void Session::abort() {
-  if (state_ != State::closing) close(true, true, CloseCause::drain_timeout);
+  if (state_ == State::closing) return;
+  if (std::exchange(draining_, false)) worker_.runtime().drain.note_ended(false);
+  close(true, true, CloseCause::drain_timeout);
 }
 
 void Session::close(bool reset_client, bool reset_broker, CloseCause cause) {
   KFERRY_ASSERT(state_ != State::closing);
+  if (draining_) worker_.runtime().drain.note_ended(true);
   begin_to_count();
   note_cause(cause);
   meter_.end(cause_, is_probe());

@@ -39,6 +39,7 @@ Worker::Worker(Runtime& runtime, std::size_t index, ring::Ring& ring, net::Resol
       kernel_tls_{view_->plan().config().tls.kernel_send, view_->plan().config().tls.kernel_receive},
       memory_return_(ring, {0, 0, static_cast<std::uint16_t>(Operation::memory_return)}),
       acceptor_(*this, runtime, index, ring, static_cast<std::uint16_t>(Operation::acceptor)),
+      lingering_(ring, static_cast<std::uint16_t>(Operation::lingering)),
       inquiries_(*this, static_cast<std::uint16_t>(Operation::inquiries)) {}
 
 Worker::~Worker() {
@@ -70,16 +71,19 @@ void Worker::begin_to_stop() {
   memory_return_.stop();
   inquiries_.stop();
   ring_.cancel({0, 0, static_cast<std::uint16_t>(Operation::look)});
+  ring_.cancel({0, 0, static_cast<std::uint16_t>(Operation::drain)});
   for (Slot& slot : slots_) {
     if (!slot.session) continue;
     slot.session->abort();
     free_if_finished(slot);
   }
+  lingering_.stop();
+  note_lingering();
 }
 
 bool Worker::stopped() const {
-  return stopping_ && session_count_ == 0 && acceptor_.stopped() && inquiries_.stopped() &&
-         !pressure_armed_ && !memory_return_.armed() && !look_armed_;
+  return stopping_ && session_count_ == 0 && lingering_.stopped() && !drain_armed_ && acceptor_.stopped() &&
+         inquiries_.stopped() && !pressure_armed_ && !memory_return_.armed() && !look_armed_;
 }
 
 // --- the turn
@@ -97,8 +101,10 @@ void Worker::turn() {
     if (++dispatched % completions_per_reading == 0) counters_.clock.moment = ring_.clock();
     dispatch(completion);
   }
+  if (runtime_.drain.news() != drain_news_) follow_drain();
   if (!stopping_ && stop_asked_.load(std::memory_order_acquire)) begin_to_stop();
   feed_starved();
+  lingering_.feed();
   refresh();
   reconsider();
   if (now() >= sample_at_) sample();
@@ -138,6 +144,13 @@ void Worker::dispatch(const ring::Completion& completion) {
     if (!stopping_) look();
     return;
   }
+  if (token.kind == static_cast<std::uint16_t>(Operation::drain)) return step_drain();
+  if (token.kind >= static_cast<std::uint16_t>(Operation::lingering)) {
+    lingering_.on_completion(
+        static_cast<Lingering::Operation>(token.kind - static_cast<std::uint16_t>(Operation::lingering)),
+        completion);
+    return note_lingering();
+  }
   acceptor_.on_completion(
       static_cast<Acceptor::Operation>(token.kind - static_cast<std::uint16_t>(Operation::acceptor)),
       completion);
@@ -162,6 +175,7 @@ void Worker::serve(const std::shared_ptr<const LivePlan>& live, std::uint32_t po
   ++session_count_;
   memory_return_.on_connection();
   slot.session->start();
+  if (drains_all_) drain(slot);
   if (live == view_->live() || slot.session->place().stays_under(view_->plan())) return;
   slot.session->leave_plan();  // it was on its way while the plan changed
   free_if_finished(slot);
@@ -175,6 +189,10 @@ void Worker::free_if_finished(Slot& slot) {
   if (!slot.session || !slot.session->finished()) return;
   const std::uint32_t number = slot.session->slot();
   const bool of_former_plan = &slot.session->view() != view_.get();
+  if (const ring::Socket socket = slot.session->take_lingering(); socket != ring::Socket::none) {
+    lingering_.take(socket);
+    note_lingering();
+  }
   session_memory_.destroy(std::exchange(slot.session, nullptr));
   if (of_former_plan) drop_unused_views();
   ++slot.generation;

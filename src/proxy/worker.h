@@ -25,6 +25,7 @@
 #include "proxy/acceptor.h"
 #include "proxy/doubts.h"
 #include "proxy/inquiries.h"
+#include "proxy/lingering.h"
 #include "proxy/memory_return.h"
 #include "proxy/plan_view.h"
 #include "proxy/questions.h"
@@ -44,9 +45,12 @@ class Worker final : private Acceptor::Host, public Doubts {
     pressure = 24,
     memory_return = 25,
     look = 26,
+    drain = 27,
+    lingering = 28,
     inquiries = 32
   };
   static_assert(16 + Acceptor::operations <= 24);
+  static_assert(28 + Lingering::operations <= 32);
   static_assert(Session::kinds <= 16);
 
   // `index` is this worker's place in runtime.workers. Everything outlives the worker. `seed`: 64 random bits.
@@ -79,6 +83,8 @@ class Worker final : private Acceptor::Host, public Doubts {
   bool can_peek() const { return can_peek_; }
   void note_no_peeking() { can_peek_ = false; }
   Instant now() const { return ring_.now(); }
+  // Valid once a session drains.
+  Instant drain_until() const { return drain_until_; }
   std::int64_t random(std::int64_t below);
   // Of the session in that slot.
   SessionId session_id(std::uint32_t slot) { return session_ids_.number_of(slots_.at(slot).serial); }
@@ -134,6 +140,14 @@ class Worker final : private Acceptor::Host, public Doubts {
   void on_pressure();
   void look();
   void begin_to_stop();
+  // The drain: worker_drain.cc
+  void follow_drain();
+  void begin_drain(Duration time);
+  void drain(Slot& slot);
+  void close_some_ports();
+  void step_drain();
+  void arm_drain_timer();
+  void note_lingering();
 
   Runtime& runtime_;
   const std::size_t index_;
@@ -169,6 +183,16 @@ class Worker final : private Acceptor::Host, public Doubts {
   Instant sample_at_{};
   MemoryReturn memory_return_;
   Acceptor acceptor_;
+  Lingering lingering_;
+  std::uint64_t drain_news_ = 0;    // as read last
+  std::size_t drained_ports_ = 0;   // so many of the orders' ports have been seen
+  bool drains_all_ = false;         // every session is to end, those that are still to come included
+  Instant drain_until_{};           // valid once a port is drained
+  std::size_t ports_per_step_ = 0;  // of the first worker, while it closes the ports
+  Duration closing_step_{};
+  Instant close_next_at_{};  // valid while the first worker closes ports
+  Instant drain_step_at_{};  // of the sessions
+  bool drain_armed_ = false;
   Inquiries inquiries_;
   std::atomic<bool> stop_asked_ = false;
   bool stopping_ = false;

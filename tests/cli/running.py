@@ -74,8 +74,8 @@ class Kferry:
     def __exit__(self, *_):
         self.end()
 
-    def end(self, by=signal.SIGTERM):
-        """The exit status."""
+    def end(self, by=signal.SIGINT):
+        """The exit status. SIGINT drains without a lame duck."""
         if self.process.poll() is None:
             self.process.send_signal(by)
         try:

@@ -46,7 +46,7 @@ def start(env, before):
         for line in process.stdout:
             shown += line
             if "cause=ready" in line:
-                process.send_signal(signal.SIGTERM)
+                process.send_signal(signal.SIGINT)
         status = process.wait(30)
     return (None if "cause=ready" in shown and status == 0 else status), shown
 
@@ -134,7 +134,7 @@ def test_closed_standard_streams_are_dev_null(closed):
             if os.geteuid() == 0:
                 assert all(os.readlink(f"/proc/{process.pid}/fd/{fd}") == "/dev/null" for fd in closed)
         finally:
-            process.terminate()
+            process.send_signal(signal.SIGINT)
             assert process.wait(20) == 0
             process.stdin.close()
 

@@ -61,7 +61,7 @@ NOT_BOUNDS = {
 NOT_BOUNDS.pop("certificates/stores")
 # Numeric keys that bound nothing.
 OTHER_KEYS = {"workers", "splice_threshold_bytes", "receive_buffer_size_bytes", "standing_receive_bytes", "look_ahead_bytes",
-              "keepalive_interval_s", "drain_deadline_s", "discovery_interval_s", "update_interval_minutes", "min_broker_id"}
+              "keepalive_interval_s", "lame_duck_s", "discovery_interval_s", "update_interval_minutes", "min_broker_id"}
 
 
 def value_of(text):

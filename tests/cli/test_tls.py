@@ -7,6 +7,7 @@ import os
 import pathlib
 import pwd
 import shutil
+import signal
 import socket
 import ssl
 import struct
@@ -212,7 +213,7 @@ def two_clusters(tmp_path_factory):
         assert process.poll() is None, (folder / "log").read_text()
         yield folder, port
     finally:
-        process.terminate()
+        process.send_signal(signal.SIGINT)  # drains without a lame duck
         assert process.wait(timeout=30) == 0
 
 
@@ -428,7 +429,7 @@ def test_probe_of_a_listener_that_requires_a_client_certificate(clients, env, ve
             with_one = probe(target, *words, "--certificate", str(clients / "client.both"))
             wait_for(lambda: "cluster default has 1 broker: 1" in log.read_text())
         finally:
-            process.terminate()
+            process.send_signal(signal.SIGINT)  # drains without a lame duck
             process.wait(timeout=30)
     assert without.returncode == 1 and "client certificate" in without.stdout and "--certificate FILE" in without.stdout
     assert "upstream" not in without.stdout
@@ -447,7 +448,7 @@ def test_a_broker_that_is_not_trusted_is_no_matter_of_the_network(clients, env):
             assert probe(f"127.0.0.1:{port}").returncode == 1
             wait_for(lambda: "cause=upstream_unreachable" in log.read_text())
         finally:
-            process.terminate()
+            process.send_signal(signal.SIGINT)  # drains without a lame duck
             process.wait(timeout=30)
     line = next(line for line in log.read_text().splitlines() if "cause=upstream_unreachable" in line)
     assert "the broker's certificate of CN=local" in line and "trust store" in line

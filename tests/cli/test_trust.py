@@ -7,6 +7,7 @@ import contextlib
 import datetime
 import os
 import re
+import signal
 import socket
 import ssl
 import struct
@@ -137,7 +138,7 @@ class Kferry:
             time.sleep(0.02)
 
     def stop(self):
-        self.process.terminate()
+        self.process.send_signal(signal.SIGINT)  # drains without a lame duck
         self.process.wait(20)
 
 

@@ -21,6 +21,7 @@
 #include "net/simulated_resolver.h"
 #include "proxy/figures.h"
 #include "proxy/runtime.h"
+#include "proxy/server_status.h"
 #include "proxy/worker.h"
 #include "ring/simulated_ring.h"
 #include "ring/simulation.h"
@@ -84,6 +85,8 @@ class World {
   const config::Config& config() const { return config_; }
   // Proposes another plan to the running workers, with certificates of its own where it has TLS.
   std::future<proxy::PlanMoves::Outcome> propose(const config::Config& config);
+  void drain(Duration time) { runtime_->drain.begin(time); }
+  proxy::DrainStatus drain_status() const { return proxy::status_of(*runtime_).drain; }
   std::size_t plans_in_use(std::size_t worker) const { return workers_[worker]->plans_in_use(); }
 
   Broker& broker(std::int32_t id);

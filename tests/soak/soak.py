@@ -180,7 +180,7 @@ class Kferry:
 
     def end(self):
         """The exit status, or what it is where it does not end."""
-        self.process.send_signal(signal.SIGTERM)
+        self.process.send_signal(signal.SIGINT)
         try:
             return self.process.wait(30)
         except subprocess.TimeoutExpired:

@@ -6,6 +6,7 @@ import json
 import os
 import pathlib
 import re
+import signal
 
 from .namespaces import MIDDLE_TO_CLIENTS
 from .processes import Process, run
@@ -228,10 +229,10 @@ class Kferry:
     def stop(self, timeout=20):
         """Stops it gracefully; fails if it did not end well or a sanitizer or assertion spoke."""
         was_running = self.process.running()
-        code = self.process.stop(timeout)
+        code = self.process.stop(timeout, signal.SIGINT)  # without a lame duck
         self.assert_no_defect()
         assert was_running, f"kferry had ended by itself with {self.process.code()}"
-        assert code is not None, f"kferry did not end within {timeout} s of SIGTERM"
+        assert code is not None, f"kferry did not end within {timeout} s of SIGINT"
         assert code == 0, f"kferry ended with {code}"
 
     def assert_no_defect(self):

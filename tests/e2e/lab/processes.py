@@ -128,9 +128,9 @@ class Process:
             self._process.wait()
         self._reader.join(5)
 
-    def stop(self, timeout):
+    def stop(self, timeout, by=signal.SIGTERM):
         """Asks it to end, then insists. The exit code."""
-        self.signal(signal.SIGTERM)
+        self.signal(by)
         code = self.wait(timeout)
         if code is None:
             self.kill()
