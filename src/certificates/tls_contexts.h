@@ -104,6 +104,8 @@ class TlsContexts {
   // Every file that is read, each once, for TlsWatch.
   const std::vector<std::string>& files() const { return files_; }
 
+  // The keys of session tickets, of all listeners.
+  tls::TicketKeys& ticket_keys() const { return *tickets_; }
   // Rotates the keys of session tickets. To be called about once a minute.
   void advance(Instant now);
 

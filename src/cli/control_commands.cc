@@ -66,9 +66,13 @@ ControlAnswer answer_command(const JsonObject& request, const ControlCalls& call
 
 std::expected<std::unique_ptr<operations::ControlServer>, std::string> serve_control(const std::string& path,
                                                                                      ControlCalls calls,
-                                                                                     LogSink& log) {
+                                                                                     LogSink& log,
+                                                                                     HandedSockets& handed) {
   std::optional<operations::ControlSocket> socket;
-  if (path != "off") {
+  const int listening = path == "off" ? -1 : handed.take_unix(path);
+  if (listening >= 0) {
+    socket = operations::ControlSocket::adopt(path, listening, handed.take_named(handed_control_lock));
+  } else if (path != "off") {
     auto opened = operations::ControlSocket::open(path);
     if (opened) {
       socket = std::move(*opened);

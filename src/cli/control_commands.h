@@ -7,6 +7,7 @@
 #include <memory>
 #include <string>
 
+#include "base/handed_sockets.h"
 #include "base/log_sink.h"
 #include "cli/reloader.h"
 #include "operations/control_server.h"
@@ -28,9 +29,11 @@ operations::ControlAnswer answer_of(const ReloadReport& report, bool dry_run);
 operations::ControlAnswer answer_command(const operations::JsonObject& request, const ControlCalls& calls);
 
 // Serves the control socket at `path` ("off": none) from now on; soon() reloads. Where it cannot be opened, a warning
-// is logged, and signals still work. The error says what the host lacks. What the calls use outlives the server.
+// is logged, and signals still work. A socket that `handed` has is taken over. The error says what the host lacks. What
+// the calls use outlives the server.
 std::expected<std::unique_ptr<operations::ControlServer>, std::string> serve_control(const std::string& path,
                                                                                      ControlCalls calls,
-                                                                                     LogSink& log);
+                                                                                     LogSink& log,
+                                                                                     HandedSockets& handed);
 
 }  // namespace kferry::cli

@@ -105,9 +105,9 @@ std::vector<operations::HttpBinding> http_bindings(const config::Operations& ope
 }
 
 std::expected<std::unique_ptr<operations::HttpServer>, std::string> serve_http(
-    const config::Operations& operations, Monitor& monitor, LogSink& log) {
+    const config::Operations& operations, Monitor& monitor, LogSink& log, HandedSockets& handed) {
   const std::vector<operations::HttpBinding> bindings = http_bindings(operations);
-  auto bound = operations::HttpServer::bind(bindings);
+  auto bound = operations::HttpServer::bind(bindings, &handed);
   if (!bound) {
     const std::string remedy = "; or move it: bind in [operations], or GATEWAY_HTTP_PORT";
     if (operations.http_configured) return std::unexpected(bound.error() + remedy);

@@ -16,6 +16,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/handed_sockets.h"
 #include "base/log_sink.h"
 #include "cli/reloader.h"
 #include "config/config.h"
@@ -68,9 +69,9 @@ class Monitor {
 std::vector<operations::HttpBinding> http_bindings(const config::Operations& operations);
 
 // Serves them from now on, and logs where. null: the default address is taken, so that nothing serves HTTP, which is
-// logged. The error is that of an address which was configured, or of a host that lacks something. `monitor` outlives
-// the server.
+// logged. The error is that of an address which was configured, or of a host that lacks something. A socket that
+// `handed` has is taken over. `monitor` outlives the server.
 std::expected<std::unique_ptr<operations::HttpServer>, std::string> serve_http(
-    const config::Operations& operations, Monitor& monitor, LogSink& log);
+    const config::Operations& operations, Monitor& monitor, LogSink& log, HandedSockets& handed);
 
 }  // namespace kferry::cli

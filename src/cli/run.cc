@@ -18,6 +18,7 @@
 #include <utility>
 
 #include "base/counted.h"
+#include "base/handed_sockets.h"
 #include "base/last_words.h"
 #include "certificates/tls_contexts.h"
 #include "cli/commands.h"
@@ -27,6 +28,7 @@
 #include "cli/problems.h"
 #include "cli/reloader.h"
 #include "cli/run_log.h"
+#include "cli/succession.h"
 #include "cli/supervision.h"
 #include "config/load.h"
 #include "config/log_words.h"
@@ -91,7 +93,7 @@ timespec to_timespec(Duration time) {
 
 // Returns once kferry is to stop. Meanwhile the log's open counts are written, and the server is observed.
 void serve(const sigset_t& signals, Lifetime& lifetime, operations::Log& log, Monitor& monitor,
-           Supervision& supervision, operations::ControlServer& control) {
+           Supervision& supervision, const std::unique_ptr<operations::ControlServer>& control) {
   Instant told{};
   while (!lifetime.over()) {
     if (const Instant now = monotonic_now(); now - told >= supervision.pause()) {
@@ -104,7 +106,7 @@ void serve(const sigset_t& signals, Lifetime& lifetime, operations::Log& log, Mo
         to_timespec(std::clamp(lifetime.patience(), Duration::zero(), supervision.pause()));
     const int received = sigtimedwait(&signals, nullptr, &pause);
     if (received == SIGHUP) {
-      control.soon();
+      if (control != nullptr) control->soon();  // a process that has a successor has none
     } else if (received > 0) {
       lifetime.on_signal(received, monotonic_now());
     }
@@ -133,7 +135,7 @@ void log_listeners(const config::Config& config, const proxy::Server& server, op
 
 // What the control socket's commands do.
 ControlCalls control_calls(Reloader& reloader, Monitor& monitor, Supervision& supervision,
-                           operations::Log& log) {
+                           operations::Log& log, Lifetime& lifetime) {
   ControlCalls calls;
   calls.reload = [&](bool dry_run) {
     if (dry_run) return reloader.reload(dry_run);
@@ -156,8 +158,13 @@ ControlCalls control_calls(Reloader& reloader, Monitor& monitor, Supervision& su
     Lifetime::ask_to_drain();
     return operations::control_result(true, "kferry drains; its log says how far it is");
   };
+  calls.upgrade = [&] {
+    const Lifetime::Outcome outcome = lifetime.ask_to_upgrade().get();
+    return operations::control_result(outcome.has_value(),
+                                      outcome ? "the new process serves" : outcome.error());
+  };
   calls.health = [&] {
-    const operations::HttpReply reply = monitor.answer({.path = "/health/ready"});
+    const operations::HttpReply reply = monitor.answer({.path = "/health/ready", .accept = {}});
     return operations::control_result(reply.status == 200, reply.body);
   };
   return calls;
@@ -170,12 +177,13 @@ int run(const RunOptions& options) {
   // An ignored signal is lost though it is blocked: nohup ignores SIGHUP, and a shell SIGINT for its background jobs.
   std::signal(SIGHUP, SIG_DFL);
   std::signal(SIGINT, SIG_DFL);
+  HandedSockets& handed = HandedSockets::from_environment();
   const auto loaded = load_or_explain(options.config_path);
   if (!loaded) return exit_configuration;
 
   raise_open_files();
   keep_some_heap();
-  const sigset_t signals = block({SIGTERM, SIGINT, SIGHUP});
+  const sigset_t signals = block({SIGTERM, SIGINT, SIGHUP, SIGUSR2});
   const auto started_log = operations::Log::start(log_options(loaded->config.operations));
   if (!started_log) {
     std::fprintf(stderr, "kferry: %s\n", started_log.error().c_str());
@@ -183,11 +191,13 @@ int run(const RunOptions& options) {
   }
   operations::Log& log = **started_log;
   const FlushedAtTheLast flushed(log);
+  HandedState state = take_state(handed, log);
   for (const config::Problem& warning : loaded->warnings) {
     log.write({Severity::warning, "configuration", warning.where, config::to_string(warning)});
   }
   const auto contexts = std::make_shared<certificates::TlsContexts>(
       std::make_shared<const config::Config>(loaded->config), log, monotonic_now());
+  contexts->ticket_keys().take_over(std::move(state.tickets), monotonic_now());
   const std::vector<config::Problem> found = contexts->load();
   if (!contexts->can_serve()) {
     print_problems(found);
@@ -220,26 +230,32 @@ int run(const RunOptions& options) {
   }
   Monitor monitor(server, monotonic_now(), [&log] { return log.dropped(); });
   monitor.note_reloads(reloader.status());
-  const auto http = serve_http(loaded->config.operations, monitor, log);
+  server.restore(state.clusters);
+  auto http = serve_http(loaded->config.operations, monitor, log, handed);
   if (!http) {
     log.write({Severity::error, "start_failed", "", http.error()});
     return exit_failure;
   }
-  if (const auto started = server.start(); !started) {
+  if (const auto started = server.start(&handed); !started) {
     log.write({Severity::error, "start_failed", "", started.error()});
     return exit_failure;
   }
   log_listeners(loaded->config, server, log);
+  std::unique_ptr<operations::ControlServer> control;
   Supervision supervision(monitor, log);
-  const auto control = serve_control(loaded->config.operations.control,
-                                     control_calls(reloader, monitor, supervision, log), log);
-  if (!control) {
-    log.write({Severity::error, "start_failed", "", control.error()});
+  Lifetime lifetime(server, monitor, log, upgrading(*http, control, server, supervision));
+  auto serving = serve_control(loaded->config.operations.control,
+                               control_calls(reloader, monitor, supervision, log, lifetime), log, handed);
+  if (!serving) {
+    log.write({Severity::error, "start_failed", "", serving.error()});
     return exit_failure;
   }
-  Lifetime lifetime(server, monitor, log);
-  serve(signals, lifetime, log, monitor, supervision, **control);
+  control = std::move(*serving);
+  tell_predecessor(handed, log);
+  serve(signals, lifetime, log, monitor, supervision, control);
   supervision.stopping();
+  lifetime.refuse_upgrades();
+  control.reset();  // its commands use what ends before it
   server.stop();
   log.write({Severity::info, "stopped", "", "kferry stopped"});
   return exit_well;

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cerrno>
 #include <cstdint>
 #include <cstring>
@@ -117,15 +118,16 @@ std::string http_response(const HttpReply& reply, HttpMethod method) {
 
 struct HttpServer::Loop {
   Loop(std::vector<HttpBinding> wanted, Options limits)
-      : bindings(std::move(wanted)), options(limits), stop(eventfd(0, EFD_CLOEXEC)) {}
+      : bindings(std::move(wanted)), options(limits), stop(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
   ~Loop() {
-    for (const int fd : listeners) close(fd);
+    close_listeners();
     if (stop >= 0) close(stop);
   }
   Loop(const Loop&) = delete;
   Loop& operator=(const Loop&) = delete;
 
   void run();
+  void close_listeners();
   std::vector<pollfd> interests(Instant now) const;
   int wait_ms(Instant now) const;
   void accept_from(int listener, Instant now);
@@ -140,7 +142,8 @@ struct HttpServer::Loop {
 
   std::vector<HttpBinding> bindings;  // with the ports that the kernel has chosen
   const Options options;
-  const int stop;  // readable once the loop is to end
+  const int stop;  // readable once the loop is to end, or to accept no more
+  std::atomic<bool> ending = false;
   std::vector<int> listeners;
   Handler handler;
   std::list<Connection> connections;
@@ -163,6 +166,11 @@ int HttpServer::Loop::wait_ms(Instant now) const {
   return static_cast<int>(std::clamp<std::int64_t>(left, 0, 60'000));
 }
 
+void HttpServer::Loop::close_listeners() {
+  for (const int fd : listeners) close(fd);
+  listeners.clear();
+}
+
 void HttpServer::Loop::run() {
   for (;;) {
     Instant now = monotonic_now();
@@ -172,7 +180,12 @@ void HttpServer::Loop::run() {
       return;
     }
     now = monotonic_now();
-    if (wanted.front().revents != 0) return;
+    if (wanted.front().revents != 0) {
+      std::uint64_t times = 0;
+      if (ending || read(stop, &times, sizeof times) < 0) return;
+      close_listeners();
+      continue;
+    }
     std::size_t at = 1 + listeners.size();
     for (Connection& one : connections) {
       if (wanted[at++].revents != 0) on_ready(one, now);
@@ -323,11 +336,14 @@ void HttpServer::Loop::on_deadline(Connection& connection, Instant now) {
 HttpServer::HttpServer(std::unique_ptr<Loop> loop) : loop_(std::move(loop)) {}
 
 std::expected<std::unique_ptr<HttpServer>, std::string> HttpServer::bind(std::vector<HttpBinding> bindings,
-                                                                         Options options) {
+                                                                         Options options,
+                                                                         HandedSockets* handed) {
   auto loop = std::make_unique<Loop>(std::move(bindings), options);
   if (loop->stop < 0) return std::unexpected(std::string("cannot serve HTTP: ") + std::strerror(errno));
   for (const SocketAddress& address : http_sockets(loop->bindings)) {
-    const int fd = open_listener(address);
+    const bool both_families = address.family() == AF_INET6 && address.is_wildcard();
+    int fd = handed == nullptr ? -1 : handed->take(address, both_families);
+    if (fd < 0) fd = open_listener(address);
     if (fd < 0)
       return std::unexpected("cannot serve HTTP on " + address.text() + ": " + listen_failure_text(-fd));
     loop->listeners.push_back(fd);
@@ -347,10 +363,19 @@ std::expected<void, std::string> HttpServer::start(Handler handler) {
 }
 
 HttpServer::~HttpServer() {
-  const std::uint64_t one = 1;
   if (!thread_.joinable()) return;
-  KFERRY_ASSERT(write(loop_->stop, &one, sizeof one) == sizeof one);
+  loop_->ending = true;
+  stop_accepting();
   thread_.join();
+}
+
+void HttpServer::stop_accepting() {
+  const std::uint64_t one = 1;
+  KFERRY_ASSERT(write(loop_->stop, &one, sizeof one) == sizeof one);
+}
+
+const std::vector<int>& HttpServer::sockets() const {
+  return loop_->listeners;
 }
 
 std::vector<SocketAddress> HttpServer::addresses() const {

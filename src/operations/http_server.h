@@ -27,6 +27,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/handed_sockets.h"
 #include "operations/http_binding.h"
 #include "operations/http_request.h"
 
@@ -54,13 +55,19 @@ class HttpServer {
 
   // Binds every address of `bindings`, so that connections queue from now on. The error names the address, the reason
   // and the remedy.
+  // A socket that `handed` has, unless null, is taken over instead.
   static std::expected<std::unique_ptr<HttpServer>, std::string> bind(std::vector<HttpBinding> bindings,
-                                                                      Options options);
-  static std::expected<std::unique_ptr<HttpServer>, std::string> bind(std::vector<HttpBinding> bindings) {
-    return bind(std::move(bindings), Options{});
+                                                                      Options options,
+                                                                      HandedSockets* handed = nullptr);
+  static std::expected<std::unique_ptr<HttpServer>, std::string> bind(std::vector<HttpBinding> bindings,
+                                                                      HandedSockets* handed = nullptr) {
+    return bind(std::move(bindings), Options{}, handed);
   }
   // Begins to serve. Once. The error names what the host lacks.
   std::expected<void, std::string> start(Handler handler);
+  // Once started: closes the listening sockets, soon, because another process has them. Connections are served to
+  // their end.
+  void stop_accepting();
   // Ends every connection and the thread.
   ~HttpServer();
   HttpServer(const HttpServer&) = delete;
@@ -68,6 +75,8 @@ class HttpServer {
 
   // The local addresses of the listening sockets.
   std::vector<SocketAddress> addresses() const;
+  // The listening sockets, which stay the server's.
+  const std::vector<int>& sockets() const;
 
  private:
   struct Loop;

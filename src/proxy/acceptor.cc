@@ -9,6 +9,7 @@
 
 #include "base/assert.h"
 #include "base/host_lack.h"
+#include "proxy/accept_left.h"
 
 namespace kferry::proxy {
 namespace {
@@ -56,6 +57,14 @@ std::string Acceptor::listen_failure(const PortEntry& port, int error) {
          "change after, or restart kferry";
 }
 
+ring::Ring::Opened Acceptor::open(const PortEntry& port) {
+  const int handed =
+      runtime_.handed == nullptr ? -1 : runtime_.handed->take(port.address, port.both_families);
+  if (handed >= 0) return {ring::Socket{handed}, 0};
+  const auto families = port.both_families ? ring::Ring::Families::both : ring::Ring::Families::own;
+  return ring_.listen(port.address, backlog, families);
+}
+
 std::expected<std::vector<Acceptor::Opened>, std::string> Acceptor::open_added(const Plan& plan,
                                                                                milliseconds patience) {
   std::vector<bool> kept(plan.ports().size());
@@ -67,13 +76,10 @@ std::expected<std::vector<Acceptor::Opened>, std::string> Acceptor::open_added(c
   std::vector<Opened> all;
   for (std::uint32_t port = 0; port < plan.ports().size(); ++port) {
     if (kept[port]) continue;
-    const SocketAddress& address = plan.ports()[port].address;
-    const auto families =
-        plan.ports()[port].both_families ? ring::Ring::Families::both : ring::Ring::Families::own;
-    auto opened = ring_.listen(address, backlog, families);
+    auto opened = open(plan.ports()[port]);
     for (; opened.error == EADDRINUSE && patience.count() > 0; patience -= predecessor_look) {
       std::this_thread::sleep_for(predecessor_look);
-      opened = ring_.listen(address, backlog, families);
+      opened = open(plan.ports()[port]);
     }
     if (opened.error != 0) {
       for (const Opened& one : all) ring_.close(one.socket, false);
@@ -112,6 +118,7 @@ std::optional<std::string> Acceptor::move_within(const std::shared_ptr<const Liv
     listener.live = live;
     listener.port = one.port;
     ++listening_;
+    runtime_.listening.add(one.socket);
     begin_accept(added);
   }
   return std::nullopt;
@@ -139,6 +146,7 @@ void Acceptor::begin_close(std::uint32_t slot) {
       listener.state == State::accepting ? Operation::accept : Operation::accept_again;
   listener.state = State::closing;
   ++closing_;
+  runtime_.listening.remove(listener.socket);
   ring_.cancel(token(outstanding, slot, listener.generation));
 }
 
@@ -146,6 +154,10 @@ void Acceptor::begin_close(std::uint32_t slot) {
 void Acceptor::close(std::uint32_t slot) {
   Listener& listener = listeners_.at(slot);
   KFERRY_ASSERT(listener.state == State::closing && closing_ > 0 && listening_ > 0);
+  // A connection wakes only one of the processes that accept here (io_uring's poll for accept is exclusive): if it was
+  // this one, whose accept has been cancelled meanwhile, a successor never hears of it.
+  for (int left = accept_left(listener.socket); left >= 0; left = accept_left(listener.socket))
+    place(listener, ring::Socket{left});
   ring_.close(std::exchange(listener.socket, ring::Socket::none), false);
   listener.state = State::closed;
   listener.live.reset();

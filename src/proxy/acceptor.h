@@ -103,6 +103,8 @@ class Acceptor {
   std::optional<std::string> move_within(const std::shared_ptr<const LivePlan>& live,
                                          std::chrono::milliseconds patience);
   std::string listen_failure(const PortEntry& port, int error);
+  // Takes over the port's socket if it was handed to this process, or binds one.
+  ring::Ring::Opened open(const PortEntry& port);
   void begin_accept(std::uint32_t slot);
   void begin_close(std::uint32_t slot);
   void close(std::uint32_t slot);

@@ -9,15 +9,15 @@ void DrainOrders::tell() {
   wake_();
 }
 
-void DrainOrders::begin(Duration time) {
+void DrainOrders::begin(Begun begun) {
   {
     const std::scoped_lock lock(mutex_);
-    begun_ = time;
+    begun_ = begun;
   }
   tell();
 }
 
-std::optional<Duration> DrainOrders::take_begun() {
+std::optional<DrainOrders::Begun> DrainOrders::take_begun() {
   const std::scoped_lock lock(mutex_);
   return std::exchange(begun_, std::nullopt);
 }

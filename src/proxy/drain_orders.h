@@ -30,16 +30,22 @@ class DrainOrders {
   // `wake` wakes the workers. It is called without the lock.
   explicit DrainOrders(std::function<void()> wake) : wake_(std::move(wake)) {}
 
+  // Whether the ports stop accepting one by one, or all at once because a successor accepts on the same sockets.
+  enum class Ports : std::uint8_t { one_by_one, at_once };
+  struct Begun {
+    Duration time{};
+    Ports ports = Ports::one_by_one;
+  };
   // The first worker begins at its next turn. What is left `time` after that is reset.
-  void begin(Duration time);
+  void begin(Begun begun);
   // Changes when a worker has something to do here. Cheap enough to be read in every turn.
   std::uint64_t news() const { return news_.load(std::memory_order_acquire); }
 
   // --- the first worker
-  // The time of a drain that it has not begun yet; once.
-  std::optional<Duration> take_begun();
+  // A drain that it has not begun yet; once.
+  std::optional<Begun> take_begun();
   void set_deadline(Instant until);
-  // These ports accept no more. `last`: no port accepts.
+  // These ports accept no more, and their sessions are to end. `last`: those of every port are.
   void close(std::span<const SocketAddress> ports, bool last);
 
   // --- each worker
@@ -63,7 +69,7 @@ class DrainOrders {
   std::atomic<std::uint64_t> ended_ = 0;
   std::atomic<std::uint64_t> cut_ = 0;
   mutable std::mutex mutex_;  // held briefly
-  std::optional<Duration> begun_;
+  std::optional<Begun> begun_;
   Orders orders_;
 };
 

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/handed_sockets.h"
 #include "base/log_sink.h"
 #include "base/socket_address.h"
 #include "certificates/tls_contexts.h"
@@ -17,6 +18,7 @@
 #include "proxy/cluster_state.h"
 #include "proxy/drain_orders.h"
 #include "proxy/key_derivation.h"
+#include "proxy/listening_sockets.h"
 #include "proxy/live_plan.h"
 #include "proxy/loop_guard.h"
 #include "proxy/own_places.h"
@@ -62,6 +64,10 @@ struct Runtime {
   LogSink& log;
   PlanMoves moves;
   DrainOrders drain;
+  // Sockets that need not be bound, because another process has; null: there are none. Set before the first worker is
+  // made.
+  HandedSockets* handed = nullptr;
+  ListeningSockets listening;
   // Null: only names are compared. Set before the first worker is made.
   std::unique_ptr<OwnPlaces> own_places;
   Pacing stand_ins;

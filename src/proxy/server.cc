@@ -190,7 +190,21 @@ std::string_view Server::backend() const {
   return ring::to_string(impl_->backend);
 }
 
-std::expected<void, std::string> Server::start() {
+void Server::restore(const std::vector<ClusterMemory>& memories) {
+  KFERRY_ASSERT(!impl_->started);
+  proxy::restore(impl_->runtime, memories, monotonic_now());
+}
+
+std::vector<ClusterMemory> Server::memories() const {
+  return memories_of(impl_->runtime);
+}
+
+std::expected<std::vector<int>, int> Server::listening_sockets() const {
+  return impl_->runtime.listening.duplicates();
+}
+
+std::expected<void, std::string> Server::start(HandedSockets* handed) {
+  impl_->runtime.handed = handed;
   const std::uint32_t asked = impl_->engine.workers;
   const std::size_t count = asked > 0 ? asked : usable_cores();
   for (std::size_t i = 0; i < count; ++i) {
@@ -248,9 +262,9 @@ std::future<PlanMoves::Outcome> Server::propose(std::shared_ptr<const Plan> plan
   return impl_->runtime.moves.propose({std::move(plan), std::move(tls)});
 }
 
-void Server::drain(Duration time) {
+void Server::drain(DrainOrders::Begun begun) {
   KFERRY_ASSERT(impl_->started);
-  impl_->runtime.drain.begin(time);
+  impl_->runtime.drain.begin(begun);
 }
 
 config::Limits Server::limits() const {

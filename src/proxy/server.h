@@ -8,11 +8,15 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/clock.h"
+#include "base/handed_sockets.h"
 #include "base/log_sink.h"
 #include "config/config.h"
 #include "net/resolver.h"
+#include "proxy/cluster_memory.h"
+#include "proxy/drain_orders.h"
 #include "proxy/figures.h"
 #include "proxy/plan_moves.h"
 #include "proxy/server_status.h"
@@ -30,14 +34,20 @@ class Server {
 
   // Starts the workers and binds every port. The error says what is wrong and what to do. Returns once
   // clients can connect.
-  std::expected<void, std::string> start();
+  // `handed`, which outlives the server, has sockets that need not be bound; may be null.
+  std::expected<void, std::string> start(HandedSockets* handed = nullptr);
+  // Before start(): what a predecessor has learnt.
+  void restore(const std::vector<ClusterMemory>& memories);
+  // Once started: what a successor needs to know, and the sockets that accept, which the caller closes.
+  std::vector<ClusterMemory> memories() const;
+  std::expected<std::vector<int>, int> listening_sockets() const;
   // Once started, from any thread: moves to another plan while sessions continue (proxy/plan_moves.h). The values of
   // [engine] stay those of the first plan.
   std::future<PlanMoves::Outcome> propose(std::shared_ptr<const Plan> plan,
                                           std::shared_ptr<const certificates::TlsContexts> tls = nullptr);
-  // Once started, from any thread: every port stops accepting, within 2 s, and every session ends once what it has read is
-  // answered; what is left after `time` is reset. status().drain says how far it is; stop() follows.
-  void drain(Duration time);
+  // Once started, from any thread: every port stops accepting, within 2 s, and every session ends once what it has read
+  // is answered; what is left after its time is reset. status().drain says how far it is; stop() follows.
+  void drain(DrainOrders::Begun begun);
   // Ends every session and every thread.
   void stop();
   std::size_t worker_count() const;

@@ -1,5 +1,5 @@
-// How a session ends in order though neither side has ended: it is retired, or kferry drains. Reading stops at a frame's
-// boundary, what was read is answered and delivered, and then the session ends (Session::end_if_done).
+// How a session ends in order though neither side has ended: it is retired, or kferry drains. Reading stops at a
+// frame's boundary, what was read is answered and delivered, and then the session ends (Session::end_if_done).
 #include <algorithm>
 
 #include "base/assert.h"
@@ -24,11 +24,13 @@ constexpr std::uint8_t busy_steps = 3;
 }  // namespace
 
 void Session::begin_retirement() {
-  if (frames_.conversation().awaits(kafka::join_group_key) ||
-      frames_.conversation().awaits(kafka::sync_group_key)) {
-    if (++retire_postponed_ * retire_step <= retire_patience) return set_deadline(Wait::retire, retire_step);
-  }
-  stop_reading(seconds(worker_.limits().drain_deadline_s));
+  const bool forms_group = frames_.conversation().awaits(kafka::join_group_key) ||
+                           frames_.conversation().awaits(kafka::sync_group_key);
+  if (forms_group && ++retire_postponed_ * retire_step <= retire_patience)
+    return set_deadline(Wait::retire, retire_step);
+  note_cause(CloseCause::reload);
+  // A group that has been waited for in vain gets no second patience.
+  stop_reading(forms_group ? retire_step : seconds(worker_.limits().drain_deadline_s));
 }
 
 void Session::stop_reading(Duration patience) {

@@ -81,6 +81,19 @@ void Topology::changed() {
   if (on_change_) on_change_();
 }
 
+void Topology::restore(Snapshot known, Instant now) {
+  const std::scoped_lock lock(merging_);
+  std::ranges::sort(known.nodes, {}, [](const Node& node) { return number(node.id); });
+  const auto same = std::ranges::unique(known.nodes, {}, &Node::id);
+  known.nodes.erase(same.begin(), same.end());
+  if (known.nodes.size() > brokers_max_) known.nodes.resize(brokers_max_);
+  for (const Node& node : known.nodes) {
+    records_[node.id].taught_by = "the kferry before this one";
+    records_[node.id].unlisted_at = now;
+  }
+  publish(std::move(known));
+}
+
 void Topology::wake() {
   changed();
 }

@@ -113,6 +113,8 @@ class Topology {
     return at == Instant{} ? std::nullopt : std::optional(at);
   }
 
+  // At start: `known` is what a predecessor has learnt, without provisional brokers, in any order.
+  void restore(Snapshot known, Instant now);
   // Lets every worker's sessions reconsider, though nothing was learnt.
   void wake();
 

@@ -142,9 +142,10 @@ class Worker final : private Acceptor::Host, public Doubts {
   void begin_to_stop();
   // The drain: worker_drain.cc
   void follow_drain();
-  void begin_drain(Duration time);
+  void begin_drain(DrainOrders::Begun begun);
   void drain(Slot& slot);
-  void close_some_ports();
+  bool has_ports_to_drain() const;
+  void drain_some_ports();
   void step_drain();
   void arm_drain_timer();
   void note_lingering();
@@ -184,14 +185,16 @@ class Worker final : private Acceptor::Host, public Doubts {
   MemoryReturn memory_return_;
   Acceptor acceptor_;
   Lingering lingering_;
-  std::uint64_t drain_news_ = 0;    // as read last
-  std::size_t drained_ports_ = 0;   // so many of the orders' ports have been seen
-  bool drains_all_ = false;         // every session is to end, those that are still to come included
-  Instant drain_until_{};           // valid once a port is drained
-  std::size_t ports_per_step_ = 0;  // of the first worker, while it closes the ports
+  std::uint64_t drain_news_ = 0;   // as read last
+  std::size_t drained_ports_ = 0;  // so many of the orders' ports have been seen
+  bool drains_all_ = false;        // every session is to end, those that are still to come included
+  Instant drain_until_{};          // valid once a port is drained
+  // Of the first worker, while it drains port after port:
+  std::size_t ports_per_step_ = 0;
+  std::vector<SocketAddress> closed_ports_;  // whose sessions are not told yet
   Duration closing_step_{};
-  Instant close_next_at_{};  // valid while the first worker closes ports
-  Instant drain_step_at_{};  // of the sessions
+  Instant drain_ports_at_{};  // valid while the first worker has ports to drain
+  Instant drain_step_at_{};   // of the sessions
   bool drain_armed_ = false;
   Inquiries inquiries_;
   std::atomic<bool> stop_asked_ = false;

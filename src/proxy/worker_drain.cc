@@ -14,7 +14,7 @@ using std::chrono::milliseconds;
 
 // All ports are closed within this time, in so many steps at most.
 constexpr Duration closing_time = milliseconds(1500);
-constexpr std::size_t closing_steps_max = 30;
+constexpr std::size_t closing_steps = 30;
 
 }  // namespace
 
@@ -22,7 +22,7 @@ void Worker::follow_drain() {
   drain_news_ = runtime_.drain.news();
   if (stopping_) return;
   if (index_ == 0) {
-    if (const std::optional<Duration> time = runtime_.drain.take_begun()) begin_drain(*time);
+    if (const auto begun = runtime_.drain.take_begun()) begin_drain(*begun);
   }
   const DrainOrders::Orders orders = runtime_.drain.orders();
   const auto news = std::span(orders.closed).subspan(drained_ports_);
@@ -41,39 +41,49 @@ void Worker::drain(Slot& slot) {
   arm_drain_timer();
 }
 
-void Worker::begin_drain(Duration time) {
+void Worker::begin_drain(DrainOrders::Begun begun) {
   runtime_.moves.stop();
-  runtime_.drain.set_deadline(now() + time);
-  const std::size_t accepting = acceptor_.accepting();
-  ports_per_step_ = time > Duration::zero() ? accepting / closing_steps_max + 1 : accepting;
-  const std::size_t steps = (accepting + ports_per_step_ - 1) / std::max<std::size_t>(1, ports_per_step_);
+  runtime_.drain.set_deadline(now() + begun.time);
+  const std::size_t ports = acceptor_.accepting();
+  ports_per_step_ = begun.time > Duration::zero() ? ports / closing_steps + 1 : ports;
+  const std::size_t steps = (ports + ports_per_step_ - 1) / std::max<std::size_t>(1, ports_per_step_);
   closing_step_ =
-      std::min(closing_time, time / 2) / std::max<std::int64_t>(1, static_cast<std::int64_t>(steps));
-  close_some_ports();
+      std::min(closing_time, begun.time / 2) / std::max<std::int64_t>(1, static_cast<std::int64_t>(steps));
+  if (begun.ports == DrainOrders::Ports::at_once) closed_ports_ = acceptor_.close_some(ports);
+  drain_some_ports();
+}
+
+bool Worker::has_ports_to_drain() const {
+  return ports_per_step_ > 0 && acceptor_.accepting() + closed_ports_.size() > 0;
 }
 
 // Where no client is connected, nothing is to be spread.
-void Worker::close_some_ports() {
+void Worker::drain_some_ports() {
   const bool idle = std::ranges::all_of(runtime_.workers, [](const auto& worker) {
     return worker->sessions.load(std::memory_order_relaxed) == 0;
   });
-  const std::vector<SocketAddress> closed = acceptor_.close_some(idle ? acceptor_.accepting() : ports_per_step_);
-  runtime_.drain.close(closed, acceptor_.accepting() == 0);
-  close_next_at_ = now() + closing_step_;
-  if (acceptor_.accepting() > 0) arm_drain_timer();
+  const std::size_t wanted = idle ? acceptor_.accepting() + closed_ports_.size() : ports_per_step_;
+  std::vector<SocketAddress> ports = acceptor_.close_some(wanted);
+  while (ports.size() < wanted && !closed_ports_.empty()) {
+    ports.push_back(closed_ports_.back());
+    closed_ports_.pop_back();
+  }
+  runtime_.drain.close(ports, !has_ports_to_drain());
+  drain_ports_at_ = now() + closing_step_;
+  if (has_ports_to_drain()) arm_drain_timer();
 }
 
 void Worker::arm_drain_timer() {
   if (std::exchange(drain_armed_, true)) return;
   Instant at = now() + Session::drain_step_interval;
-  if (acceptor_.accepting() > 0) at = std::min(at, close_next_at_);
+  if (has_ports_to_drain()) at = std::min(at, drain_ports_at_);
   ring_.timer({0, 0, static_cast<std::uint16_t>(Operation::drain)}, at);
 }
 
 void Worker::step_drain() {
   drain_armed_ = false;
   if (stopping_) return;
-  if (acceptor_.accepting() > 0 && now() >= close_next_at_) close_some_ports();
+  if (has_ports_to_drain() && now() >= drain_ports_at_) drain_some_ports();
   if (now() >= drain_step_at_) {
     drain_step_at_ = now() + Session::drain_step_interval;
     bool any = false;
@@ -84,7 +94,7 @@ void Worker::step_drain() {
       slot.session->drain_step(expired);
       free_if_finished(slot);
     }
-    if (!any && acceptor_.accepting() == 0) return;
+    if (!any && !has_ports_to_drain()) return;
   }
   arm_drain_timer();
 }

@@ -96,6 +96,29 @@ TicketKeys::Opened TicketKeys::open(std::span<std::byte> ticket, const Sealed& s
   return key == keys_.begin() ? Opened::yes : Opened::yes_renew;
 }
 
+std::vector<TicketKeys::Handed> TicketKeys::hand_over(Instant now) const {
+  const std::lock_guard lock(mutex_);
+  std::vector<Handed> handed;
+  for (const Key& key : keys_) {
+    const auto bytes = key.key.bytes();
+    handed.push_back({key.name, Secret(Bytes(bytes.begin(), bytes.end())), now - key.made});
+  }
+  return handed;
+}
+
+void TicketKeys::take_over(std::vector<Handed> keys, Instant now) {
+  std::erase_if(keys, [](const Handed& one) {
+    return one.key.bytes().size() != key_size || one.age < Duration::zero() ||
+           one.age >= std::chrono::seconds(ticket_lifetime_s + ticket_key_period_s);
+  });
+  std::ranges::sort(keys, {}, &Handed::age);
+  if (keys.size() > ticket_keys_max) keys.resize(ticket_keys_max);
+  if (keys.empty()) return;
+  const std::lock_guard lock(mutex_);
+  keys_.clear();
+  for (Handed& one : keys) keys_.push_back({one.name, std::move(one.key), now - one.age});
+}
+
 std::size_t TicketKeys::size() const {
   const std::lock_guard lock(mutex_);
   return keys_.size();

@@ -10,6 +10,7 @@
 #include <mutex>
 #include <optional>
 #include <span>
+#include <vector>
 
 #include "base/clock.h"
 #include "base/secret.h"
@@ -48,6 +49,16 @@ class TicketKeys {
   Opened open(std::span<std::byte> ticket, const Sealed& sealed, std::span<const std::byte> bound_to);
 
   std::size_t size() const;
+
+  // For a process that succeeds this one, so that clients resume across the change.
+  struct Handed {
+    Name name{};
+    Secret key;
+    Duration age{};
+  };
+  std::vector<Handed> hand_over(Instant now) const;  // the newest first
+  // Replaces every key. Takes no key of another size, none without any, and none that no valid ticket was sealed with.
+  void take_over(std::vector<Handed> keys, Instant now);
 
  private:
   struct Key {

@@ -57,6 +57,35 @@ TEST_CASE("a ticket opens while its key lives, and only for what it is bound to"
   CHECK(keys.size() <= 2);
 }
 
+TEST_CASE("a successor opens the tickets of its predecessor for as long as they live") {
+  TicketKeys former(Instant{});
+  const Ticket older = seal(former, "a certificate");
+  former.advance(Instant{} + hours(2));
+  const Ticket newer = seal(former, "a certificate");
+  TicketKeys keys(Instant{} + hours(100));  // its own clock says something else
+  keys.take_over(former.hand_over(Instant{} + hours(3)), Instant{} + hours(100));
+  CHECK(keys.size() == 2);
+  CHECK(open(keys, newer, "a certificate") == Opened::yes);
+  CHECK(open(keys, older, "a certificate") == Opened::yes_renew);
+  keys.advance(Instant{} + hours(112));
+  CHECK(open(keys, older, "a certificate") == Opened::no);
+  CHECK(open(keys, newer, "a certificate") == Opened::yes_renew);
+}
+
+TEST_CASE("a successor takes over no key that is none") {
+  TicketKeys keys(Instant{});
+  const Ticket ticket = seal(keys, "a certificate");
+  keys.take_over({}, Instant{});
+  std::vector<TicketKeys::Handed> bad(3);
+  bad[0].key = Secret(Bytes(31));
+  bad[1].key = Secret(Bytes(32));
+  bad[1].age = hours(13);
+  bad[2].key = Secret(Bytes(32));
+  bad[2].age = -hours(1);
+  keys.take_over(std::move(bad), Instant{});
+  CHECK(open(keys, ticket, "a certificate") == Opened::yes);
+}
+
 TEST_CASE("a modified ticket is refused") {
   TicketKeys keys(Instant{});
   const Ticket ticket = seal(keys, "x");

@@ -47,7 +47,7 @@ def as_text(line):
 class Kferry:
     """`kferry run`, or other words. With `stderr` its log goes there; otherwise text() reads it."""
 
-    def __init__(self, folder, env, stderr=None, words=("run",), host="127.0.0.1", **popen):
+    def __init__(self, folder, env, stderr=None, words=("run",), host="127.0.0.1", binary=KFERRY, **popen):
         self.host = host
         self.log = pathlib.Path(folder) / f"kferry-{time.monotonic_ns()}.log"
         self.as_json = os.environ.get("KFERRY_LOG_FORMAT") == "json" and not {
@@ -55,7 +55,7 @@ class Kferry:
         if self.as_json:
             env = {"GATEWAY_LOG_FORMAT": "json", **env}
         with open(self.log, "wb") as own:
-            self.process = subprocess.Popen([KFERRY, *words], env={"PATH": os.environ["PATH"], **env}, stdout=own,
+            self.process = subprocess.Popen([str(binary), *words], env={"PATH": os.environ["PATH"], **env}, stdout=own,
                                             stdin=subprocess.DEVNULL, stderr=own if stderr is None else stderr, **popen)
         self.port = int(re.match(r"\d+", env["GATEWAY_LISTENER_EXTERNAL_PORTS"])[0])
 

@@ -17,6 +17,7 @@ UNITS = {"seconds": "s", "minutes": "min", "hours": "h", "milliseconds": "ms"}
 # Constants that look like bounds and are none: parts of a format, of the key table's ranges, of messages, of arithmetic.
 NOT_BOUNDS = {
     "base/compact_text.h: size_max": "the width of a field",
+    "base/handed_sockets.cc: handed_max": "a plausible number",
     "base/limits.h: request_size_max": "the default of request_size_bytes",
     "base/limits.h: held_size_max": "the default of held_size_bytes",
     "base/limits.h: unanswered_requests_max": "the default of unanswered_requests",
@@ -24,6 +25,7 @@ NOT_BOUNDS = {
     "cli/probe.cc: brokers_max": "what a person is shown",
     "cli/reloader.cc: told_max": "what a message lists",
     "cli/server_lists.cc: shown_max": "what a message lists",
+    "cli/successor.cc: digits_max": "part of a format",
     "config/host_names.cc: host_size_max": "a rule of DNS",
     "config/host_names.cc: label_size_max": "a rule of DNS",
     "config/key_table.cc: keepalive_s_max": "the range of a key",

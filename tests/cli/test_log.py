@@ -256,7 +256,7 @@ def test_the_level_changes_by_a_reload_and_by_a_command(tmp_path):
                                              "not a known level; levels: off, error, warning, info, debug, fatal, warn, trace, all"}
         assert command(kferry, "info")["ok"]
         kferry.process.send_signal(signal.SIGINT)
-        wait_until(lambda: kferry.lines("stopping"))
+        wait_until(lambda: kferry.lines("draining"))
 
 
 def command(kferry, level):

@@ -28,7 +28,7 @@ Connection& busy_connection(World& world, Run& run) {
   const std::int32_t id = run.dice.of(world.options.ids);
   Connection& connection = world.connect(id);
   connection.window = 1 + run.dice.below(12);
-  if (run.dice.one_in(3)) connection.octets_per_turn = 1 + run.dice.below(2'000);
+  if (run.dice.one_in(3)) connection.bytes_per_turn = 1 + run.dice.below(2'000);
   Mix mix;
   mix.reply_max = run.dice.one_in(3) ? 200'000 : 3'000;
   for (std::uint64_t orders = run.dice.below(400); orders > 0; --orders)

@@ -85,7 +85,7 @@ class World {
   const config::Config& config() const { return config_; }
   // Proposes another plan to the running workers, with certificates of its own where it has TLS.
   std::future<proxy::PlanMoves::Outcome> propose(const config::Config& config);
-  void drain(Duration time) { runtime_->drain.begin(time); }
+  void drain(Duration time) { runtime_->drain.begin({time, proxy::DrainOrders::Ports::one_by_one}); }
   proxy::DrainStatus drain_status() const { return proxy::status_of(*runtime_).drain; }
   std::size_t plans_in_use(std::size_t worker) const { return workers_[worker]->plans_in_use(); }
 
