@@ -254,9 +254,7 @@ class Topology {
   void weigh(NodeId id, const Apply& apply);
   void publish_if_changed(Draft& draft);
 
-  void note_heard(Instant now) {
-    heard_at_.store(now.time_since_epoch().count(), std::memory_order_relaxed);
-  }
+  void note_heard(Instant now) { heard_at_.store(now.time_since_epoch().count(), std::memory_order_relaxed); }
   void publish(Snapshot next);
   void changed();
 
