@@ -84,7 +84,7 @@ complete -c kferry -n __fish_use_subcommand -l version -d 'Print the version'
 complete -c kferry -n '__fish_use_subcommand; or __fish_seen_subcommand_from run check health reload' \
   -l config -r -F -d 'Configuration file'
 complete -c kferry -n '__fish_seen_subcommand_from check' -l dial -d 'Dial the brokers'
-complete -c kferry -n '__fish_seen_subcommand_from check' -l time-limit -x -d 'Seconds for all that is dialled'
+complete -c kferry -n '__fish_seen_subcommand_from check' -l time-limit -x -d 'Seconds for all dials'
 complete -c kferry -n '__fish_seen_subcommand_from probe' -l tls -d 'Speak TLS'
 complete -c kferry -n '__fish_seen_subcommand_from probe' -l ca -r -F -d 'Authorities to trust'
 complete -c kferry -n '__fish_seen_subcommand_from probe' -l ca-password-file -r -F -d 'Password of --ca'

@@ -27,7 +27,7 @@ struct ControlFolder {
   std::string path;
 };
 
-// A connected socket; -1: nobody listens.
+// A connected socket; -1: there is no listener.
 inline int connect_to(const std::string& path) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;

@@ -50,7 +50,7 @@ class ControlServer {
   using Handler = std::function<ControlAnswer(const JsonObject& request)>;
   using Task = std::function<void()>;
 
-  // `socket`: null if nobody but soon() asks. The error names what the host lacks.
+  // `socket`: null if only soon() is used. The error names what the host lacks.
   static std::expected<std::unique_ptr<ControlServer>, std::string> start(std::optional<ControlSocket> socket,
                                                                           Handler handler, Task task,
                                                                           Options options);

@@ -1,8 +1,8 @@
 // Runs an UpstreamProbe for each cluster of the plan in force, on a thread and a ring of its own: what it finds does
 // not depend on a worker that is busy or stuck, and costs no worker a turn.
 //
-// Once a second it looks for upstreams that were doubted and for places that the loop guard suspects, and follows a move
-// to another plan.
+// Once a second it looks for upstreams that were doubted and for places that the loop guard suspects, and follows a
+// move to another plan.
 #pragma once
 
 #include <atomic>

@@ -93,7 +93,7 @@ def test_what_is_not_a_request(kferry):
     assert kferry.reload_well() == ["nothing has changed"]
 
 
-def test_silent_clients_hold_up_nobody(kferry):
+def test_silent_clients_hold_up_no_other(kferry):
     silent = [Control(kferry.control) for _ in range(40)]
     assert kferry.reload_well() == ["nothing has changed"]
     for one in silent:

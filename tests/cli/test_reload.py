@@ -296,7 +296,7 @@ def test_bytes_are_exact_through_twenty_reloads(kferry, broker, tmp_path):
     assert kferry.metric('kferry_reloads_total{outcome="applied"}') == 20
 
 
-def test_a_log_that_nobody_reads_holds_up_no_reload(tmp_path, broker):
+def test_an_unread_log_holds_up_no_reload(tmp_path, broker):
     port, other = free_port(), free_port()
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
