@@ -184,7 +184,8 @@ def test_samples_follow_what_happens(tmp_path):
         with Kferry(tmp_path, env) as kferry:
             port = int(env["GATEWAY_HTTP_PORT"])
             wait_for(port, ("degraded", ["port_clash"]))
-            before = scrape(port)[1]  # with the connection of Kferry's start
+            # With the connection of Kferry's start.
+            before = eventually(port, lambda now: one(now, "kferry_connections_closed_total") >= 1)
             with socket.create_connection(("127.0.0.1", kferry.port), 10) as client:
                 client.sendall(request(18, 0) + request(3, 1, b"\xff\xff\xff\xff"))
                 receive(client)
