@@ -174,8 +174,8 @@ constexpr Key rows[] = {
         "lame_duck_s", 0, day_s,
         "How long kferry still accepts after SIGTERM, while /health/ready says 503."),
     integer<&Limits::drain_deadline_s>("drain_deadline_s", 0, day_s,
-                                       "How long a drain waits for connections to end, and a connection that "
-                                       "is retired for its answers; what is left is reset."),
+                                       "How long a drain, or a connection being retired, waits for "
+                                       "answers; what is left is reset."),
     integer<&Limits::unanswered_requests>(
         "unanswered_requests", 2, 1'000'000,
         "Requests of one connection that may await their answer; reading pauses there and resumes at half."),

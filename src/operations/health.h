@@ -44,10 +44,13 @@ enum class HealthCode : std::uint8_t {
   worker_stuck,              // a worker has not answered for worker_patience
   reload_failed,             // the configuration that was read last is refused; the one before is in force
 };
-inline constexpr std::array health_codes{
-    HealthCode::upstream_unreachable,     HealthCode::port_clash,
-    HealthCode::certificate_expiring,     HealthCode::certificate_unusable,
-    HealthCode::certificate_not_reloaded, HealthCode::worker_stuck, HealthCode::reload_failed};
+inline constexpr std::array health_codes{HealthCode::upstream_unreachable,
+                                         HealthCode::port_clash,
+                                         HealthCode::certificate_expiring,
+                                         HealthCode::certificate_unusable,
+                                         HealthCode::certificate_not_reloaded,
+                                         HealthCode::worker_stuck,
+                                         HealthCode::reload_failed};
 std::string_view to_string(HealthCode code);
 
 struct HealthCause {

@@ -76,7 +76,8 @@ class Other {
           broker_id, cluster, world.ledger, [&world] { return world.now(); },
           world.simulation.seed() + static_cast<std::uint64_t>(broker_id)));
       world.add(*world.brokers.back());
-      world.brokers.back()->serve(std::make_unique<SimAcceptor>(*world.simulation.listen_outside(address), world.broker_side));
+      world.brokers.back()->serve(
+          std::make_unique<SimAcceptor>(*world.simulation.listen_outside(address), world.broker_side));
     }
   }
 
