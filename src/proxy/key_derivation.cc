@@ -59,8 +59,9 @@ std::shared_ptr<KeyDerivation::Job> KeyDerivation::derive(KeyOrder order, std::f
 }
 
 void KeyDerivation::serve() {
-  // Workers come first. Failure is not fatal.
-  static_cast<void>(::setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), 19));
+  // Workers come first, but busy ones leave a tenth of a core: at 19 a derivation starves, and discovery times out.
+  // Failure is not fatal.
+  static_cast<void>(::setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), 10));
   std::unique_lock lock(mutex_);
   for (;;) {
     ordered_.wait(lock, [this] { return stopping_ || !waiting_.empty(); });
