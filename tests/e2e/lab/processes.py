@@ -18,6 +18,9 @@ class Died(AssertionError):
     """A process ended before what was waited for."""
 
 
+TERMINATE = signal.SIGTERM  # by its name here: the class has a method called signal
+
+
 class Process:
     """A running command. Start it on the main thread: it is killed when the starting thread ends.
 
@@ -128,7 +131,7 @@ class Process:
             self._process.wait()
         self._reader.join(5)
 
-    def stop(self, timeout, by=signal.SIGTERM):
+    def stop(self, timeout, by=TERMINATE):
         """Asks it to end, then insists. The exit code."""
         self.signal(by)
         code = self.wait(timeout)
