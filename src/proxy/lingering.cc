@@ -66,7 +66,7 @@ void Lingering::on_completion(Operation operation, const ring::Completion& compl
   starved_.push_back({{}, slot, one.generation});
 }
 
-void Lingering::feed() {
+void Lingering::feed_starved() {
   for (std::size_t rounds = std::min(starved_.size(), ring_.buffers_free()); rounds > 0; --rounds) {
     const Due next = starved_.front();
     starved_.pop_front();

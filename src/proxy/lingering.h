@@ -33,7 +33,9 @@ class Lingering {
   void take(ring::Socket socket);
   void on_completion(Operation operation, const ring::Completion& completion);
   // At the end of each turn: receives again where no buffer was free.
-  void feed();
+  void feed() {
+    if (!starved_.empty()) feed_starved();
+  }
   // Closes every socket; done once stopped() holds.
   void stop();
   bool stopped() const { return count_ == 0 && !timer_armed_; }
@@ -55,6 +57,7 @@ class Lingering {
 
   ring::Token token(Operation operation, std::uint32_t slot, std::uint16_t generation) const;
   void receive(std::uint32_t slot);
+  void feed_starved();
   void close(std::uint32_t slot);
   void end(std::uint32_t slot);
   void on_timer();
