@@ -10,7 +10,7 @@ import threading
 
 from . import wire
 
-DISCOVERY = "kferry-discovery"
+OWN = "kferry-"  # begins the client id of each question of kferry's own: discovery, health
 SILENCE, CLOSE, RESET = "silence", "close", "reset"
 
 
@@ -23,7 +23,8 @@ class ScriptedBroker:
     """Serves each connection on a thread of its own until closed.
 
     script: {API key: function of a wire.Request that returns the bytes of an answer (wire.response), SILENCE, CLOSE
-    or RESET; a list is done in order}. `asked` lists the keys of clients' requests, `accepted` counts connections.
+    or RESET; a list is done in order}. `asked` lists the keys of clients' requests, `accepted` counts connections but
+    for those by which kferry itself asks.
     """
 
     CLUSTER_ID = "scripted"
@@ -31,7 +32,7 @@ class ScriptedBroker:
     def __init__(self, namespace, host, port, node_id=0):
         self.host, self.port, self.node_id = host, port, node_id
         self.script, self.asked, self.accepted = {}, [], 0
-        self._open, self._lock = set(), threading.Lock()
+        self._open, self._own, self._lock = set(), set(), threading.Lock()
         self._listening = namespace.listen((host, port))
         threading.Thread(target=self._accept, name=f"scripted-{port}", daemon=True).start()
 
@@ -62,6 +63,7 @@ class ScriptedBroker:
         finally:
             with self._lock:
                 self._open.discard(connection)
+                self._own.discard(connection)
             connection.close()
 
     def _answer(self, connection, payload):
@@ -69,7 +71,12 @@ class ScriptedBroker:
             return False
         request = wire.parse_request(payload)
         act = self._honest
-        if request.client_id != DISCOVERY:
+        if (request.client_id or "").startswith(OWN):
+            with self._lock:
+                if connection not in self._own:
+                    self._own.add(connection)
+                    self.accepted -= 1
+        else:
             self.asked.append(request.key)
             act = self.script.get(request.key, self._honest)
         acts = act(request)
