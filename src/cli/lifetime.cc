@@ -97,8 +97,9 @@ void Lifetime::on_end_signal(int number, Instant now) {
         end_upgrade(std::unexpected(name + " came before the new process was ready"));
       }
       monitor_.drain();
+      // Without a balancer that asks, no client would be sent elsewhere meanwhile.
       if (const Duration lame_duck = seconds(server_.limits().lame_duck_s);
-          number == SIGTERM && lame_duck > Duration::zero()) {
+          number == SIGTERM && monitor_.watched() && lame_duck > Duration::zero()) {
         phase_ = Phase::lame_duck;
         until_ = now + lame_duck;
         return log_.write({Severity::info, "lame_duck", "",

@@ -85,6 +85,7 @@ operations::HttpReply Monitor::answer(const operations::HttpRequest& request) {
   }
   const auto path = operations::health_path(request.path);
   if (!path) return {.status = 404, .body = "paths: /health/live /health/serving /health/ready /metrics\n"};
+  watched_.store(true, std::memory_order_relaxed);
   observe();
   operations::HealthAnswer answer = health_.answer(*path, monotonic_now());
   return {answer.well ? 200 : 503, "application/json", std::move(answer.body)};

@@ -42,6 +42,8 @@ class Monitor {
   // To be called about once a second.
   void observe();
   operations::HttpReply answer(const operations::HttpRequest& request);
+  // Somebody has asked a health path since the start, so that a balancer may act on the answer. Any thread.
+  bool watched() const { return watched_.load(std::memory_order_relaxed); }
   // What a service manager is told, as observed last.
   struct Summary {
     bool ready = false;  // by /health/ready
@@ -59,6 +61,7 @@ class Monitor {
 
   proxy::Server& server_;
   operations::Health health_;
+  std::atomic<bool> watched_ = false;
   const std::function<std::uint64_t()> log_dropped_;
   std::atomic<bool> draining_ = false;
   mutable std::mutex reloading_;  // of reloads_

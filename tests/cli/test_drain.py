@@ -151,6 +151,7 @@ def test_what_is_unanswered_at_the_deadline_is_reset_and_counted(start, broker):
 def test_a_second_signal_ends_at_once(start, broker, first, second):
     with start(lame_duck_s=60) as kferry:
         known(kferry)
+        assert get(kferry.port + 3, "/health/ready")[0] == 200
         with connect(kferry) as client:
             client.sendall(request(FETCH, 4))
             assert broker.held.acquire(timeout=10)
@@ -163,6 +164,14 @@ def test_a_second_signal_ends_at_once(start, broker, first, second):
             with pytest.raises(ConnectionResetError):
                 client.recv(1)
         assert kferry.lines("stopping") and not kferry.lines("drained")
+
+
+def test_without_a_question_for_health_there_is_no_lame_duck(start, broker):
+    with start(lame_duck_s=60) as kferry:
+        known(kferry)
+        began = time.monotonic()
+        assert kferry.end(signal.SIGTERM) == 0
+        assert time.monotonic() - began < 30 and not kferry.lines("lame_duck")
 
 
 def test_progress_is_logged(start, broker):
