@@ -207,6 +207,9 @@ def test_two_kferrys_with_the_default_address_both_serve_clients(tmp_path):
     """The second one warns, unless something else has the default address already: then both do."""
     first, second = (listener_variables(free_port(3), UNREACHABLE) for _ in range(2))
     with Kferry(tmp_path, first), Kferry(tmp_path, second) as later:
+        deadline = time.monotonic() + 20
+        while not later.lines("ready") and time.monotonic() < deadline:  # a thread writes the log
+            time.sleep(0.01)
         assert len(later.lines("http_unavailable")) == 1
         assert len(later.lines("ready")) == 1
 
