@@ -40,12 +40,12 @@ class HandedSockets {
   HandedSockets(const HandedSockets&) = delete;
   HandedSockets& operator=(const HandedSockets&) = delete;
 
-  // Gives the listening TCP socket at this address to the caller, non-blocking; -1: there is none. `both_families`: of
-  // one on ::, whether it must serve IPv4, too.
+  // Gives the listening TCP socket at this address to the caller, non-blocking; -1 if there is no such socket.
+  // `both_families`: of one on ::, whether it must serve IPv4, too.
   int take(const SocketAddress& address, bool both_families);
-  // The listening Unix socket at this path; -1: there is none.
+  // The listening Unix socket at this path; -1 if there is no such socket.
   int take_unix(std::string_view path);
-  // The first descriptor of this name; -1: there is none.
+  // The first descriptor of this name; -1 if no descriptor has it.
   int take_named(std::string_view name);
   // Closes what was not taken. Returns what each of them was, for messages.
   std::vector<std::string> close_rest();

@@ -5,8 +5,8 @@
 //      └─SIGUSR2▶ upgrading ─the successor is ready─┘
 //                     └──────it fails, or takes too long▶ serving, as before
 //
-//   lame duck   /health/ready says 503 and everything else goes on, so that balancers send clients elsewhere; left out
-//               where no health path has been asked since the start
+//   lame duck   /health/ready says 503 and everything else continues, so that balancers send clients elsewhere; skipped
+//               unless a health path has been asked since the start
 //   upgrading   cli/successor.h: another process starts, with the same sockets; this one serves meanwhile
 //   draining    proxy::Server::drain(): the listeners close, and each connection ends once it is answered
 //   over        proxy::Server::stop() resets what is left

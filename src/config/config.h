@@ -124,7 +124,7 @@ struct Operations {
   std::optional<HostPort> health_bind;
   bool http_configured = false;                      // false: every address and port above is the default
   std::string audit_path;                            // empty: no audit log
-  std::string control = "/run/kferry/control.sock";  // the path of a Unix socket; "off": there is none
+  std::string control = "/run/kferry/control.sock";  // the path of a Unix socket; "off": no control socket
   LogFormat log_format = LogFormat::text;
   LogLevel log_level = LogLevel::info;
 };

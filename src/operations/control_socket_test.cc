@@ -58,7 +58,7 @@ TEST_CASE("a live socket without a lock is left alone, a dead one is replaced") 
   CHECK(error_of(folder.path).empty());
 }
 
-TEST_CASE("a file that is no socket is left alone") {
+TEST_CASE("a file that is not a socket is left alone") {
   const ControlFolder folder;
   std::ofstream(folder.path) << "precious";
   CHECK(error_of(folder.path).find("is not a socket") != std::string::npos);

@@ -22,7 +22,7 @@ enum class HttpMethod : std::uint8_t { get, head };
 struct HttpRequest {
   HttpMethod method = HttpMethod::get;
   std::string path;      // begins with '/'; without the query and fragment
-  std::string accept{};  // of the Accept lines, joined by commas; empty: there is none
+  std::string accept{};  // of the Accept lines, joined by commas; empty without them
 };
 
 // The size of the head at the front of `bytes`, with its empty line; nullopt: it is not complete.

@@ -245,7 +245,7 @@ TEST_CASE("a file that cannot be opened again keeps the log where it is") {
   rmdir(folder.c_str());
 }
 
-TEST_CASE("a log that is no file has nothing to reopen") {
+TEST_CASE("a log that is not a file is never reopened") {
   const Bench bench;
   bench.log->reopen();
   bench.write("refused", "a");

@@ -161,7 +161,7 @@ def test_promtool_accepts_the_page(tmp_path):
 
 
 def one(samples, name, **labels):
-    """The value of the series of this name that has these labels; the sum, where there are several. None: there is none."""
+    """The value of the series of this name that has these labels; the sum, where there are several. None without such a series."""
     found = [value for has, value in samples.get(name, []) if labels.items() <= has.items()]
     return sum(found) if found else None
 
