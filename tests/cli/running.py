@@ -97,14 +97,11 @@ class Kferry:
         return sum(int((re.search(r"(\d+) more like this", line) or [0, 1])[1]) for line in self.lines(cause))
 
 
-class Broker:
-    """Listens on a port of its own. `brokers`: what Metadata lists, (id, host, port). `refusal`: error code and text of
-    SaslAuthenticate. `cluster`: the id that Metadata names. `listening`: instead of a port of its own."""
+class Server:
+    """Runs serve(connection), which a subclass has, on a thread for each connection, until the end of the with block."""
 
-    def __init__(self, brokers=(), refusal=(0, ""), cluster="C", host="127.0.0.1", listening=None):
-        self.brokers, self.refusal, self.cluster = list(brokers), refusal, cluster
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        self.listening = listening or socket.create_server((host, 0), backlog=128, family=family)
+    def __init__(self, listening):
+        self.listening = listening
         self.port = self.listening.getsockname()[1]
         threading.Thread(target=self.accept, daemon=True).start()
 
@@ -115,6 +112,23 @@ class Broker:
             except OSError:
                 return
             threading.Thread(target=self.serve, args=(connection,), daemon=True).start()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.listening.shutdown(socket.SHUT_RDWR)
+        self.listening.close()
+
+
+class Broker(Server):
+    """Listens on a port of its own. `brokers`: what Metadata lists, (id, host, port). `refusal`: error code and text of
+    SaslAuthenticate. `cluster`: the id that Metadata names. `listening`: instead of a port of its own."""
+
+    def __init__(self, brokers=(), refusal=(0, ""), cluster="C", host="127.0.0.1", listening=None):
+        self.brokers, self.refusal, self.cluster = list(brokers), refusal, cluster
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        super().__init__(listening or socket.create_server((host, 0), backlog=128, family=family))
 
     def serve(self, connection):
         with connection:
@@ -140,10 +154,3 @@ class Broker:
         return ((b"\0" * 4 if version >= 3 else b"") + struct.pack(">i", len(self.brokers)) + each
                 + (text(self.cluster) if version >= 2 else b"") + (struct.pack(">i", 0) if version else b"")
                 + struct.pack(">i", 0) + (b"\x80\0\0\0" if version >= 8 else b""))
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.listening.shutdown(socket.SHUT_RDWR)
-        self.listening.close()

@@ -7,28 +7,18 @@ import threading
 import time
 
 import pytest
-from running import KFERRY, Broker, Kferry, free_port, listener_variables, receive, request
+from running import KFERRY, Broker, Kferry, Server, free_port, listener_variables, receive, request
 
 CREDENTIALS = {"KAFKA_SASL_MECHANISM": "PLAIN", "KAFKA_SASL_JAAS_CONFIG": 'a.PlainLoginModule required username="u" password="p";'}
 HALF_A_SERVER_HELLO = b"\x16\x03\x03\x40\x00\x02\x00\xff\xff"
 
 
-class Silent:
+class Silent(Server):
     """Accepts, says what it is told to, and then drips: a byte each 0.2 s, or nothing at all."""
 
     def __init__(self, words=b"", drips=False):
         self.words, self.drips = words, drips
-        self.listening = socket.create_server(("127.0.0.1", 0), backlog=128)
-        self.port = self.listening.getsockname()[1]
-        threading.Thread(target=self.accept, daemon=True).start()
-
-    def accept(self):
-        while True:
-            try:
-                connection, _ = self.listening.accept()
-            except OSError:
-                return
-            threading.Thread(target=self.serve, args=(connection,), daemon=True).start()
+        super().__init__(socket.create_server(("127.0.0.1", 0), backlog=128))
 
     def serve(self, connection):
         try:
@@ -41,13 +31,6 @@ class Silent:
                 pass
         except OSError:
             pass
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.listening.shutdown(socket.SHUT_RDWR)
-        self.listening.close()
 
 
 class SilentAfterHandshake(Broker):
