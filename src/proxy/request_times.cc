@@ -57,7 +57,7 @@ void RequestTimes::clear() {
 }
 
 void RequestTimes::grow() {
-  const std::uint32_t room = (mask_ + 1) * 4;
+  const std::uint32_t room = (mask_ + 1) * 2;
   auto wider = std::make_unique<Entry[]>(room);
   for (std::uint32_t number = done_; number != next_; ++number) wider[number & (room - 1)] = of(number);
   entries_ = std::move(wider);
