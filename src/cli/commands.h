@@ -46,6 +46,17 @@ struct ReloadOptions {
   bool dry_run = false;
 };
 
+struct UpgradeOptions {
+  std::optional<std::string> control;  // as in ReloadOptions
+  std::optional<std::string> config_path;
+};
+
+struct DrainOptions {
+  std::optional<std::string> control;  // as in ReloadOptions
+  std::optional<std::string> config_path;
+  bool wait = true;  // until kferry has stopped
+};
+
 struct SettingsOptions {
   std::vector<std::string>
       words;  // all must occur in a setting's name, variable or table; empty: every setting
@@ -58,6 +69,8 @@ int doctor(const DoctorOptions& options);
 int probe(const ProbeOptions& options);
 int health(const HealthOptions& options);
 int reload(const ReloadOptions& options);
+int upgrade(const UpgradeOptions& options);
+int drain(const DrainOptions& options);
 int settings(const SettingsOptions& options);
 
 }  // namespace kferry::cli

@@ -12,7 +12,7 @@ _kferry() {
       mapfile -t COMPREPLY < <(compgen -f -- "$current"); return ;;
     completion) mapfile -t COMPREPLY < <(compgen -W "bash zsh fish" -- "$current"); return ;;
   esac
-  local words="run check doctor probe health reload settings completion --config --help --version"
+  local words="run check doctor probe health reload upgrade drain settings completion --config --help --version"
   if [ "$COMP_CWORD" -gt 1 ]; then
     case $verb in
       run) words="--config --help" ;;
@@ -20,6 +20,8 @@ _kferry() {
       doctor|completion) words="--help" ;;
       health) words="--serving --live --config --help" ;;
       reload) words="--dry-run --control --config --help" ;;
+      upgrade) words="--control --config --help" ;;
+      drain) words="--no-wait --control --config --help" ;;
       settings)
         words="$("${COMP_WORDS[0]}" settings --tsv 2>/dev/null | tail -n +2 | cut -f 2) --tsv --help" ;;
       probe)
@@ -42,6 +44,8 @@ _kferry() {
       'probe:look at a listener as a client would'
       'health:ask the running kferry whether it is ready'
       'reload:let the running kferry read its configuration again'
+      'upgrade:let the installed binary take over without a gap'
+      'drain:end the running kferry once its clients are answered'
       'settings:list every setting'
       'completion:print a completion script'
     )
@@ -63,6 +67,10 @@ _kferry() {
       '--config[configuration file]:file:_files' '--help[help]' ;;
     reload) _arguments '--dry-run[only print what would change]' '--control[control socket]:file:_files' \
       '--config[configuration file]:file:_files' '--help[help]' ;;
+    upgrade) _arguments '--control[control socket]:file:_files' '--config[configuration file]:file:_files' \
+      '--help[help]' ;;
+    drain) _arguments '--no-wait[return once it has begun]' '--control[control socket]:file:_files' \
+      '--config[configuration file]:file:_files' '--help[help]' ;;
     settings) _arguments '--tsv[one line each, separated by tabs]' '--help[help]' ;;
     completion) _values 'shell' bash zsh fish ;;
   esac
@@ -78,10 +86,12 @@ complete -c kferry -n __fish_use_subcommand -a doctor -d 'Show what this host of
 complete -c kferry -n __fish_use_subcommand -a probe -d 'Look at a listener as a client would'
 complete -c kferry -n __fish_use_subcommand -a health -d 'Ask the running kferry whether it is ready'
 complete -c kferry -n __fish_use_subcommand -a reload -d 'Let the running kferry read its configuration again'
+complete -c kferry -n __fish_use_subcommand -a upgrade -d 'Let the installed binary take over without a gap'
+complete -c kferry -n __fish_use_subcommand -a drain -d 'End the running kferry once its clients are answered'
 complete -c kferry -n __fish_use_subcommand -a settings -d 'List every setting'
 complete -c kferry -n __fish_use_subcommand -a completion -d 'Print a completion script'
 complete -c kferry -n __fish_use_subcommand -l version -d 'Print the version'
-complete -c kferry -n '__fish_use_subcommand; or __fish_seen_subcommand_from run check health reload' \
+complete -c kferry -n '__fish_use_subcommand; or __fish_seen_subcommand_from run check health reload upgrade drain' \
   -l config -r -F -d 'Configuration file'
 complete -c kferry -n '__fish_seen_subcommand_from check' -l dial -d 'Dial the brokers'
 complete -c kferry -n '__fish_seen_subcommand_from check' -l time-limit -x -d 'Seconds for all dials'
@@ -97,7 +107,8 @@ complete -c kferry -n '__fish_seen_subcommand_from probe' -l timeout -x -d 'Mill
 complete -c kferry -n '__fish_seen_subcommand_from health' -l serving -d 'Ask whether its listeners accept'
 complete -c kferry -n '__fish_seen_subcommand_from health' -l live -d 'Ask whether its workers turn'
 complete -c kferry -n '__fish_seen_subcommand_from reload' -l dry-run -d 'Only print what would change'
-complete -c kferry -n '__fish_seen_subcommand_from reload' -l control -r -F -d 'Control socket'
+complete -c kferry -n '__fish_seen_subcommand_from reload upgrade drain' -l control -r -F -d 'Control socket'
+complete -c kferry -n '__fish_seen_subcommand_from drain' -l no-wait -d 'Return once it has begun'
 complete -c kferry -n '__fish_seen_subcommand_from settings' -l tsv -d 'One line each, separated by tabs'
 complete -c kferry -n '__fish_seen_subcommand_from completion' -a 'bash zsh fish'
 complete -c kferry -l help -d 'Help'

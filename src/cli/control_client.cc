@@ -48,8 +48,9 @@ std::string control_path(const std::optional<std::string>& given,
   return sources ? config::load(*sources).config.operations.control : config::Operations{}.control;
 }
 
-std::expected<std::vector<JsonObject>, std::string> ask_control(const std::string& path,
-                                                                const JsonObject& request) {
+std::expected<std::vector<JsonObject>, std::string> ask_control(
+    const std::string& path, const JsonObject& request,
+    const std::function<void(const JsonObject&)>& on_line) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   if (path.size() >= sizeof address.sun_path) return std::unexpected(path + ": too long for a socket's path");
@@ -82,6 +83,7 @@ std::expected<std::vector<JsonObject>, std::string> ask_control(const std::strin
       text.erase(0, end + 1);
       if (!object) return std::unexpected(path + ": the answer cannot be read: is it kferry?");
       const bool last = object->text("type") == "result";
+      on_line(*object);
       answer.push_back(std::move(*object));
       if (last) return answer;
     }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <expected>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -14,9 +15,10 @@ namespace kferry::cli {
 std::string control_path(const std::optional<std::string>& given,
                          const std::optional<std::string>& config_path);
 
-// The lines of the answer to a request (operations/control_server.h), the result last. The error says why none came,
-// and what to do.
+// The lines of the answer to a request (operations/control_server.h), the result last; `on_line` gets each as it comes.
+// The error says why none came, and what to do.
 std::expected<std::vector<operations::JsonObject>, std::string> ask_control(
-    const std::string& path, const operations::JsonObject& request);
+    const std::string& path, const operations::JsonObject& request,
+    const std::function<void(const operations::JsonObject&)>& on_line = [](const operations::JsonObject&) {});
 
 }  // namespace kferry::cli

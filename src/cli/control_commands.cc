@@ -43,6 +43,12 @@ ControlAnswer answer_of(const ReloadReport& report, bool dry_run) {
   return answer;
 }
 
+JsonObject progress_line(std::string_view text) {
+  JsonObject line;
+  line.set_text("type", "progress").set_text("text", text);
+  return line;
+}
+
 ControlAnswer answer_command(const JsonObject& request, const ControlCalls& calls) {
   const std::string command = request.text("command").value_or("");
   const auto unavailable = [&] { return control_result(false, command + " is not available here"); };
@@ -52,7 +58,13 @@ ControlAnswer answer_command(const JsonObject& request, const ControlCalls& call
     const bool dry_run = request.flag("dry_run").value_or(false);
     return answer_of(calls.reload(dry_run), dry_run);
   }
-  if (command == "drain") return calls.drain ? calls.drain() : unavailable();
+  if (command == "drain") {
+    if (!calls.drain) return unavailable();
+    calls.drain();
+    // The result is told at the end (ControlServer::tell).
+    if (request.flag("follow").value_or(false)) return {progress_line("kferry drains")};
+    return control_result(true, "kferry drains; its log says how far it is");
+  }
   if (command == "upgrade") return calls.upgrade ? calls.upgrade() : unavailable();
   if (command == "health") return calls.health ? calls.health() : unavailable();
   if (command == "log_level") {

@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "base/handed_sockets.h"
 #include "base/log_sink.h"
@@ -17,12 +18,14 @@ namespace kferry::cli {
 // Each is called on the control server's thread. What is not set is answered as not available.
 struct ControlCalls {
   std::function<ReloadReport(bool dry_run)> reload;
-  std::function<operations::ControlAnswer()> drain;
+  std::function<void()> drain;
   std::function<operations::ControlAnswer()> upgrade;
   std::function<operations::ControlAnswer()> health;
   std::function<operations::ControlAnswer(const std::string& level)> log_level;
 };
 
+// For a client that follows.
+operations::JsonObject progress_line(std::string_view text);
 operations::ControlAnswer answer_of(const ReloadReport& report, bool dry_run);
 
 // Answers one request.

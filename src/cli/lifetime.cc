@@ -24,6 +24,9 @@ constexpr Duration idle_patience = seconds(1);
 // While a drain or an upgrade may be over at any moment.
 constexpr Duration drain_patience = milliseconds(10);
 constexpr Duration report_interval = seconds(5);
+// Those who follow hear of a change, and that nothing has changed.
+constexpr Duration follow_interval = seconds(1);
+constexpr Duration follow_again_after = seconds(20);
 // The workers reset what is left at the deadline; a worker that is stuck is not waited for.
 constexpr Duration deadline_slack = seconds(3);
 
@@ -54,7 +57,8 @@ std::string seconds_text(Duration time) {
 }  // namespace
 
 void Lifetime::ask_to_drain() {
-  ::kill(::getpid(), SIGTERM);
+  // A second SIGTERM would end kferry at once.
+  if (!ending_.exchange(true)) ::kill(::getpid(), SIGTERM);
 }
 
 std::future<Lifetime::Outcome> Lifetime::ask_to_upgrade() {
@@ -90,6 +94,7 @@ void Lifetime::on_signal(int number, Instant now) {
 
 void Lifetime::on_end_signal(int number, Instant now) {
   const std::string name(name_of(number));
+  ending_ = true;
   switch (phase_) {
     case Phase::serving:
       if (successor_ != nullptr) {
@@ -110,8 +115,8 @@ void Lifetime::on_end_signal(int number, Instant now) {
     case Phase::lame_duck:
     case Phase::draining:
       if (succeeded_by_ != 0 && number == SIGTERM && !std::exchange(term_forgiven_, true)) return;
-      phase_ = Phase::over;
-      return log_.write({Severity::info, "stopping", "", name + " while draining: ending every connection"});
+      log_.write({Severity::info, "stopping", "", name + " while draining: ending every connection"});
+      return end(name + " ended the drain: what was left was reset", server_.status().drain.left == 0);
     case Phase::over:
       return;
   }
@@ -135,20 +140,38 @@ void Lifetime::tick(Instant now) {
   if (phase_ == Phase::lame_duck && now >= until_)
     begin_to_drain("the lame duck is over", proxy::DrainOrders::Ports::one_by_one, now);
   if (phase_ == Phase::draining) follow_drain(now);
+  if (ending_ && !over()) tell_followers(now);
+}
+
+void Lifetime::tell_followers(Instant now) {
+  if (now < followed_at_ + follow_interval) return;
+  std::string text = progress();
+  if (text.empty() || (text == followed_ && now < followed_at_ + follow_again_after)) return;
+  followed_at_ = now;
+  followed_ = std::move(text);
+  followers_({.text = followed_});
+}
+
+void Lifetime::end(std::string text, bool well) {
+  phase_ = Phase::over;
+  end_ = {.text = std::move(text), .over = true, .well = well};
 }
 
 void Lifetime::follow_drain(Instant now) {
   const proxy::DrainStatus drain = server_.status().drain;
   if (drain.done() || now >= until_ + deadline_slack) {
-    phase_ = Phase::over;
     const std::uint64_t cut = drain.cut + drain.left;
     const std::string ended = counted(drain.ended, "connection") + " ended in order";
-    if (cut == 0)
-      return log_.write({Severity::info, "drained", "", ended + " within " + seconds_text(now - began_)});
-    return log_.write({Severity::warning, "drain_cut_short", "",
-                       "drain_deadline_s has passed: " + ended + ", " + std::to_string(cut) +
-                           (cut == 1 ? " was" : " were") +
-                           " reset; raise drain_deadline_s in [limits] if clients wait longer for answers"});
+    if (cut == 0) {
+      const std::string text = ended + " within " + seconds_text(now - began_);
+      log_.write({Severity::info, "drained", "", text});
+      return end(text, true);
+    }
+    const std::string text = "drain_deadline_s has passed: " + ended + ", " + std::to_string(cut) +
+                             (cut == 1 ? " was" : " were") +
+                             " reset; raise drain_deadline_s in [limits] if clients wait longer for answers";
+    log_.write({Severity::warning, "drain_cut_short", "", text});
+    return end(text, false);
   }
   if (now < report_) return;
   report_ = now + report_interval;
@@ -215,7 +238,7 @@ void Lifetime::follow_upgrade(Instant now) {
       log_.write(
           {Severity::info, "upgraded", "", "process " + std::to_string(succeeded_by_) + " serves now"});
       begin_to_drain("the new process accepts", proxy::DrainOrders::Ports::at_once, now);
-      end_upgrade({});  // before the control socket goes, by which it may have been asked for
+      end_upgrade(succeeded_by_);  // before the control socket goes, by which it may have been asked for
       return upgrading_.succeeded(succeeded_by_);
   }
 }

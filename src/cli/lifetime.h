@@ -19,6 +19,7 @@
 
 #include <sys/types.h>
 
+#include <atomic>
 #include <cstdint>
 #include <expected>
 #include <functional>
@@ -41,7 +42,7 @@ namespace kferry::cli {
 
 class Lifetime {
  public:
-  using Outcome = std::expected<void, std::string>;
+  using Outcome = std::expected<pid_t, std::string>;
   // What a successor is given beside the proxy's own sockets and state.
   struct Upgrading {
     // Descriptors, which stay the caller's: those of HTTP and the control socket.
@@ -51,15 +52,27 @@ class Lifetime {
     // The successor, with this process id, serves: this process no longer answers HTTP, nor its control socket.
     std::function<void(pid_t)> succeeded;
   };
+  // How far the end of kferry is, for those who follow it: when it has changed, at most once a second, and at times
+  // when it has not.
+  struct News {
+    std::string text;  // for people
+    bool over = false;
+    bool well = true;  // once over: every connection has ended in order
+  };
 
   // Everything outlives it.
-  Lifetime(proxy::Server& server, Monitor& monitor, LogSink& log, Upgrading upgrading)
-      : server_(server), monitor_(monitor), log_(log), upgrading_(std::move(upgrading)) {}
+  Lifetime(proxy::Server& server, Monitor& monitor, LogSink& log, Upgrading upgrading,
+           std::function<void(const News&)> followers)
+      : server_(server),
+        monitor_(monitor),
+        log_(log),
+        upgrading_(std::move(upgrading)),
+        followers_(std::move(followers)) {}
   ~Lifetime();
 
-  // Any thread: as SIGTERM does.
-  static void ask_to_drain();
-  // Any thread: as SIGUSR2 does. The outcome comes once the successor serves, or why it does not.
+  // Any thread: as SIGTERM does, but once kferry ends, another call changes nothing.
+  void ask_to_drain();
+  // Any thread: as SIGUSR2 does. The outcome comes once the successor serves: its process id, or why it does not.
   std::future<Outcome> ask_to_upgrade();
   // Once over(): who asks from now on is refused.
   void refuse_upgrades();
@@ -70,6 +83,8 @@ class Lifetime {
   void tick(Instant now);
   Duration patience() const;
   bool over() const { return phase_ == Phase::over; }
+  // Once over(): followers hear how it ended.
+  void tell_end() { followers_(end_); }
   // For people: "draining: 12 connections left"; empty while kferry serves.
   std::string progress() const;
 
@@ -77,6 +92,8 @@ class Lifetime {
   enum class Phase : std::uint8_t { serving, lame_duck, draining, over };
 
   void on_end_signal(int number, Instant now);
+  void tell_followers(Instant now);
+  void end(std::string text, bool well);
   void begin_to_drain(std::string_view why, proxy::DrainOrders::Ports ports, Instant now);
   void follow_drain(Instant now);
   void begin_upgrade(Instant now);
@@ -88,13 +105,18 @@ class Lifetime {
   Monitor& monitor_;
   LogSink& log_;
   const Upgrading upgrading_;
+  const std::function<void(const News&)> followers_;
   Phase phase_ = Phase::serving;
   std::unique_ptr<Successor> successor_;  // while it starts
   pid_t succeeded_by_ = 0;                // valid once it serves
   bool term_forgiven_ = false;            // after a succession
   Instant until_{};                       // of the lame duck or the drain
   Instant began_{};                       // the drain
-  Instant report_{};                      // when progress is reported next
+  Instant report_{};                      // when progress is logged next
+  std::string followed_;                  // what followers know
+  Instant followed_at_{};                 // when they were told
+  News end_;                              // valid once over
+  std::atomic<bool> ending_ = false;      // not serving, or asked not to
   std::mutex mutex_;                      // held briefly
   bool refusing_ = false;
   std::vector<std::promise<Outcome>> askers_;

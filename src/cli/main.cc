@@ -33,6 +33,12 @@ int perform(const HealthOptions& options) {
 int perform(const ReloadOptions& options) {
   return reload(options);
 }
+int perform(const UpgradeOptions& options) {
+  return upgrade(options);
+}
+int perform(const DrainOptions& options) {
+  return drain(options);
+}
 int perform(const SettingsOptions& options) {
   return settings(options);
 }

@@ -92,10 +92,17 @@ std::expected<Options, int> parse_options(int count, const char* const* words) {
       app.add_subcommand("reload", "Let the kferry that runs here read its configuration again");
   ReloadOptions reload_options;
   reload_verb->add_flag("--dry-run", reload_options.dry_run, "Only print what would change");
+  auto* upgrade_verb = app.add_subcommand(
+      "upgrade", "Let the installed binary take the place of the kferry that runs here, without a gap");
+  auto* drain_verb =
+      app.add_subcommand("drain", "End the kferry that runs here once its clients are answered, and wait");
+  bool no_wait = false;
+  drain_verb->add_flag("--no-wait", no_wait, "Return as soon as the drain has begun");
   std::string control;
-  reload_verb->add_option("--control", control, "Its control socket (control in [operations])")
-      ->type_name("PATH");
-  reload_verb->add_option("--config", config, config_help)->type_name("FILE");
+  for (CLI::App* const verb : {reload_verb, upgrade_verb, drain_verb}) {
+    verb->add_option("--control", control, "Its control socket (control in [operations])")->type_name("PATH");
+    verb->add_option("--config", config, config_help)->type_name("FILE");
+  }
   auto* settings_verb =
       app.add_subcommand("settings", "List every setting with its default, range and meaning");
   SettingsOptions settings_options;
@@ -131,8 +138,11 @@ std::expected<Options, int> parse_options(int count, const char* const* words) {
                                : asks_serving ? Question::serving
                                               : Question::ready};
   }
+  const auto control_given = control.empty() ? std::optional<std::string>() : std::optional(control);
+  if (upgrade_verb->parsed()) return UpgradeOptions{control_given, path};
+  if (drain_verb->parsed()) return DrainOptions{control_given, path, !no_wait};
   if (reload_verb->parsed()) {
-    if (!control.empty()) reload_options.control = control;
+    reload_options.control = control_given;
     reload_options.config_path = path;
     return reload_options;
   }

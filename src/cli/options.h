@@ -13,7 +13,7 @@ struct CompletionOptions {
   std::string shell;
 };
 using Options = std::variant<RunOptions, CheckOptions, DoctorOptions, ProbeOptions, HealthOptions,
-                             ReloadOptions, SettingsOptions, CompletionOptions>;
+                             ReloadOptions, UpgradeOptions, DrainOptions, SettingsOptions, CompletionOptions>;
 
 // The exit status instead, when help, the version or an error has been printed.
 std::expected<Options, int> parse_options(int count, const char* const* words);

@@ -3,6 +3,7 @@
 // prints it.
 #include <malloc.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
@@ -99,7 +100,7 @@ void serve(const sigset_t& signals, Lifetime& lifetime, operations::Log& log, Mo
     if (const Instant now = monotonic_now(); now - told >= supervision.pause()) {
       told = now;
       monitor.observe();
-      supervision.tell();
+      supervision.tell(lifetime.progress());
       log.tick();
     }
     const timespec pause =
@@ -154,14 +155,13 @@ ControlCalls control_calls(Reloader& reloader, Monitor& monitor, Supervision& su
     log.set_level(log_level(*level));
     return operations::control_result(true, "the log has level " + word + " until the next reload or start");
   };
-  calls.drain = [] {
-    Lifetime::ask_to_drain();
-    return operations::control_result(true, "kferry drains; its log says how far it is");
-  };
+  calls.drain = [&lifetime] { lifetime.ask_to_drain(); };
   calls.upgrade = [&] {
     const Lifetime::Outcome outcome = lifetime.ask_to_upgrade().get();
-    return operations::control_result(outcome.has_value(),
-                                      outcome ? "the new process serves" : outcome.error());
+    return operations::control_result(outcome.has_value(), outcome ? "process " + std::to_string(*outcome) +
+                                                                         " serves now, and process " +
+                                                                         std::to_string(getpid()) + " drains"
+                                                                   : outcome.error());
   };
   calls.health = [&] {
     const operations::HttpReply reply = monitor.answer({.path = "/health/ready", .accept = {}});
@@ -243,7 +243,12 @@ int run(const RunOptions& options) {
   log_listeners(loaded->config, server, log);
   std::unique_ptr<operations::ControlServer> control;
   Supervision supervision(monitor, log);
-  Lifetime lifetime(server, monitor, log, upgrading(*http, control, server, supervision));
+  Lifetime lifetime(server, monitor, log, upgrading(*http, control, server, supervision),
+                    [&control](const Lifetime::News& news) {
+                      if (control != nullptr)  // a process that has a successor has none
+                        control->tell(news.over ? operations::control_result(news.well, news.text).front()
+                                                : progress_line(news.text));
+                    });
   auto serving = serve_control(loaded->config.operations.control,
                                control_calls(reloader, monitor, supervision, log, lifetime), log, handed);
   if (!serving) {
@@ -255,8 +260,9 @@ int run(const RunOptions& options) {
   serve(signals, lifetime, log, monitor, supervision, control);
   supervision.stopping();
   lifetime.refuse_upgrades();
-  control.reset();  // its commands use what ends before it
   server.stop();
+  lifetime.tell_end();
+  control.reset();  // its commands use what ends before it
   log.write({Severity::info, "stopped", "", "kferry stopped"});
   return exit_well;
 }

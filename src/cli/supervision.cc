@@ -22,8 +22,10 @@ bool Supervision::check(int error) {
   return error == 0;
 }
 
-void Supervision::tell() {
-  const Monitor::Summary summary = monitor_.summary();
+void Supervision::tell(const std::string& progress) {
+  if (handed_over_) return;
+  Monitor::Summary summary = monitor_.summary();
+  if (!progress.empty()) summary.text = progress;
   if (!ready_told_ && summary.ready) {
     ready_told_ = check(notify_.ready(summary.text));
     if (ready_told_) status_told_ = summary.text;
@@ -53,8 +55,13 @@ void Supervision::reloaded() {
   if (ready_told_) ready_told_ = check(notify_.ready(monitor_.summary().text));
 }
 
+void Supervision::hand_over_to(pid_t process) {
+  check(notify_.main_process(process));
+  handed_over_ = true;
+}
+
 void Supervision::stopping() {
-  check(notify_.stopping("stopping"));
+  if (!handed_over_) check(notify_.stopping("stopping"));
 }
 
 }  // namespace kferry::cli

@@ -28,8 +28,8 @@ class Supervision {
   Supervision(const Monitor& monitor, LogSink& log)
       : monitor_(monitor), log_(log), notify_(operations::SdNotify::environment()) {}
 
-  // After Monitor::observe().
-  void tell();
+  // After Monitor::observe(). `progress`: what kferry is about to end with, in place of its health; may be empty.
+  void tell(const std::string& progress);
   // How long the loop may wait until the next round.
   Duration pause() const;
   // Around a reload, from any thread: systemd waits for the second call (ExecReload=, Type=notify-reload).
@@ -38,7 +38,8 @@ class Supervision {
   // kferry ends.
   void stopping();
   // Another process has taken over, and is the unit's main one from now on.
-  void hand_over_to(pid_t process) { check(notify_.main_process(process)); }
+  // This one says nothing more.
+  void hand_over_to(pid_t process);
 
  private:
   bool check(int error);
@@ -46,6 +47,7 @@ class Supervision {
   const Monitor& monitor_;
   LogSink& log_;
   operations::SdNotify notify_;
+  bool handed_over_ = false;
   std::atomic<bool> ready_told_ = false;
   std::string status_told_;
   std::optional<Instant> alive_at_;  // the last sign of life

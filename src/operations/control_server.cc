@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <cstdint>
 #include <list>
+#include <mutex>
 #include <string_view>
 #include <utility>
 
@@ -35,13 +36,18 @@ struct Connection {
 
   const int fd;
   bool closed = false;
-  bool last = false;   // closed once `out` is sent
+  bool last = false;  // closed once `out` is sent
+  bool following = false;
   Instant deadline{};  // of the next request, or of the answer
   Instant moved_at{};  // when a byte last came or went
   std::string in{};
   std::string out{};
   std::size_t sent = 0;
 };
+
+bool is_result(const JsonObject& line) {
+  return line.text("type") == "result";
+}
 
 // Whether the process at the other end may give commands.
 bool may_command(int fd) {
@@ -74,6 +80,7 @@ struct ControlServer::Loop {
 
   void run();
   bool take_wakes();
+  void deliver(Instant now);
   int wait_ms(Instant now) const;
   void accept_some(Instant now);
   void displace();
@@ -91,6 +98,8 @@ struct ControlServer::Loop {
   const int wake;  // readable once there is something to do for other threads
   std::atomic<bool> stop = false;
   std::atomic<bool> asked = false;
+  std::mutex telling;  // of `told`
+  std::vector<JsonObject> told;
   std::list<Connection> connections;
   Instant accept_at{};  // not before
 };
@@ -100,9 +109,35 @@ bool ControlServer::Loop::take_wakes() {
   std::uint64_t count = 0;
   while (read(wake, &count, sizeof count) == sizeof count) {
   }
-  if (stop.load(std::memory_order_acquire)) return false;
+  const bool stopping = stop.load(std::memory_order_acquire);
+  deliver(monotonic_now());
+  if (stopping) return false;
   if (asked.exchange(false, std::memory_order_acq_rel)) task();
   return !stop.load(std::memory_order_acquire);
+}
+
+void ControlServer::Loop::deliver(Instant now) {
+  std::vector<JsonObject> lines;
+  {
+    const std::scoped_lock lock(telling);
+    lines.swap(told);
+  }
+  for (JsonObject& line : lines) {
+    const bool result = is_result(line);
+    const std::string text = line.set_number("v", control_version).to_string() + "\n";
+    for (Connection& one : connections) {
+      if (!one.following || one.closed) continue;
+      one.following = !result;
+      if (one.out.size() - one.sent + text.size() > options.backlog_max) {
+        one.closed = true;
+        continue;
+      }
+      if (!one.writing()) one.deadline = now + options.request_timeout;
+      one.out += text;
+      write_some(one, now);
+      if (result && !stop.load(std::memory_order_acquire)) answer_requests(one, now);
+    }
+  }
 }
 
 int ControlServer::Loop::wait_ms(Instant now) const {
@@ -128,7 +163,7 @@ void ControlServer::Loop::run() {
     now = monotonic_now();
     std::size_t at = 2;
     for (Connection& one : connections) {
-      if (wanted[at++].revents != 0)
+      if (wanted[at++].revents != 0 && !one.closed)
         on_ready(one, now);
       else if (now >= one.deadline)
         one.closed = true;
@@ -185,7 +220,9 @@ void ControlServer::Loop::read_some(Connection& connection, Instant now) {
 }
 
 void ControlServer::Loop::answer_requests(Connection& connection, Instant now) {
-  while (!connection.writing() && !connection.closed && !connection.last) {
+  // What a client sends while it follows waits.
+  if (connection.following) connection.closed |= connection.in.size() > options.request_size_max;
+  while (!connection.writing() && !connection.closed && !connection.last && !connection.following) {
     const std::size_t end = connection.in.find('\n');
     if (std::min(end, connection.in.size()) > options.request_size_max) {
       connection.last = true;
@@ -215,6 +252,7 @@ void ControlServer::Loop::reply(Connection& connection, ControlAnswer answer, In
   KFERRY_ASSERT(!connection.writing());
   connection.out.clear();
   connection.sent = 0;
+  connection.following = answer.empty() || !is_result(answer.back());
   for (JsonObject& line : answer) connection.out += line.set_number("v", control_version).to_string() + "\n";
   connection.moved_at = now;
   connection.deadline = now + options.request_timeout;
@@ -236,7 +274,7 @@ void ControlServer::Loop::write_some(Connection& connection, Instant now) {
   }
   connection.out = {};
   connection.sent = 0;
-  connection.deadline = now + options.request_timeout;
+  connection.deadline = connection.following ? Instant::max() : now + options.request_timeout;
   connection.closed = connection.last;
 }
 
@@ -266,6 +304,15 @@ void ControlServer::soon() {
   const std::uint64_t one = 1;
   // EAGAIN cannot happen: the counter is emptied at every turn, and whatever it holds wakes the thread.
   (void)!write(loop_->wake, &one, sizeof one);
+}
+
+void ControlServer::tell(JsonObject line) {
+  {
+    const std::scoped_lock lock(loop_->telling);
+    loop_->told.push_back(std::move(line));
+  }
+  const std::uint64_t one = 1;
+  (void)!write(loop_->wake, &one, sizeof one);  // as in soon()
 }
 
 ControlSocket* ControlServer::socket() {

@@ -5,11 +5,13 @@
 //   kferry:  {"v":1,"type":"change","text":"…"}              any number of lines, as the command has to say
 //            {"v":1,"ok":true,"text":"…","type":"result"}    one line at last
 //
-// A connection may send several requests; each is answered before the next is read. The client must run as kferry's
+// A connection may send several requests; each is answered before the next is read. An answer without a result lets the
+// connection follow what is told later (tell()), until a result is told. The client must run as kferry's
 // user or as root (SO_PEERCRED). What a client does costs it its own connection and nothing else:
 //
 //   a request has at most request_size_max bytes, and is complete within request_timeout of the one before
 //   an answer must be taken within request_timeout
+//   one that follows has at most backlog_max bytes to take
 //   of connections_max connections, the one that has been idle for longest is closed for a new one
 //
 // The thread also performs what other threads ask it for (soon()), so that commands and signals never run beside each
@@ -35,7 +37,7 @@ namespace kferry::operations {
 
 inline constexpr std::int64_t control_version = 1;
 
-// An answer's lines. The last one is its result.
+// An answer's lines. The last one is its result, unless the client follows.
 using ControlAnswer = std::vector<JsonObject>;
 ControlAnswer control_result(bool ok, std::string_view text);
 
@@ -45,6 +47,7 @@ class ControlServer {
     Duration request_timeout = std::chrono::seconds(30);
     std::size_t connections_max = 16;
     std::size_t request_size_max = std::size_t{4} * 1024;
+    std::size_t backlog_max = std::size_t{64} * 1024;
   };
   // Both are called on the server's thread. A request is an object of version 1.
   using Handler = std::function<ControlAnswer(const JsonObject& request)>;
@@ -58,13 +61,15 @@ class ControlServer {
                                                                           Handler handler, Task task) {
     return start(std::move(socket), std::move(handler), std::move(task), Options{});
   }
-  // Ends every connection and the thread, after the command in progress.
+  // Ends every connection and the thread, after the command in progress and what was told before.
   ~ControlServer();
   ControlServer(const ControlServer&) = delete;
   ControlServer& operator=(const ControlServer&) = delete;
 
   // Any thread: the task runs soon. Calls before it has begun count as one.
   void soon();
+  // Any thread: a line for every client that follows, by now or by the command in progress.
+  void tell(JsonObject line);
   // nullptr: it has none.
   ControlSocket* socket();
 

@@ -23,6 +23,7 @@ struct Served {
     JsonObject echo;
     echo.set_text("type", "echo").set_text("text", request.text("text").value_or("-"));
     ControlAnswer lines(static_cast<std::size_t>(request.number("lines").value_or(1)), echo);
+    if (request.flag("follow").value_or(false)) return lines;
     lines.push_back(control_result(true, "done").front());
     return lines;
   }
@@ -113,6 +114,57 @@ TEST_CASE("a silent connection is closed in time") {
   const int client = connect_to(served.folder.path);
   CHECK(read_lines(client, 1).empty());
   close(client);
+}
+
+TEST_CASE("a client whose answer has no result follows what is told until a result is") {
+  Served served;
+  const int follower = connect_to(served.folder.path);
+  const int other = connect_to(served.folder.path);
+  send_text(follower, "{\"v\":1,\"text\":\"a\",\"follow\":true}\n{\"v\":1,\"text\":\"b\"}\n");
+  CHECK(read_lines(follower, 1) == echo("a"));
+  JsonObject news;
+  served.server->tell(news.set_text("type", "echo").set_text("text", "half"));
+  CHECK(read_lines(follower, 1) == echo("half"));
+  served.server->tell(control_result(true, "done").front());
+  CHECK(read_lines(follower, 3) == done + echo("b") + done);
+  send_text(other, "{\"v\":1}\n");
+  CHECK(read_lines(other, 2) == echo("-") + done);  // it did not follow
+  close(follower);
+  close(other);
+}
+
+TEST_CASE("what was told before the end is delivered") {
+  Served served;
+  const int follower = connect_to(served.folder.path);
+  send_text(follower, "{\"v\":1,\"text\":\"a\",\"follow\":true}\n");
+  CHECK(read_lines(follower, 1) == echo("a"));
+  served.server->tell(control_result(true, "done").front());
+  served.server.reset();
+  CHECK(read_lines(follower, 2) == done);  // and the end of the stream
+  close(follower);
+}
+
+TEST_CASE("a follower that takes nothing is closed, and others are not") {
+  Served served({.backlog_max = 1000});
+  const int lazy = connect_to(served.folder.path);
+  const int eager = connect_to(served.folder.path);
+  for (const int fd : {lazy, eager}) {
+    send_text(fd, "{\"v\":1,\"text\":\"a\",\"follow\":true}\n");
+    CHECK(read_lines(fd, 1) == echo("a"));
+  }
+  const std::string text(500, 'x');
+  for (int i = 0; i < 2000; ++i) {
+    JsonObject news;
+    served.server->tell(news.set_text("type", "echo").set_text("text", text));
+    REQUIRE(read_lines(eager, 1) == echo(text));
+  }
+  std::string taken = read_lines(lazy, 2001);  // until the end of the stream
+  CHECK(taken.size() < 2000 * echo(text).size());
+  send_text(eager, "{\"v\":1}\n");
+  served.server->tell(control_result(true, "done").front());
+  CHECK(read_lines(eager, 3) == done + echo("-") + done);
+  close(lazy);
+  close(eager);
 }
 
 TEST_CASE("what other threads ask for runs on the server's thread, often asked or seldom") {

@@ -40,7 +40,7 @@ def kferry(*words, env=None):
 def test_help_and_version_succeed():
     shown = kferry("--help")
     assert shown.returncode == 0
-    for verb in ("run", "check", "doctor", "probe", "health", "settings", "completion"):
+    for verb in ("run", "check", "doctor", "probe", "health", "reload", "upgrade", "drain", "settings", "completion"):
         assert verb in shown.stdout
         assert kferry(verb, "--help").returncode == 0
     version = kferry("--version")

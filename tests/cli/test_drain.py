@@ -2,13 +2,15 @@
 import signal
 import socket
 import struct
+import subprocess
 import threading
 import time
 
 import pytest
 
-from running import Broker, Kferry, free_port, listener_variables, receive, request
+from running import KFERRY, Broker, Kferry, free_port, listener_variables, receive, request
 from test_health import get
+from test_systemd import ServiceManager
 
 FETCH, API_VERSIONS = 1, 18
 
@@ -40,11 +42,12 @@ def fixture_broker():
 @pytest.fixture(name="start")
 def fixture_start(tmp_path, broker):
     """Starts a kferry with these limits that knows its broker."""
-    def start(**limits):
+    def start(more=(), **limits):
         port = free_port(4)
         file = tmp_path / "kferry.toml"
         file.write_text("[limits]\n" + "".join(f"{key} = {value}\n" for key, value in limits.items()))
-        env = {**listener_variables(port, f"127.0.0.1:{broker.port}"), "GATEWAY_HTTP_PORT": str(port + 3)}
+        env = {**listener_variables(port, f"127.0.0.1:{broker.port}"), "GATEWAY_HTTP_PORT": str(port + 3),
+               "GATEWAY_CONTROL": str(tmp_path / "control.sock"), **dict(more)}
         return Kferry(tmp_path, env, words=["run", "--config", str(file)])
     return start
 
@@ -183,3 +186,53 @@ def test_progress_is_logged(start, broker):
             assert kferry.end(signal.SIGINT) == 0
         line, = kferry.lines("drain_progress")
         assert "1 connection left" in line
+
+
+def draining(folder, *words):
+    return subprocess.Popen([KFERRY, "drain", "--control", folder / "control.sock", *words], stdout=subprocess.PIPE,
+                            stderr=subprocess.PIPE, text=True)
+
+
+def test_kferry_drain_shows_its_progress_and_a_second_one_changes_nothing(start, broker, tmp_path):
+    with start() as kferry:
+        known(kferry)
+        waiting = connect(kferry)
+        waiting.sendall(request(FETCH, 4, correlation=7))
+        assert broker.held.acquire(timeout=10)
+        first = draining(tmp_path)
+        assert first.stdout.readline() == "kferry drains\n"
+        assert first.stdout.readline() == "draining: 1 connection left\n"
+        second = draining(tmp_path)
+        assert second.stdout.readline() == "kferry drains\n"
+        at_once = draining(tmp_path, "--no-wait")
+        assert at_once.communicate(timeout=20)[0].startswith("kferry drains") and at_once.returncode == 0
+        broker.released.set()
+        assert receive(waiting) == struct.pack(">i", 7) + b"fetched" * 1000
+        assert waiting.recv(1) == b""
+        waiting.close()
+        for verb in (first, second):
+            assert "ended in order within" in verb.communicate(timeout=20)[0].splitlines()[-1] and verb.returncode == 0
+        assert kferry.process.wait(10) == 0 and not kferry.lines("stopping")
+
+
+def test_kferry_drain_fails_where_connections_are_reset(start, broker, tmp_path):
+    with start(drain_deadline_s=1) as kferry:
+        known(kferry)
+        with connect(kferry) as client:
+            client.sendall(request(FETCH, 4))
+            assert broker.held.acquire(timeout=10)
+            verb = draining(tmp_path)
+            assert "1 was reset; raise drain_deadline_s" in verb.communicate(timeout=20)[1] and verb.returncode == 1
+        assert kferry.process.wait(10) == 0
+
+
+def test_systemd_is_told_of_the_progress(start, broker, tmp_path):
+    with ServiceManager(tmp_path) as manager, start(manager.variables()) as kferry:
+        known(kferry)
+        with connect(kferry) as client:
+            client.sendall(request(FETCH, 4))
+            assert broker.held.acquire(timeout=10)
+            kferry.process.send_signal(signal.SIGINT)
+            manager.wait(STATUS="draining: 1 connection left")
+            broker.released.set()
+            manager.wait(STOPPING="1")

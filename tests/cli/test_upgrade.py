@@ -2,6 +2,7 @@
 import json
 import os
 import pathlib
+import re
 import signal
 import socket
 import ssl
@@ -124,6 +125,41 @@ def test_the_control_socket_upgrades_and_stays(kferry, tmp_path):
     assert command(path, "drain")["ok"]
     wait_for(lambda: not kferry.alive(), kferry.text())
     assert not path.exists()
+
+
+def verb(kferry, *words):
+    """A finished `kferry upgrade` or `kferry drain`."""
+    return subprocess.run([kferry.binary, *words, "--control", kferry.log.parent / "control.sock"], capture_output=True, text=True,
+                          timeout=90, check=False)
+
+
+def test_kferry_upgrade_returns_once_the_new_process_serves(kferry):
+    shown = verb(kferry, "upgrade")
+    assert shown.returncode == 0, shown.stderr
+    running_one, result = shown.stdout.splitlines()
+    assert running_one.startswith("kferry 0.") and shown.stderr == ""
+    kferry.pids.append(int(re.fullmatch(rf"process (\d+) serves now, and process {kferry.pids[0]} drains", result)[1]))
+    wait_for(lambda: kferry.alive() == kferry.pids[-1:], "the former process ends")
+    connect(kferry).close()
+    shown = verb(kferry, "drain")  # by the new process's socket
+    assert shown.returncode == 0 and "ended in order" in shown.stdout.splitlines()[-1]
+    wait_for(lambda: not kferry.alive(), "the drained process ends")
+
+
+def test_kferry_upgrade_says_why_the_new_process_fails_and_what_to_do(kferry):
+    kferry.replace("#!/bin/sh\nexit 3\n")
+    shown = subprocess.run([KFERRY, "upgrade", "--control", kferry.log.parent / "control.sock"], capture_output=True, text=True,
+                           timeout=60, check=False)
+    assert shown.returncode == 1
+    assert "ended before it was ready" in shown.stderr and "kferry check" in shown.stderr and "nothing has changed" in shown.stderr
+    connect(kferry).close()
+
+
+@pytest.mark.parametrize("name", ["upgrade", "drain"])
+def test_a_verb_without_a_kferry_says_what_to_do(tmp_path, name):
+    shown = subprocess.run([KFERRY, name, "--control", tmp_path / "missing.sock"], capture_output=True, text=True, timeout=60, check=False)
+    assert shown.returncode == 1 and shown.stdout == ""
+    assert "does kferry run here, with this control socket? --control names another" in shown.stderr
 
 
 def test_the_new_process_knows_the_brokers_at_once(kferry):
