@@ -27,11 +27,11 @@ void Routes::refresh(const Snapshot& snapshot) {
   clashes_.clear();
   unmapped_.clear();
   if (listener_.sni) return;
-  // By id, so the first live one on a port keeps it; what is unlisted comes second, and what one client alone has named
-  // comes last.
+  // By id, so the first live one on a port keeps it; what is unlisted, or back on one client's word, comes second, and
+  // what one client alone has named comes last.
   enum class Rank : std::uint8_t { live, unlisted, provisional };
   const auto rank_of = [](const Node& node) {
-    if (node.provisional) return Rank::provisional;
+    if (node.provisional) return node.returning ? Rank::unlisted : Rank::provisional;
     return node.listed ? Rank::live : Rank::unlisted;
   };
   for (const Rank rank : {Rank::live, Rank::unlisted, Rank::provisional}) {

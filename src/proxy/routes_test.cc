@@ -75,6 +75,19 @@ TEST_CASE("a port whose broker is not known yet is advertised all the same") {
   CHECK_FALSE(routes.advertised(NodeId{-1}).has_value());
 }
 
+TEST_CASE(
+    "what one client alone has named takes no port from an unlisted broker, nor from one that is back") {
+  for (const bool returning : {false, true}) {
+    Snapshot two = snapshot({2}, {5});
+    two.nodes.at(0).provisional = true;
+    two.nodes.at(1).listed = two.nodes.at(1).provisional = two.nodes.at(1).returning = returning;
+    const config::Listener three = listener(7000, 3);
+    Routes routes(three);
+    routes.refresh(two);
+    CHECK(routes.owner(2) == NodeId{5});
+  }
+}
+
 TEST_CASE("an id that is not listed has no port, and the advice names ids") {
   config::Listener some = listener(7000, 2);
   some.ids = {100, 200};

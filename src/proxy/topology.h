@@ -4,7 +4,10 @@
 //
 //   the first full list                        is believed
 //   full list (Metadata, DescribeCluster)      unlists a broker that it lacks and that has not answered for
-//                                              answered_recently; an empty one says nothing
+//                                              answered_recently, or not since a dial to it failed; an empty one says
+//                                              nothing
+//   its address is another id's in such a list  it is replaced, which unlists it, where connections there broke
+//                                              lately as in (c), or two servers say so as in (a)
 //   partial list (FindCoordinator, endpoints)  introduces brokers; moves and unlists none
 //   a new id                                   is provisional: it takes no port from another broker, and lapses
 //                                              after provisional_lifetime unless another client's full list names it
@@ -59,6 +62,7 @@ struct Node {
   std::optional<HostPort> candidate;
   bool listed = true;
   bool provisional = false;  // one client's answer alone has named it
+  bool returning = false;    // provisional, but confirmed before: other provisional ones take no port from it
 
   // False while answers disagree about a provisional broker: any of them may lie.
   bool dialable() const { return listed || !provisional; }
@@ -230,7 +234,9 @@ class Topology {
   void hear_same_address(Lecture& lecture, std::size_t index, BrokerRecord& record);
   void hear_claim(Lecture& lecture, std::size_t index, BrokerRecord& record, const NamedBroker& named);
   void hear_absence(Lecture& lecture, std::size_t index);
+  void hear_replacements(Lecture& lecture);
   bool swapped(Lecture& lecture, const Node& node, const BrokerRecord& record);
+  bool broke_for_others(const Lecture& lecture, const BrokerRecord& record) const;
   void apply_swaps(Lecture& lecture);
   void move(Draft& draft, NodeId id, const HostPort& to, const std::string& by, std::string_view why);
   void report_claim(Lecture& lecture, const Node& node, const BrokerRecord& record, Claim& claim,

@@ -1,5 +1,5 @@
-// What a topology forgets, and when: brokers that one client alone has named, brokers that no list names any more, and
-// claims. The rules are in proxy/topology.h.
+// What a topology forgets, and when: brokers that one client alone has named, brokers that no list names any more or
+// that another one replaces, and claims. The rules are in proxy/topology.h.
 #include <algorithm>
 #include <set>
 #include <utility>
@@ -35,11 +35,50 @@ void Topology::lapse(Lecture& lecture) {
   for (Node& node : next.nodes) {
     if (!lapsed(node) || !records_[node.id].was_confirmed) continue;
     node.provisional = false;
+    node.returning = false;
     node.listed = false;
     records_[node.id].unlisted_at = lecture.now;
     --provisional_;
   }
   forget(next, lapsed);
+}
+
+// A broker that the list lacks while another id has its address: one that was given a new id, or whose address was. What
+// answers there says nothing about the former id any more.
+void Topology::hear_replacements(Lecture& lecture) {
+  const bool seconded = lecture.teacher.discovery() && lecture.teacher.seconded;
+  if (lecture.first || !(lecture.list.full || seconded)) return;
+  const std::vector<NamedBroker>& named = lecture.named.brokers;
+  const auto is_named = [&](NodeId id) {
+    return std::ranges::binary_search(named, number(id), {}, [](const auto& one) { return number(one.id); });
+  };
+  for (const NamedBroker& broker : named) {
+    const Node* node = lecture.draft.known.first_at(broker.address, [&](const Node& one) {
+      const Node* now = lecture.draft.view().find(one.id);
+      return now != nullptr && now->listed && !now->provisional && now->address == broker.address &&
+             !is_named(one.id);
+    });
+    if (node == nullptr) continue;
+    const NodeId id = node->id;
+    BrokerRecord& record = records_[id];
+    if (!seconded && !broke_for_others(lecture, record)) {
+      lecture.contested = true;
+      continue;
+    }
+    record.unlisted_at = lecture.now;
+    record.answered_at.reset();
+    lecture.draft.edit(id).listed = false;
+    log_.write({Severity::info, "broker_moved", name_ + "/" + std::to_string(number(id)),
+                "broker " + std::to_string(number(id)) + " of cluster " + name_ + " is replaced by broker " +
+                    std::to_string(number(broker.id)) + " at " + to_string(broker.address) +
+                    ", according to " + lecture.teacher.text(lecture.list.source)});
+  }
+}
+
+// Any client could invent a list; that the connections of others broke lately, it could not.
+bool Topology::broke_for_others(const Lecture& lecture, const BrokerRecord& record) const {
+  if (!within(record.broken_at, broken_lately, lecture.now)) return false;
+  return lecture.teacher.discovery() || record.broken_for != lecture.teacher.client();
 }
 
 void Topology::tidy(Lecture& lecture) {

@@ -98,6 +98,7 @@ Topology::Lesson Topology::merge(Lecture& lecture, Origin& origin) {
   }
   for (; counts && i < nodes; ++i) hear_absence(lecture, i);
   apply_swaps(lecture);
+  hear_replacements(lecture);
   introduce_unknown(lecture);
   report_other_claims(lecture);
   publish_if_changed(lecture.draft);
@@ -202,6 +203,7 @@ void Topology::hear_same_address(Lecture& lecture, std::size_t index, BrokerReco
     if (confirmed) {
       Node& changed = lecture.draft.edit().nodes[index];
       changed.provisional = false;
+      changed.returning = false;
       changed.listed = true;
       --provisional_;
     } else {
@@ -216,6 +218,7 @@ void Topology::hear_same_address(Lecture& lecture, std::size_t index, BrokerReco
   changed.listed = true;
   if (believed) return;
   changed.provisional = true;
+  changed.returning = true;
   ++provisional_;
   lecture.contested = true;
   record.was_confirmed = true;
@@ -228,7 +231,7 @@ void Topology::hear_absence(Lecture& lecture, std::size_t index) {
   const Node& node = lecture.draft.view().nodes[index];
   if (!node.listed || node.provisional) return;
   BrokerRecord& record = records_[node.id];
-  if (within(record.answered_at, answered_recently, lecture.now)) return;
+  if (!record.doubted && within(record.answered_at, answered_recently, lecture.now)) return;
   record.unlisted_at = lecture.now;
   lecture.draft.edit().nodes[index].listed = false;
 }
@@ -283,11 +286,9 @@ void Topology::hear_claim(Lecture& lecture, std::size_t index, BrokerRecord& rec
   report_claim(lecture, node, record, claim, "it is tried when the known address fails");
 }
 
-// Rule (c). Any client could invent a list that gives the known address to another broker; that its connections broke
-// lately, it could not.
+// Rule (c): the list gives the known address to another broker.
 bool Topology::swapped(Lecture& lecture, const Node& node, const BrokerRecord& record) {
-  if (!within(record.broken_at, broken_lately, lecture.now)) return false;
-  if (record.broken_for == lecture.teacher.client() && !lecture.teacher.discovery()) return false;
+  if (!broke_for_others(lecture, record)) return false;
   if (lecture.places.empty()) {
     for (const NamedBroker& broker : lecture.named.brokers) lecture.places.emplace(broker.address, broker.id);
   }
