@@ -15,8 +15,9 @@ CloseState state_of(const FrameFlow& frames, const connection::Leg& client, cons
   state.first_header = frames.started()             ? Header::whole
                        : frames.received_anything() ? Header::begun
                                                     : Header::nothing;
-  state.client = {client.ended(), client.shut(), gone(frames.requests(), broker),
-                  frames.at_boundary(tls::Remote::client)};
+  // A request that has been read and may not be forwarded yet is held whole: no byte of it is ready, and none is missing.
+  const bool requests_gone = gone(frames.requests(), broker) && !frames.request_waits();
+  state.client = {client.ended(), client.shut(), requests_gone, frames.at_boundary(tls::Remote::client)};
   state.broker = {broker.ended(), broker.shut(), gone(frames.responses(), client),
                   frames.at_boundary(tls::Remote::broker)};
   state.header_held = frames.requests().held_size() > 0;

@@ -71,6 +71,29 @@ TEST_CASE("an outage of a broker is one line, and its end another") {
   });
 }
 
+TEST_CASE("a dial that its client's end cuts short is the client's affair") {
+  over_seeds("a dial that its client's end cuts short is the client's affair", 2, [](Run& run) {
+    auto world = known_world(run, run.dice.one_in(4));
+    for (const std::int32_t id : {1, 2, 3})
+      world->simulation.set_dial_fault(world->address_of(id), ring::DialFault::hang);
+    Connection& client = world->connect(2);
+    // Up to version 2 a header without a body: the request is whole, and its client may end behind it.
+    client.ask(order_of(run.dice, Kind::api_versions, run.dice.between<std::int16_t>(0, 3)));
+    world->run("a request on its way", [&] { return client.written(); }, minutes(1));
+    // Broker 2 is given up after 5 seconds. The next one is being dialled when the client's time is up.
+    world->run_for(milliseconds(1'000 + run.dice.below(3'000)));
+    client.half_close();
+    world->run("no session left", [&] { return world->sessions(0) == 0; }, seconds(8));
+    expect(*world, "dial_abandoned", 1);
+    expect(*world, "upstream_unreachable", 0);
+    expect(*world, "broker_unreachable", 1);
+    for (const std::int32_t id : {1, 2, 3})
+      world->simulation.set_dial_fault(world->address_of(id), ring::DialFault::none);
+    world->stop();
+    return world;
+  });
+}
+
 TEST_CASE("a broker that refuses connections beyond its limit is named so, and stays up") {
   over_seeds("a broker that refuses connections beyond its limit is named so, and stays up", 3, [](Run& run) {
     auto world = known_world(run, run.dice.one_in(2));
