@@ -53,7 +53,7 @@ def end_on_signals():
     signal.signal(signal.SIGHUP, leave)
 
 
-def _alive(pid):
+def alive(pid):
     try:
         state = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except OSError:
@@ -79,12 +79,12 @@ def remove_stale():
     names = pathlib.Path("/run/netns")
     for path in names.iterdir() if names.is_dir() else []:
         match = re.fullmatch(r"kf(\d+)-(clients|middle|brokers)", path.name)
-        if match and not _alive(match[1]):
+        if match and not alive(match[1]):
             _end_processes(path.name)
             delete_namespace(path.name)
     for path in pathlib.Path(tempfile.gettempdir()).glob("kferry-e2e-*"):
         match = re.fullmatch(r"kferry-e2e-(\d+)", path.name)
-        if match and not _alive(match[1]):
+        if match and not alive(match[1]):
             shutil.rmtree(path, ignore_errors=True)
 
 

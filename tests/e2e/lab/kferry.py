@@ -8,8 +8,9 @@ import pathlib
 import re
 import signal
 
+from . import cleanup
 from .namespaces import MIDDLE_TO_CLIENTS
-from .processes import Process, run
+from .processes import Process, becomes, run
 
 READY = r"\bready\b"
 # Disjoint ports for every listener of a run: those of one test never meet those of another.
@@ -120,13 +121,13 @@ class Kferry:
     """One kferry process, restartable on the same ports with the same configuration.
 
     The variables describe its cluster `default`; `upstreams` are further ones, `limits` and `engine` the sections of
-    those names, all in a file. `launcher` is a command that becomes kferry's by exec. KFERRY_BACKEND is the engine's
+    those names, all in a file. With `control` it can be upgraded and drained. `launcher` is a command that becomes kferry's by exec. KFERRY_BACKEND is the engine's
     backend where `engine` does not say it.
     """
 
     def __init__(
         self, network, directory, upstream, listener=None, more=None, upstreams=(), limits=None, engine=None,
-        launcher=(),
+        launcher=(), control=False,
     ):  # fmt: skip
         self.network = network
         self.listener = listener or Listener()
@@ -141,10 +142,11 @@ class Kferry:
             "GATEWAY_SECURITY_MODE": "KAFKA_MANAGED",
             "GATEWAY_ACL_ENABLED": "false",
             "GATEWAY_HTTP_PORT": str(self.http_port),
-            "GATEWAY_CONTROL": "off",
+            "GATEWAY_CONTROL": str(directory / f"kferry-{self.listener.first}.sock") if control else "off",
             **self.listener.variables(),
             **(more or {}),
         }
+        self._successors = []  # process ids
         self._words = []
         backend = os.environ.get("KFERRY_BACKEND")
         sections = {"limits": limits, "engine": {**({"backend": backend} if backend else {}), **(engine or {})}}
@@ -168,6 +170,22 @@ class Kferry:
             "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1",
             **self.variables,
         }
+
+    def upgrade(self):
+        """Another process of the same binary takes its place; it writes to the same log."""
+        done = self.run("upgrade", timeout=60)
+        assert done.code == 0, done
+        self._successors.append(int(re.search(r"process (\d+) serves now", done.output)[1]))
+
+    def drain(self, timeout=60):
+        """Ends it in order, as an operator does. Returns what the drain has said."""
+        done = self.run("drain", timeout=timeout)
+        assert becomes(lambda: not self.running()), "kferry runs after its drain"
+        self.assert_no_defect()
+        return done
+
+    def _alive_successors(self):
+        return [pid for pid in self._successors if cleanup.alive(pid)]
 
     def begin_start(self):
         command = [*self._launcher, binary(), "run", *self._words]
@@ -200,7 +218,7 @@ class Kferry:
         return self.process.wait_for_line(pattern, timeout, since).string
 
     def running(self):
-        return self.process.running()
+        return self.process.running() or bool(self._alive_successors())
 
     def open_descriptors(self):
         """Without pipes: a worker keeps a few empty ones for the next splice."""
@@ -224,11 +242,16 @@ class Kferry:
         return int(re.search(r"^VmRSS:\s+(\d+) kB", status, re.M)[1])
 
     def kill(self):
+        for pid in self._alive_successors():
+            os.kill(pid, signal.SIGKILL)
         self.process.kill()
 
     def stop(self, timeout=20):
         """Stops it gracefully; fails if it did not end well or a sanitizer or assertion spoke."""
-        was_running = self.process.running()
+        was_running = self.running()
+        for pid in self._alive_successors():
+            os.kill(pid, signal.SIGINT)
+        assert becomes(lambda: not self._alive_successors(), timeout), f"a successor did not end within {timeout} s"
         code = self.process.stop(timeout, signal.SIGINT)  # without a lame duck
         self.assert_no_defect()
         assert was_running, f"kferry had ended by itself with {self.process.code()}"

@@ -48,6 +48,11 @@ def python():
     return _environment("python", WHEELS) / "bin" / "python"
 
 
+def python_with_older_librdkafka():
+    """A Python that can import confluent_kafka 2.1, whose librdkafka reset its offsets when TLS connections ended badly."""
+    return _environment("python-2.1", ["confluent-kafka==2.1.1"]) / "bin" / "python"
+
+
 def _go():
     found = shutil.which("go") or shutil.which("go", path="/usr/local/go/bin:/usr/lib/go/bin")
     if found:

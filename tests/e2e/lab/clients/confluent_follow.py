@@ -1,4 +1,4 @@
-"""librdkafka with running clients: confluent_follow.py BOOTSTRAP TOPIC, until stdin ends.
+"""librdkafka with running clients: confluent_follow.py BOOTSTRAP TOPIC [KEY=VALUE]..., until stdin ends.
 
 One producer and one consumer that ask for metadata once an hour, and say what happens as lab/java/Driver.java does.
 """
@@ -11,11 +11,12 @@ import time
 
 import confluent_kafka
 
-bootstrap, topic = sys.argv[1:]
+bootstrap, topic = sys.argv[1:3]
 common = {
     "bootstrap.servers": bootstrap,
     "metadata.max.age.ms": 3_600_000,
     "topic.metadata.refresh.interval.ms": 3_600_000,
+    **dict(word.split("=", 1) for word in sys.argv[3:]),
 }
 said = threading.Lock()
 

@@ -44,7 +44,7 @@ import org.apache.kafka.common.serialization.StringSerializer;
  *   NAME event [words]            what comes back; the last event of a name is "ended" or "failed REASON"
  * </pre>
  *
- * Running clients (producer, consumer, share) go on until "stop NAME". Record values are "NAME-NUMBER". "acked NUMBER"
+ * Running clients (producer, transactions, consumer, share) go on until "stop NAME". Record values are "NAME-NUMBER". "acked NUMBER"
  * and "got VALUE" are followed by partition, offset and the time in milliseconds. A consumer with
  * lab.quiet counts the records of each poll and says no more of them. "tool" runs the main() of one of Kafka's tools,
  * lab.class, with the words lab.word.0 and up, and says its output line by line; one tool runs at a time.
@@ -94,6 +94,7 @@ final class Driver {
         try {
             switch (verb) {
                 case "producer": produce(name, lab, client); break;
+                case "transactions": transact(name, lab, client); break;
                 case "consumer": consume(name, lab, client); break;
                 case "share": share(name, lab, client); break;
                 case "read": read(name, lab, client); break;
@@ -143,6 +144,27 @@ final class Driver {
             }
             producer.flush();
             say(name, "failed-reauthentications", (long) metric(producer, "failed-reauthentication-total"));
+        }
+    }
+
+    // Commits transactions of one record for each partition, one transaction after the other.
+    private void transact(String name, Properties lab, Properties client) throws Exception {
+        client.setProperty("transactional.id", name);
+        try (KafkaProducer<String, String> producer =
+                     new KafkaProducer<>(client, new StringSerializer(), new StringSerializer())) {
+            int partitions = producer.partitionsFor(topic(lab)).size();
+            producer.initTransactions();
+            say(name, "started");
+            for (long number = 0; goesOn(name); number += partitions) {
+                producer.beginTransaction();
+                for (int partition = 0; partition < partitions; ++partition) {
+                    producer.send(new ProducerRecord<>(topic(lab), partition, null, name + "-" + (number + partition)));
+                }
+                producer.commitTransaction();
+                for (int partition = 0; partition < partitions; ++partition) {
+                    say(name, "acked", number + partition, partition, -1, System.currentTimeMillis());
+                }
+            }
         }
     }
 
