@@ -273,6 +273,11 @@ def soak(_everything):
     return Counts(int(found[1]), int(found[2]))
 
 
+def changes(_everything):
+    builds.compile_tree(builds.BENCH, ("src/cli/kferry", "bench/load"))
+    return pytest("changes", ["tests/changes"], builds.BENCH, environment={"KFERRY_LOAD": str(builds.BENCH.path / "bench/load")})
+
+
 def bench_smoke(_everything):
     builds.compile_tree(builds.BENCH)
     result = builds.run_meson_tests(builds.BENCH, BENCH_TESTS)
@@ -350,6 +355,8 @@ STEPS = [
          packages=tuple(packages.BUILD + packages.SANITIZERS)),
     Step("soak", "half an hour under a hostile mix: memory, descriptors, latency", soak, "tests/soak",
          tuple(packages.BUILD + packages.COMMAND_LINE), only_in_all=True),
+    Step("changes", "upgrades under 2,000 connects a second, a rolling restart behind HAProxy", changes, "tests/changes",
+         tuple(packages.BUILD + packages.BENCH + packages.PYTEST + packages.COMMAND_LINE), only_in_all=True),
     Step("packaging-all", "a release made twice; deb, rpm and image linted, installed, run", packaging_on_hosts,
          "tests/packaging", tuple(packages.BUILD + packages.PYTEST + packages.RELEASE + packages.PACKAGING
                                   + packages.LINT + packages.HOSTS + packages.end_to_end()), only_in_all=True),
