@@ -23,7 +23,7 @@ GUEST = ["qemu-system-x86", "busybox-static"]
 COMMAND_LINE = ["man-db", "zsh", "fish", "haproxy", "iproute2"]
 # ./dev release, then what judges its results, then what runs them.
 RELEASE = ["git", "binutils", "python3-venv", "ca-certificates", "xz-utils"]
-PACKAGING = ["systemd", "apparmor", "logrotate", "dash", "python3-venv"]
+PACKAGING = ["systemd", "apparmor", "logrotate", "dash", "python3-venv", "python3-yaml", "python3-jsonschema", "openssl"]
 LINT = ["lintian", "rpmlint", "rpm"]
 HOSTS = ["systemd-container", "mmdebstrap", "runc", "skopeo", "umoci", "iproute2", "kcat", "librdkafka-dev",
          "python3-yaml"]

@@ -194,6 +194,10 @@ def tarballs(release):
     entries += [(f"{top}/{name}", text, 0o644) for name, text in licences().items()]
     tarball(DIST / f"{top}.tar.gz", entries, release.epoch)
     tarball(DIST / f"{top}-debug.tar.gz", [(release.symbols.name, release.symbols.read_bytes(), 0o644)], release.epoch)
+    folder = PACKAGING / "kubernetes"
+    entries = [(f"kferry-{release.version}-kubernetes/{path.relative_to(folder)}", path.read_bytes(), 0o644)
+               for path in sorted(folder.rglob("*")) if path.is_file()]  # what the chart links to goes in as files
+    tarball(DIST / f"kferry-{release.version}-kubernetes.tar.gz", entries, release.epoch)
     source = subprocess.run(["git", "-c", f"safe.directory={CHECKOUT}", "archive", "--format=tar",
                              f"--prefix=kferry-{release.version}/", "HEAD"], cwd=CHECKOUT, capture_output=True,
                             check=True).stdout

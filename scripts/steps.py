@@ -190,8 +190,9 @@ def command_line(_everything):
 
 
 def packaging(_everything):
-    """What needs neither the static build nor a host of its own."""
-    return pytest("packaging", ["tests/packaging/test_files.py", "tests/packaging/test_docs.py"])
+    """What needs neither the static build nor a host of its own. The first run builds Helm."""
+    return pytest("packaging", ["tests/packaging/test_files.py", "tests/packaging/test_docs.py",
+                                "tests/kubernetes/test_chart.py"], timeout_s=1800)
 
 
 def packaging_on_hosts(_everything):
@@ -335,8 +336,8 @@ STEPS = [
          tuple(packages.BUILD + packages.go())),
     Step("cli", "the command line from outside", command_line, "tests/cli",
          tuple(packages.PYTEST + packages.COMMAND_LINE)),
-    Step("packaging", "unit, scripts, configuration and profiles of the packages", packaging, "tests/packaging",
-         tuple(packages.BUILD + packages.PYTEST + packages.PACKAGING)),
+    Step("packaging", "unit, scripts and profiles of the packages, Helm chart, blocks of the docs", packaging,
+         "tests/packaging", tuple(packages.BUILD + packages.PYTEST + packages.PACKAGING + packages.go())),
     Step("monitoring", "alerts, runbooks and dashboard against the metrics (--all: a Prometheus that scrapes)", monitoring,
          "tests/monitoring", tuple(packages.PYTEST + packages.MONITORING)),
     Step("demo", "the demo's three acts, interrupted, killed, twice at once", demo(), "src/cli/run.cc",

@@ -8,7 +8,8 @@ import sys
 import pytest
 
 CHECKOUT = pathlib.Path(__file__).resolve().parent.parent.parent
-sys.path[:0] = [str(CHECKOUT / "scripts"), str(CHECKOUT / "tests/e2e"), str(pathlib.Path(__file__).parent)]
+sys.path[:0] = [str(CHECKOUT / "scripts"), str(CHECKOUT / "tests/e2e"), str(CHECKOUT / "tests/kubernetes"),
+                str(pathlib.Path(__file__).parent)]
 
 
 def run(*words, timeout=60, **options):

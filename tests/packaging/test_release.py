@@ -144,6 +144,17 @@ def test_the_source_archive_is_this_checkout(one):
     assert f"{top}/scripts/wolfssl.py" in names and f"{top}/LICENSE" in names
 
 
+def test_the_chart_in_the_release_is_whole(one, tmp_path):
+    """Without the links of the checkout."""
+    with tarfile.open(one("*-kubernetes.tar.gz")) as archive:
+        assert all(entry.isfile() for entry in archive)
+        archive.extractall(tmp_path)
+    chart = next(tmp_path.glob("*/chart"))
+    assert (chart / "files/alerts.yml").read_bytes() == (CHECKOUT / "packaging/prometheus/alerts.yml").read_bytes()
+    version = re.search(r"^appVersion: (.*)$", (chart / "Chart.yaml").read_text(), re.MULTILINE)[1]
+    assert one("*-kubernetes.tar.gz").name == f"kferry-{version}-kubernetes.tar.gz"
+
+
 @EMPTY_ROOT
 def test_the_binary_runs_where_there_is_nothing_else(empty_root):
     shown = run("chroot", empty_root, "/kferry", "--version", env={"PATH": "/usr/sbin:/usr/bin"})
