@@ -74,7 +74,7 @@ def set_up(tree):
 
 def compile_tree(tree, targets=()):
     set_up(tree)
-    logged(f"build-{tree.name}", ["ninja", "-C", tree.path, *targets], timeout_s=1800)
+    logged(f"build-{tree.name}", ["ninja", "-C", tree.path, *targets], timeout_s=3600)
 
 
 def tests_of(tree):

@@ -46,9 +46,13 @@ def logged(log_name, command, environment=None, timeout_s=900, directory=CHECKOU
         out.write(f"$ {' '.join(command)}\n".encode())
         out.flush()
         start = out.tell()
-        process = subprocess.Popen(command, cwd=directory, stdin=subprocess.DEVNULL, stdout=out,
-                                   stderr=subprocess.STDOUT, env={**os.environ, **(environment or {})},
-                                   start_new_session=True)
+        try:
+            process = subprocess.Popen(command, cwd=directory, stdin=subprocess.DEVNULL, stdout=out,
+                                       stderr=subprocess.STDOUT, env={**os.environ, **(environment or {})},
+                                       start_new_session=True)
+        except FileNotFoundError as missing:
+            raise Failure(f"{missing.filename} is missing: a program of this checkout's is built by an earlier step"
+                          " (./dev test --list)", log) from None
         late = False
         try:
             process.wait(timeout_s)

@@ -222,22 +222,25 @@ def long_simulation(_everything):
 
 
 def fuzzing(_everything):
-    seconds = int(os.environ.get("KFERRY_FUZZ_SECONDS", FUZZ_SECONDS))
+    """Each target for its time, as many side by side as there are processors: libFuzzer uses one each."""
     builds.compile_tree(builds.FUZZ)
     targets = sorted(path for path in builds.FUZZ.path.rglob("*_fuzz") if path.is_file())
     if not targets:
         raise Failure("no fuzzer was built")
-    result = Counts()
-    for target in targets:
-        found = BUILD / "fuzz-findings" / target.name
-        found.mkdir(parents=True, exist_ok=True)
-        relative = target.relative_to(builds.FUZZ.path)
-        corpus = [path for path in (CHECKOUT / relative.parent / "corpus", ) if path.is_dir()]
-        status, _ = logged("fuzz", [target, f"-max_total_time={seconds}", "-rss_limit_mb=3000", "-print_final_stats=1",
-                                    f"-artifact_prefix={found}/crash-", found, *corpus],
-                           timeout_s=seconds + 300, may_fail=True, environment=builds.SANITIZER_OPTIONS)
-        result += Counts(int(status == 0), int(status != 0))
-    return result
+    with concurrent.futures.ThreadPoolExecutor(max_workers=os.cpu_count()) as running:
+        return sum(running.map(fuzz, targets), Counts())
+
+
+def fuzz(target):
+    seconds = int(os.environ.get("KFERRY_FUZZ_SECONDS", FUZZ_SECONDS))
+    found = BUILD / "fuzz-findings" / target.name
+    found.mkdir(parents=True, exist_ok=True)
+    corpus = CHECKOUT / target.relative_to(builds.FUZZ.path).parent / "corpus"
+    status, _ = logged(f"fuzz-{target.name}",
+                       [target, f"-max_total_time={seconds}", "-rss_limit_mb=3000", "-print_final_stats=1",
+                        f"-artifact_prefix={found}/crash-", found, *([corpus] if corpus.is_dir() else [])],
+                       timeout_s=seconds + 300, may_fail=True, environment=builds.SANITIZER_OPTIONS)
+    return Counts(int(status == 0), int(status != 0))
 
 
 def guest(everything):
