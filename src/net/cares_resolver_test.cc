@@ -95,10 +95,8 @@ TEST_CASE("a doubted name is asked again before its TTL is over") {
   server.set("kafka1.test", {.v4 = {"10.0.0.1"}, .ttl_s = 60});
   const auto resolver = start(server);
   CHECK(texts(resolve_and_wait(*resolver, {"kafka1.test", 1})) == Texts{"10.0.0.1:1"});
-  const auto learnt = std::chrono::steady_clock::now();
   server.set("kafka1.test", {.v4 = {"10.0.0.9"}, .ttl_s = 60});
   resolver->doubt("KAFKA1.test");
-  std::this_thread::sleep_until(learnt + 1100ms);  // at most one question a second
   CHECK(texts(resolve_and_wait(*resolver, {"kafka1.test", 1})) == Texts{"10.0.0.9:1"});
 }
 

@@ -20,7 +20,7 @@ NameCache::Name& NameCache::use(std::string_view name) {
                     .addresses = {},
                     .learnt = {},
                     .error = {},
-                    .heard = {},
+                    .paid_until = {},
                     .fresh_until = {}});
   names_.emplace(uses_.front().name, uses_.begin());
   return uses_.front();
@@ -39,8 +39,8 @@ void NameCache::learn(std::string_view name, const std::vector<SocketAddress>& a
   Name& entry = use(name);
   entry.addresses = ipv4_first(addresses);
   entry.learnt = now;
-  entry.heard = now;
   entry.error.clear();
+  pay(entry, now);
   entry.fresh_until = now + std::clamp(ttl, rules_.ttl_min, rules_.ttl_max);
 }
 
@@ -49,15 +49,19 @@ void NameCache::fail(std::string_view name, std::string error, bool authoritativ
   Name& entry = use(name);
   if (authoritative) entry.addresses.clear();
   entry.error = std::move(error);
-  entry.heard = now;
   entry.fresh_until = now + rules_.failure_ttl;
+  pay(entry, now);
 }
 
 void NameCache::doubt(std::string_view name) {
   const auto known = names_.find(name);
   if (known == names_.end()) return;
   Name& entry = *known->second;
-  entry.fresh_until = std::min(entry.fresh_until, entry.heard + rules_.ttl_min);
+  entry.fresh_until = std::min(entry.fresh_until, entry.paid_until - rules_.doubt_interval);
+}
+
+void NameCache::pay(Name& entry, Instant now) const {
+  entry.paid_until = std::max(entry.paid_until, now) + rules_.doubt_interval;
 }
 
 bool NameCache::has_addresses(std::string_view name) const {

@@ -2,7 +2,10 @@
 //
 //   addresses ── fresh for their TTL (1 s to 60 s) ──▶ asked again; kept as the last good answer
 //   failure   ── fresh for 1 s ──▶ asked again; until then the last good answer, marked stale
-//   doubt     ── a connection to one of its addresses failed ──▶ asked again, but not within 1 s of the last answer
+//   doubt     ── a connection to one of its addresses failed ──▶ asked again at once, and then once a second
+//
+// An answer from before the failure is out of date, however young it is, so that the first question in doubt waits for
+// nothing: two questions may follow one another, and over time they are a second apart.
 //
 // If DNS says that the name does not exist, its addresses are forgotten: they may belong to another broker by now.
 #pragma once
@@ -27,6 +30,8 @@ struct CacheRules {
   // Brokers in clouds change addresses in spite of long TTLs.
   Duration ttl_max = std::chrono::seconds(60);
   Duration failure_ttl = std::chrono::seconds(1);
+  // Between the questions about a name in doubt, after the first.
+  Duration doubt_interval = std::chrono::seconds(1);
   // Bounded because brokers' answers contain names, too. The least recently used name is dropped first.
   std::size_t names_max = 4096;
 };
@@ -57,13 +62,14 @@ class NameCache {
     std::string name;
     std::vector<SocketAddress> addresses;  // IPv4 first
     Instant learnt{};
-    std::string error;  // of the last question; empty if it was answered
-    Instant heard{};    // the last answer or failure
+    std::string error;     // of the last question; empty if it was answered
+    Instant paid_until{};  // each answer or failure pays for a second; doubt may ask one second ahead of it
     Instant fresh_until{};
   };
   using Use = std::list<Name>::iterator;
 
   Name& use(std::string_view name);
+  void pay(Name& entry, Instant now) const;
 
   CacheRules rules_;
   std::list<Name> uses_;                             // most recently used first

@@ -53,21 +53,41 @@ TEST_CASE("an authoritative failure forgets the addresses") {
   CHECK(cache.answer("k", 0, 1, start + 20s).addresses.empty());
 }
 
-TEST_CASE("a doubted name is asked again, a second after the last answer at the soonest") {
+TEST_CASE("a doubted name is asked again at once, and then once a second") {
   NameCache cache{CacheRules{}};
   cache.doubt("k");
   CHECK(cache.size() == 0);
   cache.learn("k", {a}, 60s, start);
+  CHECK(cache.fresh("k", start + 100ms));
+  cache.doubt("k");
+  CHECK_FALSE(cache.fresh("k", start + 100ms));
+  CHECK(cache.has_addresses("k"));
+  cache.learn("k", {a}, 60s, start + 100ms);
   cache.doubt("k");
   CHECK(cache.fresh("k", start + 999ms));
   CHECK_FALSE(cache.fresh("k", start + 1s));
-  CHECK(cache.has_addresses("k"));
   cache.fail("k", "SERVFAIL", false, start + 1s);
   cache.doubt("k");
   CHECK(cache.fresh("k", start + 1s + 999ms));
+  CHECK_FALSE(cache.fresh("k", start + 2s));
   CHECK(cache.has_addresses("k"));
   cache.learn("k", {b}, 60s, start + 10s);
   CHECK(cache.fresh("k", start + 30s));
+  cache.doubt("k");
+  CHECK_FALSE(cache.fresh("k", start + 30s));
+}
+
+TEST_CASE("a name in doubt all the time is asked about once a second, and once more") {
+  NameCache cache{CacheRules{}};
+  int questions = 0;
+  for (Instant now = start; now < start + 10s; now += 10ms) {
+    if (!cache.fresh("k", now)) {
+      ++questions;
+      cache.learn("k", {a}, 0s, now);
+    }
+    cache.doubt("k");
+  }
+  CHECK(questions == 11);
 }
 
 TEST_CASE("the number of names is limited, and the least recently used one is dropped") {

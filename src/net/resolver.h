@@ -64,7 +64,7 @@ class Resolver {
   // repeated in the answer. Any thread. Never blocks on the network.
   virtual void resolve(std::uint64_t request, const HostPort& where, std::shared_ptr<AnswerQueue> queue) = 0;
   // A connection to one of the name's addresses failed, or was ended by the other side: the next resolve() asks DNS
-  // anew, whatever the TTL, though at most once a second. Any thread; literals are ignored.
+  // anew, whatever the TTL; after the first time at most once a second. Any thread; literals are ignored.
   virtual void doubt(const std::string& host) = 0;
 };
 
