@@ -5,7 +5,6 @@ A scanner finds nothing in a static C++ binary, so each part carries a purl and,
 Database has a name for it, a CPE. An archive of unknown origin is an error: an SBOM with a gap is worse than no release.
 """
 
-import functools
 import hashlib
 import json
 import re
@@ -53,31 +52,28 @@ class Part:
         return f"cpe:2.3:a:{':'.join(vendor_product)}:{self.upstream}:*:*:*:*:*:*:*" if vendor_product else None
 
 
-@functools.cache
-def debian_source(path):
-    """The Part that owns a file of this host."""
-    owner = subprocess.run(["dpkg", "-S", path], capture_output=True, text=True, check=False)
-    if owner.returncode != 0:
-        raise Failure(f"{path} belongs to no Debian package: a release is made on Debian, from its packages")
-    package = owner.stdout.split(": ")[0].split(",")[0]
-    shown = subprocess.run(["dpkg-query", "-W", "-f", "${source:Package} ${source:Version}", package],
-                           capture_output=True, text=True, check=True).stdout.split()
-    return Part(*shown)
+def debian_sources(paths):
+    """The Parts that own files of this host."""
+    paths = sorted(set(paths))
+    shown = subprocess.run(["dpkg", "-S", *paths], capture_output=True, text=True, check=False).stdout
+    owners = {path: names.split(",")[0] for names, path in re.findall(r"^(\S[^/]*): (/.*)$", shown, re.MULTILINE)}
+    if orphans := [path for path in paths if path not in owners]:
+        raise Failure(f"{orphans[0]} belongs to no Debian package: a release is made on Debian, from its packages")
+    shown = subprocess.run(["dpkg-query", "-W", "-f", "${source:Package} ${source:Version}\n", *set(owners.values())],
+                           capture_output=True, text=True, check=True).stdout
+    return {Part(*line.split()) for line in shown.splitlines()}
 
 
 def parts_of(tree, map_name):
     """Every Part of the binary in a tree that was built, sorted."""
     members = re.findall(r"^(\S+\.a)\(", (tree / map_name).read_text(errors="replace"), re.MULTILINE)
     archives = {(tree / name).resolve() for name in members}
-    parts = set()
-    for archive in archives:
-        if wolfssl.FOLDER.resolve() in archive.parents:
-            parts.add(Part("wolfssl", wolfssl.VERSION))
-        elif tree.resolve() not in archive.parents:
-            parts.add(debian_source(str(archive)))
+    own = {archive for archive in archives if wolfssl.FOLDER.resolve() in archive.parents}
+    parts = {Part("wolfssl", wolfssl.VERSION)} if own else set()
     dependencies = subprocess.run(["ninja", "-C", tree, "-t", "deps"], capture_output=True, text=True,
                                   check=True).stdout
-    parts |= {debian_source(path) for path in sorted(set(HEADERS_ALONE.findall(dependencies)))}
+    others = [str(archive) for archive in archives - own if tree.resolve() not in archive.parents]
+    parts |= debian_sources([*others, *HEADERS_ALONE.findall(dependencies)])
     names = {part.name for part in parts}
     if unknown := names - set(KNOWN) - {"wolfssl"}:
         raise Failure(f"{', '.join(sorted(unknown))} is in the binary, but release_sbom.py and packaging/copyright do "
