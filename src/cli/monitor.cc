@@ -62,7 +62,8 @@ Monitor::Summary Monitor::summary() const {
   const Instant now = monotonic_now();
   return {health_.answer(operations::HealthPath::ready, now).well,
           health_.answer(operations::HealthPath::live, now).well,
-          counted(listeners, "listener") + ", " + counted(brokers, "broker") + ", " + health_.summary(now)};
+          KFERRY_VERSION ": " + counted(listeners, "listener") + ", " + counted(brokers, "broker") + ", " +
+              health_.summary(now)};
 }
 
 std::string Monitor::metrics(operations::MetricsFormat format) const {

@@ -48,7 +48,7 @@ class Monitor {
   struct Summary {
     bool ready = false;  // by /health/ready
     bool live = false;   // by /health/live
-    std::string text;    // "2 listeners, 3 brokers, ready"
+    std::string text;    // "0.1.0: 2 listeners, 3 brokers, ready"
   };
   Summary summary() const;
   // Clients are asked to leave from now on.

@@ -5,13 +5,16 @@ Needs the built binary's path in KFERRY, as test_cli.py does.
 import os
 import signal
 import socket
+import subprocess
 import time
 
 import pytest
 
-from running import Broker, Kferry
+from running import KFERRY, Broker, Kferry
 from stuck import stuck_worker
 from test_health import UNREACHABLE, variables
+
+VERSION = subprocess.run([KFERRY, "--version"], capture_output=True, text=True, check=True).stdout.split()[1]
 
 
 class ServiceManager:
@@ -62,9 +65,9 @@ def test_ready_comes_once_a_bootstrap_server_has_answered_and_stopping_at_the_en
         env = variables(f"127.0.0.1:{broker.port}") | manager.variables()
         with Kferry(tmp_path, env) as kferry:
             message, before = manager.wait(READY="1")
-            assert message["STATUS"].startswith("1 listener, ")
+            assert message["STATUS"].startswith(f"{VERSION}: 1 listener, ")
             assert all("READY" not in one for one in before)
-            manager.wait(STATUS="1 listener, 2 brokers, ready") if "2 brokers" not in message["STATUS"] else None
+            manager.wait(STATUS=f"{VERSION}: 1 listener, 2 brokers, ready") if "2 brokers" not in message["STATUS"] else None
             kferry.end()
             message, before = manager.wait(STOPPING="1")
             assert all("READY" not in one and "WATCHDOG" not in one for one in before)
@@ -76,7 +79,7 @@ def test_the_status_says_what_is_missing_until_it_is_there(tmp_path):
         broker_to_be.bind(("127.0.0.1", 0))
         port = broker_to_be.getsockname()[1]
         with Kferry(tmp_path, variables(f"127.0.0.1:{port}") | manager.variables()):
-            assert manager.next(20)["STATUS"].startswith("1 listener, 0 brokers, starting")
+            assert manager.next(20)["STATUS"].startswith(f"{VERSION}: 1 listener, 0 brokers, starting")
             broker_to_be.listen()
             with Broker([(0, "127.0.0.1", port)], listening=broker_to_be):
                 manager.wait(READY="1")
@@ -101,7 +104,7 @@ def test_signs_of_life_come_in_time_and_a_stuck_worker_ends_them(tmp_path):
                 manager.wait(1, WATCHDOG="1")
             assert time.monotonic() - began < 3
             with stuck_worker(kferry.process.pid):
-                message, _ = manager.wait(20, STATUS="1 listener, 0 brokers, degraded: worker_stuck")
+                message, _ = manager.wait(20, STATUS=f"{VERSION}: 1 listener, 0 brokers, degraded: worker_stuck")
                 assert message
                 assert manager.next(1.5) is None
             manager.wait(WATCHDOG="1")
