@@ -6,10 +6,13 @@ The order within a test is a host's life, so each test is one.
 import os
 import pathlib
 import re
+import subprocess
+import threading
 import time
 
 import pytest
-from places import MockCluster, Host, host_image
+from conftest import run
+from places import TOPIC, MockCluster, Host, host_image
 from test_files import filled_in
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="systemd-nspawn and network namespaces need root")
@@ -57,13 +60,26 @@ def is_not_started_and_says_why(host):
 
 
 def serves_confined(host):
-    shown = host.unit("ActiveState", "User", "MainPID")
+    shown = host.unit("ActiveState", "User", "MainPID", "StatusText")
     assert (shown["ActiveState"], shown["User"]) == ("active", "kferry")
+    version = host.well("kferry", "--version").split()[1]
+    assert shown["StatusText"].startswith(f"{version}: 1 listener, "), shown
     journal = host.well("journalctl", "--unit", "kferry", "--output", "cat")
     assert re.search(r"cause=ready .* on io_uring", journal), journal
     status = host.well("cat", f"/proc/{shown['MainPID']}/status")
     assert re.search(r"^CapEff:\s+0+$", status, re.MULTILINE) and re.search(r"^Seccomp:\s+2$", status, re.MULTILINE)
     return shown["MainPID"]
+
+
+def follows_a_reload(host, cluster):
+    """A second listener, by `systemctl reload`, which returns once it listens."""
+    before = host.unit("MainPID")
+    with open(host.root / "etc/kferry/kferry.toml", "a", encoding="utf-8") as file:
+        file.write('[cluster.default.listener.second]\nadvertised_host = "127.0.0.1"\nports = "7969-7971"\n'
+                   'security_protocol = "PLAINTEXT"\nmin_broker_id = 1\n')
+    host.well("systemctl", "reload", "kferry")
+    cluster.pass_a_record(7969, "through a listener that a reload has added")
+    assert host.unit("MainPID") == before
 
 
 def keeps_serving_through_a_refused_upgrade(host, cluster, *install):
@@ -83,6 +99,57 @@ def keeps_serving_through_a_refused_upgrade(host, cluster, *install):
     cluster.pass_a_record(PORT, "after a refused upgrade")
 
 
+class Producer:
+    """Sends numbered records to one partition, acks=all, some hundred a second, until it is asked to stop."""
+
+    def __init__(self, cluster):
+        self._client = [*cluster.namespace.enter_command(), "kcat", "-b", f"127.0.0.1:{PORT}", "-t", TOPIC, "-p", "1"]
+        self._process = subprocess.Popen(
+            [*self._client, "-P", "-X", "acks=all", "-X", "linger.ms=1"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, text=True, bufsize=1)
+        self.sent, self._ended = 0, threading.Event()
+        self._feeder = threading.Thread(target=self._feed)
+        self._feeder.start()
+
+    def _feed(self):
+        while not self._ended.wait(0.003):
+            self._process.stdin.write(f"record {self.sent}\n")
+            self.sent += 1
+        self._process.stdin.close()
+
+    def lost(self):
+        """Stops, and returns the records that cannot be read, and what kcat has said if it failed."""
+        self._ended.set()
+        self._feeder.join()
+        said = self._process.stdout.read()
+        if self._process.wait(60) != 0:
+            return said
+        read = run(*self._client, "-C", "-o", "beginning", "-e", "-q")
+        assert read.returncode == 0, read.stdout
+        return {f"record {number}" for number in range(self.sent)} - set(read.stdout.splitlines())
+
+
+def is_upgraded_by_its_package(host, cluster, *install):
+    """`kferry upgrade` hands the sockets over, systemd follows the new process, the old one drains: no record is lost."""
+    before = host.unit("MainPID")["MainPID"]
+    producer = Producer(cluster)
+    try:
+        cluster.pass_a_record(PORT, "before an upgrade")
+        began = producer.sent
+        done = host.run(*install)
+        ended = producer.sent
+    finally:
+        lost = producer.lost()
+    assert done.returncode == 0 and REMEDY not in done.stdout, done.stdout
+    assert ended > began
+    assert not lost, lost
+    after = host.unit("MainPID", "ActiveState", "NRestarts")
+    assert after["MainPID"] != before
+    assert (after["ActiveState"], after["NRestarts"]) == ("active", "0")
+    host.well("kferry", "health", "--serving")
+    cluster.pass_a_record(PORT, "after an upgrade")
+
+
 def test_the_life_of_a_deb(host, cluster, one):
     package = copied(host, one("*.deb"))
     began = time.monotonic()
@@ -97,6 +164,8 @@ def test_the_life_of_a_deb(host, cluster, one):
     assert time.monotonic() - began <= FIRST_RECORD_S
     serves_confined(host)
     host.well("kferry", "health", "--serving")
+    follows_a_reload(host, cluster)
+    is_upgraded_by_its_package(host, cluster, "dpkg", "--install", package)
     keeps_serving_through_a_refused_upgrade(host, cluster, "dpkg", "--install", package)
     assert "127.0.0.1" in (host.root / "etc/kferry/kferry.toml").read_text()  # the administrator's, still
 
@@ -123,6 +192,7 @@ def test_the_life_of_an_rpm(host, cluster, one):
     cluster.pass_a_record(PORT, "through an rpm")
     assert time.monotonic() - began <= FIRST_RECORD_S
     serves_confined(host)
+    is_upgraded_by_its_package(host, cluster, "rpm", "--upgrade", "--force", "--nodeps", package)
     keeps_serving_through_a_refused_upgrade(host, cluster, "rpm", "--upgrade", "--force", "--nodeps", package)
 
     host.well("rpm", "--erase", "kferry")
