@@ -7,7 +7,7 @@ import pathlib
 import re
 
 import pytest
-from conftest import run
+from conftest import CHECKOUT, run
 from lab.processes import Process
 from places import MockCluster
 
@@ -37,7 +37,7 @@ def bundle(one, tmp_path_factory):
 class Container:
     """One of the bundle, restricted as docs/install/container.md and compose.yaml have it."""
 
-    def __init__(self, bundle, cluster, directory, forbidden=()):
+    def __init__(self, bundle, cluster, directory, seccomp=None):
         settings = json.loads((bundle / "config.json").read_text())
         process = settings["process"]
         assert process["args"] == ["/usr/bin/kferry", "run"]
@@ -55,8 +55,7 @@ class Container:
         linux["namespaces"] = [one for one in linux["namespaces"] if one["type"] not in ("network", "user")] + [network]
         for names in ("uidMappings", "gidMappings"):
             linux.pop(names, None)
-        linux["seccomp"] = {"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [
-            {"names": list(forbidden), "action": "SCMP_ACT_ERRNO"}]} if forbidden else None
+        linux["seccomp"] = seccomp
         directory.mkdir()
         settings["root"]["path"] = str(bundle / "rootfs")
         (directory / "config.json").write_text(json.dumps(settings))
@@ -80,16 +79,29 @@ class Container:
         run(*self._runc, "delete", "--force", self.name)
 
 
-@pytest.mark.parametrize("engine, forbidden", [("io_uring", ()), ("epoll", ("io_uring_setup",))])
-def test_a_record_passes_a_restricted_container(bundle, cluster, tmp_path, engine, forbidden):
-    container = Container(bundle, cluster, tmp_path / engine, forbidden)
+def profile_of_kubernetes():
+    """packaging/kubernetes/seccomp, as a runtime translates it."""
+    profile = json.loads((CHECKOUT / "packaging/kubernetes/seccomp/kferry-io-uring.json").read_text())
+    architectures = [one["architecture"] for one in profile.pop("archMap")]
+    return {**profile, "architectures": architectures}
+
+
+WITHOUT_IO_URING = {"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [
+    {"names": ["io_uring_setup"], "action": "SCMP_ACT_ERRNO"}]}
+
+
+@pytest.mark.parametrize("name, engine, seccomp", [
+    ("unconfined", "io_uring", None), ("forbidden", "epoll", WITHOUT_IO_URING), ("profile", "io_uring", profile_of_kubernetes())])
+def test_a_record_passes_a_restricted_container(bundle, cluster, tmp_path, name, engine, seccomp):
+    container = Container(bundle, cluster, tmp_path / name, seccomp)
     try:
         assert container.ready[1] == engine
-        cluster.pass_a_record(PORT, f"through a container on {engine}")
+        cluster.pass_a_record(PORT, f"through a container, {name}")
         status = container.status()
         assert status["Uid"].split() == ["65532"] * 4
         assert {int(status[name], 16) for name in ("CapBnd", "CapEff", "CapPrm", "CapInh", "CapAmb")} == {0}
         assert status["NoNewPrivs"] == "1"
+        assert status["Seccomp"] == ("2" if seccomp else "0")
         for question in ((), ("--serving",), ("--live",)):
             asked = container.exec("/usr/bin/kferry", "health", *question)
             assert asked.returncode == 0, asked.stdout
