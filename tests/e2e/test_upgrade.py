@@ -56,7 +56,7 @@ class Patient:
         """Records that come now are got soon, although the Fetch before may have ended with a connection."""
         sent = self._outside.do("producer", lab={**self._topic, "count": 30}, acks="all").acked()
         self.consumer.until_got(sent, 30)
-        self.consumer.stop()
+        self.consumer.stop(60)  # its last Fetch holds up close() for half a minute
 
 
 class Sharing:
