@@ -46,9 +46,13 @@ struct ReloadOptions {
   bool dry_run = false;
 };
 
+// Shorter than control_client.cc waits for an answer.
+inline constexpr int upgrade_timeout_s_max = 100;
+inline constexpr int default_upgrade_timeout_s = 30;
 struct UpgradeOptions {
   std::optional<std::string> control;  // as in ReloadOptions
   std::optional<std::string> config_path;
+  int timeout_s = default_upgrade_timeout_s;  // within which the new process must be ready
 };
 
 struct DrainOptions {

@@ -20,7 +20,7 @@ _kferry() {
       doctor|completion) words="--help" ;;
       health) words="--serving --live --config --help" ;;
       reload) words="--dry-run --control --config --help" ;;
-      upgrade) words="--control --config --help" ;;
+      upgrade) words="--timeout --control --config --help" ;;
       drain) words="--no-wait --control --config --help" ;;
       settings)
         words="$("${COMP_WORDS[0]}" settings --tsv 2>/dev/null | tail -n +2 | cut -f 2) --tsv --help" ;;
@@ -67,8 +67,8 @@ _kferry() {
       '--config[configuration file]:file:_files' '--help[help]' ;;
     reload) _arguments '--dry-run[only print what would change]' '--control[control socket]:file:_files' \
       '--config[configuration file]:file:_files' '--help[help]' ;;
-    upgrade) _arguments '--control[control socket]:file:_files' '--config[configuration file]:file:_files' \
-      '--help[help]' ;;
+    upgrade) _arguments '--timeout[seconds until the new process is ready]:seconds:' \
+      '--control[control socket]:file:_files' '--config[configuration file]:file:_files' '--help[help]' ;;
     drain) _arguments '--no-wait[return once it has begun]' '--control[control socket]:file:_files' \
       '--config[configuration file]:file:_files' '--help[help]' ;;
     settings) _arguments '--tsv[one line each, separated by tabs]' '--help[help]' ;;
@@ -108,6 +108,7 @@ complete -c kferry -n '__fish_seen_subcommand_from health' -l serving -d 'Ask wh
 complete -c kferry -n '__fish_seen_subcommand_from health' -l live -d 'Ask whether its workers turn'
 complete -c kferry -n '__fish_seen_subcommand_from reload' -l dry-run -d 'Only print what would change'
 complete -c kferry -n '__fish_seen_subcommand_from reload upgrade drain' -l control -r -F -d 'Control socket'
+complete -c kferry -n '__fish_seen_subcommand_from upgrade' -l timeout -x -d 'Seconds until the new process is ready'
 complete -c kferry -n '__fish_seen_subcommand_from drain' -l no-wait -d 'Return once it has begun'
 complete -c kferry -n '__fish_seen_subcommand_from settings' -l tsv -d 'One line each, separated by tabs'
 complete -c kferry -n '__fish_seen_subcommand_from completion' -a 'bash zsh fish'

@@ -25,6 +25,8 @@ constexpr std::size_t answer_size_max = std::size_t{4} * 1024 * 1024;
 std::string remedy_for(int error) {
   if (error == ENOENT || error == ECONNREFUSED)
     return ": does kferry run here, with this control socket? --control names another";
+  if (error == ECONNRESET || error == EPIPE)
+    return ": the kferry that was asked has just ended or been replaced: ask again";
   if (error == EACCES || error == EPERM) return ": run as kferry's user or as root";
   return "";
 }

@@ -1,11 +1,14 @@
 #include "cli/control_commands.h"
 
+#include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <string_view>
 #include <utility>
 
 #include "base/counted.h"
+#include "cli/commands.h"
 #include "cli/commit.h"
 
 namespace kferry::cli {
@@ -65,7 +68,13 @@ ControlAnswer answer_command(const JsonObject& request, const ControlCalls& call
     if (request.flag("follow").value_or(false)) return {progress_line("kferry drains")};
     return control_result(true, "kferry drains; its log says how far it is");
   }
-  if (command == "upgrade") return calls.upgrade ? calls.upgrade() : unavailable();
+  if (command == "upgrade") {
+    if (!calls.upgrade) return unavailable();
+    const std::int64_t timeout_s = request.number("timeout_s").value_or(default_upgrade_timeout_s);
+    if (timeout_s < 1 || timeout_s > upgrade_timeout_s_max)
+      return control_result(false, "timeout_s must be from 1 to " + std::to_string(upgrade_timeout_s_max));
+    return calls.upgrade(std::chrono::seconds(timeout_s));
+  }
   if (command == "health") return calls.health ? calls.health() : unavailable();
   if (command == "log_level") {
     if (!calls.log_level) return unavailable();

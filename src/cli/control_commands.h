@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/clock.h"
 #include "base/handed_sockets.h"
 #include "base/log_sink.h"
 #include "cli/reloader.h"
@@ -19,7 +20,8 @@ namespace kferry::cli {
 struct ControlCalls {
   std::function<ReloadReport(bool dry_run)> reload;
   std::function<void()> drain;
-  std::function<operations::ControlAnswer()> upgrade;
+  // `timeout`: within which the new process must be ready.
+  std::function<operations::ControlAnswer(Duration timeout)> upgrade;
   std::function<operations::ControlAnswer()> health;
   std::function<operations::ControlAnswer(const std::string& level)> log_level;
 };

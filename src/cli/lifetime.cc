@@ -61,16 +61,18 @@ void Lifetime::ask_to_drain() {
   if (!ending_.exchange(true)) ::kill(::getpid(), SIGTERM);
 }
 
-std::future<Lifetime::Outcome> Lifetime::ask_to_upgrade() {
+std::future<Lifetime::Outcome> Lifetime::ask_to_upgrade(Duration timeout) {
   std::future<Outcome> outcome;
   {
     const std::scoped_lock lock(mutex_);
-    if (!refusing_) outcome = askers_.emplace_back().get_future();
-  }
-  if (!outcome.valid()) {
-    std::promise<Outcome> refused;
-    refused.set_value(std::unexpected(std::string(kferry_ends)));
-    return refused.get_future();
+    upgrade_timeout_ = timeout;
+    std::promise<Outcome> asker;
+    outcome = asker.get_future();
+    if (!refusing_.empty()) {
+      asker.set_value(std::unexpected(refusing_));
+      return outcome;
+    }
+    askers_.push_back(std::move(asker));
   }
   ::kill(::getpid(), SIGUSR2);
   return outcome;
@@ -79,9 +81,14 @@ std::future<Lifetime::Outcome> Lifetime::ask_to_upgrade() {
 void Lifetime::refuse_upgrades() {
   {
     const std::scoped_lock lock(mutex_);
-    refusing_ = true;
+    refusing_ = not_serving();
   }
-  end_upgrade(std::unexpected(std::string(kferry_ends)));
+  end_upgrade(std::unexpected(not_serving()));
+}
+
+std::string Lifetime::not_serving() const {
+  return succeeded_by_ != 0 ? "process " + std::to_string(succeeded_by_) + " serves in place of this one"
+                            : std::string(kferry_ends);
 }
 
 Lifetime::~Lifetime() {
@@ -187,8 +194,7 @@ void Lifetime::begin_upgrade(Instant now) {
   if (successor_ != nullptr) {
     why_not = "another upgrade is under way";
   } else if (phase_ != Phase::serving) {
-    why_not = succeeded_by_ != 0 ? "process " + std::to_string(succeeded_by_) + " serves in place of this one"
-                                 : std::string(kferry_ends);
+    why_not = not_serving();
   } else if (::getpid() == 1) {
     why_not =
         "a container ends with its first process: start a new container, and stop this one when it is ready";
@@ -207,6 +213,11 @@ void Lifetime::begin_upgrade(Instant now) {
 std::expected<std::unique_ptr<Successor>, std::string> Lifetime::start_successor(Instant now) {
   const auto sockets = server_.listening_sockets();
   if (!sockets) return std::unexpected("cannot copy the listening sockets: " + lack_text(sockets.error()));
+  Duration timeout{};
+  {
+    const std::scoped_lock lock(mutex_);
+    timeout = std::exchange(upgrade_timeout_, Successor::upgrade_timeout);
+  }
   std::string state = state_text({server_.memories(), upgrading_.tickets()});
   const int memory = memfd_of(state);
   const int error = errno;
@@ -215,7 +226,7 @@ std::expected<std::unique_ptr<Successor>, std::string> Lifetime::start_successor
   for (const int fd : *sockets) handed.push_back({fd, "port"});
   handed.push_back({memory, std::string(handed_state)});
   auto started = memory < 0 ? std::unexpected("cannot make a memfd: " + lack_text(error))
-                            : Successor::start(std::move(handed), now);
+                            : Successor::start(std::move(handed), now, timeout);
   for (const int fd : *sockets) ::close(fd);
   if (memory >= 0) ::close(memory);
   return started;
@@ -234,12 +245,15 @@ void Lifetime::follow_upgrade(Instant now) {
     case Successor::Stage::ready:
       succeeded_by_ = successor_->pid();
       successor_.reset();
-      monitor_.drain();
       log_.write(
           {Severity::info, "upgraded", "", "process " + std::to_string(succeeded_by_) + " serves now"});
-      begin_to_drain("the new process accepts", proxy::DrainOrders::Ports::at_once, now);
-      end_upgrade(succeeded_by_);  // before the control socket goes, by which it may have been asked for
-      return upgrading_.succeeded(succeeded_by_);
+      // Who has connected to this process so far hears that kferry serves.
+      monitor_.freeze();
+      // Before the control socket goes: an asker's answer is under way, and another one must not wait for this thread.
+      end_upgrade(succeeded_by_);
+      refuse_upgrades();
+      upgrading_.succeeded(succeeded_by_);
+      return begin_to_drain("the new process accepts", proxy::DrainOrders::Ports::at_once, now);
   }
 }
 

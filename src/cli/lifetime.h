@@ -73,7 +73,8 @@ class Lifetime {
   // Any thread: as SIGTERM does, but once kferry ends, another call changes nothing.
   void ask_to_drain();
   // Any thread: as SIGUSR2 does. The outcome comes once the successor serves: its process id, or why it does not.
-  std::future<Outcome> ask_to_upgrade();
+  // `timeout`: within which the successor must be ready.
+  std::future<Outcome> ask_to_upgrade(Duration timeout);
   // Once over(): who asks from now on is refused.
   void refuse_upgrades();
 
@@ -99,6 +100,7 @@ class Lifetime {
   void begin_upgrade(Instant now);
   std::expected<std::unique_ptr<Successor>, std::string> start_successor(Instant now);
   void follow_upgrade(Instant now);
+  std::string not_serving() const;
   void end_upgrade(Outcome outcome);
 
   proxy::Server& server_;
@@ -118,7 +120,8 @@ class Lifetime {
   News end_;                              // valid once over
   std::atomic<bool> ending_ = false;      // not serving, or asked not to
   std::mutex mutex_;                      // held briefly
-  bool refusing_ = false;
+  std::string refusing_;                  // why an upgrade cannot begin any more; empty: it can
+  Duration upgrade_timeout_ = Successor::upgrade_timeout;  // of the next upgrade
   std::vector<std::promise<Outcome>> askers_;
 };
 

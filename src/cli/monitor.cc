@@ -37,6 +37,7 @@ operations::HealthObservation observation_of(const proxy::ServerStatus& status, 
 }
 
 void Monitor::observe() {
+  if (frozen_) return;
   operations::HealthObservation seen =
       observation_of(server_.status(), certificates::TlsContexts::system_time());
   seen.draining = draining_;
@@ -106,27 +107,30 @@ std::vector<operations::HttpBinding> http_bindings(const config::Operations& ope
   return bindings;
 }
 
-std::expected<std::unique_ptr<operations::HttpServer>, std::string> serve_http(
-    const config::Operations& operations, Monitor& monitor, LogSink& log, HandedSockets& handed) {
-  const std::vector<operations::HttpBinding> bindings = http_bindings(operations);
-  auto bound = operations::HttpServer::bind(bindings, &handed);
-  if (!bound) {
-    const std::string remedy = "; or move it: bind in [operations], or GATEWAY_HTTP_PORT";
-    if (operations.http_configured) return std::unexpected(bound.error() + remedy);
-    log.write(
-        {Severity::warning, "http_unavailable", "", "no health and no metrics: " + bound.error() + remedy});
-    return nullptr;
-  }
+std::expected<std::unique_ptr<operations::HttpServer>, std::string> bind_http(
+    const config::Operations& operations, LogSink& log, HandedSockets& handed) {
+  auto bound = operations::HttpServer::bind(http_bindings(operations), &handed);
+  if (bound) return bound;
+  const std::string remedy = "; or move it: bind in [operations], or GATEWAY_HTTP_PORT";
+  if (operations.http_configured) return std::unexpected(bound.error() + remedy);
+  log.write(
+      {Severity::warning, "http_unavailable", "", "no health and no metrics: " + bound.error() + remedy});
+  return nullptr;
+}
+
+std::expected<void, std::string> serve_http(operations::HttpServer& server,
+                                            const config::Operations& operations, Monitor& monitor,
+                                            LogSink& log) {
   const auto answer = [&monitor](const operations::HttpRequest& request) { return monitor.answer(request); };
-  if (const auto started = (*bound)->start(answer); !started) return std::unexpected(started.error());
+  if (const auto started = server.start(answer); !started) return std::unexpected(started.error());
   std::string where;
-  for (const operations::HttpBinding& binding : bindings) {
+  for (const operations::HttpBinding& binding : http_bindings(operations)) {
     where += (where.empty() ? "" : ", ") + binding.address.text();
     if (binding.paths == operations::only_metrics) where += " (/metrics alone)";
     if (binding.paths == operations::only_health) where += " (health alone)";
   }
   log.write({Severity::info, "http_listening", "", "health and metrics by HTTP on " + where});
-  return bound;
+  return {};
 }
 
 }  // namespace kferry::cli

@@ -53,6 +53,8 @@ class Monitor {
   Summary summary() const;
   // Clients are asked to leave from now on.
   void drain() { draining_ = true; }
+  // Another process serves in place of this one: who has asked already hears what was seen last.
+  void freeze() { frozen_ = true; }
   // What has become of reloads so far. Until the first call there has been no start, either.
   void note_reloads(const ReloadStatus& status);
 
@@ -64,6 +66,7 @@ class Monitor {
   std::atomic<bool> watched_ = false;
   const std::function<std::uint64_t()> log_dropped_;
   std::atomic<bool> draining_ = false;
+  std::atomic<bool> frozen_ = false;
   mutable std::mutex reloading_;  // of reloads_
   ReloadStatus reloads_;
 };
@@ -71,10 +74,13 @@ class Monitor {
 // Every address of the configuration with the paths that it serves.
 std::vector<operations::HttpBinding> http_bindings(const config::Operations& operations);
 
-// Serves them from now on, and logs where. null: the default address is taken, so that nothing serves HTTP, which is
-// logged. The error is that of an address which was configured, or of a host that lacks something. A socket that
-// `handed` has is taken over. `monitor` outlives the server.
-std::expected<std::unique_ptr<operations::HttpServer>, std::string> serve_http(
-    const config::Operations& operations, Monitor& monitor, LogSink& log, HandedSockets& handed);
+// Binds them. null: the default address is taken, so that nothing serves HTTP, which is logged. The error is that of an
+// address which was configured. A socket that `handed` has is taken over.
+std::expected<std::unique_ptr<operations::HttpServer>, std::string> bind_http(
+    const config::Operations& operations, LogSink& log, HandedSockets& handed);
+// Serves what was bound, and logs where. `monitor` outlives the server. The error says what the host lacks.
+std::expected<void, std::string> serve_http(operations::HttpServer& server,
+                                            const config::Operations& operations, Monitor& monitor,
+                                            LogSink& log);
 
 }  // namespace kferry::cli

@@ -94,6 +94,12 @@ std::expected<Options, int> parse_options(int count, const char* const* words) {
   reload_verb->add_flag("--dry-run", reload_options.dry_run, "Only print what would change");
   auto* upgrade_verb = app.add_subcommand(
       "upgrade", "Let the installed binary take the place of the kferry that runs here, without a gap");
+  UpgradeOptions upgrade_options;
+  upgrade_verb
+      ->add_option("--timeout", upgrade_options.timeout_s, "Within which the new process must be ready")
+      ->type_name("SECONDS")
+      ->check(CLI::Range(1, upgrade_timeout_s_max))
+      ->capture_default_str();
   auto* drain_verb =
       app.add_subcommand("drain", "End the kferry that runs here once its clients are answered, and wait");
   bool no_wait = false;
@@ -139,7 +145,7 @@ std::expected<Options, int> parse_options(int count, const char* const* words) {
                                               : Question::ready};
   }
   const auto control_given = control.empty() ? std::optional<std::string>() : std::optional(control);
-  if (upgrade_verb->parsed()) return UpgradeOptions{control_given, path};
+  if (upgrade_verb->parsed()) return UpgradeOptions{control_given, path, upgrade_options.timeout_s};
   if (drain_verb->parsed()) return DrainOptions{control_given, path, !no_wait};
   if (reload_verb->parsed()) {
     reload_options.control = control_given;

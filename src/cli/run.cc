@@ -156,8 +156,8 @@ ControlCalls control_calls(Reloader& reloader, Monitor& monitor, Supervision& su
     return operations::control_result(true, "the log has level " + word + " until the next reload or start");
   };
   calls.drain = [&lifetime] { lifetime.ask_to_drain(); };
-  calls.upgrade = [&] {
-    const Lifetime::Outcome outcome = lifetime.ask_to_upgrade().get();
+  calls.upgrade = [&](Duration timeout) {
+    const Lifetime::Outcome outcome = lifetime.ask_to_upgrade(timeout).get();
     return operations::control_result(outcome.has_value(), outcome ? "process " + std::to_string(*outcome) +
                                                                          " serves now, and process " +
                                                                          std::to_string(getpid()) + " drains"
@@ -228,12 +228,25 @@ int run(const RunOptions& options) {
     log.write({Severity::error, "start_failed", "", watching.error()});
     return exit_failure;
   }
-  Monitor monitor(server, monotonic_now(), [&log] { return log.dropped(); });
+  const int report = handed.take_named(handed_report);
+  const bool succeeds = report >= 0;
+  // Its predecessor has waited for the upstream.
+  Monitor monitor(server,
+                  monotonic_now() - (succeeds ? operations::Health::upstream_patience : Duration::zero()),
+                  [&log] { return log.dropped(); });
   monitor.note_reloads(reloader.status());
   server.restore(state.clusters);
-  auto http = serve_http(loaded->config.operations, monitor, log, handed);
-  if (!http) {
-    log.write({Severity::error, "start_failed", "", http.error()});
+  auto http = bind_http(loaded->config.operations, log, handed);
+  const auto answer_http = [&] {
+    return *http == nullptr ? std::expected<void, std::string>()
+                            : serve_http(**http, loaded->config.operations, monitor, log);
+  };
+  // A successor answers once it serves: until then its predecessor does, by the same sockets.
+  if (const auto bound = !http      ? std::unexpected(http.error())
+                         : succeeds ? std::expected<void, std::string>()
+                                    : answer_http();
+      !bound) {
+    log.write({Severity::error, "start_failed", "", bound.error()});
     return exit_failure;
   }
   if (const auto started = server.start(&handed); !started) {
@@ -256,7 +269,11 @@ int run(const RunOptions& options) {
     return exit_failure;
   }
   control = std::move(*serving);
-  tell_predecessor(handed, log);
+  if (const auto answering = succeeds ? answer_http() : std::expected<void, std::string>(); !answering) {
+    log.write({Severity::error, "start_failed", "", answering.error()});
+    return exit_failure;
+  }
+  tell_predecessor(report, handed, log);
   serve(signals, lifetime, log, monitor, supervision, control);
   supervision.stopping();
   lifetime.refuse_upgrades();

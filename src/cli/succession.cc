@@ -34,8 +34,7 @@ HandedState take_state(HandedSockets& handed, LogSink& log) {
   return {};
 }
 
-void tell_predecessor(HandedSockets& handed, LogSink& log) {
-  const int report = handed.take_named(handed_report);
+void tell_predecessor(int report, HandedSockets& handed, LogSink& log) {
   std::string rest;
   for (const std::string& one : handed.close_rest()) rest += (rest.empty() ? "" : ", ") + one;
   if (!rest.empty())

@@ -16,8 +16,9 @@ namespace kferry::cli {
 
 // What a predecessor has left for this process; empty without one.
 HandedState take_state(HandedSockets& handed, LogSink& log);
-// Once this process serves: a predecessor drains when it hears of it. Closes the sockets that were not taken over.
-void tell_predecessor(HandedSockets& handed, LogSink& log);
+// Once this process serves: a predecessor drains when it hears of it, by `report` (handed_report; -1: there is none).
+// Closes the sockets that were not taken over.
+void tell_predecessor(int report, HandedSockets& handed, LogSink& log);
 
 // All of these outlive the result. `http` and `control` may be null; `control` is reset once a successor serves.
 Lifetime::Upgrading upgrading(const std::unique_ptr<operations::HttpServer>& http,

@@ -149,7 +149,7 @@ void close_all(std::initializer_list<int> descriptors) {
 }  // namespace
 
 std::expected<std::unique_ptr<Successor>, std::string> Successor::start(std::vector<Handed> handed,
-                                                                        Instant now) {
+                                                                        Instant now, Duration timeout) {
   std::array<int, 2> report{-1, -1};
   if (pipe2(report.data(), O_CLOEXEC) != 0)
     return std::unexpected(std::string("cannot make a pipe: ") + std::strerror(errno));
@@ -174,7 +174,7 @@ std::expected<std::unique_ptr<Successor>, std::string> Successor::start(std::vec
                            std::strerror(child < 0 ? error : EAGAIN));
   }
   fcntl(report[0], F_SETFL, O_NONBLOCK);
-  return std::unique_ptr<Successor>(new Successor(report[0], now + upgrade_timeout));
+  return std::unique_ptr<Successor>(new Successor(report[0], now + timeout, timeout));
 }
 
 Successor::~Successor() {
@@ -182,7 +182,24 @@ Successor::~Successor() {
   close_all({report_, pidfd_});
 }
 
+// What has come through the pipe. False: its end.
+bool Successor::hear() {
+  std::array<char, 64> room{};
+  ssize_t got = 0;
+  while ((got = read(report_, room.data(), room.size())) > 0)
+    heard_.append(room.data(), static_cast<std::size_t>(got));
+  const bool open = got != 0;
+  if (pid_ == 0 && heard_.size() >= id_size) {
+    std::int32_t id = 0;
+    std::memcpy(&id, heard_.data(), sizeof id);
+    pid_ = id;
+    pidfd_ = static_cast<int>(syscall(SYS_pidfd_open, pid_, 0));
+  }
+  return open;
+}
+
 void Successor::fail(std::string why) {
+  if (pid_ == 0) hear();  // without an id it has not written yet, and ends as it writes to a closed pipe
   stage_ = Stage::failed;
   failure_ = std::move(why);
   if (pidfd_ >= 0)
@@ -193,17 +210,7 @@ void Successor::fail(std::string why) {
 
 Successor::Stage Successor::look(Instant now) {
   if (stage_ != Stage::starting) return stage_;
-  std::array<char, 64> room{};
-  ssize_t got = 0;
-  while ((got = read(report_, room.data(), room.size())) > 0)
-    heard_.append(room.data(), static_cast<std::size_t>(got));
-  const bool ended = got == 0;
-  if (pid_ == 0 && heard_.size() >= id_size) {
-    std::int32_t id = 0;
-    std::memcpy(&id, heard_.data(), sizeof id);
-    pid_ = id;
-    pidfd_ = static_cast<int>(syscall(SYS_pidfd_open, pid_, 0));
-  }
+  const bool ended = !hear();
   const std::string_view news = std::string_view(heard_).substr(std::min(heard_.size(), id_size));
   if (news.starts_with(is_ready)) {
     stage_ = Stage::ready;
@@ -215,7 +222,7 @@ Successor::Stage Successor::look(Instant now) {
     fail("it ended before it was ready, and its own lines say why");
   } else if (now >= until_) {
     fail("it was not ready within " +
-         std::to_string(std::chrono::duration_cast<std::chrono::seconds>(upgrade_timeout).count()) +
+         std::to_string(std::chrono::duration_cast<std::chrono::seconds>(timeout_).count()) +
          " s, and was killed");
   }
   return stage_;

@@ -2,7 +2,7 @@
 // listening sockets, the state (cli/handed_state.h), and a pipe by which it reports that it is ready.
 //
 //   start() ─▶ starting ─"ready" comes through the pipe─▶ ready
-//                  └──────it ends, cannot be executed, or takes longer than upgrade_timeout─▶ failed: it is gone
+//                  └──────it ends, cannot be executed, or takes longer than its timeout─▶ failed: it is gone
 //
 // It is forked twice, so that it becomes the child of the service manager and not of the process that is to end. What
 // it writes to stderr while it starts says why it fails.
@@ -24,6 +24,7 @@ namespace kferry::cli {
 
 class Successor {
  public:
+  // Unless who asks says otherwise.
   static constexpr Duration upgrade_timeout = std::chrono::seconds(30);
 
   // What it gets: descriptors with their names, which stay the caller's.
@@ -33,9 +34,9 @@ class Successor {
   };
   enum class Stage : std::uint8_t { starting, ready, failed };
 
-  // The error says what is wrong and what to do.
-  static std::expected<std::unique_ptr<Successor>, std::string> start(std::vector<Handed> handed,
-                                                                      Instant now);
+  // `timeout`: within which it must be ready. The error says what is wrong and what to do.
+  static std::expected<std::unique_ptr<Successor>, std::string> start(std::vector<Handed> handed, Instant now,
+                                                                      Duration timeout);
   // Ends it, unless it is ready.
   ~Successor();
   Successor(const Successor&) = delete;
@@ -47,11 +48,14 @@ class Successor {
   const std::string& failure() const { return failure_; }  // valid once it has failed
 
  private:
-  Successor(int report, Instant until) : report_(report), until_(until) {}
+  Successor(int report, Instant until, Duration timeout)
+      : report_(report), until_(until), timeout_(timeout) {}
+  bool hear();
   void fail(std::string why);
 
   const int report_;
   const Instant until_;
+  const Duration timeout_;
   Stage stage_ = Stage::starting;
   pid_t pid_ = 0;
   int pidfd_ = -1;

@@ -22,7 +22,8 @@ int upgrade(const UpgradeOptions& options) {
   };
   std::printf("%s runs, and starts the binary that is in its place now\n", text_of(running->back()).c_str());
   std::fflush(stdout);  // the new process takes seconds where it fails
-  const auto answer = ask_control(path, question.set_text("command", "upgrade"));
+  question.set_text("command", "upgrade").set_number("timeout_s", options.timeout_s);
+  const auto answer = ask_control(path, question);
   if (!answer) {
     std::fprintf(stderr, "kferry upgrade: %s\n", answer.error().c_str());
     return exit_failure;

@@ -4,15 +4,20 @@ Needs the built binary's path in KFERRY, as test_cli.py does.
 """
 import contextlib
 import json
+import os
 import pathlib
 import re
+import signal
 import socket
+import subprocess
+import threading
 import time
 
 import pytest
 
-from running import Broker, Kferry, free_port, request
+from running import KFERRY, Broker, Kferry, free_port, request
 from stuck import stuck_worker
+from test_drain import FETCH, Holding, connect, known
 from test_health import SASL, UNREACHABLE, Mute, get, second_cluster, variables
 from test_metrics import scrape
 from test_tls import certificate
@@ -170,3 +175,82 @@ def test_a_worker_is_stuck_and_turns_again(tmp_path, backend):
             with stuck_worker(kferry.process.pid, 1):
                 expect(port, (503, 200, 200), "degraded", "worker_stuck")
             expect(port, (200, 200, 200), "ready")
+
+
+@contextlib.contextmanager
+def ready_and_asked(folder, broker, limits="", binary=KFERRY):
+    """A kferry of that broker with a control socket that is ready, and a client that waits for an answer."""
+    file = folder / "kferry.toml"
+    file.write_text(f"[limits]\n{limits}\n")
+    env = variables(f"127.0.0.1:{broker.port}", GATEWAY_CONTROL=str(folder / "control.sock"))
+    with running(folder, env, words=["run", "--config", str(file)], binary=binary) as (kferry, port):
+        known(kferry)
+        expect(port, (200, 200, 200), "ready")
+        with connect(kferry) as client:
+            client.sendall(request(FETCH, 4))
+            assert broker.held.acquire(timeout=10)
+            yield kferry, port, file
+
+
+def test_a_drain(tmp_path):
+    """The lame duck, in which only /health/ready says so, and then the drain."""
+    with Holding() as broker, ready_and_asked(tmp_path, broker, "lame_duck_s = 4") as (kferry, port, _):
+        kferry.process.send_signal(signal.SIGTERM)
+        expect(port, (200, 200, 503), "draining")
+        expect(port, (200, 503, 503), "draining")
+        assert scrape(port)[1]["kferry_draining"] == [({}, 1)]
+        broker.released.set()
+
+
+def test_a_drain_while_a_reload_has_failed(tmp_path):
+    with Holding() as broker, ready_and_asked(tmp_path, broker) as (kferry, port, file):
+        file.write_text("[limits]\nx = 1\n")
+        kferry.process.send_signal(signal.SIGHUP)
+        expect(port, (200, 200, 200), "degraded", "reload_failed")
+        kferry.process.send_signal(signal.SIGINT)
+        expect(port, (200, 503, 503), "draining", "reload_failed")
+        broker.released.set()
+
+
+def test_a_reload_is_refused_and_then_taken(tmp_path):
+    with Holding() as broker, ready_and_asked(tmp_path, broker) as (kferry, port, file):
+        for text, status, codes in (("x = 1", "degraded", ["reload_failed"]), ("keepalive_idle_s = 61", "ready", [])):
+            file.write_text(f"[limits]\n{text}\n")
+            kferry.process.send_signal(signal.SIGHUP)
+            expect(port, (200, 200, 200), status, *codes)
+        counts = {labels["outcome"]: value for labels, value in scrape(port)[1]["kferry_reloads_total"]}
+        assert counts["refused"] == counts["applied"] == 1
+        broker.released.set()
+
+
+def test_an_upgrade_fails_and_then_succeeds(tmp_path):
+    """Whoever asks is answered by a process that is ready, throughout."""
+    binary = tmp_path / "kferry"
+    binary.symlink_to(KFERRY)
+    with Holding() as broker, ready_and_asked(tmp_path, broker, binary=binary) as (kferry, port, _):
+        statuses, over = [], threading.Event()
+
+        def ask():
+            while not over.is_set():
+                statuses.append(tuple(get(port, path)[0] for path in PATHS))
+
+        asking = threading.Thread(target=ask)
+        asking.start()
+        binary.unlink()
+        binary.write_text("#!/bin/sh\nexit 3\n")
+        binary.chmod(0o755)
+        upgrade = [KFERRY, "upgrade", "--control", tmp_path / "control.sock"]
+        assert subprocess.run(upgrade, capture_output=True, timeout=60, check=False).returncode == 1
+        expect(port, (200, 200, 200), "ready")
+        binary.unlink()
+        binary.symlink_to(KFERRY)
+        assert subprocess.run(upgrade, capture_output=True, timeout=60, check=False).returncode == 0
+        expect(port, (200, 200, 200), "ready")
+        assert scrape(port)[1]["kferry_draining"] == [({}, 0)]
+        over.set()
+        asking.join()
+        broker.released.set()
+        successor = int(kferry.lines("upgraded")[0].split("process ")[1].split()[0])
+        assert kferry.process.wait(20) == 0
+        os.kill(successor, signal.SIGINT)
+        assert set(statuses) == {(200, 200, 200)}

@@ -10,6 +10,7 @@ Words on the command line choose checks by a part of their names; "all": those o
 import functools
 import os
 import re
+import signal
 import subprocess
 import sys
 import threading
@@ -40,6 +41,7 @@ PEM = f"{CERTIFICATES}/server.pem"
 # The first port of each group of listeners.
 FRONT, FRONT_PLAIN, BACK, OUTER = 10000, 10900, 11000, 12000
 WATCHED_TLS, WATCHED_PLAIN, BEHIND_TLS, BEHIND_PLAIN, SWITCHED = 13000, 13100, 13200, 13300, 14000
+DRAINED = 14500
 HTTP = 15000
 KEYS_CHANGED, KEY_USED_UP = "cause=tls_key_update", "cause=tls_key_used_up"
 LARGE = [MIB] * 2
@@ -380,6 +382,22 @@ def bare_end_by_broker():
     expect_quiet(watched().kferry, mark)
 
 
+def drain():
+    """What the kernel encrypts ends in order, too: close_notify to the client, and the broker's side is not cut."""
+    relay = relays()[1]
+    proxy = Kferry("drained", operations(9) + upstream("drained", f"broker.test:{BEHIND_TLS}", True) +
+                   listener("drained", "tls", DRAINED, suite=SUITES[0]))
+    client = open_client(DRAINED)
+    mark, ends = proxy.mark(), len(relay.ends)
+    proxy.process.send_signal(signal.SIGINT)
+    expect(client.end(), "it did not end with close_notify")
+    wait_for("the broker's side to end", lambda: len(relay.ends) > ends)
+    expect(relay.ends[-1] in ("close_notify", "reset"), f"the broker's side ended by {relay.ends[-1]}")
+    expect(proxy.process.wait(lab.PATIENCE_S) == 0, f"kferry ended with {proxy.process.returncode}")
+    expect("cause=drained" in proxy.said(mark), "the drain was cut short")
+    expect_quiet(proxy, mark)
+
+
 def truncation_by_client():
     """A client that dies is no client that closes: its broker is not told of an end in order."""
     for relay, port in ((watched().plain, watched().to_plain), (watched().tls, watched().to_tls)):
@@ -471,6 +489,7 @@ CHECKS |= {
     "tickets-to-client": tickets_to_client,
     "tickets-in-mid-stream": tickets_in_mid_stream,
     "close-notify-by-client": close_by_client,
+    "close-notify-by-a-drain": drain,
     "bare-end-by-broker": bare_end_by_broker,
     "truncation-by-client": truncation_by_client,
     "truncation-by-broker": truncation_by_broker,
