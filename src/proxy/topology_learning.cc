@@ -266,7 +266,7 @@ void Topology::hear_claim(Lecture& lecture, std::size_t index, BrokerRecord& rec
     return move(lecture.draft, node.id, named.address, by, "two servers say so");
   if (!lecture.list.full)
     return report_claim(lecture, node, record, claim, "only full lists can move a broker");
-  if (node.provisional) {
+  if (node.provisional && !node.returning) {
     if (teacher.discovery() || claim.two_clients)
       return move(lecture.draft, node.id, named.address, by, "the broker is new, and two sources agree");
     lecture.contested = true;

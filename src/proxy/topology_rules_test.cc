@@ -247,6 +247,21 @@ TEST_CASE_FIXTURE(Known, "a broker whose address is another id's in a list witho
   }
 }
 
+TEST_CASE_FIXTURE(
+    Known, "a broker that is back on one client's word is no new one: two clients' claims do not move it") {
+  topology.answered(NodeId{1}, {"a", 9092}, now);
+  broken(1, {"a", 9092}, Break::not_connected);
+  teach(other, {{NodeId{2}, "b", 9092}, {NodeId{3}, "c", 9092}});
+  REQUIRE_FALSE(node(1)->listed);
+  teach(other, truth);
+  REQUIRE(node(1)->returning);
+  const std::vector<BrokerEntry> told = {
+      {NodeId{1}, "b", 9092}, {NodeId{2}, "b", 9092}, {NodeId{3}, "c", 9092}};
+  teach(other, told);
+  teach({"10.0.0.3", "third"}, told);
+  CHECK(address(1) == HostPort{"a", 9092});
+}
+
 TEST_CASE_FIXTURE(Known, "rule 3: a new id is provisional until another client's full list names it") {
   const std::vector<BrokerEntry> more = {{NodeId{0}, "z", 9092}};
   CHECK(teach(hostile, more, false) == Lesson::contested);
