@@ -122,7 +122,7 @@ void Dialler::start_attempt() {
       continue;
     }
     const Instant now = shared_.ring.now();
-    const int error = race_.start(address, now + timeouts_.connect);
+    const int error = race_.start(address, now + std::min(timeouts_.connect, candidate().patience));
     if (error == 0) {
       next_at_ = now + plan_.delay;
       if (!race_.has_room() && next_ < addresses_.size())

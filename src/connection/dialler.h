@@ -40,6 +40,8 @@ struct Candidate {
   HostPort address;
   // The node learnt to be at this address; nullopt: named by the configuration, which tells only the address.
   std::optional<NodeId> node;
+  // What each of its addresses has to connect, if less than the dialler's time-out.
+  Duration patience = Duration::max();
 
   friend bool operator==(const Candidate&, const Candidate&) = default;
 };

@@ -158,6 +158,21 @@ TEST_CASE("a dial whose client has ended is cut short, and the broker is not bla
   dial.dialler.shorten(Duration::zero());
 }
 
+TEST_CASE("a candidate with a patience of its own leaves the rest of the time to the next") {
+  Dial dial({}, {seconds(5), seconds(5), milliseconds(60), seconds(8)});
+  dial.names = {{"k1", {at("10.0.0.1")}}, {"k2", {at("10.0.0.2")}}};
+  dial.world.set_dial_fault(at("10.0.0.1"), ring::DialFault::hang);
+  REQUIRE(dial.world.listen_outside(at("10.0.0.2")).has_value());
+  const Instant began = dial.ring.now();
+  Candidate hurried = learnt("k1", 1);
+  hurried.patience = milliseconds(700);
+  dial.go({hurried, learnt("k2", 2)});
+  REQUIRE(dial.dialled);
+  CHECK(dial.dialler.address() == at("10.0.0.2"));
+  CHECK(dial.ring.now() - began >= milliseconds(700));
+  CHECK(dial.ring.now() - began < milliseconds(800));
+}
+
 TEST_CASE("a broker that answers within the shortened time is dialled") {
   Dial dial({}, {seconds(5), seconds(5), milliseconds(60), seconds(8)});
   dial.names = {{"k1", {at("10.0.0.1"), at("10.0.0.2")}}};

@@ -53,7 +53,9 @@ void BrokerDial::start() {
         Severity::error, "upstream_tls_unusable",
         "no broker can be dialled, since the upstream's TLS cannot be used: " + context.error());
   }
-  dialler_.start(plan());
+  auto candidates = plan();
+  hurry_stand_ins(candidates, admitted_);
+  dialler_.start(std::move(candidates));
 }
 
 void BrokerDial::close() {
@@ -195,6 +197,8 @@ void BrokerDial::on_candidate_failed(const connection::Candidate& candidate, con
   Topology& topology = cluster.topology;
   cluster.failed_places.failed(candidate.address, worker_.now());
   if (!candidate.node) return;
+  // One that was hurried may only be slow.
+  if (candidate.patience < Duration::max() && dialler_.last().error == ETIMEDOUT) return;
   // A broker that refuses by a limit of its own is alive.
   if (dialler_.last().unheard && topology.answers(*candidate.node, candidate.address, worker_.now())) {
     report_limited(cluster, *candidate.node, candidate.address, worker_.runtime().log);

@@ -52,6 +52,13 @@ std::vector<connection::Candidate> dial_plan(const Snapshot& snapshot, std::opti
   return plan;
 }
 
+void hurry_stand_ins(std::span<connection::Candidate> candidates, std::optional<NodeId> owner) {
+  if (candidates.empty()) return;
+  for (connection::Candidate& one : candidates.first(candidates.size() - 1)) {
+    if (!owner || one.node != owner) one.patience = stand_in_patience;
+  }
+}
+
 std::vector<connection::Candidate> own_candidates(const Snapshot& snapshot, NodeId id) {
   std::vector<connection::Candidate> own;
   const Node* node = snapshot.find(id);

@@ -22,6 +22,10 @@ std::vector<connection::Candidate> dial_plan(const Snapshot& snapshot, std::opti
                                              bool owner_may_be_dialled, std::size_t port_index,
                                              std::span<const HostPort> bootstrap_servers,
                                              std::span<const HostPort> failed = {});
+// How long a stand-in may take to connect while others are left: where a zone is down, several are silent.
+constexpr Duration stand_in_patience = std::chrono::seconds(1);
+// Gives every candidate but the owner's and the last one stand_in_patience.
+void hurry_stand_ins(std::span<connection::Candidate> candidates, std::optional<NodeId> owner);
 // The addresses of one node; empty if it may not be dialled.
 std::vector<connection::Candidate> own_candidates(const Snapshot& snapshot, NodeId id);
 

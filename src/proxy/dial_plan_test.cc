@@ -53,6 +53,21 @@ TEST_CASE("stand-ins that failed lately come last, and the own broker first even
                                                    {{"k2", 9092}, NodeId{2}}});
 }
 
+TEST_CASE("stand-ins are hurried while others are left, and the port's own broker never") {
+  auto plan = dial_plan(three_brokers(), NodeId{3}, true, 2, servers);
+  hurry_stand_ins(plan, NodeId{3});
+  REQUIRE(plan.size() == 3);
+  CHECK(plan[0].patience == Duration::max());
+  CHECK(plan[1].patience == stand_in_patience);
+  CHECK(plan[2].patience == Duration::max());
+  auto unknown = dial_plan({}, std::nullopt, false, 0, servers);
+  hurry_stand_ins(unknown, std::nullopt);
+  REQUIRE(unknown.size() == 2);
+  CHECK(unknown[0].patience == stand_in_patience);
+  CHECK(unknown[1].patience == Duration::max());
+  hurry_stand_ins({}, std::nullopt);
+}
+
 TEST_CASE("a provisional broker that answers disagree about is not dialled") {
   Snapshot snapshot = three_brokers();
   snapshot.nodes[0].provisional = true;

@@ -94,6 +94,24 @@ TEST_CASE("a dial that its client's end cuts short is the client's affair") {
   });
 }
 
+TEST_CASE("a silent stand-in is passed over within a second, and not blamed") {
+  over_seeds("a silent stand-in is passed over within a second, and not blamed", 2, [](Run& run) {
+    auto world = known_world(run, false);
+    world->run_for(seconds(2));  // kferry's own connections end
+    world->broker(1).kill();
+    world->simulation.set_dial_fault(world->address_of(2), ring::DialFault::hang);
+    Connection& client = world->connect(1);
+    client.ask(order_of(run.dice, Kind::api_versions, run.dice.between<std::int16_t>(0, 3)));
+    world->run("a request on its way", [&] { return client.written(); }, minutes(1));
+    // Broker 1 refuses twice, broker 2 is given a second, broker 3 answers.
+    world->run("an answer of a stand-in", [&] { return client.done() > 0; }, seconds(2));
+    expect(*world, "broker_unreachable", 1);
+    world->simulation.set_dial_fault(world->address_of(2), ring::DialFault::none);
+    world->stop();
+    return world;
+  });
+}
+
 TEST_CASE("a broker that refuses connections beyond its limit is named so, and stays up") {
   over_seeds("a broker that refuses connections beyond its limit is named so, and stays up", 3, [](Run& run) {
     auto world = known_world(run, run.dice.one_in(2));
