@@ -99,6 +99,21 @@ def keeps_serving_through_a_refused_upgrade(host, cluster, *install):
     cluster.pass_a_record(PORT, "after a refused upgrade")
 
 
+def serves_by_its_socket_unit(host, cluster):
+    """systemd holds the ports: the first client starts kferry, and none is refused while it restarts."""
+    host.well("systemctl", "stop", "kferry")
+    host.well("systemctl", "start", "kferry.socket")
+    assert host.unit("ActiveState")["ActiveState"] == "inactive"
+    cluster.pass_a_record(PORT, "through a socket that systemd holds")
+    before = host.unit("MainPID", "ActiveState")
+    assert before["ActiveState"] == "active"
+    host.well("systemctl", "restart", "--no-block", "kferry")
+    cluster.namespace.connect(("127.0.0.1", PORT)).close()
+    cluster.pass_a_record(PORT, "through a restart")
+    assert host.unit("MainPID")["MainPID"] != before["MainPID"]
+    host.well("systemctl", "stop", "kferry.socket")
+
+
 class Producer:
     """Sends numbered records to one partition, acks=all, some hundred a second, until it is asked to stop."""
 
@@ -168,6 +183,7 @@ def test_the_life_of_a_deb(host, cluster, one):
     is_upgraded_by_its_package(host, cluster, "dpkg", "--install", package)
     keeps_serving_through_a_refused_upgrade(host, cluster, "dpkg", "--install", package)
     assert "127.0.0.1" in (host.root / "etc/kferry/kferry.toml").read_text()  # the administrator's, still
+    serves_by_its_socket_unit(host, cluster)
 
     host.well("dpkg", "--remove", "kferry")
     assert host.unit("ActiveState")["ActiveState"] == "inactive"
