@@ -11,6 +11,9 @@ for name, key in (("sasl.mechanism", "mechanism"), ("sasl.username", "user"), ("
                   ("ssl.ca.location", "ca"), ("ssl.certificate.location", "certificate"), ("ssl.key.location", "key")):
     if arguments.get(key):
         COMMON[name] = arguments[key]
+if arguments.get("mechanism") == "OAUTHBEARER":
+    del COMMON["sasl.username"], COMMON["sasl.password"]
+    COMMON |= {"enable.sasl.oauthbearer.unsecure.jwt": "true", "sasl.oauthbearer.config": f"principal={arguments['user']}"}
 admin = AdminClient(COMMON)
 
 
