@@ -125,7 +125,8 @@ int KernelSockets::peek(Socket socket, std::uint64_t offset, std::span<std::byte
   if (offset > static_cast<std::uint64_t>(std::numeric_limits<int>::max())) return -EAGAIN;
   const int fd = fd_of(socket);
   const int from = static_cast<int>(offset);
-  if (::setsockopt(fd, SOL_SOCKET, SO_PEEK_OFF, &from, sizeof from) != 0) return -errno;
+  // Where TCP has no offset (Linux before 6.9), every look is from the first byte.
+  if (::setsockopt(fd, SOL_SOCKET, SO_PEEK_OFF, &from, sizeof from) != 0 && from != 0) return -errno;
   const ssize_t size = ::recv(fd, room.data(), room.size(), MSG_PEEK | MSG_DONTWAIT);
   return size >= 0 ? static_cast<int>(size) : -errno;
 }
