@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "base/address_range.h"
 #include "base/clock.h"
 #include "base/host_port.h"
 #include "base/limits.h"
@@ -18,7 +19,10 @@
 namespace kferry::config {
 
 enum class SecurityProtocol : std::uint8_t { plaintext, ssl, sasl_plaintext, sasl_ssl };
-enum class Routing : std::uint8_t { port, sni };
+// By what a broker is identified: its port, or a name, which TLS (SNI) or a PROXY protocol header (authority) carries.
+enum class Routing : std::uint8_t { port, sni, authority };
+// Whether a connection begins with a PROXY protocol header.
+enum class ProxyProtocol : std::uint8_t { off, optional, required };
 
 // One port of a listener: the one that clients are told, and the one that kferry listens on.
 struct Port {
@@ -31,12 +35,22 @@ struct Listener {
   SecurityProtocol security_protocol = SecurityProtocol::plaintext;
   Routing routing = Routing::port;
   std::vector<Port> ports;      // expanded, in order; the first is also the bootstrap port
-  std::string advertised_host;  // with routing by SNI: the bootstrap name
-  std::optional<SniNames> sni;  // set with routing by SNI
+  std::string advertised_host;  // with routing by name: the bootstrap name
+  std::optional<SniNames> sni;  // set with routing by name
   std::optional<ListenerTls> tls;
   std::string bind_address = "0.0.0.0";  // a valid address literal
   std::int32_t min_broker_id = 0;
   std::vector<std::int32_t> ids;  // expanded `ids`; empty: modulo mapping
+
+  // Who may connect.
+  std::vector<AddressRange> allow_from;  // empty: every client
+  std::vector<AddressRange> deny_from;   // takes precedence
+  std::uint32_t max_connections = 0;     // 0: not limited
+  std::uint32_t max_connections_per_address = 0;
+  std::uint32_t max_connection_age_s = 0;  // 0: not limited
+  ProxyProtocol proxy_protocol = ProxyProtocol::off;
+  std::vector<AddressRange> proxy_protocol_from;  // whose headers are believed; empty: everyone's
+  std::vector<std::string> allow_endpoints;  // cloud endpoints, as net/proxy_header.h writes them; empty: all
 };
 
 // kferry's own credentials, for discovery only.
@@ -109,6 +123,10 @@ struct Limits {
   std::uint64_t held_size_bytes = held_size_max;
   std::uint32_t discovery_interval_s = 300;
   std::uint32_t brokers_per_cluster = 4096;
+  std::uint32_t connections = 0;         // 0: as many as the process may have descriptors for
+  std::uint32_t accepts_per_second = 0;  // 0: not limited
+  std::uint64_t memory_bytes = 0;        // 0: not limited
+  std::uint32_t refused_close_delay_ms = 500;
 };
 
 enum class LogFormat : std::uint8_t { text, json };

@@ -142,6 +142,24 @@ void check_self(const std::vector<Placed>& all, const Config& config, const Draf
   }
 }
 
+// The header comes before the name that decides between the listeners.
+void check_proxy_protocols(const std::vector<Placed>& all, Report& report) {
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    for (std::size_t j = i + 1; j < all.size(); ++j) {
+      const Listener& a = all[i].listener;
+      const Listener& b = all[j].listener;
+      if (!share_by_name(a, b) || a.ports.empty() || b.ports.empty() ||
+          a.ports.front().local != b.ports.front().local)
+        continue;
+      if (a.proxy_protocol == b.proxy_protocol && a.proxy_protocol_from == b.proxy_protocol_from) continue;
+      report.error(all[j].where("proxy_protocol"),
+                   all[j].title() + " and " + all[i].title() +
+                       " share a socket, and differ in proxy_protocol or proxy_protocol_from",
+                   "give both the same, because the header comes before the name that tells them apart");
+    }
+  }
+}
+
 // Clients of one listener would reach the other one, unless their DNS leads them apart.
 void warn_of_one_place(const std::vector<Placed>& all, Report& report) {
   for (std::size_t i = 0; i < all.size(); ++i) {
@@ -224,6 +242,7 @@ void cross_check(const Config& config, const Draft& draft, const Sources& source
     }
   }
   check_ports(all, config, draft, report);
+  check_proxy_protocols(all, report);
   check_self(all, config, draft, report);
   warn_of_one_place(all, report);
   for (const Placed& placed : all) warn_listener(placed, sources, report);

@@ -17,9 +17,12 @@ constexpr std::int64_t week_minutes = 7 * 24 * 60;
 // The kernel's own bounds (include/net/tcp.h: MAX_TCP_KEEPIDLE, MAX_TCP_KEEPINTVL, MAX_TCP_KEEPCNT).
 constexpr std::int64_t keepalive_s_max = 32'767;
 constexpr std::int64_t keepalive_probes_max = 127;
+// More than a process can have descriptors for (the kernel's default of fs.nr_open is 1,048,576).
+constexpr std::int64_t connections_max = 10'000'000;
 
 // In the order of the enumerators.
-constexpr std::array<std::string_view, 2> routing_words{"port", "sni"};
+constexpr std::array<std::string_view, 3> routing_words{"port", "sni", "authority"};
+constexpr std::array<std::string_view, 3> proxy_protocol_words{"off", "optional", "required"};
 constexpr std::array<std::string_view, 2> on_cluster_change_words{"follow", "refuse"};
 constexpr std::array<std::string_view, 3> client_auth_words{"NONE", "OPTIONAL", "REQUIRE"};
 constexpr std::array<std::string_view, 3> backend_words{"auto", "io_uring", "epoll"};
@@ -72,7 +75,7 @@ constexpr Key rows[] = {
                                                   "The protocol that clients speak.")),
     choice<&Listener::routing>(
         "routing", routing_words,
-        "How a broker is identified: by its port, or by the name that a client asks for (SNI)."),
+        "By what a broker is identified: its port, or the name that TLS or a PROXY protocol header has."),
     list(listener, "ports", "required",
          "Comma separated p, a-b, advertised:local or a-b:c-d; the first is also the bootstrap port."),
     text(listener, "advertised_host", "the bind address if concrete",
@@ -91,6 +94,24 @@ constexpr Key rows[] = {
                                            "The id of the broker that has the first port.")),
     list(listener, "ids", "none",
          "The brokers' ids, such as 100-102,200, in the order of the ports; others have no port."),
+    list(listener, "allow_from", "everyone", "The clients that may connect, as addresses and CIDR ranges."),
+    list(listener, "deny_from", "none", "The clients that may not connect, whatever allow_from says."),
+    integer<&Listener::max_connections>("max_connections", 0, connections_max,
+                                        "Connections of the listener at once; 0: not limited."),
+    integer<&Listener::max_connections_per_address>(
+        "max_connections_per_address", 0, connections_max,
+        "Connections of the listener at once from one client address; 0: not limited."),
+    integer<&Listener::max_connection_age_s>(
+        "max_connection_age_s", 0, 365 * day_s,
+        "A connection of this age, 10 % more or less, ends once it is answered; 0: never."),
+    choice<&Listener::proxy_protocol>(
+        "proxy_protocol", proxy_protocol_words,
+        "Whether connections begin with a PROXY protocol header, version 1 or 2, that names the client."),
+    list(listener, "proxy_protocol_from", "required off loopback",
+         "The load balancers whose PROXY protocol headers are believed, as addresses and CIDR ranges."),
+    list(
+        listener, "allow_endpoints", "all",
+        "The cloud endpoints that may connect: vpce-… of AWS, azure:N, gcp:N, as a PROXY header names them."),
 
     from("GATEWAY_SSL_KEY_STORE_PATH",
          text(listener_tls, "certificate", "required", "The file with the certificate and its chain.")),
@@ -188,6 +209,17 @@ constexpr Key rows[] = {
     integer<&Limits::brokers_per_cluster>(
         "brokers_per_cluster", 1, 65'536,
         "Brokers that are remembered of one cluster; a longer list teaches nothing."),
+    integer<&Limits::connections>("connections", 0, connections_max,
+                                  "Client connections at once; 0: as many as kferry may have descriptors."),
+    integer<&Limits::accepts_per_second>(
+        "accepts_per_second", 0, 1'000'000,
+        "New connections per second; what exceeds it is refused. 0: not limited."),
+    integer<&Limits::memory_bytes>("memory_bytes", 0, std::numeric_limits<std::int64_t>::max(),
+                                   "New connections are refused while kferry's resident memory is above "
+                                   "this; open ones continue. 0: not limited."),
+    integer<&Limits::refused_close_delay_ms>(
+        "refused_close_delay_ms", 0, 60'000,
+        "How long a refused connection waits for its close, half more or less."),
 
     at_start(text(operations, "bind", "127.0.0.1:8888",
                   "The address:port of health and metrics; no listener may use the port.")),

@@ -13,6 +13,7 @@
 #include "config/section_reader.h"
 #include "config/security_protocol.h"
 #include "config/text.h"
+#include "config/validate_admission.h"
 #include "config/validate_sni.h"
 #include "config/validate_tls.h"
 
@@ -37,14 +38,15 @@ class ListenerValidation : private SectionReader {
     const bool protocol_known = valid.contains("security_protocol");
     read_protocol(protocol_known, listener);
     read_ports(listener);
-    if (listener.routing == Routing::sni) {
+    if (listener.routing != Routing::port) {
       listener.sni = read_sni_names(draft_, cluster_, report_);
-      check_sni(protocol_known && !uses_tls(listener.security_protocol));
+      check_named(listener, protocol_known);
     } else {
       warn_of_patterns();
     }
     read_hosts(listener);
     read_ids(listener);
+    read_admission(draft_, cluster_, listener, report_);
     if (protocol_known) check_identity(listener);
     if (listener.tls) listener.tls->identity.hosts = hosts_of(listener);
     return listener;
@@ -83,9 +85,9 @@ class ListenerValidation : private SectionReader {
       return;
     }
     store(*ports, parse_ports(ports->text), listener.ports);
-    if (listener.routing == Routing::sni && listener.ports.size() > 1) {
+    if (listener.routing != Routing::port && listener.ports.size() > 1) {
       report_.error(ports->where,
-                    "routing by SNI takes exactly one port, not " + std::to_string(listener.ports.size()),
+                    "routing by name takes exactly one port, not " + std::to_string(listener.ports.size()),
                     "list one port: the name identifies the broker");
     }
   }
@@ -96,7 +98,7 @@ class ListenerValidation : private SectionReader {
       bind_known = store(*address, parse_address(address->text), listener.bind_address);
     const auto bind = SocketAddress::parse(listener.bind_address, 0);
     const Setting* host = find(section_, "advertised_host");
-    if (listener.routing == Routing::sni) {
+    if (listener.routing != Routing::port) {
       if (listener.sni) advertise_bootstrap_name(host, listener);
     } else if (host != nullptr) {
       store(*host, parse_host(host->text), listener.advertised_host);
@@ -107,13 +109,13 @@ class ListenerValidation : private SectionReader {
     }
   }
 
-  // With routing by SNI, clients bootstrap at the bootstrap name, whatever else is advertised.
+  // With routing by name, clients bootstrap at the bootstrap name, whatever else is advertised.
   void advertise_bootstrap_name(const Setting* host, Listener& listener) {
     listener.advertised_host = listener.sni->bootstrap;
     if (host == nullptr || lower_case(trim(host->text)) == listener.sni->bootstrap) return;
     report_.warn(
         host->where,
-        "advertised_host has no effect with routing by SNI: clients bootstrap at " + listener.sni->bootstrap,
+        "advertised_host has no effect with routing by name: clients bootstrap at " + listener.sni->bootstrap,
         "remove it, or set BOOTSTRAP_HOST_PATTERN to it");
   }
 
@@ -128,16 +130,21 @@ class ListenerValidation : private SectionReader {
     }
   }
 
-  void check_sni(bool without_tls) {
-    if (without_tls) {
-      report_.error(find(section_, "routing")->where, "routing by SNI on a listener without TLS",
+  void check_named(const Listener& listener, bool protocol_known) {
+    const std::string& where = find(section_, "routing")->where;
+    if (listener.routing == Routing::sni && protocol_known && !uses_tls(listener.security_protocol)) {
+      report_.error(where, "routing by SNI on a listener without TLS",
                     "set its security protocol to SSL or SASL_SSL, or routing to port");
+    }
+    if (listener.routing == Routing::authority && listener.proxy_protocol != ProxyProtocol::required) {
+      report_.error(where, "routing by authority on a listener that requires no PROXY protocol header",
+                    "set proxy_protocol to required: the header names the broker");
     }
     for (const char* key : {"ids", "min_broker_id"}) {
       const Setting* setting = find(section_, key);
       // GATEWAY_MIN_BROKERID is set for all listeners at once.
       if (setting == nullptr || setting->where.starts_with("GATEWAY_MIN_BROKERID")) continue;
-      report_.warn(setting->where, std::string(key) + " has no effect with routing by SNI: ignored",
+      report_.warn(setting->where, std::string(key) + " has no effect with routing by name: ignored",
                    "remove it: the name identifies the broker");
     }
   }
@@ -146,7 +153,7 @@ class ListenerValidation : private SectionReader {
     for (const char* key : {"advertised_host_pattern", "bootstrap_host_pattern"}) {
       if (const Setting* pattern = find(section_, key)) {
         report_.warn(pattern->where, std::string(key) + " has no effect with routing by port: ignored",
-                     "set routing to sni, or remove it");
+                     "set routing to sni or authority, or remove it");
       }
     }
   }

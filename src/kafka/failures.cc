@@ -42,9 +42,11 @@ constexpr std::array client_openings{
     Opening{"CONN", http, http_text},
     Opening{"PRI ", http, http_text},
     Opening{"PROX", "proxy_protocol_header",
-            "a PROXY protocol header arrived: switch it off in the load balancer in front of this port"},
+            "a PROXY protocol header arrived that the listener does not accept from this address: set "
+            "proxy_protocol and proxy_protocol_from on it, or switch the header off in the load balancer"},
     Opening{"\r\n\r\n", "proxy_protocol_header",
-            "a PROXY protocol header arrived: switch it off in the load balancer in front of this port"},
+            "a PROXY protocol header arrived that the listener does not accept from this address: set "
+            "proxy_protocol and proxy_protocol_from on it, or switch the header off in the load balancer"},
     Opening{"SSH-", "ssh_on_kafka_port", "an SSH client connected to a Kafka port"},
 };
 

@@ -199,10 +199,8 @@ void Acceptor::on_completion(Operation operation, const ring::Completion& comple
       return begin_accept(slot);
     case Operation::receipt:
       return on_receipt(slot, completion.result);
-    case Operation::handed_over: {
-      const Arrival arrival = runtime_.workers[index_]->arrivals.take(ring::Socket{completion.result});
-      return host_.serve(arrival.live, arrival.port, arrival.socket);
-    }
+    case Operation::handed_over:
+      return host_.serve(runtime_.workers[index_]->arrivals.take(ring::Socket{completion.result}));
     case Operation::end_:
       break;
   }
@@ -228,6 +226,8 @@ void Acceptor::on_accepted(std::uint32_t slot, const ring::Completion& completio
 
 // Kafka connections are few and uneven: the worker with the fewest sessions gets the next one.
 void Acceptor::place(const Listener& listener, ring::Socket client) {
+  Arrival arrival{client, listener.live, listener.port};
+  if (!host_.lets_in(arrival)) return;
   const auto load = [&](std::size_t worker) {
     return runtime_.workers[worker]->sessions.load(std::memory_order_relaxed);
   };
@@ -236,11 +236,11 @@ void Acceptor::place(const Listener& listener, ring::Socket client) {
     if (load(worker) < load(to)) to = worker;
   WorkerLink& link = *runtime_.workers[to];
   link.sessions.fetch_add(1, std::memory_order_relaxed);
-  if (to == index_) return host_.serve(listener.live, listener.port, client);
+  if (to == index_) return host_.serve(std::move(arrival));
   const std::uint32_t slot = hand_overs_.take();
   hand_overs_.at(slot) = {client, to};
   ++handed_over_;
-  link.arrivals.put({client, listener.live, listener.port});
+  link.arrivals.put(std::move(arrival));
   ring_.message(token(Operation::receipt, slot), *link.mailbox, token(Operation::handed_over, 0),
                 static_cast<std::int32_t>(client));
 }
@@ -253,10 +253,10 @@ void Acceptor::on_receipt(std::uint32_t slot, int result) {
   if (result >= 0) return;
   // It did not arrive, so it is still ours to serve.
   WorkerLink& link = *runtime_.workers[record.to];
-  const Arrival arrival = link.arrivals.take(record.socket);
+  Arrival arrival = link.arrivals.take(record.socket);
   link.sessions.fetch_sub(1, std::memory_order_relaxed);
   runtime_.workers[index_]->sessions.fetch_add(1, std::memory_order_relaxed);
-  host_.serve(arrival.live, arrival.port, arrival.socket);
+  host_.serve(std::move(arrival));
 }
 
 }  // namespace kferry::proxy

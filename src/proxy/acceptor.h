@@ -33,9 +33,10 @@ class Acceptor {
 
   class Host {
    public:
-    // Takes over a socket accepted on this port of the plan, which is counted as this worker's session already.
-    virtual void serve(const std::shared_ptr<const LivePlan>& live, std::uint32_t port,
-                       ring::Socket client) = 0;
+    // Whether a socket accepted on a port may stay. Otherwise it has been taken over, and the answer is false.
+    virtual bool lets_in(Arrival& arrival) = 0;
+    // Takes over an accepted socket, which is counted as this worker's session already.
+    virtual void serve(Arrival arrival) = 0;
     virtual void set_options(ring::Socket socket, const config::Limits& limits) = 0;
 
    protected:

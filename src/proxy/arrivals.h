@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "base/assert.h"
+#include "proxy/admission.h"
 #include "proxy/live_plan.h"
 #include "ring/ring.h"
 
@@ -22,6 +23,7 @@ struct Arrival {
   ring::Socket socket = ring::Socket::none;
   std::shared_ptr<const LivePlan> live;  // that it was accepted under
   std::uint32_t port = 0;                // index into its ports
+  Admission::Ticket ticket{};            // empty: not admitted to a listener yet
 };
 
 class Arrivals {

@@ -18,11 +18,19 @@ std::unique_ptr<connection::Transport> ClusterLink::client_transport(ring::Socke
   // The context is chosen when the ClientHello has arrived: a certificate renewed meanwhile is the one to show.
   auto engine = tls::Engine::server([this, &conversation](std::string_view name) {
     tls::Engine::Chosen chosen = place_.choose(name);
+    if (std::optional<Failure> refusal = admit()) return tls::Engine::Chosen(std::move(*refusal));
     conversation.set_policy(place_.policy());
     return chosen;
   });
   return connection::make_tls_transport(worker_.ring(), tls::Remote::client, std::move(engine), client,
                                         worker_.kernel_tls());
+}
+
+// Where listeners share the port, the client's is known only by its name.
+std::optional<Failure> ClusterLink::admit() {
+  if (ticket_ || !place_.named()) return std::nullopt;
+  return worker_.runtime().admission.admit(place_.cluster_config().name, place_.listener(),
+                                           {client_address_, proxy_header_.get()}, ticket_);
 }
 
 BrokerEvidence::Listeners ClusterLink::listeners() const {

@@ -12,6 +12,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "base/clock.h"
 #include "base/compact_text.h"
@@ -23,6 +24,7 @@
 #include "proxy/broker_evidence.h"
 #include "proxy/map_question.h"
 #include "proxy/place.h"
+#include "proxy/visitor.h"
 
 namespace kferry::proxy {
 
@@ -34,14 +36,20 @@ class ClusterLink final : public kafka::ClusterView {
   static constexpr std::size_t client_id_kept_max = 64;
 
   // `worker` outlives the link.
-  ClusterLink(Worker& worker, const Place& place, const SocketAddress& client_address)
-      : worker_(worker), place_(place), client_address_(client_address) {}
+  ClusterLink(Worker& worker, const Place& place, Visitor&& client)
+      : worker_(worker),
+        place_(place),
+        client_address_(client.address),
+        proxy_header_(std::move(client.header)),
+        ticket_(std::move(client.ticket)) {}
   ~ClusterLink() override = default;
 
   // --- the client
   Place& place() { return place_; }
   const Place& place() const { return place_; }
   const SocketAddress& client_address() const { return client_address_; }
+  // What a load balancer has said of it; null: nothing.
+  const net::ProxyHeader* proxy_header() const { return proxy_header_.get(); }
   // Of its first request.
   std::string_view client_id() const { return client_id_.view(); }
   void set_client_id(std::string_view id) { client_id_ = id.substr(0, client_id_kept_max); }
@@ -96,12 +104,15 @@ class ClusterLink final : public kafka::ClusterView {
  private:
   BrokerEvidence::Listeners listeners() const;
   void tell_answer();
+  std::optional<Failure> admit();
 
   Worker& worker_;
   Place place_;
   BrokerEvidence evidence_;
   Instant heard_at_{};  // last byte from the broker, or when a request first went unanswered
   SocketAddress client_address_;
+  std::unique_ptr<const net::ProxyHeader> proxy_header_;
+  Admission::Ticket ticket_;
   CompactText client_id_;  // of the first request, or the beginning of it
   MapQuestion question_;
 };

@@ -2,6 +2,7 @@
 
 #include <malloc.h>
 
+#include <algorithm>
 #include <utility>
 
 namespace kferry::proxy {
@@ -9,6 +10,12 @@ namespace kferry::proxy {
 void MemoryReturn::on_connection() {
   ++since_return_;
   ++since_look_;
+  if (stopping_ || std::exchange(armed_, true)) return;
+  ring_.timer(token_, ring_.now() + quiet);
+}
+
+void MemoryReturn::on_shortage() {
+  since_return_ = std::max(since_return_, burst);
   if (stopping_ || std::exchange(armed_, true)) return;
   ring_.timer(token_, ring_.now() + quiet);
 }

@@ -24,6 +24,8 @@ class MemoryReturn {
   MemoryReturn(ring::Ring& ring, ring::Token token) : ring_(ring), token_(token) {}
 
   void on_connection();
+  // Memory is short: returns what it can without a burst, after `quiet`.
+  void on_shortage();
   void on_timer();
   // Ends the timer; it still completes, as long as armed() says so.
   void stop();

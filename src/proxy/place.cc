@@ -1,17 +1,27 @@
 #include "proxy/place.h"
 
+#include "base/lower_case.h"
 #include "proxy/listener_changes.h"
 
 namespace kferry::proxy {
 
+bool Place::take(std::string_view name) {
+  const auto target = view_->plan().find(*port_, name);
+  if (!target) return false;
+  port_ = target->port;
+  chosen_ = true;
+  named_ = target->node;
+  return true;
+}
+
+bool Place::choose_authority(const net::ProxyHeader& header) {
+  if (header.authority.empty() && header.command == net::ProxyHeader::Command::local) return true;
+  return take(lower_case(header.authority));
+}
+
 tls::Engine::Chosen Place::choose(std::string_view server_name) {
-  if (listener().sni) {
-    const auto target = view_->plan().find(*port_, server_name);
-    if (!target) return std::shared_ptr<const tls::ServerContext>();
-    port_ = target->port;
-    chosen_ = true;
-    named_ = target->node;
-  }
+  if (listener().routing == config::Routing::sni && !take(server_name))
+    return std::shared_ptr<const tls::ServerContext>();
   certificates::Usable<tls::ServerContext> usable = view_->server_context(port_->cluster, port_->listener);
   if (usable.context != nullptr) return std::move(usable.context);
   return Failure{"no_usable_certificate",

@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include "base/ids.h"
+#include "net/proxy_header.h"
 #include "proxy/plan_view.h"
 #include "tls/engine.h"
 
@@ -23,6 +24,12 @@ class Place {
   // The certificate for a client that names this server, or none. A null context: no listener here has the name. Where
   // listeners share the port, the place is from now on the one that was named.
   tls::Engine::Chosen choose(std::string_view server_name);
+  // With routing by authority: takes the place that the PROXY protocol header names. False: no listener here has the
+  // name. Without a name, which only a load balancer's own connection may lack, it is the bootstrap place.
+  bool choose_authority(const net::ProxyHeader& header);
+
+  // choose() has found the listener that the client has named.
+  bool named() const { return chosen_; }
 
   const PlanView& view() const { return *view_; }
   const PortEntry& port() const { return *port_; }
@@ -51,10 +58,12 @@ class Place {
   std::string text() const;
 
  private:
+  bool take(std::string_view name);
+
   const std::shared_ptr<PlanView> view_;
   const PortEntry* port_;        // among those that share a socket, once the client has named one
   bool chosen_ = false;          // choose() has found a listener
-  std::optional<NodeId> named_;  // by SNI; nullopt: bootstrap, or a listener that routes by port
+  std::optional<NodeId> named_;  // by its name; nullopt: bootstrap, or a listener that routes by port
 };
 
 }  // namespace kferry::proxy

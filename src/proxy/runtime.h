@@ -13,6 +13,7 @@
 #include "base/socket_address.h"
 #include "certificates/tls_contexts.h"
 #include "net/address_memory.h"
+#include "proxy/admission.h"
 #include "proxy/arrivals.h"
 #include "proxy/cluster_state.h"
 #include "proxy/counters.h"
@@ -64,6 +65,8 @@ struct Runtime {
   LogSink& log;
   PlanMoves moves;
   DrainOrders drain;
+  Admission admission;                          // outlives every ticket, those of `workers` too
+  std::atomic<std::uint32_t> refused_held = 0;  // RefusedSockets, of all workers
   // Sockets that need not be bound, because another process has; null: there are none. Set before the first worker is
   // made.
   HandedSockets* handed = nullptr;

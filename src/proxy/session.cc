@@ -12,17 +12,16 @@ using std::chrono::milliseconds;
 
 }  // namespace
 
-Session::Session(Worker& worker, ring::Token id, const Place& place, ring::Socket client,
-                 const SocketAddress& client_address)
+Session::Session(Worker& worker, ring::Token id, const Place& place, Visitor visitor)
     : worker_(worker),
       deadline_(worker.ring(), {id.slot, id.generation, timer_kind}),
-      link_(worker, place, client_address),
+      link_(worker, place, std::move(visitor)),
       frames_(worker.pool(), place.policy(), *this, link_),
       meter_(worker.counters()),
       client_(worker.legs(), *this, Remote::client, id, frames_.requests(), frames_.responses()),
       broker_(worker.legs(), *this, Remote::broker, {id.slot, id.generation, broker_kind},
               frames_.responses(), frames_.requests()) {
-  client_.take(client);
+  client_.take(visitor.socket);
   frames_.conversation().observe(&meter_);
 }
 

@@ -46,10 +46,9 @@ class Session final : private kafka::RequestJudge, private connection::Leg::Owne
   static constexpr std::uint16_t dial_kind = timer_kind + 1;
   static constexpr std::uint16_t kinds = dial_kind + connection::Dialler::operations;
 
-  // Takes over `client`, accepted on `place`. `id` names the session's first operation. Nothing is submitted before
-  // start().
-  Session(Worker& worker, ring::Token id, const Place& place, ring::Socket client,
-          const SocketAddress& client_address);
+  // Takes over the visitor's socket, accepted on `place`. `id` names the session's first operation. Nothing is
+  // submitted before start().
+  Session(Worker& worker, ring::Token id, const Place& place, Visitor visitor);
   // Nothing may be outstanding.
   ~Session() override;
 
@@ -81,6 +80,8 @@ class Session final : private kafka::RequestJudge, private connection::Leg::Owne
   // The plan in force lacks the session's listener, or has one that tells clients something else: it ends once it is
   // answered.
   void leave_plan();
+  // It is as old as its listener allows: it ends once it is answered. False: not now, so it is to be asked again.
+  bool end_by_age();
   const Place& place() const { return link_.place(); }
   // The client's socket, if what the client still sends is to be read and dropped; once, when finished.
   ring::Socket take_lingering();

@@ -33,6 +33,16 @@ void Session::begin_retirement() {
   stop_reading(forms_group ? retire_step : seconds(worker_.limits().drain_deadline_s));
 }
 
+bool Session::end_by_age() {
+  if (state_ == State::closing || phase_ != Phase::serving || wait_ == Wait::retire || draining_) return true;
+  if (state_ != State::open || wait_ != Wait::none) return false;
+  log(Severity::debug, "max_age_reached",
+      "the connection is as old as max_connection_age_s allows, and ends");
+  note_cause(CloseCause::max_age);
+  set_deadline(Wait::retire, Duration::zero());
+  return true;
+}
+
 void Session::stop_reading(Duration patience) {
   phase_ = Phase::stopping;
   client_.expedite();

@@ -6,7 +6,9 @@
 namespace kferry::proxy {
 
 void Session::begin_to_count() {
-  if (!meter_.begun()) meter_.begin(link_.place().counters());
+  if (meter_.begun()) return;
+  meter_.begin(link_.place().counters());
+  worker_.limit_age(client_.id(), link_.place().listener());
 }
 
 // Which broker serves the client, or instead of which.

@@ -40,6 +40,9 @@ Worker::Worker(Runtime& runtime, std::size_t index, ring::Ring& ring, net::Resol
       memory_return_(ring, {0, 0, static_cast<std::uint16_t>(Operation::memory_return)}),
       acceptor_(*this, runtime, index, ring, static_cast<std::uint16_t>(Operation::acceptor)),
       lingering_(ring, static_cast<std::uint16_t>(Operation::lingering)),
+      headers_(*this, ring, static_cast<std::uint16_t>(Operation::headers)),
+      refused_(ring, {0, 0, static_cast<std::uint16_t>(Operation::refused)}, runtime.refused_held),
+      ages_(ring, {0, 0, static_cast<std::uint16_t>(Operation::ages)}),
       inquiries_(*this, static_cast<std::uint16_t>(Operation::inquiries)) {}
 
 Worker::~Worker() {
@@ -67,6 +70,9 @@ void Worker::begin_to_stop() {
   stopping_ = true;
   if (index_ == 0) runtime_.moves.stop();
   acceptor_.stop();
+  headers_.stop();
+  refused_.stop();
+  ages_.stop();
   ring_.cancel({0, 0, static_cast<std::uint16_t>(Operation::pressure)});
   memory_return_.stop();
   inquiries_.stop();
@@ -83,7 +89,8 @@ void Worker::begin_to_stop() {
 
 bool Worker::stopped() const {
   return stopping_ && session_count_ == 0 && lingering_.stopped() && !drain_armed_ && acceptor_.stopped() &&
-         inquiries_.stopped() && !pressure_armed_ && !memory_return_.armed() && !look_armed_;
+         headers_.stopped() && refused_.stopped() && !ages_.armed() && inquiries_.stopped() &&
+         !pressure_armed_ && !memory_return_.armed() && !look_armed_;
 }
 
 // --- the turn
@@ -105,6 +112,7 @@ void Worker::turn() {
   if (!stopping_ && stop_asked_.load(std::memory_order_acquire)) begin_to_stop();
   feed_starved();
   lingering_.feed();
+  headers_.feed();
   refresh();
   reconsider();
   if (now() >= sample_at_) sample();
@@ -133,6 +141,13 @@ void Worker::dispatch(const ring::Completion& completion) {
   }
   if (token.kind >= static_cast<std::uint16_t>(Operation::inquiries))
     return inquiries_.on_completion(completion);
+  if (token.kind == static_cast<std::uint16_t>(Operation::ages)) return end_aged();
+  if (token.kind == static_cast<std::uint16_t>(Operation::refused)) return refused_.on_timer();
+  if (token.kind >= static_cast<std::uint16_t>(Operation::headers)) {
+    return headers_.on_completion(
+        static_cast<HeaderReader::Operation>(token.kind - static_cast<std::uint16_t>(Operation::headers)),
+        completion);
+  }
   if (token.kind == static_cast<std::uint16_t>(Operation::pressure)) {
     pressure_armed_ = false;
     if (!stopping_) on_pressure();
@@ -158,28 +173,6 @@ void Worker::dispatch(const ring::Completion& completion) {
 }
 
 // --- sessions
-
-void Worker::serve(const std::shared_ptr<const LivePlan>& live, std::uint32_t port, ring::Socket client) {
-  if (stopping_) {
-    ring_.close(client, true);
-    runtime_.workers[index_]->sessions.fetch_sub(1, std::memory_order_relaxed);
-    return;
-  }
-  std::shared_ptr<PlanView> view = view_of(live);
-  const PortEntry& entry = view->plan().ports()[port];
-  const std::uint32_t number = slots_.take();
-  Slot& slot = slots_.at(number);
-  slot.serial = session_ids_.take();
-  slot.session = session_memory_.make(*this, ring::Token{number, slot.generation, 0},
-                                      Place(std::move(view), entry), client, ring_.remote_address(client));
-  ++session_count_;
-  memory_return_.on_connection();
-  slot.session->start();
-  if (drains_all_) drain(slot);
-  if (live == view_->live() || slot.session->place().stays_under(view_->plan())) return;
-  slot.session->leave_plan();  // it was on its way while the plan changed
-  free_if_finished(slot);
-}
 
 Session* Worker::find(std::uint32_t slot, std::uint16_t generation) {
   return slots_.at(slot).generation == generation ? slots_.at(slot).session : nullptr;

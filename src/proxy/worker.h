@@ -24,20 +24,23 @@
 #include "net/resolver.h"
 #include "proxy/acceptor.h"
 #include "proxy/doubts.h"
+#include "proxy/header_reader.h"
 #include "proxy/inquiries.h"
 #include "proxy/lingering.h"
 #include "proxy/memory_return.h"
 #include "proxy/plan_view.h"
 #include "proxy/questions.h"
+#include "proxy/refused_sockets.h"
 #include "proxy/runtime.h"
 #include "proxy/session.h"
+#include "proxy/session_ages.h"
 #include "proxy/session_ids.h"
 #include "ring/ring.h"
 #include "ring/slot_pool.h"
 
 namespace kferry::proxy {
 
-class Worker final : private Acceptor::Host, public Doubts {
+class Worker final : private Acceptor::Host, private HeaderReader::Host, public Doubts {
  public:
   // Kinds of operations beside those of sessions, in Token::kind.
   enum class Operation : std::uint16_t {
@@ -47,9 +50,13 @@ class Worker final : private Acceptor::Host, public Doubts {
     look = 26,
     drain = 27,
     lingering = 28,
-    inquiries = 32
+    headers = 32,
+    refused = 36,
+    ages = 37,
+    inquiries = 40
   };
   static_assert(16 + Acceptor::operations <= 24);
+  static_assert(32 + HeaderReader::operations <= 36);
   static_assert(28 + Lingering::operations <= 32);
   static_assert(Session::kinds <= 16);
 
@@ -106,6 +113,8 @@ class Worker final : private Acceptor::Host, public Doubts {
 
   // Calls receive_again() of the leg's owner when buffers are free again, first come first served.
   void starve(ring::Token leg);
+  // The session's listener is known: once the session has the age that this allows, its end_by_age() is called.
+  void limit_age(ring::Token session, const config::Listener& listener);
   // Calls the session's look() every SideWatch::interval until it returns false.
   void look_after(ring::Token session);
   void doubt_name(const std::string& host) override { resolver_.doubt(host); }
@@ -124,7 +133,16 @@ class Worker final : private Acceptor::Host, public Doubts {
   static_assert(sizeof(Slot) == 2 * sizeof(Session*));
 
   void dispatch(const ring::Completion& completion);
-  void serve(const std::shared_ptr<const LivePlan>& live, std::uint32_t port, ring::Socket client) override;
+  // Who may come in: worker_admission.cc
+  bool lets_in(Arrival& arrival) override;
+  void serve(Arrival arrival) override;
+  void pass(Arrival arrival, std::unique_ptr<const net::ProxyHeader> header) override;
+  void turn_away(Arrival arrival, Ending ending) override;
+  void refuse(const Arrival& arrival, const SocketAddress& client, Failure why);
+  void begin_session(const Arrival& arrival, Place place, Visitor visitor);
+  void count_refused(const Arrival& arrival, CloseCause cause, bool probe);
+  void log_refused(const Arrival& arrival, const SocketAddress& client, const Failure& failure);
+  void end_aged();
   void set_options(ring::Socket socket, const config::Limits& limits) override;
   void follow_plans();
   void begin_move();
@@ -185,6 +203,9 @@ class Worker final : private Acceptor::Host, public Doubts {
   MemoryReturn memory_return_;
   Acceptor acceptor_;
   Lingering lingering_;
+  HeaderReader headers_;
+  RefusedSockets refused_;
+  SessionAges ages_;
   std::uint64_t drain_news_ = 0;   // as read last
   std::size_t drained_ports_ = 0;  // so many of the orders' ports have been seen
   bool drains_all_ = false;        // every session is to end, those that are still to come included

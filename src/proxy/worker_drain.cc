@@ -15,6 +15,8 @@ using std::chrono::milliseconds;
 // All ports are closed within this time, in so many steps at most.
 constexpr Duration closing_time = milliseconds(1500);
 constexpr std::size_t closing_steps = 30;
+// A client that has just connected sends its PROXY protocol header within this time.
+constexpr Duration header_patience = milliseconds(1000);
 
 }  // namespace
 
@@ -30,6 +32,8 @@ void Worker::follow_drain() {
   drained_ports_ = orders.closed.size();
   drains_all_ = orders.every_session;
   drain_until_ = orders.until;
+  if (drains_all_)
+    headers_.hurry(std::clamp<Duration>(drain_until_ - now(), Duration::zero(), header_patience));
   for (Slot& slot : slots_) {
     if (!slot.session) continue;
     if (drains_all_ || std::ranges::find(news, slot.session->address()) != news.end()) drain(slot);

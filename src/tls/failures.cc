@@ -153,7 +153,8 @@ std::optional<Failure> not_tls(std::span<const std::byte> first, Remote remote, 
   for (const Beginning& beginning : beginnings) {
     if (text != beginning.bytes) continue;
     std::string words = who(remote) + " speaks " + std::string(beginning.what) + " where TLS is expected: ";
-    words += beginning.cause == "proxy_protocol_on_tls" ? "switch it off at the load balancer"
+    words += beginning.cause == "proxy_protocol_on_tls"
+                 ? "set proxy_protocol on the listener, or switch it off at the load balancer"
              : remote == Remote::client ? "this is a Kafka port with TLS; point the client elsewhere"
                                         : "the bootstrap address is not the TLS port of a Kafka broker";
     return Failure{beginning.cause, std::move(words)};

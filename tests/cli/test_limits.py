@@ -27,6 +27,7 @@ NOT_BOUNDS = {
     "cli/server_lists.cc: shown_max": "what a message lists",
     "cli/successor.cc: digits_max": "part of a format",
     "config/host_names.cc: host_size_max": "a rule of DNS",
+    "config/key_table.cc: connections_max": "the range of a key",
     "config/host_names.cc: label_size_max": "a rule of DNS",
     "config/key_table.cc: keepalive_s_max": "the range of a key",
     "config/key_table.cc: keepalive_probes_max": "the range of a key",
