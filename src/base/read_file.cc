@@ -59,6 +59,11 @@ std::string size_text(std::size_t size) {
 
 }  // namespace
 
+bool is_pipe(const std::string& path) {
+  struct stat status{};
+  return stat(path.c_str(), &status) == 0 && S_ISFIFO(status.st_mode);
+}
+
 std::expected<Bytes, ReadFailure> read_file(const std::string& path, std::size_t size_max,
                                             Duration patience) {
   const Open file(path);

@@ -20,6 +20,9 @@ struct ReadFailure {
 // How long a pipe is waited for in all.
 inline constexpr Duration pipe_patience = std::chrono::seconds(5);
 
+// True if a pipe is there now: its bytes can be read once. False where nothing is there.
+bool is_pipe(const std::string& path);
+
 // Reads at most `size_max` bytes; a longer file is a failure.
 std::expected<Bytes, ReadFailure> read_file(const std::string& path, std::size_t size_max,
                                             Duration patience = pipe_patience);

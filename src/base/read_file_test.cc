@@ -75,6 +75,9 @@ TEST_CASE("a pipe without a writer is refused at once") {
   const std::string path = folder.path / "fifo";
   REQUIRE(::mkfifo(path.c_str(), 0600) == 0);
   CHECK(why_not(path).find("no process writes") != std::string::npos);
+  CHECK(is_pipe(path));
+  CHECK_FALSE(is_pipe(folder.path));
+  CHECK_FALSE(is_pipe(path + "-that-is-not-there"));
 }
 
 TEST_CASE("a pipe with a slow writer is read to its end, and waited for only so long") {

@@ -116,7 +116,8 @@ std::expected<x509::Identity, Failure> StoreReading::identity(const config::Iden
 // Like config::load(), which reads secrets, too.
 void StoreReading::add_password(const std::optional<config::Password>& password, const std::string& where) {
   if (!password) return;
-  if (password->path.empty()) {
+  // What a pipe held (process substitution), the configuration has read already.
+  if (password->path.empty() || is_pipe(password->path)) {
     passwords_.emplace_back(&*password).text = password->text;
     return;
   }

@@ -77,6 +77,21 @@ def test_process_substitution_is_read(tmp_path):
         assert shown.returncode == 0, (line, shown.stdout + shown.stderr)
 
 
+@pytest.mark.skipif(shutil.which("bash") is None, reason="bash is not installed")
+def test_the_password_of_a_key_store_comes_by_process_substitution(tmp_path):
+    for words in (["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "9", "-subj",
+                   "/CN=a", "-addext", "subjectAltName=DNS:kferry.test", "-keyout", "key.pem", "-out", "cert.pem"],
+                  ["pkcs12", "-export", "-inkey", "key.pem", "-in", "cert.pem", "-out", "store.p12", "-passout", "pass:secret"]):
+        subprocess.run(["openssl", *words], cwd=tmp_path, check=True, capture_output=True)
+    env = {"PATH": os.environ["PATH"], **listener_variables(6969, "127.0.0.1:9092"),
+           "GATEWAY_LISTENER_EXTERNAL_SECURITY_PROTOCOL": "SSL", "GATEWAY_SSL_KEY_STORE_PATH": "store.p12"}
+    for secret, status in (("secret", 0), ("wrong", 2)):
+        line = f'GATEWAY_SSL_KEY_STORE_PASSWORD_FILE=<(sleep 0.3; echo {secret}) "$0" check'
+        shown = subprocess.run(["bash", "-c", line, KFERRY], env=env, capture_output=True, text=True, cwd=tmp_path,
+                               timeout=30, check=False)
+        assert shown.returncode == status, shown.stdout + shown.stderr
+
+
 @pytest.mark.parametrize("line", ["unknown_{} = 1\n", "[cluster.c{}]\nx = 1\n", "[cluster.a.listener.l{}]\nx = 1\n"])
 def test_megabytes_of_unknown_keys_give_some_hundred_lines(tmp_path, line):
     file = tmp_path / "k.toml"
