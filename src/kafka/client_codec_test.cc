@@ -120,15 +120,32 @@ TEST_CASE("an unexpected correlation id has its own cause") {
   CHECK(answer.error().text.find("7, not 8") != std::string::npos);
 }
 
-TEST_CASE("every truncation is malformed, and so is an extra byte") {
-  for (std::size_t size = 0; size < metadata_frame.size(); ++size) {
+TEST_CASE("every truncation is malformed") {
+  const std::size_t read = metadata_frame.size() - 4;  // not the topics
+  for (std::size_t size = 0; size < read; ++size) {
     const Bytes cut = bytes(metadata_frame.substr(0, size));
     const auto answer = decode_metadata(cut, id);
     REQUIRE_FALSE(answer.has_value());
     CHECK(answer.error().cause == "malformed_frame");
     CHECK(answer.error().text.find("offset") != std::string::npos);
   }
-  CHECK_FALSE(decode_metadata(bytes(metadata_frame + "x"), id).has_value());
+}
+
+TEST_CASE(
+    "topics that were not asked for, bytes after the end and null arrays pass, as they do with clients") {
+  const std::string without = metadata_frame.substr(0, metadata_frame.size() - 4);
+  const std::string topics = raw("\0\0\0\x01\0\0\0\x01t\0\0\0\0\0");
+  for (const std::string& frame : {metadata_frame + "x", without + topics}) {
+    const auto answer = decode_metadata(bytes(frame), id);
+    REQUIRE(answer.has_value());
+    CHECK(answer->brokers.size() == 2);
+    CHECK(answer->cluster_id == "id");
+  }
+  const auto nothing =
+      decode_metadata(bytes(raw("\0\0\0\x07\xff\xff\xff\xff\xff\xff\0\0\0\x02\xff\xff\xff\xff")), id);
+  REQUIRE(nothing.has_value());
+  CHECK(nothing->brokers.empty());
+  CHECK(decode_api_versions(bytes(raw("\0\0\0\x07\0\x23\0\0\0\0more")), id)->error == 35);
 }
 
 TEST_CASE("counts and lengths beyond the frame are refused before anything is allocated") {
