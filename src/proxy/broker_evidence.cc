@@ -9,12 +9,12 @@
 namespace kferry::proxy {
 namespace {
 
-// Whether the first unanswered request is one that a broker answers whatever is in it, so that the client did not
-// provoke the end.
-bool always_answered(const kafka::Conversation& conversation) {
+// Whether a broker answers the first unanswered request, so that the client did not provoke the end. Where SASL comes
+// first, it ends the connections of clients that begin with anything else.
+bool is_answered(const kafka::Conversation& conversation, bool sasl_first) {
   if (conversation.empty()) return false;
   const ApiKey key = conversation.front().key;
-  return key == kafka::api_versions_key || key == kafka::sasl_handshake_key;
+  return !sasl_first || key == kafka::api_versions_key || key == kafka::sasl_handshake_key;
 }
 
 }  // namespace
@@ -74,18 +74,20 @@ void BrokerEvidence::note_answer(Instant heard_at, const Listeners& to) {
   to.cluster.topology.answered(*node_, dialled_, heard_at);
 }
 
-void BrokerEvidence::note_broken(bool answered, const kafka::Conversation& conversation, std::uint64_t client,
-                                 Instant now, const Listeners& to) {
+void BrokerEvidence::note_broken(const Break& how, const kafka::Conversation& conversation,
+                                 std::uint64_t client, Instant now, const Listeners& to) {
   if (end_ != End::none) return;
   end_ = End::broken;
   to.doubts.doubt_name(dialled_.host);
   if (!node_) return;
   Topology& topology = to.cluster.topology;
-  if (!answered && always_answered(conversation) && topology.answers(*node_, dialled_, now)) {
+  const bool refused = how.closed && !how.answered && is_answered(conversation, how.sasl_first);
+  if (refused && topology.answers(*node_, dialled_, now)) {
     end_ = End::limited;
+    to.loops.answered(canonical(dialled_.host, dialled_.port));  // as it does on other connections
     report_limited(to.cluster, *node_, dialled_, to.log);
   }
-  topology.broken(*node_, dialled_, answered ? Topology::Break::cut : Topology::Break::unanswered, client,
+  topology.broken(*node_, dialled_, how.answered ? Topology::Break::cut : Topology::Break::unanswered, client,
                   now);
 }
 

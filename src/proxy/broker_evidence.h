@@ -69,10 +69,14 @@ class BrokerEvidence {
     return heard_at >= note_answers_at_ && (node_ || heard_ == Heard::nothing) && answered;
   }
   void note_answer(Instant heard_at, const Listeners& to);
-  // The broker, not the client, ended this connection, or never answered on it. `answered`: a Kafka response came
-  // before. `client`: Teacher::client().
-  void note_broken(bool answered, const kafka::Conversation& conversation, std::uint64_t client, Instant now,
-                   const Listeners& to);
+  struct Break {
+    bool answered;    // a Kafka response came before
+    bool closed;      // by the broker; else it said nothing until its client left
+    bool sasl_first;  // the upstream answers nothing but ApiVersions before SASL
+  };
+  // The broker, not the client, ended this connection, or never answered on it. `client`: Teacher::client().
+  void note_broken(const Break& how, const kafka::Conversation& conversation, std::uint64_t client,
+                   Instant now, const Listeners& to);
   // The broker refuses connections by a limit of its own, and that has ended this one.
   bool limited() const { return end_ == End::limited; }
   // The client's request names exactly the learnt cluster and the broker that should be here.

@@ -34,9 +34,9 @@ struct Dialled {
     evidence.opened({where, node}, loops);
   }
   BrokerEvidence::Listeners listeners() { return {cluster, loops, log, doubts}; }
-  void broken(bool answered) {
+  void broken(bool answered, bool sasl_first = false, bool closed = true) {
     const std::uint64_t who = evidence.teacher(client, "app").client();
-    evidence.note_broken(answered, conversation, who, now, listeners());
+    evidence.note_broken({answered, closed, sasl_first}, conversation, who, now, listeners());
   }
   bool logged(std::string_view cause) const { return std::ranges::count(log.causes, cause) > 0; }
 
@@ -113,8 +113,24 @@ TEST_CASE("a client that may have provoked the end proves no limit") {
   Dialled d;
   d.cluster.topology.answered(NodeId{1}, broker_1, d.now);
   d.conversation.push({.key = kafka::metadata_key, .version = 0, .correlation_id = CorrelationId{1}});
-  d.broken(false);
+  d.broken(false, true);
   CHECK(!d.evidence.limited());
+}
+
+TEST_CASE("a broker that says nothing until its client leaves has refused nothing") {
+  Dialled d;
+  d.cluster.topology.answered(NodeId{1}, broker_1, d.now);
+  d.conversation.push({.key = kafka::metadata_key, .version = 0, .correlation_id = CorrelationId{1}});
+  d.broken(false, false, false);
+  CHECK(!d.evidence.limited());
+}
+
+TEST_CASE("where no SASL comes first, any request is answered, and a limit is seen by any") {
+  Dialled d;
+  d.cluster.topology.answered(NodeId{1}, broker_1, d.now);
+  d.conversation.push({.key = kafka::metadata_key, .version = 0, .correlation_id = CorrelationId{1}});
+  d.broken(false);
+  CHECK(d.evidence.limited());
 }
 
 TEST_CASE("a denial counts only for the request that named this broker exactly") {

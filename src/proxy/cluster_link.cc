@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "config/security_protocol.h"
 #include "proxy/reports.h"
 #include "proxy/worker.h"
 
@@ -66,8 +67,10 @@ void ClusterLink::tell_answer() {
   evidence_.note_answer(heard_at_, listeners());
 }
 
-void ClusterLink::note_broken(bool answered, const kafka::Conversation& conversation) {
-  evidence_.note_broken(answered, conversation, teacher().client(), worker_.now(), listeners());
+void ClusterLink::note_broken(bool answered, bool closed, const kafka::Conversation& conversation) {
+  const bool sasl_first = config::uses_sasl(place_.cluster_config().upstream.security_protocol);
+  evidence_.note_broken({answered, closed, sasl_first}, conversation, teacher().client(), worker_.now(),
+                        listeners());
 }
 
 // --- what responses say

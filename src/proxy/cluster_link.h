@@ -82,7 +82,8 @@ class ClusterLink final : public kafka::ClusterView {
   void note_answer(bool answered) {
     if (evidence_.is_news(heard_at_, answered)) tell_answer();
   }
-  void note_broken(bool answered, const kafka::Conversation& conversation);
+  // As BrokerEvidence::Break says.
+  void note_broken(bool answered, bool closed, const kafka::Conversation& conversation);
   void note_exact(CorrelationId request) { evidence_.note_exact(request); }
   bool limited() const { return evidence_.limited(); }
 

@@ -158,7 +158,7 @@ class Session final : private kafka::RequestJudge, private connection::Leg::Owne
   void stop_reading(Duration patience);
   void give_up_answers();
   void on_tls_break(Leg& leg);
-  void note_broken() { link_.note_broken(frames_.answered(), frames_.conversation()); }
+  void note_broken() { link_.note_broken(frames_.answered(), true, frames_.conversation()); }
   bool answer_awaited() const;
   void report_cut(const char* how);
   void report_silence();

@@ -250,7 +250,7 @@ void Session::report_cut(const char* how) {
 void Session::report_silence() {
   const Duration silence = worker_.now() - link_.heard_at();
   if (!answer_awaited() || silence < silence_worth_a_line) return;
-  if (!frames_.answered()) note_broken();
+  if (!frames_.answered()) link_.note_broken(false, false, frames_.conversation());
   log(Severity::warning, "broker_silent",
       broker_silent_text(link_.dialled(), silence, frames_.conversation()));
 }
