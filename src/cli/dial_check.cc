@@ -59,7 +59,7 @@ class Findings {
 
  private:
   void tell(const char* what, Colour colour, const std::string& text) const {
-    std::printf("  %s: %s\n", paint(colours_, colour, what).c_str(), without_controls(text).c_str());
+    std::printf("%s: %s\n", paint(colours_, colour, what).c_str(), without_controls(text).c_str());
   }
 
   const bool colours_ = colours_wanted(stdout);
