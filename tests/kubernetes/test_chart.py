@@ -54,7 +54,8 @@ def check(configuration, secrets):
 
 
 def test_there_is_a_file_of_values_for_each_variant():
-    assert set(NAMES) == {"daemonset", "deployment", "edge", "gateway-api", "io-uring", "outside"}
+    assert set(NAMES) == {"daemonset", "deployment", "edge", "gateway-api", "io-uring", "outside",
+                          "outside-proxy-protocol"}
 
 
 def test_the_chart_has_the_version_of_kferry():
@@ -168,6 +169,13 @@ def test_outside_the_balancer_keeps_to_pods_of_its_node():
     spec = by_kind(template("--values", KUBERNETES / "values/outside.yaml"), "Service")["spec"]
     assert (spec["type"], spec["externalTrafficPolicy"]) == ("LoadBalancer", "Local")
     assert spec["loadBalancerSourceRanges"] == ["203.0.113.0/24"]
+
+
+def test_a_balancer_may_name_clients_by_the_proxy_protocol():
+    text = template("--values", KUBERNETES / "values/outside-proxy-protocol.yaml")
+    toml = by_kind(text, "ConfigMap")["data"]["kferry.toml"]
+    assert 'proxy_protocol = "required"\n' in toml and 'proxy_protocol_from = ["10.0.0.0/16"]\n' in toml
+    assert "Pod" not in {one["kind"] for one in objects(text)}  # kferry probe sends no header
 
 
 def test_a_gateway_passes_the_names_to_one_port():
