@@ -14,8 +14,10 @@ using std::chrono::milliseconds;
 using std::chrono::minutes;
 using std::chrono::seconds;
 
-std::unique_ptr<World> started(Run& run, bool tls, const std::function<void(config::Config&)>& change) {
+std::unique_ptr<World> started(Run& run, bool tls, const std::function<void(config::Config&)>& change,
+                               bool sni = false) {
   WorldOptions options = some_options(run);
+  options.sni = sni;
   options.discovery = true;
   options.credentials = false;
   options.workers = 1 + run.dice.below(4);
@@ -194,6 +196,46 @@ TEST_CASE("a header that never ends, ends early or is malformed costs its connec
       expect_answer(*world, run, connect_behind(*world, run, id, whole), id);
     }
     socket->close();
+    world->stop();
+    return world;
+  });
+}
+
+TEST_CASE("listeners that share a socket let clients in by their own lists and limits") {
+  over_seeds("SNI: who may connect", 2, [](Run& run) {
+    auto world = started(
+        run, true,
+        [](config::Config& config) {
+          std::vector<config::Listener>& listeners = config.clusters.front().listeners;
+          listeners[0].max_connections = 1;
+          listeners[0].max_connection_age_s = 100;
+          listeners[1].deny_from = {*AddressRange::parse("0.0.0.0/0"), *AddressRange::parse("::/0")};
+        },
+        true);
+    const std::int32_t id = run.dice.of(world->options.ids);
+    const auto come = [&](std::size_t listener) -> Connection& {
+      return world->connect_to(*world->told(id, {}, listener), listener);
+    };
+    Connection& first = come(0);
+    expect_answer(*world, run, first, id);
+    for (const std::size_t listener : {1U, 0U}) {
+      Connection& refused = come(listener);
+      refused.ask(some_request(run, id));
+      expect_refusal(*world, refused);
+    }
+    world->run(
+        "the causes of two refusals",
+        [&] {
+          return world->logged("client_denied") == 1 && closed(*world, CloseCause::refused_address) == 1 &&
+                 world->logged("listener_limited") == 1 && closed(*world, CloseCause::refused_limit) == 1;
+        },
+        seconds(10));
+    expect_answer(*world, run, first, id);
+    world->run("its age", [&] { return first.state() != Connection::State::open; }, seconds(120));
+    world->run_for(seconds(1));
+    if (closed(*world, CloseCause::max_age) != 1)
+      world->ledger.violation("the age was not counted as the cause");
+    expect_answer(*world, run, come(0), id);
     world->stop();
     return world;
   });
