@@ -148,6 +148,8 @@ constexpr std::array sasl_handshake_response{Field{"error_code", i16, always, Ro
 constexpr Field sasl_bytes =
     Field{"auth_bytes", nullable_bytes, always, Role::sasl_bytes}.capture(sasl_bytes_max, secret);
 constexpr std::array sasl_authenticate_request{request_header, sasl_bytes};
+constexpr std::array sasl_authenticate_response{response_header,
+                                                Field{"error_code", i16, always, Role::error_code}};
 
 // ---- ApiVersions: the response's header never has a tag section
 
@@ -313,10 +315,11 @@ constexpr std::array table{
         request(controlled_shutdown_request), response({})},
     Api{find_coordinator_key, between(0, 6), clamped, since(3), always, Shape::head, map_coordinators, plain,
         response(find_coordinator_response)},
-    Api{sasl_handshake_key, always, any_version, never, between(0, 0), Shape::head, note_sasl_handshake,
+    Api{sasl_handshake_key, always, any_version, never, between(0, 1), Shape::head, note_sasl_handshake,
         request(sasl_handshake_request), response(sasl_handshake_response)},
-    Api{sasl_authenticate_key, between(0, 2), any_version, since(2), never, Shape::head, nullptr,
-        request(sasl_authenticate_request), response({}), nullptr, Role::sasl_bytes},
+    Api{sasl_authenticate_key, between(0, 2), any_version, since(2), between(0, 2), Shape::head,
+        note_sasl_answer, request(sasl_authenticate_request), response(sasl_authenticate_response), nullptr,
+        Role::sasl_bytes},
     Api{api_versions_key, between(0, 5), clamped, since(3), always, Shape::head, limit_api_ranges,
         request(api_versions_request), response(api_versions_response), &unsupported_api_versions},
     Api{describe_quorum_key, between(0, 2), clamped, always, since(2), Shape::head, blank_listeners, plain,

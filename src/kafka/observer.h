@@ -34,6 +34,10 @@ class Observer {
   virtual void queued(const Unanswered&) {}
   // A Produce with acks=0 passes, which has no answer.
   virtual void unacknowledged(ApiKey, ApiVersion) {}
+  // The broker answers SaslHandshake or SaslAuthenticate with this error code. Before answered().
+  virtual void sasl_answered(const Unanswered&, std::int16_t /*error_code*/) {}
+  // The last byte has been walked of a token that the broker sends after SaslHandshake 0.
+  virtual void token_answered() {}
   // The client gets something else than the broker's answer. Before answered().
   virtual void rewritten(const Unanswered&) {}
   // The last byte of the answer has been walked.

@@ -224,7 +224,11 @@ void ResponseWalker::begin_structure(Chunk& chunk, const Api& api) {
 void ResponseWalker::end_frame() {
   KFERRY_ASSERT(stage_ != Stage::prelude && stage_ != Stage::head);
   KFERRY_ASSERT(held_ == 0);
-  if (!token_ && !stray_) conversation_.pop();
+  if (token_) {
+    if (Observer* observer = conversation_.observer()) observer->token_answered();
+  } else if (!stray_) {
+    conversation_.pop();
+  }
   stray_ = false;
   walker_.reset();
   stage_ = Stage::prelude;

@@ -7,6 +7,7 @@
 #include "kafka/api_versions.h"
 #include "kafka/client_codec.h"
 #include "kafka/error_codes.h"
+#include "kafka/observer.h"
 #include "kafka/rewriting.h"
 
 namespace kferry::kafka {
@@ -76,6 +77,12 @@ Treated limit_api_ranges(WalkedResponse& response) {
 
 Treated note_sasl_handshake(WalkedResponse& response) {
   response.conversation.on_handshake_answered(response.found.error_code);
+  return note_sasl_answer(response);
+}
+
+Treated note_sasl_answer(WalkedResponse& response) {
+  if (Observer* observer = response.conversation.observer())
+    observer->sasl_answered(response.request, static_cast<std::int16_t>(response.found.error_code));
   return Treated::unchanged;
 }
 

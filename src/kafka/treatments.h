@@ -45,7 +45,9 @@ Treated map_node_endpoints(WalkedResponse& response);
 Treated blank_listeners(WalkedResponse& response);
 // ApiVersions: offers only what kferry can forward.
 Treated limit_api_ranges(WalkedResponse& response);
-// SaslHandshake 0: notes whether raw tokens follow.
+// SaslHandshake: notes whether raw tokens follow, and tells the observer the error code.
 Treated note_sasl_handshake(WalkedResponse& response);
+// SaslAuthenticate: tells the observer the error code. The token behind it is not kept.
+Treated note_sasl_answer(WalkedResponse& response);
 
 }  // namespace kferry::kafka
