@@ -31,7 +31,7 @@ std::string tls_text(const tls::Engine& engine) {
   std::string text = agreed.version == tls::Version::tls_1_2 ? "TLS 1.2, " : "TLS 1.3, ";
   text += agreed.cipher;
   if (agreed.resumed) return text + ", resumed";
-  if (!agreed.peer_subject.empty()) text += ", certificate of " + agreed.peer_subject;
+  if (!engine.peer_subject().empty()) text.append(", certificate of ").append(engine.peer_subject());
   return text;
 }
 

@@ -115,6 +115,7 @@ void Engine::read_hello(std::span<const std::byte> cipher) {
 void Engine::serve() {
   Chosen chosen = choose_(client_hello_.server_name);
   choose_ = nullptr;
+  describes_client_ = chosen.describes_client;
   server_context_ = std::move(chosen.context);
   if (chosen.refusal) {
     alert(Alert::internal_error);
@@ -171,7 +172,6 @@ void Engine::on_open() {
   const char* const curve = wolfSSL_get_curve_name(ssl);
   if (curve != nullptr) negotiated_.curve = curve;
   if (remote_ == Remote::client) negotiated_.server_name = client_hello_.server_name;
-  if (verdict_) negotiated_.peer_subject = verdict_->subject;
   negotiated_.resumed = wolfSSL_session_reused(ssl) != 0;
   opened_ = true;
 }

@@ -31,6 +31,7 @@
 #include "tls/record/framing.h"
 #include "tls/record/records.h"
 #include "tls/wolfssl_keys.h"
+#include "x509/description.h"
 #include "x509/trust.h"
 
 struct WOLFSSL;
@@ -44,10 +45,9 @@ inline constexpr std::size_t pending_size_max = 64 * 1024;
 
 struct Negotiated {
   Version version = Version::tls_1_3;
-  std::string cipher;        // OpenSSL's name
-  std::string curve;         // wolfSSL's name; empty if a session was resumed without a key exchange
-  std::string server_name;   // the name that the client sent
-  std::string peer_subject;  // RFC 2253; empty without a certificate, or in a resumed session
+  std::string cipher;       // OpenSSL's name
+  std::string curve;        // wolfSSL's name; empty if a session was resumed without a key exchange
+  std::string server_name;  // the name that the client sent
   bool resumed = false;
 };
 
@@ -62,6 +62,8 @@ class Engine {
     std::shared_ptr<const ServerContext> context;
     // Set if the name is known and cannot be served now. The client gets the alert internal_error, and may try again.
     std::optional<Failure> refusal;
+    // What the client's certificate says of itself is kept for client_certificate().
+    bool describes_client = false;
   };
   // The name is empty if the client sent none. Called at most once, from within feed().
   using Choose = std::function<Chosen(std::string_view server_name)>;
@@ -115,6 +117,15 @@ class Engine {
   const Failure& failure() const { return failure_; }
   // Valid once open.
   const Negotiated& negotiated() const { return negotiated_; }
+  // That the client has named, also in a handshake that failed. Empty for a client engine.
+  const std::string& server_name() const { return client_hello_.server_name; }
+  // Of the other side's certificate, RFC 2253. Empty without one, or in a resumed session.
+  std::string_view peer_subject() const {
+    return verdict_ ? std::string_view(verdict_->subject) : std::string_view();
+  }
+  // Null: the client has shown none, or Chosen::describes_client was not set. Its subject is there even if it was
+  // refused.
+  const x509::Description* client_certificate() const { return client_certificate_.get(); }
   // The progress of the handshake, for the log line of a time-out.
   std::string handshake_state() const;
 
@@ -205,9 +216,10 @@ class Engine {
   Negotiated negotiated_;
   Failure failure_;
   std::optional<x509::Verdict> verdict_;  // on the other side's certificates, once received
-  std::int64_t good_until_s_ = 0;         // Unix time: of that verdict, or of the offered session
-  int certificate_error_ = 0;             // wolfSSL's own objection, which no verdict overrides
-  RecordFraming framing_;                 // of what wolfSSL has taken
+  std::unique_ptr<const x509::Description> client_certificate_;
+  std::int64_t good_until_s_ = 0;  // Unix time: of that verdict, or of the offered session
+  int certificate_error_ = 0;      // wolfSSL's own objection, which no verdict overrides
+  RecordFraming framing_;          // of what wolfSSL has taken
   SentNonce sent_nonce_{};
   Remote remote_;
   State state_ = State::handshaking;
@@ -222,6 +234,7 @@ class Engine {
   bool offered_session_ = false;  // the ClientHello of a client engine offers one
   bool opened_ = false;
   bool ticket_came_ = false;
+  bool describes_client_ = false;
   bool data_came_ = false;
 };
 

@@ -173,6 +173,8 @@ void Engine::judge(const WOLFSSL_X509_STORE_CTX& store) {
   if (!client && client_context_->verify_host_name()) question.host = host_;
   verdict_ = client ? server_context_->trust()->judge(question) : client_context_->trust().judge(question);
   good_until_s_ = verdict_->good_until_s;
+  if (client && describes_client_ && !chain.empty())
+    client_certificate_ = std::make_unique<const x509::Description>(x509::describe(chain.front()));
   if (!verdict_->good()) say_alert(static_cast<Alert>(verdict_->objection.alert));
 }
 

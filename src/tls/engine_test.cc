@@ -34,7 +34,7 @@ TEST_CASE("a handshake, bytes both ways, and a close from each side") {
     CHECK(pair.client->negotiated().version == version);
     CHECK(pair.server->negotiated().cipher == pair.client->negotiated().cipher);
     CHECK(pair.server->negotiated().server_name == "localhost");
-    CHECK(pair.client->negotiated().peer_subject == "CN=localhost,O=Example");
+    CHECK(pair.client->peer_subject() == "CN=localhost,O=Example");
     CHECK(pair.server->held_size() == 0);
 
     const std::string up = random_text(100'000, 1), down = random_text(70'000, 2);

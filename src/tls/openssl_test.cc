@@ -83,7 +83,7 @@ TEST_CASE("openssl s_client works with a required client certificate, and fails 
     const Served good = serve_s_client(
         always(context), version + " -cert " + (folder / "client.crt") + " -key " + (folder / "client.key"));
     CHECK(good.engine->state() == State::ended);
-    CHECK(good.engine->negotiated().peer_subject == "CN=app-1,OU=Apps,O=Example");
+    CHECK(good.engine->peer_subject() == "CN=app-1,OU=Apps,O=Example");
     const Served none = serve_s_client(always(context), version);
     CHECK(none.engine->failure().cause == "client_certificate_missing");
   }

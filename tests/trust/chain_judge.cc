@@ -289,7 +289,7 @@ class Handshake {
     if (engine_->state() == tls::Engine::State::failed)
       return decide(failed(Outcome::refused, engine_->failure()));
     Judgement judgement{.outcome = Outcome::accepted};
-    judgement.verdict.subject = engine_->negotiated().peer_subject;
+    judgement.verdict.subject = engine_->peer_subject();
     decide(judgement);
   }
 
