@@ -12,7 +12,7 @@ BUILD = ["g++", "meson", "ninja-build", "pkg-config", "ccache", "openssl", "libs
 FORMAT = ["clang-format-19", "git"]
 TIDY = ["clang-19", "clang-tidy-19"]
 SANITIZERS = ["clang-19", "libclang-rt-19-dev", "llvm-19"]
-PYTEST = ["python3-pytest"]
+PYTEST = ["python3-pytest", "python3-jsonschema"]
 # valgrind: for its header, too.
 BENCH = ["libbenchmark-dev", "valgrind", "haproxy", "nginx", "libnginx-mod-stream"]
 PLOT = ["python3-matplotlib"]

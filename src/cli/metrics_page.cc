@@ -56,6 +56,14 @@ void add_listener(MetricsPage& page, const std::string& cluster, const std::stri
       if (const auto& durations = listener.durations[api][part]; durations.total() > 0)
         page.add(Metric::request_duration, {cluster, name, proxy::timed_api_name(api), part_names[part]},
                  sample_of(durations));
+  using proxy::Authentication;
+  for (std::size_t mechanism = 0; mechanism < Authentication::mechanisms.size(); ++mechanism)
+    for (std::size_t outcome = 0; outcome < Authentication::outcomes; ++outcome)
+      if (const std::uint64_t count = listener.authentications[mechanism][outcome]; count > 0)
+        page.add(
+            Metric::authentications,
+            {cluster, name, Authentication::mechanisms[mechanism], Authentication::outcome_names[outcome]},
+            real(count));
   if (!listener.ports) return;
   page.add(Metric::ports, {cluster, name, "used"}, real(listener.ports->used));
   page.add(Metric::ports, {cluster, name, "free"}, real(listener.ports->free));
@@ -145,7 +153,11 @@ MetricsPage metrics_page(const MetricsSources& sources) {
   page.add(Metric::reloads, {"refused"}, static_cast<double>(sources.reloads.refused));
   page.add(Metric::last_reload_success, {}, static_cast<double>(sources.reloads.succeeded_at_s));
   page.add(Metric::config_hash_info, {sources.reloads.hash}, 1);
-  page.add(Metric::log_dropped, {}, real(sources.log_dropped));
+  if (const auto& audit = sources.lines.audit) {
+    page.add(Metric::audit_records, {audit->sink}, real(audit->records));
+    page.add(Metric::audit_dropped, {audit->sink}, real(audit->dropped));
+  }
+  page.add(Metric::log_dropped, {}, real(sources.lines.log_dropped));
   operations::add_process_metrics(page);
   return page;
 }

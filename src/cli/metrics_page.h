@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -14,13 +15,24 @@
 
 namespace kferry::cli {
 
+// What the log and the audit trail have counted.
+struct LineCounts {
+  struct Audit {
+    std::string_view sink;
+    std::uint64_t records = 0;
+    std::uint64_t dropped = 0;
+  };
+  std::uint64_t log_dropped = 0;
+  std::optional<Audit> audit{};  // nullopt: there is none
+};
+
 struct MetricsSources {
   const proxy::Figures& figures;
   const proxy::ServerStatus& status;
   const std::set<operations::HealthCode>& degraded;
   const ReloadStatus& reloads;
   bool draining = false;
-  std::uint64_t log_dropped = 0;
+  LineCounts lines;
   std::string_view backend;
 };
 

@@ -74,7 +74,7 @@ std::string Monitor::metrics(operations::MetricsFormat format) const {
                        .degraded = health_.codes(),
                        .reloads = reloads_,
                        .draining = draining_,
-                       .log_dropped = log_dropped_(),
+                       .lines = lines_(),
                        .backend = server_.backend()})
       .text(format);
 }

@@ -18,6 +18,7 @@
 
 #include "base/handed_sockets.h"
 #include "base/log_sink.h"
+#include "cli/metrics_page.h"
 #include "cli/reloader.h"
 #include "config/config.h"
 #include "operations/health.h"
@@ -35,9 +36,9 @@ operations::HealthObservation observation_of(const proxy::ServerStatus& status, 
 
 class Monitor {
  public:
-  // `server` outlives it, and what `log_dropped` uses: how many lines the log has dropped.
-  Monitor(proxy::Server& server, Instant started, std::function<std::uint64_t()> log_dropped)
-      : server_(server), health_(started), log_dropped_(std::move(log_dropped)) {}
+  // `server` outlives it, and what `lines` uses.
+  Monitor(proxy::Server& server, Instant started, std::function<LineCounts()> lines)
+      : server_(server), health_(started), lines_(std::move(lines)) {}
 
   // To be called about once a second.
   void observe();
@@ -64,7 +65,7 @@ class Monitor {
   proxy::Server& server_;
   operations::Health health_;
   std::atomic<bool> watched_ = false;
-  const std::function<std::uint64_t()> log_dropped_;
+  const std::function<LineCounts()> lines_;
   std::atomic<bool> draining_ = false;
   std::atomic<bool> frozen_ = false;
   mutable std::mutex reloading_;  // of reloads_

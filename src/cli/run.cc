@@ -93,8 +93,9 @@ timespec to_timespec(Duration time) {
 }
 
 // Returns once kferry is to stop. Meanwhile the log's open counts are written, and the server is observed.
-void serve(const sigset_t& signals, Lifetime& lifetime, operations::Log& log, Monitor& monitor,
-           Supervision& supervision, const std::unique_ptr<operations::ControlServer>& control) {
+void serve(const sigset_t& signals, Lifetime& lifetime, operations::Log& log, operations::AuditLog* audit,
+           Monitor& monitor, Supervision& supervision,
+           const std::unique_ptr<operations::ControlServer>& control) {
   Instant told{};
   while (!lifetime.over()) {
     if (const Instant now = monotonic_now(); now - told >= supervision.pause()) {
@@ -102,6 +103,7 @@ void serve(const sigset_t& signals, Lifetime& lifetime, operations::Log& log, Mo
       monitor.observe();
       supervision.tell(lifetime.progress());
       log.tick();
+      if (audit != nullptr) audit->tick();
     }
     const timespec pause =
         to_timespec(std::clamp(lifetime.patience(), Duration::zero(), supervision.pause()));
@@ -136,11 +138,12 @@ void log_listeners(const config::Config& config, const proxy::Server& server, op
 
 // What the control socket's commands do.
 ControlCalls control_calls(Reloader& reloader, Monitor& monitor, Supervision& supervision,
-                           operations::Log& log, Lifetime& lifetime) {
+                           operations::Log& log, operations::AuditLog* audit, Lifetime& lifetime) {
   ControlCalls calls;
-  calls.reload = [&](bool dry_run) {
+  calls.reload = [&, audit](bool dry_run) {
     if (dry_run) return reloader.reload(dry_run);
     log.reopen();
+    if (audit != nullptr) audit->reopen();
     supervision.reloading();
     ReloadReport report = reloader.reload(dry_run);
     if (!report.refused) log.set_level(log_level(reloader.config().operations.log_level));
@@ -220,8 +223,15 @@ int run(const RunOptions& options) {
     log.write({Severity::error, "start_failed", "", "cannot resolve names: " + resolver.error()});
     return exit_failure;
   }
+  const auto started_audit = start_audit(loaded->config.operations, log);
+  if (!started_audit) {
+    log.write({Severity::error, "start_failed", "", started_audit.error()});
+    return exit_failure;
+  }
+  operations::AuditLog* const audit = started_audit->get();
   proxy::Server server(proxy::Plan::make(loaded->config), **resolver, log,
                        contexts->any() ? contexts : nullptr);
+  if (audit != nullptr) server.audit_to(*audit);
   Reloader reloader({options.config_path, *loaded, contexts}, server, log);
   // Before the server starts, so that kferry does not listen without it.
   if (const auto watching = reloader.watch_certificates(); !watching) {
@@ -233,7 +243,11 @@ int run(const RunOptions& options) {
   // Its predecessor has waited for the upstream.
   Monitor monitor(server,
                   monotonic_now() - (succeeds ? operations::Health::upstream_patience : Duration::zero()),
-                  [&log] { return log.dropped(); });
+                  [&log, audit] {
+                    LineCounts lines{.log_dropped = log.dropped()};
+                    if (audit != nullptr) lines.audit = {audit->sink(), audit->records(), audit->dropped()};
+                    return lines;
+                  });
   monitor.note_reloads(reloader.status());
   server.restore(state.clusters);
   auto http = bind_http(loaded->config.operations, log, handed);
@@ -262,8 +276,9 @@ int run(const RunOptions& options) {
                         control->tell(news.over ? operations::control_result(news.well, news.text).front()
                                                 : progress_line(news.text));
                     });
-  auto serving = serve_control(loaded->config.operations.control,
-                               control_calls(reloader, monitor, supervision, log, lifetime), log, handed);
+  auto serving =
+      serve_control(loaded->config.operations.control,
+                    control_calls(reloader, monitor, supervision, log, audit, lifetime), log, handed);
   if (!serving) {
     log.write({Severity::error, "start_failed", "", serving.error()});
     return exit_failure;
@@ -274,7 +289,7 @@ int run(const RunOptions& options) {
     return exit_failure;
   }
   tell_predecessor(report, handed, log);
-  serve(signals, lifetime, log, monitor, supervision, control);
+  serve(signals, lifetime, log, audit, monitor, supervision, control);
   supervision.stopping();
   lifetime.refuse_upgrades();
   server.stop();

@@ -33,4 +33,14 @@ operations::LogOptions log_options(const config::Operations& operations) {
           .form = {json ? operations::LogFormat::json : operations::LogFormat::text, journal}};
 }
 
+std::expected<std::unique_ptr<operations::AuditLog>, std::string> start_audit(
+    const config::Operations& operations, LogSink& log) {
+  if (operations.audit == "off") return nullptr;
+  const bool ocsf = operations.audit_format == config::AuditFormat::ocsf;
+  return operations::AuditLog::start(
+      {.to = operations.audit,
+       .format = ocsf ? operations::AuditFormat::ocsf : operations::AuditFormat::json},
+      log);
+}
+
 }  // namespace kferry::cli

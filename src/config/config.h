@@ -133,6 +133,8 @@ enum class LogFormat : std::uint8_t { text, json };
 // Which events are logged: those at least as severe. In this order.
 enum class LogLevel : std::uint8_t { off, error, warning, info, debug };
 
+enum class AuditFormat : std::uint8_t { json, ocsf };
+
 struct Operations {
   // Of the HTTP endpoint: every path.
   std::string bind_host = "127.0.0.1";
@@ -140,8 +142,9 @@ struct Operations {
   // Further addresses, each for some paths alone. Port 0: that of `port`.
   std::optional<HostPort> metrics_bind;
   std::optional<HostPort> health_bind;
-  bool http_configured = false;                      // false: every address and port above is the default
-  std::string audit_path;                            // empty: no audit log
+  bool http_configured = false;  // false: every address and port above is the default
+  std::string audit = "off";     // or "stdout", or an absolute path
+  AuditFormat audit_format = AuditFormat::json;
   std::string control = "/run/kferry/control.sock";  // the path of a Unix socket; "off": no control socket
   LogFormat log_format = LogFormat::text;
   LogLevel log_level = LogLevel::info;

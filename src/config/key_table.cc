@@ -27,6 +27,7 @@ constexpr std::array<std::string_view, 2> on_cluster_change_words{"follow", "ref
 constexpr std::array<std::string_view, 3> client_auth_words{"NONE", "OPTIONAL", "REQUIRE"};
 constexpr std::array<std::string_view, 3> backend_words{"auto", "io_uring", "epoll"};
 // Read by log_words.cc, because several words mean the same: those behind are Log4j's.
+constexpr std::array<std::string_view, 2> audit_format_words{"json", "ocsf"};
 constexpr std::array<std::string_view, 3> log_format_words{"text", "json", "pattern"};
 constexpr std::array<std::string_view, 9> log_level_words{"off",   "error", "warning", "info", "debug",
                                                           "fatal", "warn",  "trace",   "all"};
@@ -239,7 +240,11 @@ constexpr Key rows[] = {
     from("GATEWAY_CONTROL",
          at_start(text<&Operations::control>(
              "control", "The socket that kferry reload and its like speak to; off: it has none."))),
-    not_yet(text<&Operations::audit_path>("audit", "The file of the audit log.")),
+    from("GATEWAY_AUDIT",
+         at_start(text<&Operations::audit>(
+             "audit", "Where the audit trail goes: stdout, or a file of this absolute path; off: nowhere."))),
+    at_start(choice<&Operations::audit_format>("audit_format", audit_format_words,
+                                               "How an audit record is written.")),
     at_start(from("GATEWAY_LOG_FORMAT", choice(operations, "log_format", log_format_words, "text",
                                                "How a line of the log is written; pattern: as text."))),
     from("GATEWAY_LOG_LEVEL",

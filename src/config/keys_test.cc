@@ -78,7 +78,7 @@ TEST_CASE("the default of a number is inside its range, that of a choice is one 
   CHECK(default_of(*find_key(Table::engine, "backend")) == "auto");
   CHECK(default_of(*find_key(Table::engine, "pin_workers")) == "off");
   CHECK(default_of(*find_key(Table::upstream, "lend_identity")) == "false");
-  CHECK(default_of(*find_key(Table::operations, "audit")) == "none");
+  CHECK(default_of(*find_key(Table::operations, "audit")) == "off");
   CHECK(default_of(*find_key(Table::listener, "security_protocol")) == "required");
 }
 

@@ -138,6 +138,11 @@ class Validation : private SectionReader {
       operations.http_configured = operations.http_configured || section.contains(name);
     read_fields(Table::operations, section,
                 &operations);  // after `bind`: GATEWAY_HTTP_PORT overrides its port
+    if (const Setting* audit = find(section, "audit"))
+      if (operations.audit != "off" && operations.audit != "stdout" && !operations.audit.starts_with('/'))
+        report_.error(audit->where,
+                      quoted(audit->text) + " is not an absolute path, and neither off nor stdout",
+                      "write it as /var/log/kferry/audit.jsonl");
     // A word that is unknown is reported by choice().
     if (choice(Table::operations, section, "log_format"))
       operations.log_format = *log_format_of(trim(find(section, "log_format")->text));

@@ -88,27 +88,13 @@ void append_value(std::string& out, std::string_view text) {
   out += needs_quotes(text) ? quoted(text) : text;
 }
 
-std::string timestamp(std::chrono::system_clock::time_point at) {
-  const auto since = std::chrono::floor<std::chrono::milliseconds>(at.time_since_epoch());
-  const auto milliseconds = static_cast<int>((since % 1000).count());
-  std::array<char, 16> more{};
-  std::snprintf(more.data(), more.size(), ".%03dZ", milliseconds);
-  return utc_text(static_cast<time_t>(std::chrono::floor<std::chrono::seconds>(since).count())) + more.data();
-}
-
-std::string hexadecimal(SessionId id) {
-  std::array<char, 17> text{};
-  std::snprintf(text.data(), text.size(), "%016" PRIx64, number(id));
-  return text.data();
-}
-
 std::string json_line(const LogEvent& event, std::chrono::system_clock::time_point at) {
   std::string line = "{\"time\":\"" + timestamp(at) + "\",\"level\":\"";
   line.append(name(event.severity)).append("\",\"cause\":");
   line += json_string(event.cause.substr(0, cause_size_max));
   if (!event.subject.empty())
     line += ",\"subject\":" + json_string(event.subject.substr(0, subject_size_max));
-  if (event.session != SessionId{}) line += ",\"session\":\"" + hexadecimal(event.session) + '"';
+  if (event.session != SessionId{}) line += ",\"session\":\"" + session_text(event.session) + '"';
   line += ",\"text\":";
   constexpr std::string_view end = "}\n";
   return line.append(json_string(event.text, line_size_max - prefix_size - line.size() - end.size()))
@@ -125,7 +111,7 @@ std::string text_line(const LogEvent& event, std::chrono::system_clock::time_poi
     line += " subject=";
     append_value(line, event.subject.substr(0, subject_size_max));
   }
-  if (event.session != SessionId{}) line += " session=" + hexadecimal(event.session);
+  if (event.session != SessionId{}) line += " session=" + session_text(event.session);
   line += ' ';
   // An escape is at most four times as long as its byte. So this cuts first, then checks whether the rest fits.
   std::string end = quoted(std::string_view(event.text).substr(0, line_size_max));
@@ -147,6 +133,12 @@ std::string text_line(const LogEvent& event, std::chrono::system_clock::time_poi
 }
 
 }  // namespace
+
+std::string session_text(SessionId id) {
+  std::array<char, 17> text{};
+  std::snprintf(text.data(), text.size(), "%016" PRIx64, number(id));
+  return text.data();
+}
 
 std::string quoted(std::string_view text) {
   std::string out = "\"";

@@ -31,6 +31,9 @@ inline constexpr std::size_t line_size_max = 4096;
 inline constexpr std::size_t cause_size_max = 64;
 inline constexpr std::size_t subject_size_max = 256;
 
+// As lines of the log and of the audit trail show it: 16 hexadecimal digits.
+std::string session_text(SessionId id);
+
 // `text` in double quotes, with everything except printable UTF-8 escaped: "\n", "\"", "\x1b".
 std::string quoted(std::string_view text);
 

@@ -29,6 +29,8 @@ using std::chrono::milliseconds;
 constexpr milliseconds last_wait(100);
 // A socket that has room, but less than one line, is tried again after this.
 constexpr milliseconds short_pause(20);
+// A descriptor without room is looked at again after this, since another file may have taken its number.
+constexpr milliseconds long_pause(1'000);
 
 struct Line {
   std::string text;
@@ -60,6 +62,7 @@ struct LogWriter::State {
   // The writing thread, without the mutex.
   void run();
   bool write_out(std::string_view text);
+  bool take_back(std::size_t size) const;
   std::optional<std::size_t> write_some(std::string_view bytes_left);
 
   const Options options;
@@ -136,8 +139,17 @@ bool LogWriter::State::write_out(std::string_view text) {
   const auto size = write_some(text);
   if (!size) return false;
   rest = text.substr(*size);
-  write_rest();
-  return true;
+  if (write_rest() || !options.whole_lines || !take_back(text.size() - rest.size())) return true;
+  rest.clear();
+  return false;
+}
+
+// Removes the last `size` bytes that were written, unless another process has appended to the file since.
+bool LogWriter::State::take_back(std::size_t size) const {
+  struct stat status{};
+  const off_t end = lseek(options.fd, 0, SEEK_CUR);
+  if (fstat(options.fd, &status) != 0 || !S_ISREG(status.st_mode) || status.st_size != end) return false;
+  return ftruncate(options.fd, end - static_cast<off_t>(size)) == 0;
 }
 
 // Waits for room as long as it takes. nullopt: the reader is gone (EPIPE), the disk is full, or the wait is over.
@@ -145,8 +157,10 @@ std::optional<std::size_t> LogWriter::State::write_some(std::string_view bytes_l
   bool pause = false;
   for (;;) {
     std::array<pollfd, 2> wanted{pollfd{give_up, POLLIN, 0}, pollfd{options.fd, POLLOUT, 0}};
-    const int ready = poll(wanted.data(), pause ? 1 : 2, pause ? static_cast<int>(short_pause.count()) : -1);
+    const int ready =
+        poll(wanted.data(), pause ? 1 : 2, static_cast<int>((pause ? short_pause : long_pause).count()));
     if (ready < 0 && errno == EINTR) continue;
+    if (ready == 0 && !pause) continue;
     if (ready < 0 || wanted[0].revents != 0) return std::nullopt;
     const ssize_t sent =
         is_socket ? send(options.fd, bytes_left.data(), bytes_left.size(), MSG_DONTWAIT | MSG_NOSIGNAL)

@@ -25,6 +25,9 @@ class LogWriter {
  public:
   struct Options {
     int fd = 2;  // not closed
+    // Where a full disk cuts a line short, its beginning is taken back from a regular file. For lines of at most
+    // PIPE_BUF bytes, which pipes take whole.
+    bool whole_lines = false;
     std::size_t lines_max = 4096;
     std::size_t bytes_max = std::size_t{1} << 20;
     // How long the destructor waits for the reader.

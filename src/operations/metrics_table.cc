@@ -58,6 +58,10 @@ constexpr MetricRow rows[] = {
      "failed."},
     {Metric::ktls_connections, "kferry_ktls_connections", gauge, "side,direction",
      "Connections whose TLS records the kernel handles. side: client, broker; direction: receive, send."},
+    {Metric::authentications, "kferry_authentications_total", counter, "cluster,listener,mechanism,outcome",
+     "SASL authentications of clients by their brokers, repeated ones included. mechanism: PLAIN, "
+     "SCRAM-SHA-256, SCRAM-SHA-512, OAUTHBEARER, GSSAPI, AWS_MSK_IAM, other; outcome: accepted, refused, "
+     "unfinished."},
     {Metric::certificate_not_after, "kferry_certificate_not_after_seconds", gauge, "cluster,listener,store",
      "When the certificate that kferry shows ends, since the Unix epoch. listener: empty for an upstream; "
      "store: key_store."},
@@ -68,6 +72,10 @@ constexpr MetricRow rows[] = {
      "Receive buffers of all workers. state: free, in_use."},
     {Metric::held_bytes, "kferry_held_bytes", gauge, "",
      "Bytes of connections in memory outside the receive buffers."},
+    {Metric::audit_records, "kferry_audit_records_total", counter, "sink",
+     "Audit records made, dropped ones included. sink: file, stdout. Absent without an audit trail."},
+    {Metric::audit_dropped, "kferry_audit_dropped_total", counter, "sink",
+     "Audit records dropped because their reader was too slow or refused them."},
     {Metric::log_dropped, "kferry_log_dropped_total", counter, "",
      "Log lines dropped because their reader was too slow."},
     {Metric::degraded, "kferry_degraded", gauge, "reason",

@@ -21,6 +21,7 @@ std::unique_ptr<connection::Transport> ClusterLink::client_transport(ring::Socke
     tls::Engine::Chosen chosen = place_.choose(name);
     if (std::optional<Failure> refusal = admit()) return tls::Engine::Chosen(std::move(*refusal));
     conversation.set_policy(place_.policy());
+    chosen.describes_client = worker_.runtime().audit != nullptr;
     return chosen;
   });
   return connection::make_tls_transport(worker_.ring(), tls::Remote::client, std::move(engine), client,

@@ -23,6 +23,7 @@
 #include "base/counter.h"
 #include "base/ids.h"
 #include "kafka/api_keys.h"
+#include "proxy/authentication.h"
 #include "proxy/duration_counter.h"
 #include "proxy/request_times.h"
 #include "tls/engine.h"
@@ -123,6 +124,9 @@ class ListenerCounters {
   Counter awaited;     // requests that have an answer
   Counter answered;    // of those
   Counter unanswered;  // of those, by the end of their connection
+  using Authentications =
+      std::array<std::array<Counter, Authentication::outcomes>, Authentication::mechanisms.size()>;
+  Authentications authentications;
 
  private:
   Versions* first_request(ApiKey key);

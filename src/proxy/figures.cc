@@ -37,6 +37,9 @@ void add(ListenerFigures& sum, const ListenerCounters& counters) {
       if (const std::uint64_t count = (*versions)[version].value(); count > 0)
         sum.requests[{api, version}] += count;
   }
+  for (std::size_t mechanism = 0; mechanism < Authentication::mechanisms.size(); ++mechanism)
+    for (std::size_t outcome = 0; outcome < Authentication::outcomes; ++outcome)
+      sum.authentications[mechanism][outcome] += counters.authentications[mechanism][outcome].value();
   for (std::size_t api = 0; api < timed_api_count; ++api)
     for (std::size_t part = 0; part < request_parts; ++part)
       add(sum.durations[api][part], counters.durations(api, static_cast<RequestPart>(part)));

@@ -48,6 +48,9 @@ struct ListenerFigures {
   std::map<std::string, NodeFigures> nodes{};
   std::map<std::pair<std::size_t, std::size_t>, std::uint64_t> requests{};  // by counted_api(), version
   std::array<std::array<DurationFigures, request_parts>, timed_api_count> durations{};
+  // By Authentication::mechanisms, then outcome.
+  std::array<std::array<std::uint64_t, Authentication::outcomes>, Authentication::mechanisms.size()>
+      authentications{};
   std::optional<PortFigures> ports{};  // of a listener of the plan in force that routes by port
 
   std::uint64_t active() const;

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/audit_sink.h"
 #include "base/handed_sockets.h"
 #include "base/log_sink.h"
 #include "base/socket_address.h"
@@ -63,6 +64,8 @@ struct Runtime {
   void publish(const std::shared_ptr<const LivePlan>& live);
 
   LogSink& log;
+  AuditSink* audit =
+      nullptr;  // null: nothing is audited. Set before the first worker is made, and outlives them.
   PlanMoves moves;
   DrainOrders drain;
   Admission admission;                          // outlives every ticket, those of `workers` too

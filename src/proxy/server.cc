@@ -190,6 +190,10 @@ std::string_view Server::backend() const {
   return ring::to_string(impl_->backend);
 }
 
+void Server::audit_to(AuditSink& sink) {
+  impl_->runtime.audit = &sink;
+}
+
 void Server::restore(const std::vector<ClusterMemory>& memories) {
   KFERRY_ASSERT(!impl_->started);
   proxy::restore(impl_->runtime, memories, monotonic_now());

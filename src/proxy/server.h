@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/audit_sink.h"
 #include "base/clock.h"
 #include "base/handed_sockets.h"
 #include "base/log_sink.h"
@@ -36,6 +37,8 @@ class Server {
   // clients can connect.
   // `handed`, which outlives the server, has sockets that need not be bound; may be null.
   std::expected<void, std::string> start(HandedSockets* handed = nullptr);
+  // Before start(). `sink` outlives the server.
+  void audit_to(AuditSink& sink);
   // Before start(): what a predecessor has learnt.
   void restore(const std::vector<ClusterMemory>& memories);
   // Once started: what a successor needs to know, and the sockets that accept, which the caller closes.

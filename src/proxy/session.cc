@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "base/assert.h"
+#include "proxy/audit_trail.h"
 #include "proxy/worker.h"
 
 namespace kferry::proxy {
@@ -30,6 +31,7 @@ Session::~Session() {
 }
 
 void Session::start() {
+  if (AuditSink* const sink = worker_.runtime().audit) begin_trail(sink);
   if (link_.place().port().sharing.empty()) begin_to_count();
   set_deadline(Wait::first_byte, milliseconds(worker_.limits().first_byte_timeout_ms));
   client_.begin(link_.client_transport(client_.socket(), frames_.conversation()));
@@ -73,12 +75,14 @@ void Session::on_input(Leg& leg) {
 void Session::on_output(Leg& leg, std::size_t sent) {
   KFERRY_ASSERT(state_ != State::closing);
   leg.remote() == Remote::client ? meter_.sent_to_client(sent) : meter_.sent_to_broker(sent);
+  if (trail_ != nullptr) note_sent(leg.remote(), sent);
   pump();
 }
 
 void Session::on_spliced(Leg& leg, std::uint64_t size) {
   KFERRY_ASSERT(state_ == State::open);
   frames_.skip(leg.remote(), size);
+  if (trail_ != nullptr) note_sent(other(leg).remote(), size);
   if (leg.remote() == Remote::client) {
     meter_.spliced_to_broker(size);
   } else {
@@ -143,7 +147,7 @@ void Session::walk_requests() {
   if (state_ == State::closing || phase_ == Phase::delivering) return;
   switch (frames_.walk_requests(2 * worker_.legs().receive_size)) {
     case FrameFlow::Walk::refused:
-      return fail(Severity::warning, "stand_in_refused", std::move(*refusal_));
+      return fail(Severity::warning, "stand_in_refused", std::move(worker_.refusal()));
     case FrameFlow::Walk::failed: {
       const Failure& failure = frames_.request_failure();
       return fail(Severity::warning, failure.cause, failure.text);

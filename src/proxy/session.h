@@ -16,6 +16,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/audit_sink.h"
 #include "base/clock.h"
 #include "base/close_cause.h"
 #include "base/log_sink.h"
@@ -33,6 +34,7 @@
 
 namespace kferry::proxy {
 
+class AuditTrail;
 class Worker;
 
 class Session final : private kafka::RequestJudge, private connection::Leg::Owner, private BrokerDial::Host {
@@ -89,6 +91,13 @@ class Session final : private kafka::RequestJudge, private connection::Leg::Owne
   const SocketAddress& address() const { return link_.place().port().address; }
   const KnownCluster& cluster() const { return link_.place().known_cluster(); }
   std::uint32_t slot() const { return client_.id().slot; }
+
+  // --- for its audit trail: session_audit.cc
+  // Fills in what the session knows of its two connections.
+  void describe(AuditRecord& record);
+  const kafka::Conversation& conversation() const { return frames_.conversation(); }
+  // The one that the client has shown; null: none, or there is no audit.
+  const x509::Description* certificate() const;
 
  private:
   enum class State : std::uint8_t { accepted, dialling, open, closing };
@@ -180,6 +189,10 @@ class Session final : private kafka::RequestJudge, private connection::Leg::Owne
   void note_handshake(HandshakeCounters::Outcome outcome);
   bool is_probe() const;
 
+  // --- what is audited: session_audit.cc
+  void begin_trail(AuditSink* sink);
+  void note_sent(Remote to, std::uint64_t size);
+
   Worker& worker_;
   State state_ = State::accepted;
   Phase phase_ = Phase::serving;
@@ -199,8 +212,8 @@ class Session final : private kafka::RequestJudge, private connection::Leg::Owne
   SessionMeter meter_;
   Leg client_;
   Leg broker_;
-  BrokerDial::Pointer dial_;              // while dialling, and until what it has cancelled is complete
-  std::unique_ptr<std::string> refusal_;  // valid after the judge has refused
+  BrokerDial::Pointer dial_;           // while dialling, and until what it has cancelled is complete
+  std::unique_ptr<AuditTrail> trail_;  // null: nothing of the session is audited now
 };
 
 }  // namespace kferry::proxy

@@ -6,6 +6,7 @@
 
 #include "base/assert.h"
 #include "kafka/api_keys.h"
+#include "proxy/audit_trail.h"
 #include "proxy/close_table.h"
 #include "proxy/close_texts.h"
 #include "proxy/session.h"
@@ -93,7 +94,10 @@ void Session::on_tls_break(Leg& leg) {
     return fail(Severity::error, failure.cause,
                 failure.text + " (broker " + to_string(link_.dialled()) + ")");
   }
-  if (leg.stage() == Leg::Stage::handshaking) note_handshake(HandshakeCounters::failed);
+  if (leg.stage() == Leg::Stage::handshaking) {
+    note_handshake(HandshakeCounters::failed);
+    if (trail_ != nullptr) trail_->on_handshake_failed(failure.cause);
+  }
   std::string text = failure.text;
   if (failure.cause == "server_name_unknown" && link_.place().listener().sni) {
     text += ": this port serves " + view().plan().names_text(link_.place().port()) +
@@ -286,6 +290,7 @@ void Session::close(bool reset_client, bool reset_broker, CloseCause cause) {
   if (draining_) worker_.runtime().drain.note_ended(true);
   begin_to_count();
   note_cause(cause);
+  if (trail_ != nullptr) trail_->on_end(cause_, worker_.now());
   meter_.end(cause_, is_probe());
   state_ = State::closing;
   link_.end_question();

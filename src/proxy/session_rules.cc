@@ -87,12 +87,13 @@ void Session::ask_for_map() {
 }
 
 kafka::Judgement Session::refuse(std::string text) {
-  refusal_ = std::make_unique<std::string>(std::move(text));
+  worker_.refusal() = std::move(text);
   return kafka::Judgement::close;
 }
 
 kafka::Judgement Session::judge(const kafka::Request& request) {
   const kafka::Judgement judgement = decide(request);
+  if (request.key == kafka::sasl_handshake_key && trail_ == nullptr) begin_trail(nullptr);
   if (judgement == kafka::Judgement::wait) {
     meter_.judge_waits();
   } else if (request.raw_token) {

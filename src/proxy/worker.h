@@ -96,6 +96,8 @@ class Worker final : private Acceptor::Host, private HeaderReader::Host, public 
   // Of the session in that slot.
   SessionId session_id(std::uint32_t slot) { return session_ids_.number_of(slots_.at(slot).serial); }
   void set_options(ring::Socket socket) { set_options(socket, limits()); }
+  // Why a session's judge has refused a request: valid until its walk has returned.
+  std::string& refusal() { return refusal_; }
 
   Slab<BrokerDial>& dial_memory() { return dial_memory_; }
   // Takes the newest topologies; sessions are asked to reconsider at the end of the turn.
@@ -140,8 +142,10 @@ class Worker final : private Acceptor::Host, private HeaderReader::Host, public 
   void turn_away(Arrival arrival, Ending ending) override;
   void refuse(const Arrival& arrival, const SocketAddress& client, Failure why);
   void begin_session(const Arrival& arrival, Place place, Visitor visitor);
+  SessionId next_session_id() { return session_ids_.number_of(session_ids_.take()); }
   void count_refused(const Arrival& arrival, CloseCause cause, bool probe);
-  void log_refused(const Arrival& arrival, const SocketAddress& client, const Failure& failure);
+  void audit_refused(const Arrival& arrival, const SocketAddress& client, CloseCause cause, SessionId id);
+  void log_refused(const Arrival& arrival, const SocketAddress& client, const Failure& failure, SessionId id);
   void end_aged();
   void set_options(ring::Socket socket, const config::Limits& limits) override;
   void follow_plans();
@@ -184,6 +188,7 @@ class Worker final : private Acceptor::Host, private HeaderReader::Host, public 
   std::shared_ptr<net::AnswerQueue> answers_;
   std::mt19937_64 random_;
   SessionIds session_ids_;
+  std::string refusal_;
   connection::Leg::Shared legs_;
   connection::KernelTls kernel_tls_;
   bool can_peek_ = true;

@@ -136,8 +136,10 @@ void Worker::begin_session(const Arrival& arrival, Place place, Visitor visitor)
 // --- what is refused
 
 void Worker::refuse(const Arrival& arrival, const SocketAddress& client, Failure why) {
+  const SessionId id = next_session_id();
   count_refused(arrival, close_cause_of(why.cause), false);
-  log_refused(arrival, client, why);
+  log_refused(arrival, client, why, id);
+  audit_refused(arrival, client, close_cause_of(why.cause), id);
   const std::int64_t delay = limits().refused_close_delay_ms;
   refused_.take(arrival.socket, milliseconds(delay == 0 ? 0 : delay / 2 + random(delay + 1)));
 }
@@ -148,6 +150,7 @@ void Worker::turn_away(Arrival arrival, Ending ending) {
   if (ending.why && !stopping_)
     return refuse(arrival, ring_.remote_address(arrival.socket), std::move(*ending.why));
   count_refused(arrival, ending.cause, ending.probe);
+  audit_refused(arrival, ring_.remote_address(arrival.socket), ending.cause, next_session_id());
   ring_.close(arrival.socket, false);
 }
 
@@ -159,8 +162,22 @@ void Worker::count_refused(const Arrival& arrival, CloseCause cause, bool probe)
   if (arrival.live != view_->live()) drop_unused_views();
 }
 
-void Worker::log_refused(const Arrival& arrival, const SocketAddress& client, const Failure& failure) {
-  const SessionId id = session_ids_.number_of(session_ids_.take());
+// `client` differs from the socket's other end where a PROXY protocol header has named it.
+void Worker::audit_refused(const Arrival& arrival, const SocketAddress& client, CloseCause cause,
+                           SessionId id) {
+  if (runtime_.audit == nullptr) return;
+  AuditRecord record;
+  record.session = id;
+  record.cluster = cluster_name(arrival);
+  record.listener = listener_of(arrival).name;
+  record.client = ring_.remote_address(arrival.socket);
+  if (!(record.client == client)) record.proxied.source = client.text();
+  record.cause = cause;
+  runtime_.audit->write(record);
+}
+
+void Worker::log_refused(const Arrival& arrival, const SocketAddress& client, const Failure& failure,
+                         SessionId id) {
   const PortEntry& port = port_of(arrival);
   runtime_.log.write({Severity::warning, failure.cause, client.host_text(),
                       "listener " + listener_of(arrival).name + " port " +
