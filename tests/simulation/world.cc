@@ -63,7 +63,8 @@ World::World(std::uint64_t seed, WorldOptions world_options, bool trace)
       told_functions{
           [this](std::int32_t id, const std::vector<std::int32_t>& live) { return told(id, live, 0); },
           [this](std::int32_t id, const std::vector<std::int32_t>& live) { return told(id, live, 1); }},
-      log_(*this, trace) {
+      log_(*this, trace),
+      trail_(ledger) {
   cluster.id = "cluster-" + std::to_string(seed);
   // Sorted as no broker would, with what is to be hidden, clamped or dropped.
   cluster.ranges = {{3, 0, 14}, {0, 0, 13}, {1, 4, 19}, {18, 0, 6}, {10, 0, 6}, {95, 0, 0},
@@ -94,6 +95,7 @@ World::World(std::uint64_t seed, WorldOptions world_options, bool trace)
   config_.engine.look_ahead_bytes = options.look_ahead;
   load_certificates();
   runtime_ = std::make_unique<proxy::Runtime>(proxy::Plan::make(config_), log_, contexts_);
+  if (seed % 4 != 0) runtime_->audit = &trail_;
   for (std::size_t w = 0; w < options.workers; ++w) {
     rings_.push_back(std::make_unique<ring::SimulatedRing>(simulation, options.buffers, options.buffer_size));
     runtime_->workers.push_back(std::make_unique<proxy::WorkerLink>());

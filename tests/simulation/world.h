@@ -26,6 +26,7 @@
 #include "ring/simulated_ring.h"
 #include "ring/simulation.h"
 #include "sim_stream.h"
+#include "trail.h"
 
 namespace kferry::simulation {
 
@@ -154,6 +155,7 @@ class World {
   std::optional<Instant> next_wake() const;
 
   Log log_;
+  Trail trail_;                // hears of every connection, in three worlds of four
   std::vector<Place> places_;  // of brokers
   config::Config config_;
   std::shared_ptr<certificates::TlsContexts> contexts_;

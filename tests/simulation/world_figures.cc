@@ -7,6 +7,7 @@
 namespace kferry::simulation {
 
 void World::expect_sound_figures() {
+  if (runtime_->audit != nullptr) trail_.expect(figures());
   for (const auto& [names, listener] : figures().listeners) {
     const auto expect = [&](bool holds, const std::string& what) {
       if (!holds) ledger.violation("figures of listener " + names.second + ": " + what);
