@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstddef>
+#include <future>
 #include <iterator>
 #include <span>
 #include <string_view>
@@ -20,6 +21,18 @@ namespace {
 using certificates::TlsContexts;
 using certificates::TlsWatch;
 using config::Problem;
+
+// A worker moves at the top of its next turn. Longer than a stuck worker takes to be noticed (operations/health.h), so
+// that health says which part of kferry is to blame.
+constexpr Duration move_timeout = std::chrono::seconds(6);
+// A move that has just begun is bound or refused by then.
+constexpr Duration settle_time = std::chrono::seconds(1);
+constexpr std::string_view stuck_worker =
+    "a worker does not turn, so that no other configuration can be taken: see worker_stuck in /health/ready, "
+    "and restart kferry";
+constexpr std::string_view not_everywhere =
+    "a worker does not turn, and serves its connections by the former configuration until it does: see "
+    "worker_stuck in /health/ready, and restart kferry";
 
 // What one line of the log tells; of more it gives the number.
 constexpr std::size_t told_max = 8;
@@ -114,12 +127,18 @@ ReloadReport Reloader::compare(Candidate& candidate) const {
   return report;
 }
 
-std::optional<Problem> Reloader::apply(Candidate& candidate) {
-  auto outcome = server_
-                     .propose(proxy::Plan::make(candidate.loaded.config),
-                              candidate.contexts->any() ? candidate.contexts : nullptr)
-                     .get();
-  if (!outcome) return Problem{"configuration", std::move(outcome.error()), {}, false};
+std::expected<std::optional<Problem>, Problem> Reloader::apply(Candidate& candidate) {
+  std::optional<Problem> unfinished;
+  auto proposed = server_.propose(proxy::Plan::make(candidate.loaded.config),
+                                  candidate.contexts->any() ? candidate.contexts : nullptr);
+  const auto in_time = [&](Duration time) { return proposed.wait_for(time) == std::future_status::ready; };
+  if (in_time(move_timeout) || server_.withdraw_proposal(std::string(stuck_worker)) || in_time(settle_time)) {
+    if (auto outcome = proposed.get(); !outcome)
+      return std::unexpected(Problem{"configuration", std::move(outcome.error()), {}, false});
+  } else {
+    log_.write({Severity::warning, "reload_unfinished", "", std::string(not_everywhere)});
+    unfinished = Problem{"configuration", std::string(not_everywhere), {}, true};
+  }
   // The watch uses the contexts: it ends before they go.
   watch_.reset();
   contexts_ = std::move(candidate.contexts);
@@ -127,7 +146,7 @@ std::optional<Problem> Reloader::apply(Candidate& candidate) {
   if (const auto watching = watch_certificates(); !watching)
     log_.write({Severity::warning, "tls_watch_failed", "",
                 watching.error() + ": certificates are read again with the next reload alone"});
-  return std::nullopt;
+  return unfinished;
 }
 
 ReloadReport Reloader::reload(bool dry_run) {
@@ -135,11 +154,16 @@ ReloadReport Reloader::reload(bool dry_run) {
   ReloadReport report = compare(candidate);
   if (dry_run) return report;
   if (!report.refused && report.changed()) {
-    if (auto problem = apply(candidate)) {
+    auto applied = apply(candidate);
+    if (!applied) {
       report.refused = true;
-      report.problems.insert(report.problems.begin(), std::move(*problem));
+      report.problems.insert(report.problems.begin(), std::move(applied.error()));
     }
-  } else if (!report.refused) {
+    note(report);
+    if (applied && *applied) report.problems.push_back(std::move(**applied));
+    return report;
+  }
+  if (!report.refused) {
     in_force_.settings = std::move(candidate.loaded.settings);
     contexts_->reload();
   }

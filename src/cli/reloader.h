@@ -2,6 +2,7 @@
 //
 //   file, GATEWAY_ENV_FILE ─▶ config::load ─▶ TlsContexts::load ─▶ Server::propose ─▶ every worker has moved
 //     cannot be read, wrong ──┴── cannot be used ──┴── a port is taken ──┴──▶ refused: nothing has changed
+//                                       the first worker is stuck ──┘
 //
 // The process's environment is that of the start, and so is the file's path. A certificate that cannot be used refuses
 // the configuration as a wrong value does, even where the one read before serves. Keys that need an upgrade
@@ -57,7 +58,8 @@ class Reloader {
   // Begins to watch the certificates. The error says what the host lacks.
   std::expected<void, std::string> watch_certificates();
 
-  // With `dry_run` nothing happens but the comparison. Otherwise it waits until every worker has moved, and logs.
+  // With `dry_run` nothing happens but the comparison. Otherwise it waits until every worker has moved, but no longer
+  // than a few seconds for one that is stuck, and logs.
   ReloadReport reload(bool dry_run);
   const ReloadStatus& status() const { return status_; }
   // In force.
@@ -66,7 +68,8 @@ class Reloader {
  private:
   struct Candidate;
   ReloadReport compare(Candidate& candidate) const;
-  std::optional<config::Problem> apply(Candidate& candidate);
+  // The error refuses it. The value: a warning, because a worker is stuck.
+  std::expected<std::optional<config::Problem>, config::Problem> apply(Candidate& candidate);
   void note(const ReloadReport& report);
 
   const std::optional<std::string> path_;

@@ -23,6 +23,11 @@ void BootstrapWatch::start() {
   alarm_.set(worker_.now());
 }
 
+void BootstrapWatch::move_to(std::shared_ptr<PlanView> view, std::uint32_t cluster) {
+  view_ = std::move(view);
+  cluster_ = cluster;
+}
+
 void BootstrapWatch::stop() {
   stopped_ = true;
   alarm_.cancel();

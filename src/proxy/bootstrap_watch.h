@@ -27,6 +27,8 @@ class BootstrapWatch {
   BootstrapWatch(Worker& worker, std::shared_ptr<PlanView> view, std::uint32_t cluster, ring::Token timer);
 
   void start();
+  // Continues under another plan, in which the cluster has the same upstream.
+  void move_to(std::shared_ptr<PlanView> view, std::uint32_t cluster);
   // The answer to the worker's resolve_for_watch(). Empty: DNS has failed, which is no news.
   void on_resolved(std::size_t server, const std::vector<SocketAddress>& addresses);
   void on_timer();
@@ -44,8 +46,8 @@ class BootstrapWatch {
   static constexpr std::size_t addresses_max = 64;
 
   Worker& worker_;
-  const std::shared_ptr<PlanView> view_;
-  const std::uint32_t cluster_;
+  std::shared_ptr<PlanView> view_;
+  std::uint32_t cluster_;
   const ring::Token timer_;
   bool stopped_ = true;
   connection::Deadline alarm_;

@@ -40,6 +40,14 @@ void Discovery::start() {
   begin();
 }
 
+void Discovery::move_to(std::shared_ptr<PlanView> view, std::uint32_t cluster) {
+  KFERRY_ASSERT(calm());
+  view_ = std::move(view);
+  cluster_ = cluster;
+  const Duration interval = seconds(worker_.limits().discovery_interval_s);
+  if (alarm_at() > worker_.now() + interval) set_alarm(interval);
+}
+
 void Discovery::soon() {
   if (!idle()) return;
   const Duration in = backoff_min + milliseconds(worker_.random(500));

@@ -47,6 +47,10 @@ class Discovery final : public OwnConnection {
   Discovery(Worker& worker, std::shared_ptr<PlanView> view, std::uint32_t cluster, ring::Token first);
 
   void start();
+  // The last round has learnt the brokers, and no other one runs.
+  bool calm() const { return idle() && backoff_ == Duration::zero(); }
+  // Calm: continues under another plan, in which the cluster has the same upstream.
+  void move_to(std::shared_ptr<PlanView> view, std::uint32_t cluster);
   // Runs again within a second or so, unless it is running.
   void soon();
   // Runs again now, or after the present round.
@@ -101,8 +105,8 @@ class Discovery final : public OwnConnection {
   const config::Cluster& config() const { return view_->cluster_config(cluster_); }
 
   Worker& worker_;
-  const std::shared_ptr<PlanView> view_;
-  const std::uint32_t cluster_;
+  std::shared_ptr<PlanView> view_;
+  std::uint32_t cluster_;
   Question question_ = Question::metadata;  // the last one
   bool warned_ = false;
   std::int32_t correlation_id_ = 0;

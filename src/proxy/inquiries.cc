@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "base/assert.h"
+#include "config/same_upstream.h"
 #include "proxy/worker.h"
 
 namespace kferry::proxy {
@@ -25,14 +26,22 @@ std::uint64_t request_of(ring::Token token) {
 }  // namespace
 
 void Inquiries::begin(const std::shared_ptr<PlanView>& view) {
-  stop();
   const std::vector<std::shared_ptr<ClusterState>>& clusters = view->live()->clusters;
+  std::vector<bool> kept;
+  for (std::uint32_t c = 0; c < clusters.size(); ++c) kept.push_back(keep(view, c));
+  for (std::uint32_t slot = 0; Inquiry & inquiry : inquiries_) {
+    if (inquiry.plan != view->live()) stop(slot);
+    ++slot;
+  }
   for (std::uint32_t c = 0; c < clusters.size(); ++c) {
+    if (kept[c]) continue;
     const std::uint32_t slot = inquiries_.take();
     Inquiry& inquiry = inquiries_.at(slot);
     ++count_;
     inquiry.stopping = false;
     inquiry.cluster = clusters[c];
+    inquiry.plan = view->live();
+    inquiry.index = c;
     const ring::Token first{slot, inquiry.generation, kind_};
     const ring::Token timer{slot, inquiry.generation,
                             static_cast<std::uint16_t>(kind_ + Discovery::operations)};
@@ -42,19 +51,38 @@ void Inquiries::begin(const std::shared_ptr<PlanView>& view) {
     inquiry.discovery = std::make_unique<Discovery>(worker_, view, c, first);
     inquiry.discovery->start();
   }
+  worker_.drop_unused_views();
+}
+
+bool Inquiries::keep(const std::shared_ptr<PlanView>& view, std::uint32_t cluster) {
+  for (Inquiry& inquiry : inquiries_) {
+    if (!inquiry.watch || inquiry.stopping || inquiry.cluster != view->live()->clusters[cluster]) continue;
+    const config::Upstream& before = inquiry.plan->plan->clusters()[inquiry.index].config.upstream;
+    if (!config::same_upstream(before, view->cluster_config(cluster).upstream)) return false;
+    if (inquiry.discovery && !inquiry.discovery->calm()) return false;
+    inquiry.watch->move_to(view, cluster);
+    if (inquiry.discovery) inquiry.discovery->move_to(view, cluster);
+    inquiry.plan = view->live();
+    inquiry.index = cluster;
+    return true;
+  }
+  return false;
 }
 
 void Inquiries::stop() {
-  std::uint32_t slot = 0;
-  for (Inquiry& inquiry : inquiries_) {
-    if (inquiry.watch && !inquiry.stopping) {
-      inquiry.stopping = true;
-      inquiry.watch->stop();
-      if (inquiry.discovery) inquiry.discovery->stop();
-      free_if_stopped(slot);
-    }
+  for (std::uint32_t slot = 0; const Inquiry& inquiry : inquiries_) {
+    if (inquiry.watch) stop(slot);
     ++slot;
   }
+}
+
+void Inquiries::stop(std::uint32_t slot) {
+  Inquiry& inquiry = inquiries_.at(slot);
+  if (!inquiry.watch || inquiry.stopping) return;
+  inquiry.stopping = true;
+  inquiry.watch->stop();
+  if (inquiry.discovery) inquiry.discovery->stop();
+  free_if_stopped(slot);
 }
 
 void Inquiries::free_if_stopped(std::uint32_t slot) {
@@ -64,6 +92,7 @@ void Inquiries::free_if_stopped(std::uint32_t slot) {
   inquiry.discovery.reset();
   inquiry.watch.reset();
   inquiry.cluster.reset();
+  inquiry.plan.reset();
   ++inquiry.generation;
   inquiries_.give_back(slot);
   --count_;

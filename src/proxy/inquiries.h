@@ -1,6 +1,7 @@
 // What the first worker asks on kferry's own behalf: for each cluster of its plan a Discovery, where possible, and a
-// BootstrapWatch. They belong to the plan that they began with. A move to another plan ends them all and begins anew,
-// so that servers, credentials and certificates of the new plan are tried at once.
+// BootstrapWatch. They belong to one plan. A move to another plan ends and begins anew what concerns a changed upstream,
+// so that its servers, credentials and certificates are tried at once, and what has not succeeded so far; the rest
+// continues under the other plan.
 //
 // Lives on the first worker's thread.
 #pragma once
@@ -29,7 +30,7 @@ class Inquiries {
   // `kind`: of the first operation.
   Inquiries(Worker& worker, std::uint16_t kind) : worker_(worker), kind_(kind) {}
 
-  // Begins for every cluster of the view's plan, and ends what was begun before.
+  // Begins for every cluster of the view's plan, or continues, and ends what else was begun before.
   void begin(const std::shared_ptr<PlanView>& view);
   void stop();
   bool stopped() const { return count_ == 0; }
@@ -55,10 +56,15 @@ class Inquiries {
     std::unique_ptr<Discovery> discovery;  // null if it is not possible
     std::unique_ptr<BootstrapWatch> watch;
     std::shared_ptr<ClusterState> cluster;
+    std::shared_ptr<const LivePlan> plan;  // that it belongs to
+    std::uint32_t index = 0;               // of the cluster in it
     std::uint16_t generation = 0;
     bool stopping = false;
   };
 
+  // Whether an inquiry of this cluster continues under the view's plan.
+  bool keep(const std::shared_ptr<PlanView>& view, std::uint32_t cluster);
+  void stop(std::uint32_t slot);
   Inquiry* find(std::uint32_t slot, std::uint16_t generation);
   void free_if_stopped(std::uint32_t slot);
 

@@ -41,6 +41,14 @@ std::future<PlanMoves::Outcome> PlanMoves::propose(Proposal proposal) {
   return outcome;
 }
 
+bool PlanMoves::withdraw(std::string why) {
+  const std::scoped_lock lock(mutex_);
+  if (!waiting_) return false;
+  waiting_->outcome.set_value(std::unexpected(std::move(why)));
+  waiting_.reset();
+  return true;
+}
+
 std::optional<PlanMoves::Proposal> PlanMoves::begin() {
   const std::scoped_lock lock(mutex_);
   if (moving_ || !waiting_) return std::nullopt;

@@ -2,7 +2,7 @@
 //
 //   propose() ─▶ waiting ─begin()─▶ moving ─publish()─▶ published ─note_moved() of every worker─▶ success
 //                   │                  └──refuse(): nothing has changed─▶ error
-//                   └──a later proposal takes its place, or kferry stops─▶ error
+//                   └──a later proposal takes its place, it is withdrawn, or kferry stops─▶ error
 //
 // The first worker begins a move, opens the sockets that the next plan adds, and publishes the plan. Each worker then
 // moves at the top of its next turn; what began under the former plan stays with that one. One move at a time: a
@@ -47,6 +47,9 @@ class PlanMoves {
 
   // The outcome is there once every worker has moved and the sockets that the plan lacks are closed.
   std::future<Outcome> propose(Proposal proposal);
+  // The proposal that waits, because the first worker does not turn or another move is not done, fails with this reason.
+  // False: none waits; what was published stays in force.
+  bool withdraw(std::string why);
 
   // --- the first worker
   // The proposal that waits, unless a move is under way: it is now. refuse() or publish() follows.

@@ -71,6 +71,25 @@ TEST_CASE("a proposal waits for the present move, and gives way to a later one")
   CHECK_FALSE(third.get().has_value());
 }
 
+TEST_CASE("a proposal that waits can be withdrawn, one that has begun cannot") {
+  Moving moving;
+  CHECK_FALSE(moving.moves.withdraw("nothing"));
+  std::future<Outcome> first = moving.propose();
+  CHECK(moving.moves.withdraw("the first worker is stuck"));
+  CHECK(first.get().error() == "the first worker is stuck");
+  CHECK_FALSE(moving.moves.begin());
+  std::future<Outcome> second = moving.propose();
+  REQUIRE(moving.moves.begin());
+  CHECK_FALSE(moving.moves.withdraw("too late"));
+  std::future<Outcome> third = moving.propose();
+  CHECK(moving.moves.withdraw("another move is not done"));
+  CHECK(third.get().error() == "another move is not done");
+  moving.moves.publish(std::make_shared<const LivePlan>(), 1);
+  moving.moves.note_moved();
+  CHECK(second.get().has_value());
+  CHECK_FALSE(moving.moves.begin());
+}
+
 TEST_CASE("a stop ends the present move, what waits, and what is proposed later") {
   Moving moving;
   std::future<Outcome> present = moving.propose();

@@ -266,6 +266,10 @@ std::future<PlanMoves::Outcome> Server::propose(std::shared_ptr<const Plan> plan
   return impl_->runtime.moves.propose({std::move(plan), std::move(tls)});
 }
 
+bool Server::withdraw_proposal(std::string why) {
+  return impl_->runtime.moves.withdraw(std::move(why));
+}
+
 void Server::drain(DrainOrders::Begun begun) {
   KFERRY_ASSERT(impl_->started);
   impl_->runtime.drain.begin(begun);

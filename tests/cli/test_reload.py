@@ -13,6 +13,7 @@ import pytest
 from frames import free_port, receive, request
 from reloading import Client, Echo, Reloading, Traffic, can_connect, connected, listener, upstream, wait_until
 from running import KFERRY
+from stuck import stuck_worker
 
 
 @pytest.fixture
@@ -268,6 +269,61 @@ def test_a_hundred_hang_ups_in_a_second_lose_nothing(kferry, broker):
     traffic.stop()
     assert "reload_failed" not in kferry.get("/health/ready")
     connected(other).close()
+
+
+def test_a_stuck_worker_holds_up_no_reload_for_long(kferry, broker):
+    """Stuck, the first worker refuses it; with another one stuck it is in force, and the rest of kferry follows it."""
+    port, other = free_port(), free_port()
+    both = [upstream(broker.port), listener("external", port), "[engine]\nworkers = 2\n"]
+    kferry.write(*both)
+    kferry.start()
+    connected(port).close()
+    kferry.write(*both, listener("internal", other))
+    with stuck_worker(kferry.process.pid, 0):
+        refused = kferry.reload()
+        assert refused.returncode == 2 and "a worker does not turn" in refused.stderr and "restart kferry" in refused.stderr
+        assert "reload_failed" in kferry.get("/health/ready")
+    assert not can_connect(other)
+    with stuck_worker(kferry.process.pid, 1):
+        shown = kferry.reload()
+        assert shown.returncode == 0 and shown.stdout.splitlines()[-1] == "1 change is in force"
+        assert "a worker does not turn, and serves its connections by the former configuration" in shown.stderr
+        assert can_connect(other) and len(kferry.lines("reload_unfinished")) == 1
+        kferry.write(*both)
+        assert kferry.reload().returncode == 2  # the move before is not done
+    wait_until(lambda: kferry.reload().returncode == 0)
+    assert not can_connect(other)
+    connected(port).close()
+
+
+class Asked(Echo):
+    """Counts the lists of brokers that it is asked for."""
+
+    lists = 0
+
+    def answer(self, key, version):
+        self.lists += key == 3
+        return super().answer(key, version)
+
+
+def test_an_upstream_that_has_not_changed_is_not_asked_again(kferry):
+    with Asked() as broker:
+        port = free_port()
+        lines = [upstream(broker.port), listener("external", port)]
+        kferry.write(*lines)
+        kferry.start()
+        wait_until(lambda: kferry.lines("discovered"))
+        asked = broker.lists
+        for seconds in (61, 62):
+            kferry.write(*lines, f'[limits]\nkeepalive_idle_s = {seconds}\n')
+            assert kferry.reload_well()[-1] == "1 change is in force"
+        client = connected(port)
+        assert broker.lists == asked
+        kferry.write(*[line.replace("bootstrap_servers", "dial_budget_ms = 9000\nbootstrap_servers") for line in lines])
+        kferry.reload_well()
+        wait_until(lambda: broker.lists > asked)
+        client.exchange()
+        client.close()
 
 
 def test_bytes_are_exact_through_twenty_reloads(kferry, broker, tmp_path):
