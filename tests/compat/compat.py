@@ -163,18 +163,18 @@ def page(outcomes, elsewhere):
             for client in clients]
     return f"""# Clients that were run through kferry
 
-`./dev compat` wrote this page on {datetime.date.today():%Y-%m-%d}: {version[0]}, {version[2].split(",")[0]}, backend {backend}, Apache Kafka
-{kafka_jars.VERSION}. Each client takes its steps (metadata, topics, produce, consume in a group, transactions, administration, as far as it
-has them) in each security mode, and a failed one once more without kferry. Clients may dial kferry alone: {elsewhere} dials went
-elsewhere.
+`./dev compat` wrote this page on {datetime.date.today():%Y-%m-%d}: {version[0]}, {version[2].split(",")[0]}, backend {backend},
+Apache Kafka {kafka_jars.VERSION}. Each client takes its steps (metadata, topics, produce, consume in a group, transactions,
+administration, as far as it has them) in each security mode, and a failed one once more without kferry. Clients may dial
+kferry alone: {elsewhere} dials went elsewhere.
 
 {line(["client", *(mode.name for mode in modes)])}
 {line(["---"] * (len(modes) + 1))}
 {chr(10).join(map(line, rows))}
 
 Java's client, Streams, Kafka's tools, kcat and franz-go run in [tests/e2e](../tests/e2e/README.md), with reassignments, failures
-and rolling restarts. "not run": the client cannot do it, or not with these brokers. librdkafka before 2.6.1 repeats its nonce of SCRAM,
-which brokers from 3.9 on refuse, with and without kferry.
+and rolling restarts. "not run": OAUTHBEARER where the client program would have to make the tokens, and SCRAM of librdkafka before
+2.6.1, which these brokers refuse without kferry, too (seen with 2.3.0): it repeats its nonce.
 """
 
 
