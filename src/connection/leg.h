@@ -203,7 +203,9 @@ class Leg {
   // The last send was cut short.
   bool congested() const { return room_ == Room::full; }
   // Whether the pending send has everything that is ready.
-  bool send_covers_output() const { return output_.ready_size() <= transport().still_on_rope(send_size_); }
+  bool send_covers_output() const {
+    return output_.ready_size() <= (tls_ == nullptr ? send_size_ : tls_->still_on_rope(send_size_));
+  }
   bool splicing() const { return splice_ == Splice::moving; }
   // Whether send() could do anything: cheap, for the hot path.
   bool may_send() const { return sending() ? deferred() : tls_ != nullptr || output_.ready_size() > 0; }

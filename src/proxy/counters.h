@@ -103,8 +103,8 @@ class ListenerCounters {
     const auto index = static_cast<std::size_t>(version);
     (*versions)[index < versions_max ? index : versions_max - 1].add();
   }
-  void count_duration(std::size_t api, RequestPart part, Duration duration) {
-    durations_[api][static_cast<std::size_t>(part)].add(duration);
+  void count_duration(std::size_t api, RequestPart part, Ticks duration) {
+    durations_[api][static_cast<std::size_t>(part)].add_ticks(duration);
   }
 
   // --- any thread
@@ -187,8 +187,8 @@ struct HandshakeCounters {
 
 // The worker's time for what it measures, both read by it alone.
 struct TurnClock {
-  Instant turn{};    // when the worker woke up: what completed has happened by then
-  Instant moment{};  // a little before now, also late in a long turn
+  Ticks turn = 0;    // when the worker woke up: what completed has happened by then
+  Ticks moment = 0;  // a little before now, also late in a long turn
 };
 
 class WorkerCounters {

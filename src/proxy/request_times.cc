@@ -2,41 +2,45 @@
 
 #include <utility>
 
+#include "base/assert.h"
 #include "proxy/counters.h"
 
 namespace kferry::proxy {
 
 // Where an answer comes before the end of its request was seen to leave, the request counts as gone when it was handed
 // over; where that was not seen either, when the answer began.
-void RequestTimes::answered(Instant at, ListenerCounters& counters) {
-  KFERRY_ASSERT(answered_ != next_);
+void RequestTimes::begin(Ticks at) {
   Entry& entry = of(answered_);
-  if (entry.begun == Instant{}) entry.begun = at;
   if (handed_ == answered_) {
-    entry.handed = entry.begun;
+    hand(entry, at);
     ++handed_;
   }
   if (taken_ == answered_) {
-    entry.taken = entry.handed;
     if (covered_ == taken_) ++covered_;
     ++taken_;
   }
-  ++answered_;
-  if (entry.kind == Kind::forwarded)
-    counters.count_duration(entry.api, RequestPart::broker, entry.begun - entry.taken);
+  begun_ = true;
+  if (entry.kind != Kind::forwarded) return;
+  broker_ = at - entry.mark;
+  entry.mark = at;
 }
 
-void RequestTimes::finish(Instant at, std::uint32_t to, ListenerCounters& counters) {
-  for (; done_ != to; ++done_) {
+void RequestTimes::answered(Ticks at, ListenerCounters& counters) {
+  KFERRY_ASSERT(answered_ != next_);
+  if (!begun_) begin(at);
+  begun_ = false;
+  const Entry& entry = of(answered_++);
+  if (entry.kind == Kind::forwarded) counters.count_duration(entry.api, RequestPart::broker, broker_);
+}
+
+void RequestTimes::finish(Ticks at, ListenerCounters& counters) {
+  for (; done_ != answers_covered_; ++done_) {
     Entry& entry = of(done_);
     if (leaving_ == done_) ++leaving_;
     leave(entry, at);
     if (entry.kind == Kind::hidden) continue;
-    const Duration kferry = entry.kind == Kind::own
-                                ? entry.leaving - entry.header
-                                : (entry.handed - entry.header) + (entry.leaving - entry.begun);
-    counters.count_duration(entry.api, RequestPart::kferry, kferry);
-    counters.count_duration(entry.api, RequestPart::client, at - entry.leaving);
+    counters.count_duration(entry.api, RequestPart::kferry, entry.kferry);
+    counters.count_duration(entry.api, RequestPart::client, at - entry.mark);
   }
 }
 
@@ -48,34 +52,35 @@ std::uint32_t RequestTimes::unanswered() const {
 }
 
 void RequestTimes::clear() {
-  if (mask_ >= kept) {
-    *this = RequestTimes();
-    return;
-  }
   handed_ = covered_ = taken_ = answered_ = leaving_ = answers_covered_ = done_ = next_;
-  waiting_since_ = Instant{};
+  waits_ = begun_ = false;
+  many_.reset();
+  entries_ = few_.data();
+  mask_ = kept - 1;
 }
 
 void RequestTimes::grow() {
   const std::uint32_t room = (mask_ + 1) * 2;
   auto wider = std::make_unique<Entry[]>(room);
   for (std::uint32_t number = done_; number != next_; ++number) wider[number & (room - 1)] = of(number);
-  entries_ = std::move(wider);
+  many_ = std::move(wider);
+  entries_ = many_.get();
   mask_ = room - 1;
 }
 
-RequestTimes* RequestTimesPool::take() {
-  if (spare_.empty()) return std::make_unique<RequestTimes>().release();
-  RequestTimes* const times = spare_.back().release();
-  spare_.pop_back();
-  return times;
+RequestTimesPool::~RequestTimesPool() {
+  while (first_ != nullptr) delete std::exchange(first_, first_->spare_);
 }
 
-void RequestTimesPool::give_back(RequestTimes* times) {
+RequestTimes* RequestTimesPool::make() {
+  return std::make_unique<RequestTimes>().release();
+}
+
+void RequestTimesPool::tidy(RequestTimes* times) {
   std::unique_ptr<RequestTimes> returned(times);
-  if (spare_.size() == spare_kept) return;
+  if (spares_ == spares_max) return;
   returned->clear();
-  spare_.push_back(std::move(returned));
+  give_back(returned.release());
 }
 
 }  // namespace kferry::proxy

@@ -8,13 +8,12 @@
 namespace kferry::proxy {
 namespace {
 
-using std::chrono::milliseconds;
 using Kind = RequestTimes::Kind;
 
 constexpr std::uint8_t produce = 0;
 
-Instant at(std::int64_t ms) {
-  return Instant{milliseconds(ms)};
+Ticks at(std::int64_t ms) {
+  return ticks_of(Instant{std::chrono::milliseconds(ms)});
 }
 
 struct Fixture {
@@ -132,8 +131,47 @@ TEST_CASE("a deep queue keeps its order") {
   CHECK(f.sum_ms(RequestPart::broker, produce) == 500 * 1);
   CHECK(f.sum_ms(RequestPart::broker, 1) == 500 * 2);
   CHECK(f.count(RequestPart::client) + f.count(RequestPart::client, 1) == 1000);
-  f.times.clear();
-  CHECK(f.times.idle());
+}
+
+TEST_CASE("what a session gives back serves the next one, whatever its requests came to") {
+  RequestTimesPool pool;
+  RequestTimes* const deep = pool.take();
+  for (int i = 0; i < 1000; ++i) deep->queued(Kind::forwarded, produce, at(0));
+  deep->wait(at(1));
+  pool.give_back(deep);
+  CHECK(pool.take() == deep);
+  CHECK(deep->idle());
+  CHECK(deep->unanswered() == 0);
+  RequestTimes* const other = pool.take();
+  CHECK(other != deep);
+  pool.give_back(other);
+  pool.give_back(deep);
+  CHECK(pool.take() == deep);
+  CHECK(pool.take() == other);
+  pool.give_back(other);
+  pool.give_back(deep);
+}
+
+TEST_CASE("a part that would be negative counts as zero") {
+  Fixture f;
+  f.times.queued(Kind::forwarded, produce, at(10));
+  f.times.handed(at(12), true, false, true);
+  f.times.answered(at(10), f.counters);  // in the turn in which it was handed over
+  f.times.leaving(at(11), true, false, true, f.counters);
+  CHECK(f.count(RequestPart::broker) == 1);
+  CHECK(f.sum_ms(RequestPart::broker) == 0);
+  CHECK(f.sum_ms(RequestPart::kferry) == 2 + 1);
+}
+
+TEST_CASE("times go on where the ticks wrap") {
+  Fixture f;
+  const Ticks late = Ticks{} - at(5);
+  f.times.queued(Kind::forwarded, produce, late);
+  f.times.handed(late + at(1), true, false, true);
+  f.times.answered(late + at(101), f.counters);
+  f.times.leaving(late + at(101), true, false, true, f.counters);
+  CHECK(f.sum_ms(RequestPart::kferry) == 1);
+  CHECK(f.sum_ms(RequestPart::broker) == 100);
 }
 
 TEST_CASE("a meter counts a connection once, moves it, and hands its requests over to the unanswered") {
@@ -197,6 +235,16 @@ TEST_CASE("the buckets of a duration") {
   CHECK(counter.count(11) == 1);
   CHECK(counter.count(12) == 1);
   CHECK(counter.sum_ns() == 50'000 + 50'001 + 21'000'000'000);
+  counter.add_ticks(static_cast<Ticks>(-1));
+  counter.add_ticks(5);
+  counter.add_ticks(6);
+  counter.add_ticks(1'000'000);
+  counter.add_ticks(1'000'001);
+  CHECK(counter.count(0) == 4);
+  CHECK(counter.count(1) == 2);
+  CHECK(counter.count(11) == 2);
+  CHECK(counter.count(12) == 2);
+  CHECK(counter.sum_ns() == 50'000 + 50'001 + 21'000'000'000 + 110'000 + 20'000'010'000);
 }
 
 }  // namespace

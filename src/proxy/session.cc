@@ -114,7 +114,7 @@ void Session::give_buffers_back(Instant since) {
 // --- the flow
 
 void Session::pump() {
-  if (meter_.timing()) note_taken();
+  if (meter_.awaits_sockets()) note_taken();
   walk_responses();
   walk_requests();
   if (state_ == State::closing) return;

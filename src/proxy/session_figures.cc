@@ -40,7 +40,7 @@ bool Session::is_probe() const {
 void Session::note_taken() {
   if (state_ == State::open && !broker_.sending() && !broker_.congested())
     meter_.taken_by_broker(frames_.requests().ready_size() == 0, !frames_.at_boundary(Remote::client));
-  if (!client_.sending() && !client_.congested() && meter_.timing())
+  if (!client_.sending() && !client_.congested())
     meter_.taken_by_client(frames_.responses().ready_size() == 0);
 }
 

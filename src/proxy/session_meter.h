@@ -47,17 +47,18 @@ class SessionMeter final : public kafka::Observer {
   // --- the times of requests; documented in proxy/request_times.h
   // Requests are under way. Otherwise the functions below do nothing and need not be called.
   bool timing() const { return times_ != nullptr; }
+  // taken_by_broker() or taken_by_client() may have something to note.
+  bool awaits_sockets() const { return timing() && times_->awaits_sockets(); }
   // The judge lets the next request wait.
   void judge_waits() { times().wait(worker().clock.turn); }
   // What waited has passed, and was not a request with an answer.
   void waits_no_more();
   void handed_to_broker(bool covers, bool open, bool at_once) {
-    if (timing()) times_->handed(worker().clock.moment, covers, open, at_once);
+    times_->handed(worker().clock.moment, covers, open, at_once);
   }
   void taken_by_broker(bool drained, bool open) { times_->taken(worker().clock.turn, drained, open); }
   void answer_begun() { times_->begun(worker().clock.turn); }
   void handed_to_client(bool covers, bool open, bool at_once) {
-    if (!timing()) return;
     times_->leaving(worker().clock.moment, covers, open, at_once, listener());
     give_back_if_idle();
   }

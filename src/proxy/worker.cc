@@ -99,13 +99,14 @@ void Worker::turn() {
   const std::span<const ring::Completion> completions = ring_.wait();
   std::atomic<std::uint64_t>& turns = runtime_.workers[index_]->turns;
   turns.store(turns.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
-  counters_.clock = {now(), now()};
+  const Ticks woken = ticks_of(now());
+  counters_.clock = {woken, woken};
   if (runtime_.moves.news() != news_) follow_plans();
   refresh();
   answer_resolved();
   std::uint32_t dispatched = 0;
   for (const ring::Completion& completion : completions) {
-    if (++dispatched % completions_per_reading == 0) counters_.clock.moment = ring_.clock();
+    if (++dispatched % completions_per_reading == 0) counters_.clock.moment = ticks_of(ring_.clock());
     dispatch(completion);
   }
   if (runtime_.drain.news() != drain_news_) follow_drain();
