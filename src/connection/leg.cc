@@ -245,10 +245,6 @@ void Leg::on_spliced(const ring::Completion& completion) {
 
 // --- receiving
 
-void Leg::hand_over() {
-  if (tls_ != nullptr && stage_ == Stage::open) tls_->hand_over(send_ == Send::idle, !receiving());
-}
-
 void Leg::submit_receive() {
   if (splicing() || ended() || !in_use() || !has_room(input_)) return;
   // In a handshake, the answer to what came goes first.

@@ -154,7 +154,9 @@ class Leg {
 
   // --- the flow: each does nothing where the state does not allow it
   // Hands TLS records to the kernel where they can be.
-  void hand_over();
+  void hand_over() {
+    if (tls_ != nullptr && stage_ == Stage::open) tls_->hand_over(send_ == Send::idle, !receiving());
+  }
   void receive() {
     if (receive_ == Receive::idle) submit_receive();
   }

@@ -54,6 +54,11 @@ class ResponseWalker {
     if (own_is_next()) insert_own();
   }
 
+  // The next answer is one of kferry's own.
+  bool own_is_next() const {
+    return !conversation_.empty() && conversation_.front().own != nullptr && at_boundary();
+  }
+
   // As in RequestWalker.
   std::uint64_t opaque_run() const {
     if (stage_ == Stage::opaque) return left_;
@@ -117,9 +122,6 @@ class ResponseWalker {
   bool treat(bool same_size);
   void note_deviations();
   void refuse_cluster();
-  bool own_is_next() const {
-    return !conversation_.empty() && conversation_.front().own != nullptr && at_boundary();
-  }
   void insert_own();
   void answer_own_in(Chunk& chunk);
 

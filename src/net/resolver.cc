@@ -14,11 +14,14 @@ void AnswerQueue::push(Answer answer) {
   const std::lock_guard lock(mutex_);
   if (closed_) return;
   answers_.push_back(std::move(answer));
+  any_.store(true, std::memory_order_release);
   if (answers_.size() == 1 && notify_) notify_();
 }
 
 std::vector<Answer> AnswerQueue::drain() {
+  if (!any_.load(std::memory_order_acquire)) return {};
   const std::lock_guard lock(mutex_);
+  any_.store(false, std::memory_order_relaxed);
   return std::exchange(answers_, {});
 }
 

@@ -10,6 +10,7 @@
 // net/simulated_resolver.h.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -44,7 +45,7 @@ class AnswerQueue {
 
   // Any thread. Drops the answer if the queue is closed.
   void push(Answer answer);
-  // Removes and returns all answers, in order of arrival.
+  // Removes and returns all answers, in order of arrival. Takes the lock only where there are some.
   std::vector<Answer> drain();
   // Once it has returned, notify is never called again. The requester calls it before destroying what notify uses.
   void close();
@@ -53,6 +54,7 @@ class AnswerQueue {
   std::mutex mutex_;
   std::function<void()> notify_;
   std::vector<Answer> answers_;
+  std::atomic<bool> any_ = false;  // set before notify_ is called
   bool closed_ = false;
 };
 

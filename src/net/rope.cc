@@ -336,11 +336,9 @@ void Rope::move_to_heap() {
   move_to_heap(q.ready, q.gathered);
 }
 
-void Rope::spare_buffers(std::size_t leased_max) {
-  if (queues_ == nullptr) return;
+void Rope::move_sparse_to_heap(std::size_t leased_max) {
   RopeQueues& q = *queues_;
   const std::size_t waiting = q.input.leased + q.held.leased;
-  if (waiting == 0) return;
   const bool hardly_filled =
       (q.input.leased_data() + q.held.leased_data()) * 4 <= waiting * pool_.buffer_size();
   if (!hardly_filled && waiting <= leased_max) return;

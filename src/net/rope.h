@@ -79,7 +79,10 @@ class Rope {
   // Called when the walker has done what it can. Copies waiting bytes to the heap if they barely fill their buffers (a
   // header that arrives byte by byte), or if they hold more than `leased_max` buffers. Ready bytes stay where they are:
   // they are sent next, and copying them after a large receive would cost more than everything else.
-  void spare_buffers(std::size_t leased_max);
+  void spare_buffers(std::size_t leased_max) {
+    if (queues_ != nullptr && queues_->input.leased + queues_->held.leased > 0)
+      move_sparse_to_heap(leased_max);
+  }
 
   // Drops everything. Not during a gather.
   void clear();
@@ -101,6 +104,7 @@ class Rope {
   void move(Queue& from, Queue& to, std::size_t size);
   void discard_front(Queue& queue, std::size_t size);
   void move_to_heap(Queue& queue, std::size_t skip);
+  void move_sparse_to_heap(std::size_t leased_max);
 
   BufferPool& pool_;
   // Null while the rope is empty, so that an idle connection costs a pointer.

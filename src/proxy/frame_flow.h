@@ -40,6 +40,12 @@ class FrameFlow {
   kafka::Conversation& conversation() { return conversation_; }
   const kafka::Conversation& conversation() const { return conversation_; }
 
+  // Whether a walk may get further than the last one.
+  bool has_requests() const {
+    return requests_.input_size() > 0 || walk_ == Walk::judge_waits || response_walker_.own_is_next();
+  }
+  bool has_responses() const { return responses_.input_size() > 0; }
+
   // What ended a walk.
   enum class Walk : std::uint8_t {
     input,        // more of it is needed

@@ -115,22 +115,22 @@ void Session::give_buffers_back(Instant since) {
 
 void Session::pump() {
   if (meter_.awaits_sockets()) note_taken();
-  walk_responses();
-  walk_requests();
+  if (frames_.has_responses()) walk_responses();
+  if (frames_.has_requests()) walk_requests();
   if (state_ == State::closing) return;
   if (frames_.may_look_ahead()) look_ahead();
   const bool open = state_ == State::open;
   client_.hand_over();
   if (open) broker_.hand_over();
-  if (open && phase_ != Phase::delivering) send(broker_);
-  send(client_);
+  if (open && phase_ != Phase::delivering && broker_.may_send()) send(broker_);
+  if (client_.may_send()) send(client_);
   if (phase_ != Phase::delivering) {
     if (!requests_stopped()) pull(client_);
     if (open) pull(broker_);
   }
   if (client_.cannot_send() || broker_.cannot_send()) set_deadline(Wait::drain, Duration::zero());
-  pass_on_ends();
-  end_if_done();
+  if (client_.ended() || broker_.ended()) pass_on_ends();
+  if (phase_ != Phase::serving) end_if_done();
   // What is read next may depend on a deferred send alone: on its room, on its end, or on the splice that follows it.
   const auto unheard = [](const Leg& to, const Leg& from) {
     return to.deferred() && !from.receiving() && !from.splicing();
@@ -183,7 +183,7 @@ void Session::send(Leg& to) {
   if (!to.may_send()) return;
   const Leg& from = other(to);
   const std::uint64_t run = frames_.opaque_run(from.remote());
-  const bool splice_follows = splice_wanted(from, run);
+  const bool splice_follows = run > 0 && splice_wanted(from, run);
   const auto completion = ending() || splice_follows ? Leg::Completion::at_once : Leg::Completion::deferrable;
   const bool more = splice_follows || (run > 0 && !from.ended() && frames_.frame_continues(from.remote()));
   const bool pending = to.sending();
@@ -193,7 +193,7 @@ void Session::send(Leg& to) {
 
 void Session::pull(Leg& from) {
   const std::uint64_t run = frames_.opaque_run(from.remote());
-  if (splice_wanted(from, run) && from.splice_to(other(from), run)) return;
+  if (run > 0 && splice_wanted(from, run) && from.splice_to(other(from), run)) return;
   from.receive();
 }
 

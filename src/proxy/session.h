@@ -158,7 +158,12 @@ class Session final : private kafka::RequestJudge, private connection::Leg::Owne
   Upstream upstream() const;
   CloseState close_state() const { return state_of(frames_, client_, broker_, upstream()); }
   void end_if_done();
-  bool wants_looks() const;
+  // Whether a side has ended, or is not being read.
+  bool wants_looks() const {
+    if (state_ == State::accepted || phase_ == Phase::delivering) return false;  // these have a deadline
+    if (client_.ended() || broker_.ended() || !client_.receiving()) return true;
+    return state_ == State::open && !broker_.receiving();
+  }
   void end_stalled_client(const ring::TcpState& client, SideWatch::Verdict verdict);
   void set_deadline(Wait wait, Duration in);
   void on_deadline();

@@ -117,13 +117,6 @@ void Session::on_key_exhausted(Leg& /*leg*/) {
 
 // --- looks
 
-// Whether a side has ended, or is not being read.
-bool Session::wants_looks() const {
-  if (state_ == State::accepted || phase_ == Phase::delivering) return false;  // these have a deadline
-  if (client_.ended() || broker_.ended() || !client_.receiving()) return true;
-  return state_ == State::open && !broker_.receiving();
-}
-
 bool Session::look(SideWatch& watch) {
   using Verdict = SideWatch::Verdict;
   looked_after_ = state_ != State::closing && wants_looks();

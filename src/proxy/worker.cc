@@ -111,7 +111,7 @@ void Worker::turn() {
   }
   if (runtime_.drain.news() != drain_news_) follow_drain();
   if (!stopping_ && stop_asked_.load(std::memory_order_acquire)) begin_to_stop();
-  feed_starved();
+  if (!starved_.empty()) feed_starved();
   lingering_.feed();
   headers_.feed();
   refresh();
@@ -137,7 +137,7 @@ void Worker::dispatch(const ring::Completion& completion) {
     Session* session = find(token.slot, token.generation);
     KFERRY_ASSERT(session != nullptr);  // a session outlives its operations
     session->on_completion(token.kind, completion);
-    free_if_finished(slots_.at(token.slot));
+    if (session->finished()) free_if_finished(slots_.at(token.slot));
     return;
   }
   if (token.kind >= static_cast<std::uint16_t>(Operation::inquiries))
