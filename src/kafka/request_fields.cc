@@ -28,7 +28,7 @@ void RequestWalker::begin_fields() {
   if (!head_.empty()) {
     // The header came in pieces, and the client id's length is among the bytes in head_.
     std::size_t at = client_id_at;
-    walk_fields(head_, at);  // the next walk reports a failure again
+    walk_fields(head_.view(), at);  // the next walk reports a failure again
   }
   stage_ = Stage::fields;
 }

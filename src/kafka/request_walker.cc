@@ -110,15 +110,16 @@ void RequestWalker::begin_frame() {
 }
 
 void RequestWalker::keep(Chunk& chunk, std::size_t size) {
-  if (secret_ && head_.capacity() - head_.size() < size) {
+  std::vector<std::byte>& head = head_.vector();
+  if (secret_ && head.capacity() - head.size() < size) {
     // Growing by itself, the vector would leave the secret behind in freed memory.
     std::vector<std::byte> larger;
-    larger.reserve(std::max(2 * head_.capacity(), head_.size() + size));
-    append(larger, head_);
-    wipe(head_);
-    head_.swap(larger);
+    larger.reserve(std::max(2 * head.capacity(), head.size() + size));
+    append(larger, head);
+    wipe(head);
+    head.swap(larger);
   }
-  append(head_, std::span(chunk.data(), size));
+  append(head, std::span(chunk.data(), size));
   chunk.at += size;
   chunk.hold();
 }
@@ -315,8 +316,8 @@ void RequestWalker::forward() {
 }
 
 void RequestWalker::drop_head() {
-  if (secret_) wipe(head_);
-  std::vector<std::byte>().swap(head_);
+  if (secret_ && !head_.empty()) wipe(head_.vector());
+  head_.reset();
 }
 
 }  // namespace kferry::kafka

@@ -9,10 +9,10 @@
 #include <optional>
 #include <span>
 #include <string_view>
-#include <vector>
 
 #include "base/failure.h"
 #include "base/ids.h"
+#include "base/lazy_bytes.h"
 #include "kafka/chunk.h"
 #include "kafka/conversation.h"
 #include "kafka/output.h"
@@ -133,7 +133,7 @@ class RequestWalker {
   std::unique_ptr<Failure> failure_;
   WalkerPtr walker_;  // while a structure is walked
   // The frame's bytes so far if its head arrives in pieces; they are held on the output, too.
-  std::vector<std::byte> head_;
+  LazyBytes head_;
   std::uint32_t frame_size_ = 0;
   std::uint32_t left_ = 0;  // of the frame
   CorrelationId correlation_id_{};

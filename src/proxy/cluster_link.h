@@ -109,13 +109,13 @@ class ClusterLink final : public kafka::ClusterView {
 
   Worker& worker_;
   Place place_;
-  BrokerEvidence evidence_;
+  [[no_unique_address]] BrokerEvidence evidence_;  // the question fits behind it
+  MapQuestion question_;
   Instant heard_at_{};  // last byte from the broker, or when a request first went unanswered
   SocketAddress client_address_;
   std::unique_ptr<const net::ProxyHeader> proxy_header_;
   Admission::Ticket ticket_;
   CompactText client_id_;  // of the first request, or the beginning of it
-  MapQuestion question_;
 };
 
 }  // namespace kferry::proxy

@@ -9,8 +9,8 @@ bool Place::take(std::string_view name) {
   const auto target = view_->plan().find(*port_, name);
   if (!target) return false;
   port_ = target->port;
-  chosen_ = true;
-  named_ = target->node;
+  choice_ = target->node ? Choice::broker : Choice::bootstrap;
+  named_ = target->node.value_or(NodeId{});
   return true;
 }
 
@@ -30,20 +30,21 @@ tls::Engine::Chosen Place::choose(std::string_view server_name) {
 
 bool Place::stays_under(const Plan& next) const {
   const Plan& plan = view_->plan();
-  return chosen_ ? listener_stays(plan, *port_, next) : every_listener_stays(plan, *port_, next);
+  return choice_ != Choice::none ? listener_stays(plan, *port_, next)
+                                 : every_listener_stays(plan, *port_, next);
 }
 
 std::optional<NodeId> Place::owner() const {
   if (listener().sni) {
-    const bool known = named_ && snapshot().find(*named_) != nullptr;
-    return known ? named_ : std::nullopt;
+    const bool known = choice_ == Choice::broker && snapshot().find(named_) != nullptr;
+    return known ? std::optional(named_) : std::nullopt;
   }
   return routes().owner(port_->port_index);
 }
 
 std::string Place::text() const {
   const std::optional<config::SniNames>& sni = listener().sni;
-  if (sni) return named_ ? sni->host_of(*named_) : sni->bootstrap;
+  if (sni) return any_broker() ? sni->bootstrap : sni->host_of(named_);
   return "port " + std::to_string(port_->address.port());
 }
 

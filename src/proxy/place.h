@@ -4,6 +4,7 @@
 // Lives on its worker's thread.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
@@ -29,7 +30,7 @@ class Place {
   bool choose_authority(const net::ProxyHeader& header);
 
   // choose() has found the listener that the client has named.
-  bool named() const { return chosen_; }
+  bool named() const { return choice_ != Choice::none; }
 
   const PlanView& view() const { return *view_; }
   const PortEntry& port() const { return *port_; }
@@ -51,19 +52,22 @@ class Place {
   // came by the bootstrap name, which belongs to no broker.
   std::optional<NodeId> owner() const;
   // The client came by the bootstrap name: any broker will do.
-  bool any_broker() const { return listener().sni && !named_; }
+  bool any_broker() const { return listener().sni && choice_ != Choice::broker; }
   // Whether a connection that leads to this broker, if that is known, is what the client came for.
   bool leads_to(std::optional<NodeId> here) const { return here && (any_broker() || here == owner()); }
   // What the client came to, for messages.
   std::string text() const;
 
  private:
+  // What the client has named. `none`: nothing yet, or its listener routes by port.
+  enum class Choice : std::uint8_t { none, bootstrap, broker };
+
   bool take(std::string_view name);
 
   const std::shared_ptr<PlanView> view_;
-  const PortEntry* port_;        // among those that share a socket, once the client has named one
-  bool chosen_ = false;          // choose() has found a listener
-  std::optional<NodeId> named_;  // by its name; nullopt: bootstrap, or a listener that routes by port
+  const PortEntry* port_;  // among those that share a socket, once the client has named one
+  NodeId named_{};         // valid with Choice::broker
+  Choice choice_ = Choice::none;
 };
 
 }  // namespace kferry::proxy

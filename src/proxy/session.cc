@@ -15,7 +15,6 @@ using std::chrono::milliseconds;
 
 Session::Session(Worker& worker, ring::Token id, const Place& place, Visitor visitor)
     : worker_(worker),
-      deadline_(worker.ring(), {id.slot, id.generation, timer_kind}),
       link_(worker, place, std::move(visitor)),
       frames_(worker.pool(), place.policy(), *this, link_),
       meter_(worker.counters()),

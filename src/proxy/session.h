@@ -165,6 +165,7 @@ class Session final : private kafka::RequestJudge, private connection::Leg::Owne
     return state_ == State::open && !broker_.receiving();
   }
   void end_stalled_client(const ring::TcpState& client, SideWatch::Verdict verdict);
+  connection::SlimDeadline::Timer timer() const;
   void set_deadline(Wait wait, Duration in);
   void on_deadline();
   // session_drain.cc
@@ -211,7 +212,7 @@ class Session final : private kafka::RequestJudge, private connection::Leg::Owne
   bool lingers_ = false;                 // closed in order, before the client has ended
   std::uint8_t drain_steps_ = 0;         // so many have been taken
   std::uint16_t retire_postponed_ = 0;   // so many times, for a group that is being formed
-  connection::Deadline deadline_;
+  connection::SlimDeadline deadline_;
   ClusterLink link_;
   FrameFlow frames_;
   SessionMeter meter_;

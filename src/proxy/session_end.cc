@@ -28,14 +28,18 @@ constexpr Duration dial_after_end = seconds(5);
 
 // --- time
 
+connection::SlimDeadline::Timer Session::timer() const {
+  return {worker_.ring(), {client_.id().slot, client_.id().generation, timer_kind}};
+}
+
 void Session::set_deadline(Wait wait, Duration in) {
   wait_ = wait;
-  deadline_.set(worker_.now() + in);
+  deadline_.set(timer(), worker_.now() + in);
 }
 
 void Session::on_deadline() {
   KFERRY_ASSERT(!finished());
-  if (!deadline_.on_timer(state_ != State::closing && wait_ != Wait::none)) return;
+  if (!deadline_.on_timer(timer(), state_ != State::closing && wait_ != Wait::none)) return;
   switch (std::exchange(wait_, Wait::none)) {
     case Wait::none:
       return;
@@ -290,7 +294,7 @@ void Session::close(bool reset_client, bool reset_broker, CloseCause cause) {
   client_.close(reset_client);
   broker_.close(reset_broker);
   if (dial_ != nullptr) dial_->close();
-  deadline_.cancel();
+  deadline_.cancel(timer());
 }
 
 }  // namespace kferry::proxy

@@ -55,7 +55,7 @@ void Session::on_not_dialled(Severity severity, std::string_view cause, std::str
 void Session::on_dialled(const connection::Candidate& broker) {
   KFERRY_ASSERT(state_ == State::dialling);
   state_ = State::open;
-  deadline_.cancel();  // an idle session costs no timer
+  deadline_.cancel(timer());  // an idle session costs no timer
   link_.opened(broker);
   broker_.set_owner(*this);
   dial_.reset();  // and with it `broker`
