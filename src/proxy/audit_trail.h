@@ -16,7 +16,7 @@
 #include "base/compact_text.h"
 #include "kafka/observer.h"
 #include "proxy/authentication.h"
-#include "proxy/session_meter.h"
+#include "proxy/connection_meter.h"
 
 namespace kferry::proxy {
 
@@ -28,7 +28,7 @@ class AuditTrail final : public kafka::Observer {
   static constexpr kafka::Roles captured_roles{kafka::Role::sasl_bytes, kafka::Role::software_name};
 
   // All outlive it. Null `sink`: authentications are counted, and nothing else is kept.
-  AuditTrail(Session& session, SessionMeter& meter, AuditSink* sink, Instant now)
+  AuditTrail(Session& session, ConnectionMeter& meter, AuditSink* sink, Instant now)
       : session_(session), meter_(meter), audit_(sink), began_(now) {}
 
   // Bytes that a socket has taken.
@@ -64,7 +64,7 @@ class AuditTrail final : public kafka::Observer {
   void write(AuditRecord::Event event) const { audit_->write(record(event)); }
 
   Session& session_;
-  SessionMeter& meter_;
+  ConnectionMeter& meter_;
   AuditSink* const audit_;
   const Instant began_;
   std::uint64_t bytes_to_broker_ = 0;

@@ -20,7 +20,7 @@
 //   a walker or the judge refuses                whole answers already queued, then the client is closed; if an
 //                                                answer is cut, it is reset
 //   no broker can be dialled                     the client is closed
-//   retired (stand-in replaced, port lost)       once no JoinGroup or SyncGroup is unanswered (retire_patience),
+//   retired (stand-in replaced, port lost)       once no JoinGroup or SyncGroup is unanswered (Retirement),
 //                                                reading stops at a frame's boundary, answers are awaited
 //                                                (drain_deadline_s), both are half-closed, and what the client
 //                                                still sends is dropped (proxy/lingering.h)

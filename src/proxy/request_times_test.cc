@@ -2,8 +2,8 @@
 
 #include <doctest/doctest.h>
 
+#include "proxy/connection_meter.h"
 #include "proxy/counters.h"
-#include "proxy/session_meter.h"
 
 namespace kferry::proxy {
 namespace {
@@ -177,7 +177,7 @@ TEST_CASE("times go on where the ticks wrap") {
 TEST_CASE("a meter counts a connection once, moves it, and hands its requests over to the unanswered") {
   WorkerCounters worker;
   ListenerCounters& counters = worker.listener("a", "external");
-  SessionMeter meter(worker);
+  ConnectionMeter meter(worker);
   CHECK(!meter.begun());
   meter.begin(counters);
   CHECK(counters.none().active.value() == 1);

@@ -16,25 +16,21 @@ using std::chrono::milliseconds;
 Session::Session(Worker& worker, ring::Token id, const Place& place, Visitor visitor)
     : worker_(worker),
       link_(worker, place, std::move(visitor)),
-      frames_(worker.pool(), place.policy(), *this, link_),
-      meter_(worker.counters()),
-      client_(worker.legs(), *this, Remote::client, id, frames_.requests(), frames_.responses()),
-      broker_(worker.legs(), *this, Remote::broker, {id.slot, id.generation, broker_kind},
-              frames_.responses(), frames_.requests()) {
-  client_.take(visitor.socket);
-  frames_.conversation().observe(&meter_);
+      legs_(worker.legs(), *this, id, {id.slot, id.generation, broker_kind}, place.policy(), *this, link_,
+            worker.counters()) {
+  legs_.client.take(visitor.socket);
 }
 
 Session::~Session() {
-  KFERRY_ASSERT(client_.outstanding() + broker_.outstanding() == 0 && !deadline_.armed());
+  KFERRY_ASSERT(legs_.client.outstanding() + legs_.broker.outstanding() == 0 && !deadline_.armed());
 }
 
 void Session::start() {
   if (AuditSink* const sink = worker_.runtime().audit) begin_trail(sink);
   if (link_.place().port().sharing.empty()) begin_to_count();
   set_deadline(Wait::first_byte, milliseconds(worker_.limits().first_byte_timeout_ms));
-  client_.begin(link_.client_transport(client_.socket(), frames_.conversation()));
-  client_.receive();
+  legs_.client.begin(link_.client_transport(legs_.client.socket(), legs_.frames.conversation()));
+  legs_.client.receive();
 }
 
 // --- completions
@@ -44,7 +40,7 @@ void Session::on_completion(std::uint16_t kind, const ring::Completion& completi
   if (kind == timer_kind) return on_deadline();
   if (kind >= dial_kind)
     return dial_->on_completion(static_cast<std::uint16_t>(kind - dial_kind), completion);
-  Leg& leg = kind < broker_kind ? client_ : broker_;
+  Leg& leg = kind < broker_kind ? legs_.client : legs_.broker;
   leg.on_completion(static_cast<Leg::Operation>(kind % Leg::operations), completion);
 }
 
@@ -54,9 +50,9 @@ void Session::on_input(Leg& leg) {
     note_cause(leg.remote() == Remote::client ? CloseCause::client_closed : CloseCause::broker_closed);
   if (leg.remote() == Remote::broker) {
     link_.heard(worker_.now());
-    const bool client_first = client_.ended() || phase_ != Phase::serving;
+    const bool client_first = legs_.client.ended() || phase_ != Phase::serving;
     pump();
-    link_.note_answer(frames_.answered());
+    link_.note_answer(legs_.frames.answered());
     if (leg.ended() && !client_first) note_broken();
     return;
   }
@@ -65,7 +61,8 @@ void Session::on_input(Leg& leg) {
   if (wait_ == Wait::first_byte && shaking_hands && leg.tls()->heard())
     set_deadline(Wait::handshake, milliseconds(worker_.limits().tls_handshake_timeout_ms));
   if (wait_ == Wait::handshake && !shaking_hands) {
-    note_handshake(HandshakeCounters::complete);
+    begin_to_count();  // its listener is known, where there was a choice
+    legs_.meter.shook_hands(*legs_.client.tls());
     set_deadline(Wait::first_byte, milliseconds(worker_.limits().first_byte_timeout_ms));
   }
   pump();
@@ -73,21 +70,21 @@ void Session::on_input(Leg& leg) {
 
 void Session::on_output(Leg& leg, std::size_t sent) {
   KFERRY_ASSERT(state_ != State::closing);
-  leg.remote() == Remote::client ? meter_.sent_to_client(sent) : meter_.sent_to_broker(sent);
+  leg.remote() == Remote::client ? legs_.meter.sent_to_client(sent) : legs_.meter.sent_to_broker(sent);
   if (trail_ != nullptr) note_sent(leg.remote(), sent);
   pump();
 }
 
 void Session::on_spliced(Leg& leg, std::uint64_t size) {
   KFERRY_ASSERT(state_ == State::open);
-  frames_.skip(leg.remote(), size);
-  if (trail_ != nullptr) note_sent(other(leg).remote(), size);
+  legs_.frames.skip(leg.remote(), size);
+  if (trail_ != nullptr) note_sent(legs_.other(leg).remote(), size);
   if (leg.remote() == Remote::client) {
-    meter_.spliced_to_broker(size);
+    legs_.meter.spliced_to_broker(size);
   } else {
-    meter_.spliced_to_client(size);
+    legs_.meter.spliced_to_client(size);
     link_.heard(worker_.now());
-    link_.note_answer(frames_.answered());
+    link_.note_answer(legs_.frames.answered());
   }
   pump();
 }
@@ -100,55 +97,52 @@ void Session::on_starved(Leg& leg) {
 void Session::receive_again(Remote from) {
   if (state_ == State::closing) return;
   if (from == Remote::broker && state_ == State::dialling) return dial_->resume();
-  (from == Remote::client ? client_ : broker_).receive_again();
+  (from == Remote::client ? legs_.client : legs_.broker).receive_again();
   pump();
 }
 
 void Session::give_buffers_back(Instant since) {
   if (state_ == State::closing) return;
-  client_.give_buffers_back(since);
-  broker_.give_buffers_back(since);
+  legs_.client.give_buffers_back(since);
+  legs_.broker.give_buffers_back(since);
 }
 
 // --- the flow
 
 void Session::pump() {
-  if (meter_.awaits_sockets()) note_taken();
-  if (frames_.has_responses()) walk_responses();
-  if (frames_.has_requests()) walk_requests();
+  legs_.note_taken();
+  if (legs_.frames.has_responses()) walk_responses();
+  if (legs_.frames.has_requests()) walk_requests();
   if (state_ == State::closing) return;
-  if (frames_.may_look_ahead()) look_ahead();
+  if (legs_.frames.may_look_ahead()) look_ahead();
   const bool open = state_ == State::open;
-  client_.hand_over();
-  if (open) broker_.hand_over();
-  if (open && phase_ != Phase::delivering && broker_.may_send()) send(broker_);
-  if (client_.may_send()) send(client_);
+  legs_.client.hand_over();
+  if (open) legs_.broker.hand_over();
+  // Nothing is spliced before the broker's leg is open.
+  const std::uint64_t splice_min = open ? worker_.legs().splice_min : UINT64_MAX;
+  if (open && phase_ != Phase::delivering) legs_.send(legs_.broker, splice_min, ahead());
+  legs_.send(legs_.client, splice_min, ahead());
   if (phase_ != Phase::delivering) {
-    if (!requests_stopped()) pull(client_);
-    if (open) pull(broker_);
+    if (!requests_stopped()) legs_.pull(legs_.client, splice_min);
+    if (open) legs_.pull(legs_.broker, splice_min);
   }
-  if (client_.cannot_send() || broker_.cannot_send()) set_deadline(Wait::drain, Duration::zero());
-  if (client_.ended() || broker_.ended()) pass_on_ends();
+  if (legs_.client.cannot_send() || legs_.broker.cannot_send()) set_deadline(Wait::drain, Duration::zero());
+  if (legs_.any_ended()) pass_on_ends();
   if (phase_ != Phase::serving) end_if_done();
-  // What is read next may depend on a deferred send alone: on its room, on its end, or on the splice that follows it.
-  const auto unheard = [](const Leg& to, const Leg& from) {
-    return to.deferred() && !from.receiving() && !from.splicing();
-  };
-  if (unheard(client_, broker_)) client_.expedite();
-  if (unheard(broker_, client_)) broker_.expedite();
+  legs_.wake_awaited_sends();
   if (!looked_after_ && state_ != State::closing && wants_looks()) {
     looked_after_ = true;
-    worker_.look_after(client_.id());
+    worker_.look_after(legs_.client.id());
   }
 }
 
 void Session::walk_requests() {
   if (state_ == State::closing || phase_ == Phase::delivering) return;
-  switch (frames_.walk_requests(2 * worker_.legs().receive_size)) {
+  switch (legs_.frames.walk_requests(2 * worker_.legs().receive_size)) {
     case FrameFlow::Walk::refused:
       return fail(Severity::warning, "stand_in_refused", std::move(worker_.refusal()));
     case FrameFlow::Walk::failed: {
-      const Failure& failure = frames_.request_failure();
+      const Failure& failure = legs_.frames.request_failure();
       return fail(Severity::warning, failure.cause, failure.text);
     }
     case FrameFlow::Walk::judge_waits:
@@ -162,42 +156,19 @@ void Session::walk_requests() {
 
 void Session::walk_responses() {
   if (state_ == State::closing || phase_ == Phase::delivering) return;
-  if (frames_.walk_responses() == FrameFlow::Walk::input) {
-    if (meter_.timing() && !frames_.at_boundary(Remote::broker)) meter_.answer_begun();
+  if (legs_.frames.walk_responses() == FrameFlow::Walk::input) {
+    if (legs_.meter.timing() && !legs_.frames.at_boundary(Remote::broker)) legs_.meter.answer_begun();
     return;
   }
-  const Failure& failure = frames_.response_failure();
+  const Failure& failure = legs_.frames.response_failure();
   fail(Severity::error, failure.cause, failure.text + " (from broker " + to_string(link_.dialled()) + ")");
 }
 
 void Session::look_ahead() {
   const config::Engine& options = worker_.engine_options();
-  if (options.look_ahead_bytes == 0 || options.splice_threshold_bytes == 0 || !worker_.can_peek()) return;
-  if (state_ != State::open || !broker_.can_peek() || !broker_.can_splice_to(client_)) return;
-  const auto outcome = frames_.look_ahead(worker_.ring(), broker_.socket(), options.look_ahead_bytes);
+  if (options.splice_threshold_bytes == 0 || !worker_.can_peek() || state_ != State::open) return;
+  const auto outcome = legs_.look_ahead(worker_.ring(), options.look_ahead_bytes);
   if (outcome == LookAhead::Outcome::unsupported) worker_.note_no_peeking();
-}
-
-void Session::send(Leg& to) {
-  if (!to.may_send()) return;
-  const Leg& from = other(to);
-  const std::uint64_t run = frames_.opaque_run(from.remote());
-  const bool splice_follows = run > 0 && splice_wanted(from, run);
-  const auto completion = ending() || splice_follows ? Leg::Completion::at_once : Leg::Completion::deferrable;
-  const bool more = splice_follows || (run > 0 && !from.ended() && frames_.frame_continues(from.remote()));
-  const bool pending = to.sending();
-  to.send(completion, more ? connection::Follow::more : connection::Follow::nothing);
-  if (!pending && to.sending() && meter_.timing()) note_handed(to);
-}
-
-void Session::pull(Leg& from) {
-  const std::uint64_t run = frames_.opaque_run(from.remote());
-  if (run > 0 && splice_wanted(from, run) && from.splice_to(other(from), run)) return;
-  from.receive();
-}
-
-bool Session::splice_wanted(const Leg& from, std::uint64_t run) const {
-  return run >= worker_.legs().splice_min && state_ == State::open && from.can_splice_to(other(from));
 }
 
 }  // namespace kferry::proxy

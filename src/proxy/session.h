@@ -27,8 +27,8 @@
 #include "proxy/broker_dial.h"
 #include "proxy/close_rules.h"
 #include "proxy/cluster_link.h"
-#include "proxy/frame_flow.h"
-#include "proxy/session_meter.h"
+#include "proxy/leg_pair.h"
+#include "proxy/retirement.h"
 #include "proxy/side_watch.h"
 #include "ring/ring.h"
 
@@ -69,15 +69,14 @@ class Session final : private kafka::RequestJudge, private connection::Leg::Owne
   bool look(SideWatch& watch);
   // Ends at once, resetting both sides.
   void abort();
-  // It is to end once what it has read is answered. drain_step() follows every drain_step_interval until it has.
-  void drain() { draining_ = true; }
-  static constexpr Duration drain_step_interval = std::chrono::milliseconds(100);
+  // It is to end once what it has read is answered. drain_step() follows every Retirement::drain_interval until it has.
+  void drain() { retirement_.drain(); }
   // Does nothing without drain(). `expired`: what is unanswered is given up.
   void drain_step(bool expired);
 
   bool finished() const {
-    return state_ == State::closing && client_.outstanding() + broker_.outstanding() == 0 &&
-           !deadline_.armed() && (dial_ == nullptr || dial_->outstanding() == 0);
+    return state_ == State::closing && legs_.outstanding() == 0 && !deadline_.armed() &&
+           (dial_ == nullptr || dial_->outstanding() == 0);
   }
   // The plan in force lacks the session's listener, or has one that tells clients something else: it ends once it is
   // answered.
@@ -90,12 +89,12 @@ class Session final : private kafka::RequestJudge, private connection::Leg::Owne
   const PlanView& view() const { return link_.place().view(); }
   const SocketAddress& address() const { return link_.place().port().address; }
   const KnownCluster& cluster() const { return link_.place().known_cluster(); }
-  std::uint32_t slot() const { return client_.id().slot; }
+  std::uint32_t slot() const { return legs_.client.id().slot; }
 
   // --- for its audit trail: session_audit.cc
   // Fills in what the session knows of its two connections.
   void describe(AuditRecord& record);
-  const kafka::Conversation& conversation() const { return frames_.conversation(); }
+  const kafka::Conversation& conversation() const { return legs_.frames.conversation(); }
   // The one that the client has shown; null: none, or there is no audit.
   const x509::Description* certificate() const;
 
@@ -121,7 +120,7 @@ class Session final : private kafka::RequestJudge, private connection::Leg::Owne
   void on_break(Leg& leg, const Leg::Break& what) override;
   void on_key_exhausted(Leg& leg) override;
   void on_starved(Leg& leg) override;
-  bool at_boundary(const Leg& leg) const override { return frames_.at_boundary(leg.remote()); }
+  bool at_boundary(const Leg& leg) const override { return legs_.frames.at_boundary(leg.remote()); }
 
   // BrokerDial::Host
   void set_dial_deadline(Duration in) override { set_deadline(Wait::dial, in); }
@@ -129,19 +128,15 @@ class Session final : private kafka::RequestJudge, private connection::Leg::Owne
   void on_dialled(const connection::Candidate& broker) override;
   void on_not_dialled(Severity severity, std::string_view cause, std::string text) override;
 
-  Leg& other(const Leg& leg) { return leg.remote() == Remote::client ? broker_ : client_; }
-  const Leg& other(const Leg& leg) const { return leg.remote() == Remote::client ? broker_ : client_; }
-
   // --- the flow
   void pump();
   void walk_requests();
   void walk_responses();
   void look_ahead();
-  void send(Leg& to);
-  void pull(Leg& from);
-  bool splice_wanted(const Leg& from, std::uint64_t run) const;
-  bool ending() const { return client_.ended() || broker_.ended() || phase_ != Phase::serving; }
-  bool requests_stopped() const { return phase_ == Phase::stopping && frames_.between_requests(); }
+  LegPair::Ahead ahead() const {
+    return legs_.any_ended() || phase_ != Phase::serving ? LegPair::Ahead::nothing : LegPair::Ahead::more;
+  }
+  bool requests_stopped() const { return phase_ == Phase::stopping && legs_.frames.between_requests(); }
 
   // --- the rules: session_rules.cc
   void dial();
@@ -154,26 +149,25 @@ class Session final : private kafka::RequestJudge, private connection::Leg::Owne
   // --- the end: session_end.cc
   void pass_on_ends();
   // The session's close follows at once where the client has ended too.
-  bool shut_client() { return client_.shut_write(client_.ended() && phase_ != Phase::stopping); }
+  bool shut_client() { return legs_.client.shut_write(legs_.client.ended() && phase_ != Phase::stopping); }
   Upstream upstream() const;
-  CloseState close_state() const { return state_of(frames_, client_, broker_, upstream()); }
+  CloseState close_state() const { return state_of(legs_.frames, legs_.client, legs_.broker, upstream()); }
   void end_if_done();
   // Whether a side has ended, or is not being read.
   bool wants_looks() const {
     if (state_ == State::accepted || phase_ == Phase::delivering) return false;  // these have a deadline
-    if (client_.ended() || broker_.ended() || !client_.receiving()) return true;
-    return state_ == State::open && !broker_.receiving();
+    if (legs_.any_ended() || !legs_.client.receiving()) return true;
+    return state_ == State::open && !legs_.broker.receiving();
   }
   void end_stalled_client(const ring::TcpState& client, SideWatch::Verdict verdict);
   connection::SlimDeadline::Timer timer() const;
   void set_deadline(Wait wait, Duration in);
   void on_deadline();
-  // session_drain.cc
   void begin_retirement();
   void stop_reading(Duration patience);
   void give_up_answers();
   void on_tls_break(Leg& leg);
-  void note_broken() { link_.note_broken(frames_.answered(), true, frames_.conversation()); }
+  void note_broken() { link_.note_broken(legs_.frames.answered(), true, legs_.frames.conversation()); }
   bool answer_awaited() const;
   void report_cut(const char* how);
   void report_silence();
@@ -186,14 +180,9 @@ class Session final : private kafka::RequestJudge, private connection::Leg::Owne
     if (cause_ == CloseCause::end_) cause_ = cause;
   }
 
-  // --- what is counted: session_figures.cc
+  // --- what is counted
   void begin_to_count();
-  void note_ends(const Leg& leg);
-  void note_taken();
-  void note_handed(const Leg& to);
   void note_place();
-  void note_handshake(HandshakeCounters::Outcome outcome);
-  bool is_probe() const;
 
   // --- what is audited: session_audit.cc
   void begin_trail(AuditSink* sink);
@@ -207,17 +196,11 @@ class Session final : private kafka::RequestJudge, private connection::Leg::Owne
   CloseCause cause_ = CloseCause::end_;  // why the session ends, once that is known
   bool response_cut_ = false;            // the broker ended inside a response
   bool looked_after_ = false;            // the worker looks at the session
-  bool leaving_ = false;                 // by leave_plan(): it is retired once it is open
-  bool draining_ = false;                // by drain()
   bool lingers_ = false;                 // closed in order, before the client has ended
-  std::uint8_t drain_steps_ = 0;         // so many have been taken
-  std::uint16_t retire_postponed_ = 0;   // so many times, for a group that is being formed
+  Retirement retirement_;
   connection::SlimDeadline deadline_;
   ClusterLink link_;
-  FrameFlow frames_;
-  SessionMeter meter_;
-  Leg client_;
-  Leg broker_;
+  LegPair legs_;
   BrokerDial::Pointer dial_;           // while dialling, and until what it has cancelled is complete
   std::unique_ptr<AuditTrail> trail_;  // null: nothing of the session is audited now
 };

@@ -9,19 +9,20 @@ namespace kferry::proxy {
 
 // `sink` may be null.
 void Session::begin_trail(AuditSink* sink) {
-  trail_ = std::make_unique<AuditTrail>(*this, meter_, sink, worker_.now());
-  frames_.conversation().observe(trail_.get(), sink == nullptr ? kafka::Roles{} : AuditTrail::captured_roles);
+  trail_ = std::make_unique<AuditTrail>(*this, legs_.meter, sink, worker_.now());
+  legs_.frames.conversation().observe(trail_.get(),
+                                      sink == nullptr ? kafka::Roles{} : AuditTrail::captured_roles);
 }
 
 void Session::note_sent(Remote to, std::uint64_t size) {
   to == Remote::broker ? trail_->sent_to_broker(size) : trail_->sent_to_client(size);
   if (!trail_->done()) return;
-  frames_.conversation().observe(&meter_);
+  legs_.frames.conversation().observe(&legs_.meter);
   trail_.reset();
 }
 
 const x509::Description* Session::certificate() const {
-  return client_.tls() == nullptr ? nullptr : client_.tls()->client_certificate();
+  return legs_.client.tls() == nullptr ? nullptr : legs_.client.tls()->client_certificate();
 }
 
 void Session::describe(AuditRecord& record) {
@@ -31,12 +32,12 @@ void Session::describe(AuditRecord& record) {
   record.listener = place.listener().name;
   record.client = link_.client_address();
   if (const net::ProxyHeader* const header = link_.proxy_header()) {
-    record.client = worker_.ring().remote_address(client_.socket());
+    record.client = worker_.ring().remote_address(legs_.client.socket());
     if (!header->source.empty()) record.proxied.source = header->source.text();
     if (header->endpoint) record.proxied.endpoint = header->endpoint->text();
   }
   record.client_id = link_.client_id();
-  if (const tls::Engine* const engine = client_.tls()) {
+  if (const tls::Engine* const engine = legs_.client.tls()) {
     AuditRecord::Tls tls;
     const tls::Negotiated& negotiated = engine->negotiated();
     if (!negotiated.cipher.empty()) {

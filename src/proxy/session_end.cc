@@ -29,7 +29,8 @@ constexpr Duration dial_after_end = seconds(5);
 // --- time
 
 connection::SlimDeadline::Timer Session::timer() const {
-  return {worker_.ring(), {client_.id().slot, client_.id().generation, timer_kind}};
+  const ring::Token client = legs_.client.id();
+  return {worker_.ring(), {client.slot, client.generation, timer_kind}};
 }
 
 void Session::set_deadline(Wait wait, Duration in) {
@@ -44,16 +45,17 @@ void Session::on_deadline() {
     case Wait::none:
       return;
     case Wait::first_byte:
-      if (!frames_.received_anything())
-        return close(false, false, leaving_ ? CloseCause::reload : CloseCause::client_timeout);
+      if (!legs_.frames.received_anything())
+        return close(false, false,
+                     retirement_.is_plan_gone() ? CloseCause::reload : CloseCause::client_timeout);
       return fail(
           Severity::warning, "first_request_too_slow",
           "the first request header was not complete in time: not a Kafka client, or a very slow one");
     case Wait::handshake:
-      note_handshake(HandshakeCounters::failed);
+      legs_.meter.handshake_failed();
       return fail(Severity::warning, "tls_handshake_timeout",
                   handshake_timeout_text(worker_.limits().tls_handshake_timeout_ms,
-                                         client_.tls()->handshake_state()));
+                                         legs_.client.tls()->handshake_state()));
     case Wait::dial:
       return dial_->on_deadline();
     case Wait::map:
@@ -76,7 +78,7 @@ void Session::on_break(Leg& leg, const Leg::Break& what) {
   if (what.how == How::tls) return on_tls_break(leg);
   if (what.how == How::keys_lost) {
     const bool by_broker = leg.remote() == Remote::broker;
-    response_cut_ = response_cut_ || (by_broker && !frames_.at_boundary(Remote::broker));
+    response_cut_ = response_cut_ || (by_broker && !legs_.frames.at_boundary(Remote::broker));
     return fail(Severity::warning, "tls_key_update", key_update_text(by_broker ? &link_.dialled() : nullptr));
   }
   const BreakStep step = break_step(leg.remote(), what.how, close_state());
@@ -94,12 +96,12 @@ void Session::on_tls_break(Leg& leg) {
   const Failure& failure = leg.transport().failure();
   if (leg.remote() == Remote::broker) {
     // What is missing of a response is not passed off as complete.
-    response_cut_ = response_cut_ || !frames_.at_boundary(Remote::broker);
+    response_cut_ = response_cut_ || !legs_.frames.at_boundary(Remote::broker);
     return fail(Severity::error, failure.cause,
                 failure.text + " (broker " + to_string(link_.dialled()) + ")");
   }
   if (leg.stage() == Leg::Stage::handshaking) {
-    note_handshake(HandshakeCounters::failed);
+    legs_.meter.handshake_failed();
     if (trail_ != nullptr) trail_->on_handshake_failed(failure.cause);
   }
   std::string text = failure.text;
@@ -126,14 +128,16 @@ bool Session::look(SideWatch& watch) {
   looked_after_ = state_ != State::closing && wants_looks();
   if (!looked_after_) return false;
   // Where bytes flow, completions tell everything.
-  const bool quiet = watch.is_quiet(std::max({link_.heard_at(), client_.send_since(), broker_.send_since()}));
-  const bool stuck = client_.sending() && worker_.now() - client_.send_since() >= SideWatch::interval;
-  if (!quiet && !stuck && !client_.ended() && !broker_.ended()) return true;
-  const auto sides =
-      sides_of(client_, broker_, upstream(), frames_.conversation(), worker_.now(), worker_.limits());
+  const bool quiet =
+      watch.is_quiet(std::max({link_.heard_at(), legs_.client.send_since(), legs_.broker.send_since()}));
+  const bool stuck =
+      legs_.client.sending() && worker_.now() - legs_.client.send_since() >= SideWatch::interval;
+  if (!quiet && !stuck && !legs_.client.ended() && !legs_.broker.ended()) return true;
+  const auto sides = sides_of(legs_.client, legs_.broker, upstream(), legs_.frames.conversation(),
+                              worker_.now(), worker_.limits());
   const Verdict verdict = watch.judge(sides);
-  if (sides.client.ended) client_.note_peer_ended();
-  if (sides.broker.ended) broker_.note_peer_ended();
+  if (sides.client.ended) legs_.client.note_peer_ended();
+  if (sides.broker.ended) legs_.broker.note_peer_ended();
   switch (verdict) {
     case Verdict::wait:
       return true;
@@ -141,11 +145,12 @@ bool Session::look(SideWatch& watch) {
       dial_->shorten(dial_after_end);
       break;
     case Verdict::client_reset:
-      on_break(client_, {Leg::Break::How::receiving, ECONNRESET});
+      on_break(legs_.client, {Leg::Break::How::receiving, ECONNRESET});
       break;
     case Verdict::client_gone:
     case Verdict::broker_gone:
-      on_break(verdict == Verdict::client_gone ? client_ : broker_, {Leg::Break::How::receiving, ETIMEDOUT});
+      on_break(verdict == Verdict::client_gone ? legs_.client : legs_.broker,
+               {Leg::Break::How::receiving, ETIMEDOUT});
       break;
     case Verdict::unread:
     case Verdict::stalled:
@@ -155,7 +160,8 @@ bool Session::look(SideWatch& watch) {
     case Verdict::undeliverable:
       report_silence();
       // What was not delivered whole must not look complete.
-      close(true, verdict == Verdict::undeliverable || !frames_.requests().empty() || !client_.ended(),
+      close(true,
+            verdict == Verdict::undeliverable || !legs_.frames.requests().empty() || !legs_.client.ended(),
             CloseCause::client_closed);
       break;
   }
@@ -165,10 +171,10 @@ bool Session::look(SideWatch& watch) {
 
 // The client neither takes what waits for it nor closes.
 void Session::end_stalled_client(const ring::TcpState& client, SideWatch::Verdict verdict) {
-  const bool told =
-      client_.shut() && !client_.sending() && frames_.responses().empty() && !client.undelivered;
+  const bool told = legs_.client.shut() && !legs_.client.sending() && legs_.frames.responses().empty() &&
+                    !client.undelivered;
   if (!told) log(Severity::info, "client_stalled", client_stalled_text(link_.dialled(), verdict));
-  close(!told, !broker_.ended(), CloseCause::client_timeout);
+  close(!told, !legs_.broker.ended(), CloseCause::client_timeout);
 }
 
 // --- the close rules
@@ -179,7 +185,8 @@ Upstream Session::upstream() const {
 }
 
 void Session::pass_on_ends() {
-  while (state_ != State::closing && phase_ != Phase::delivering && (client_.ended() || broker_.ended())) {
+  while (state_ != State::closing && phase_ != Phase::delivering &&
+         (legs_.client.ended() || legs_.broker.ended())) {
     switch (next_close_step(close_state())) {
       case CloseStep::none:
         return;
@@ -189,7 +196,7 @@ void Session::pass_on_ends() {
         if (shut_client()) close(false, true, CloseCause::client_closed);
         return;
       case CloseStep::shut_broker:
-        if (!broker_.shut_write(false)) return;
+        if (!legs_.broker.shut_write(false)) return;
         break;
       case CloseStep::shut_client:
         if (!shut_client()) return;
@@ -211,19 +218,65 @@ void Session::pass_on_ends() {
 // A session that takes no more requests ends when everything is answered and delivered.
 void Session::end_if_done() {
   if (state_ == State::closing) return;
-  if (phase_ == Phase::delivering && client_.delivered()) {
-    const bool cut = response_cut_ || frames_.response_cut();
-    if (client_.tls() != nullptr && !cut && !shut_client()) return;
-    const bool request_cut =
-        !frames_.at_boundary(Remote::client) || frames_.requests().ready_size() > 0 || broker_.sending();
+  if (phase_ == Phase::delivering && legs_.client.delivered()) {
+    const bool cut = response_cut_ || legs_.frames.response_cut();
+    if (legs_.client.tls() != nullptr && !cut && !shut_client()) return;
+    const bool request_cut = !legs_.frames.at_boundary(Remote::client) ||
+                             legs_.frames.requests().ready_size() > 0 || legs_.broker.sending();
     return close(cut, request_cut, CloseCause::internal);
   }
-  if (!requests_stopped() || frames_.requests().ready_size() > 0 || broker_.sending()) return;
-  if (!frames_.conversation().empty() || !client_.delivered() || !frames_.responses().empty()) return;
+  if (!requests_stopped() || legs_.frames.requests().ready_size() > 0 || legs_.broker.sending()) return;
+  if (!legs_.frames.conversation().empty() || !legs_.client.delivered() || !legs_.frames.responses().empty())
+    return;
   if (!shut_client()) return;
-  if (broker_.tls() != nullptr && state_ == State::open && !broker_.shut_write(false)) return;
-  lingers_ = !client_.ended();
-  close(false, false, draining_ ? CloseCause::drain_completed : CloseCause::reload);
+  if (legs_.broker.tls() != nullptr && state_ == State::open && !legs_.broker.shut_write(false)) return;
+  lingers_ = !legs_.client.ended();
+  close(false, false, retirement_.draining() ? CloseCause::drain_completed : CloseCause::reload);
+}
+
+// --- reading stops first: the session is retired, or kferry drains
+
+void Session::begin_retirement() {
+  const kafka::Conversation& conversation = legs_.frames.conversation();
+  if (retirement_.waits_for_group(conversation)) return set_deadline(Wait::retire, Retirement::step);
+  note_cause(CloseCause::reload);
+  stop_reading(Retirement::answers_within(conversation, seconds(worker_.limits().drain_deadline_s)));
+}
+
+bool Session::end_by_age() {
+  if (state_ == State::closing || phase_ != Phase::serving || wait_ == Wait::retire) return true;
+  if (retirement_.draining()) return true;
+  if (state_ != State::open || wait_ != Wait::none) return false;
+  log(Severity::debug, "max_age_reached",
+      "the connection is as old as max_connection_age_s allows, and ends");
+  note_cause(CloseCause::max_age);
+  set_deadline(Wait::retire, Duration::zero());
+  return true;
+}
+
+void Session::stop_reading(Duration patience) {
+  phase_ = Phase::stopping;
+  legs_.expedite();
+  set_deadline(Wait::drain, patience);
+  pump();
+}
+
+void Session::drain_step(bool expired) {
+  using Seen = Retirement::Seen;
+  if (!retirement_.draining() || state_ == State::closing) return;
+  if (expired) return give_up_answers();
+  if (phase_ != Phase::serving || legs_.client.shut()) return;
+  const bool heard = worker_.now() - link_.heard_at() < Retirement::drain_interval;
+  Seen seen = heard || !legs_.frames.conversation().empty() ? Seen::busy : Seen::idle;
+  if (state_ == State::dialling || legs_.frames.request_waits()) seen = Seen::waiting;
+  if (state_ == State::accepted && !legs_.client.ended()) seen = Seen::newcomer;
+  if (retirement_.stops_reading(seen))
+    stop_reading(std::max(Duration::zero(), worker_.drain_until() - worker_.now()));
+}
+
+ring::Socket Session::take_lingering() {
+  KFERRY_ASSERT(finished());
+  return lingers_ ? legs_.client.release() : ring::Socket::none;
 }
 
 // --- what is said
@@ -238,22 +291,22 @@ void Session::log(Severity severity, std::string_view cause, std::string text) {
 
 // The client waits for an answer of its broker's.
 bool Session::answer_awaited() const {
-  return state_ == State::open && !frames_.conversation().empty() && phase_ != Phase::delivering;
+  return state_ == State::open && !legs_.frames.conversation().empty() && phase_ != Phase::delivering;
 }
 
 // The broker's side broke with requests unanswered; without any, a broker that restarts is no news.
 void Session::report_cut(const char* how) {
   if (!answer_awaited() || link_.limited()) return;
-  log(Severity::warning, "broker_cut", broker_cut_text(link_.dialled(), how, frames_.conversation()));
+  log(Severity::warning, "broker_cut", broker_cut_text(link_.dialled(), how, legs_.frames.conversation()));
 }
 
 // The client leaves a broker that has long said nothing.
 void Session::report_silence() {
   const Duration silence = worker_.now() - link_.heard_at();
   if (!answer_awaited() || silence < silence_worth_a_line) return;
-  if (!frames_.answered()) link_.note_broken(false, false, frames_.conversation());
+  if (!legs_.frames.answered()) link_.note_broken(false, false, legs_.frames.conversation());
   log(Severity::warning, "broker_silent",
-      broker_silent_text(link_.dialled(), silence, frames_.conversation()));
+      broker_silent_text(link_.dialled(), silence, legs_.frames.conversation()));
 }
 
 void Session::fail(Severity severity, std::string_view cause, std::string text) {
@@ -262,37 +315,35 @@ void Session::fail(Severity severity, std::string_view cause, std::string text) 
   note_cause(close_cause_of(cause));
   phase_ = Phase::delivering;
   // From here on the session waits for its sends alone.
-  client_.expedite();
-  broker_.expedite();
+  legs_.expedite();
   set_deadline(Wait::deliver, drain_timeout);
-  send(client_);
+  legs_.send(legs_.client, UINT64_MAX, LegPair::Ahead::nothing);
   end_if_done();
 }
 
 void Session::give_up_answers() {
-  if (!frames_.conversation().empty())
-    log(Severity::info, "retirement_cut", retirement_cut_text(link_.dialled(), frames_.conversation()));
-  if (draining_) return abort();
+  if (!legs_.frames.conversation().empty())
+    log(Severity::info, "retirement_cut", retirement_cut_text(link_.dialled(), legs_.frames.conversation()));
+  if (retirement_.draining()) return abort();
   close(true, true, CloseCause::max_age);
 }
 
 void Session::abort() {
   if (state_ == State::closing) return;
-  if (std::exchange(draining_, false)) worker_.runtime().drain.note_ended(false);
+  if (retirement_.end_drain()) worker_.runtime().drain.note_ended(false);
   close(true, true, CloseCause::drain_timeout);
 }
 
 void Session::close(bool reset_client, bool reset_broker, CloseCause cause) {
   KFERRY_ASSERT(state_ != State::closing);
-  if (draining_) worker_.runtime().drain.note_ended(true);
+  if (retirement_.draining()) worker_.runtime().drain.note_ended(true);
   begin_to_count();
   note_cause(cause);
   if (trail_ != nullptr) trail_->on_end(cause_, worker_.now());
-  meter_.end(cause_, is_probe());
+  legs_.meter.end(cause_, legs_.untouched());
   state_ = State::closing;
   link_.end_question();
-  client_.close(reset_client);
-  broker_.close(reset_broker);
+  legs_.close(reset_client, reset_broker);
   if (dial_ != nullptr) dial_->close();
   deadline_.cancel(timer());
 }

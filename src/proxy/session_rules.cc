@@ -28,16 +28,17 @@ void Session::dial() {
   state_ = State::dialling;
   wait_ = Wait::none;
   BrokerDial::Host& host = *this;
-  ring::Token first = client_.id();
+  ring::Token first = legs_.client.id();
   first.kind = dial_kind;
-  dial_.reset(worker_.dial_memory().make(host, worker_, link_, broker_, first));
+  dial_.reset(worker_.dial_memory().make(host, worker_, link_, legs_.broker, first));
   dial_->start();
 }
 
 void Session::on_resolved(std::vector<SocketAddress> addresses, const std::string& error) {
+  KFERRY_ASSERT(!finished());
   if (state_ == State::dialling) return dial_->on_resolved(std::move(addresses), error);
   if (state_ != State::open || !link_.identifying()) return;
-  link_.on_resolved(broker_, addresses);
+  link_.on_resolved(legs_.broker, addresses);
   if (link_.identifying()) return;
   note_place();
   pump();
@@ -57,16 +58,16 @@ void Session::on_dialled(const connection::Candidate& broker) {
   state_ = State::open;
   deadline_.cancel(timer());  // an idle session costs no timer
   link_.opened(broker);
-  broker_.set_owner(*this);
+  legs_.broker.set_owner(*this);
   dial_.reset();  // and with it `broker`
-  worker_.set_options(broker_.socket());
-  if (broker_.tls() != nullptr)
-    worker_.counters().handshakes.count_complete(HandshakeCounters::broker, *broker_.tls());
+  worker_.set_options(legs_.broker.socket());
+  if (legs_.broker.tls() != nullptr)
+    worker_.counters().handshakes.count_complete(HandshakeCounters::broker, *legs_.broker.tls());
   worker_.refresh();
   server_ = link_.in_place() ? Server::own : Server::stand_in;
   note_place();
   pump();
-  if (leaving_) leave_plan();
+  if (retirement_.is_plan_gone()) leave_plan();
 }
 
 // --- requests
@@ -82,8 +83,8 @@ bool Session::wait_for_map() {
 void Session::ask_for_map() {
   if (!link_.question().waiting()) return;
   const auto question =
-      link_.question().ask(frames_.conversation(), link_.client_id(), link_.place().cluster());
-  if (!question.empty()) frames_.requests().insert_ready(question);
+      link_.question().ask(legs_.frames.conversation(), link_.client_id(), link_.place().cluster());
+  if (!question.empty()) legs_.frames.requests().insert_ready(question);
 }
 
 kafka::Judgement Session::refuse(std::string text) {
@@ -95,9 +96,9 @@ kafka::Judgement Session::judge(const kafka::Request& request) {
   const kafka::Judgement judgement = decide(request);
   if (request.key == kafka::sasl_handshake_key && trail_ == nullptr) begin_trail(nullptr);
   if (judgement == kafka::Judgement::wait) {
-    meter_.judge_waits();
+    legs_.meter.judge_waits();
   } else if (request.raw_token) {
-    meter_.waits_no_more();
+    legs_.meter.waits_no_more();
   }
   return judgement;
 }
@@ -114,7 +115,7 @@ kafka::Judgement Session::decide(const kafka::Request& request) {
     dial();
   }
   if (state_ != State::open) return kafka::Judgement::wait;
-  if (frames_.conversation().empty()) link_.heard(worker_.now());
+  if (legs_.frames.conversation().empty()) link_.heard(worker_.now());
   const Place& place = link_.place();
   const std::optional<NodeId> here = link_.node();
   const std::optional<NodeId> own = place.owner();
@@ -129,13 +130,29 @@ kafka::Judgement Session::decide(const kafka::Request& request) {
     link_.note_exact(request.correlation_id);
   const auto served = own ? stand_in_serves : any_broker_serves;
   if (server_ == Server::own || request.raw_token || served(request.key)) return kafka::Judgement::forward;
-  if (link_.wait_for_identity(broker_) || wait_for_map()) return kafka::Judgement::wait;
+  if (link_.wait_for_identity(legs_.broker) || wait_for_map()) return kafka::Judgement::wait;
   const bool late = own && link_.question().over();
   if (!late) worker_.runtime().stand_ins.refused(link_.pacing_key(), worker_.now());
   return refuse(stand_in_text({own, late, place.any_broker(), request.key}, place.text()));
 }
 
 // --- where the place leads now
+
+// Its listener is known from now on.
+void Session::begin_to_count() {
+  if (legs_.meter.begun()) return;
+  legs_.meter.begin(link_.place().counters());
+  worker_.limit_age(legs_.client.id(), link_.place().listener());
+}
+
+// Counts the connection for the broker that serves the client, or instead of which one does.
+void Session::note_place() {
+  ListenerCounters& counters = legs_.meter.listener();
+  if (server_ == Server::stand_in)
+    return legs_.meter.lead_to(link_.place().owner() ? counters.stand_in() : counters.bootstrap());
+  const std::optional<NodeId> here = link_.place().any_broker() ? std::nullopt : link_.node();
+  legs_.meter.lead_to(here ? counters.node(*here) : counters.bootstrap());
+}
 
 void Session::reconsider() {
   if (state_ == State::dialling && phase_ == Phase::serving) return dial_->ask_again();
@@ -159,7 +176,7 @@ void Session::reconsider() {
 
 // After a random delay, so that clients do not reconnect all at once.
 void Session::retire() {
-  if (client_.shut() || phase_ == Phase::delivering) return;
+  if (legs_.client.shut() || phase_ == Phase::delivering) return;
   set_deadline(Wait::retire, retire_spread * worker_.random(1000) / 1000);
 }
 
@@ -168,8 +185,8 @@ void Session::leave_plan() {
   if (phase_ != Phase::serving) return;
   if (state_ == State::open) return retire();
   // What the client has sent, or is about to send, is answered first.
-  leaving_ = true;
-  if (state_ == State::accepted && client_.tls() == nullptr)
+  retirement_.plan_gone();
+  if (state_ == State::accepted && legs_.client.tls() == nullptr)
     set_deadline(Wait::first_byte, newcomer_patience);
 }
 

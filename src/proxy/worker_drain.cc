@@ -79,7 +79,7 @@ void Worker::drain_some_ports() {
 
 void Worker::arm_drain_timer() {
   if (std::exchange(drain_armed_, true)) return;
-  Instant at = now() + Session::drain_step_interval;
+  Instant at = now() + Retirement::drain_interval;
   if (has_ports_to_drain()) at = std::min(at, drain_ports_at_);
   ring_.timer({0, 0, static_cast<std::uint16_t>(Operation::drain)}, at);
 }
@@ -89,7 +89,7 @@ void Worker::step_drain() {
   if (stopping_) return;
   if (has_ports_to_drain() && now() >= drain_ports_at_) drain_some_ports();
   if (now() >= drain_step_at_) {
-    drain_step_at_ = now() + Session::drain_step_interval;
+    drain_step_at_ = now() + Retirement::drain_interval;
     bool any = false;
     const bool expired = now() >= drain_until_;
     for (Slot& slot : slots_) {

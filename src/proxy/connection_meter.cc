@@ -1,4 +1,4 @@
-#include "proxy/session_meter.h"
+#include "proxy/connection_meter.h"
 
 #include <utility>
 
@@ -6,25 +6,25 @@
 
 namespace kferry::proxy {
 
-SessionMeter::~SessionMeter() {
+ConnectionMeter::~ConnectionMeter() {
   if (timing()) give_back();
 }
 
-void SessionMeter::begin(ListenerCounters& listener) {
+void ConnectionMeter::begin(ListenerCounters& listener) {
   KFERRY_ASSERT(!begun());
   node_ = &listener.none();
   listener.accepted.add();
   node_->active.add();
 }
 
-void SessionMeter::move_to(NodeCounters& node) {
+void ConnectionMeter::move_to(NodeCounters& node) {
   KFERRY_ASSERT(begun());
   node_->active.subtract();
   node_ = &node;
   node_->active.add();
 }
 
-void SessionMeter::end(CloseCause cause, bool probe) {
+void ConnectionMeter::end(CloseCause cause, bool probe) {
   KFERRY_ASSERT(begun() && cause != CloseCause::end_);
   ListenerCounters& counters = listener();
   if (timing()) {
@@ -37,11 +37,11 @@ void SessionMeter::end(CloseCause cause, bool probe) {
   node_ = &worker().nowhere().none();
 }
 
-void SessionMeter::give_back() {
+void ConnectionMeter::give_back() {
   worker().times.give_back(std::exchange(times_, nullptr));
 }
 
-void SessionMeter::queued(const kafka::Unanswered& request) {
+void ConnectionMeter::queued(const kafka::Unanswered& request) {
   using Kind = RequestTimes::Kind;
   Kind kind = request.own == nullptr ? Kind::forwarded : Kind::own;
   if (request.asked_by_kferry) {
@@ -53,22 +53,22 @@ void SessionMeter::queued(const kafka::Unanswered& request) {
   times().queued(kind, timed_api(request.key), worker().clock.turn);
 }
 
-void SessionMeter::unacknowledged(ApiKey key, ApiVersion version) {
+void ConnectionMeter::unacknowledged(ApiKey key, ApiVersion version) {
   listener().count_request(key, version);
   waits_no_more();
 }
 
-void SessionMeter::waits_no_more() {
+void ConnectionMeter::waits_no_more() {
   if (!timing()) return;
   times_->passed();
   give_back_if_idle();
 }
 
-void SessionMeter::rewritten(const kafka::Unanswered& request) {
+void ConnectionMeter::rewritten(const kafka::Unanswered& request) {
   if (!request.asked_by_kferry) worker().rewrites[counted_api(request.key)].add();
 }
 
-void SessionMeter::answered(const kafka::Unanswered& request) {
+void ConnectionMeter::answered(const kafka::Unanswered& request) {
   if (!request.asked_by_kferry) listener().answered.add();
   times_->answered(worker().clock.turn, listener());
 }

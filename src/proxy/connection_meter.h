@@ -15,12 +15,12 @@
 
 namespace kferry::proxy {
 
-class SessionMeter final : public kafka::Observer {
+class ConnectionMeter final : public kafka::Observer {
  public:
-  explicit SessionMeter(WorkerCounters& worker) : node_(&worker.nowhere().none()) {}
-  ~SessionMeter() override;
-  SessionMeter(const SessionMeter&) = delete;
-  SessionMeter& operator=(const SessionMeter&) = delete;
+  explicit ConnectionMeter(WorkerCounters& worker) : node_(&worker.nowhere().none()) {}
+  ~ConnectionMeter() override;
+  ConnectionMeter(const ConnectionMeter&) = delete;
+  ConnectionMeter& operator=(const ConnectionMeter&) = delete;
 
   // --- the connection
   bool begun() const { return &node_->listener != &worker().nowhere(); }
@@ -31,6 +31,12 @@ class SessionMeter final : public kafka::Observer {
   }
   ListenerCounters& listener() const { return node_->listener; }
   void end(CloseCause cause, bool probe);
+
+  // --- the client's TLS
+  void shook_hands(const tls::Engine& engine) {
+    worker().handshakes.count_complete(HandshakeCounters::client, engine);
+  }
+  void handshake_failed() { worker().handshakes.count_failed(HandshakeCounters::client); }
 
   // --- bytes that a socket has taken
   void sent_to_broker(std::uint64_t size) { node_->to_broker.add(size); }
