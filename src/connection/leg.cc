@@ -26,14 +26,6 @@ Leg::~Leg() {
   if (socket_ != ring::Socket::none) shared_.ring.close(socket_, shutdown_ == Shutdown::reset);
 }
 
-void Leg::Owner::on_spliced(Leg& /*leg*/, std::uint64_t /*size*/) {
-  KFERRY_ASSERT(false);
-}
-
-void Leg::Owner::on_left(Leg& /*leg*/) {
-  KFERRY_ASSERT(false);
-}
-
 ring::Token Leg::token(Operation operation) const {
   return {token_.slot, token_.generation,
           static_cast<std::uint16_t>(token_.kind + static_cast<std::uint16_t>(operation))};
