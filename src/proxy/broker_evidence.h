@@ -93,14 +93,14 @@ class BrokerEvidence {
   // How the connection ended, as far as the topology knows.
   enum class End : std::uint8_t { none, broken, limited };
 
-  HostPort dialled_;
+  [[no_unique_address]] HostPort dialled_;  // the origin fits behind it
+  Origin origin_;
+  Heard heard_ = Heard::answered;
+  End end_ = End::none;
   std::optional<NodeId> node_;
   std::optional<CorrelationId> exactly_asked_;
   Instant note_answers_at_{};           // from then on, the topology is told of an answer here
   std::unique_ptr<NameSearch> search_;  // null: not begun
-  Origin origin_;
-  Heard heard_ = Heard::answered;
-  End end_ = End::none;
 };
 
 }  // namespace kferry::proxy

@@ -44,6 +44,8 @@ class ClusterLink final : public kafka::ClusterView {
         ticket_(std::move(client.ticket)) {}
   ~ClusterLink() override = default;
 
+  Worker& worker() const { return worker_; }
+
   // --- the client
   Place& place() { return place_; }
   const Place& place() const { return place_; }
@@ -108,9 +110,9 @@ class ClusterLink final : public kafka::ClusterView {
   std::optional<Failure> admit();
 
   Worker& worker_;
-  Place place_;
-  [[no_unique_address]] BrokerEvidence evidence_;  // the question fits behind it
+  [[no_unique_address]] Place place_;  // the question fits behind it
   MapQuestion question_;
+  BrokerEvidence evidence_;
   Instant heard_at_{};  // last byte from the broker, or when a request first went unanswered
   SocketAddress client_address_;
   std::unique_ptr<const net::ProxyHeader> proxy_header_;

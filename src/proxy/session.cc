@@ -14,8 +14,7 @@ using std::chrono::milliseconds;
 }  // namespace
 
 Session::Session(Worker& worker, ring::Token id, const Place& place, Visitor visitor)
-    : worker_(worker),
-      link_(worker, place, std::move(visitor)),
+    : link_(worker, place, std::move(visitor)),
       legs_(worker.legs(), *this, id, {id.slot, id.generation, broker_kind}, place.policy(), *this, link_,
             worker.counters()) {
   legs_.client.take(visitor.socket);
@@ -26,9 +25,9 @@ Session::~Session() {
 }
 
 void Session::start() {
-  if (AuditSink* const sink = worker_.runtime().audit) begin_trail(sink);
+  if (AuditSink* const sink = worker().runtime().audit) begin_trail(sink);
   if (link_.place().port().sharing.empty()) begin_to_count();
-  set_deadline(Wait::first_byte, milliseconds(worker_.limits().first_byte_timeout_ms));
+  set_deadline(Wait::first_byte, milliseconds(worker().limits().first_byte_timeout_ms));
   legs_.client.begin(link_.client_transport(legs_.client.socket(), legs_.frames.conversation()));
   legs_.client.receive();
 }
@@ -49,7 +48,7 @@ void Session::on_input(Leg& leg) {
   if (leg.ended())
     note_cause(leg.remote() == Remote::client ? CloseCause::client_closed : CloseCause::broker_closed);
   if (leg.remote() == Remote::broker) {
-    link_.heard(worker_.now());
+    link_.heard(worker().now());
     const bool client_first = legs_.client.ended() || phase_ != Phase::serving;
     pump();
     link_.note_answer(legs_.frames.answered());
@@ -59,11 +58,11 @@ void Session::on_input(Leg& leg) {
   if (leg.ended()) report_silence();
   const bool shaking_hands = leg.stage() == Leg::Stage::handshaking;
   if (wait_ == Wait::first_byte && shaking_hands && leg.tls()->heard())
-    set_deadline(Wait::handshake, milliseconds(worker_.limits().tls_handshake_timeout_ms));
+    set_deadline(Wait::handshake, milliseconds(worker().limits().tls_handshake_timeout_ms));
   if (wait_ == Wait::handshake && !shaking_hands) {
     begin_to_count();  // its listener is known, where there was a choice
     legs_.meter.shook_hands(*legs_.client.tls());
-    set_deadline(Wait::first_byte, milliseconds(worker_.limits().first_byte_timeout_ms));
+    set_deadline(Wait::first_byte, milliseconds(worker().limits().first_byte_timeout_ms));
   }
   pump();
 }
@@ -83,7 +82,7 @@ void Session::on_spliced(Leg& leg, std::uint64_t size) {
     legs_.meter.spliced_to_broker(size);
   } else {
     legs_.meter.spliced_to_client(size);
-    link_.heard(worker_.now());
+    link_.heard(worker().now());
     link_.note_answer(legs_.frames.answered());
   }
   pump();
@@ -91,7 +90,7 @@ void Session::on_spliced(Leg& leg, std::uint64_t size) {
 
 void Session::on_starved(Leg& leg) {
   KFERRY_ASSERT(state_ != State::closing);
-  worker_.starve(leg.id());
+  worker().starve(leg.id());
 }
 
 void Session::receive_again(Remote from) {
@@ -119,7 +118,7 @@ void Session::pump() {
   legs_.client.hand_over();
   if (open) legs_.broker.hand_over();
   // Nothing is spliced before the broker's leg is open.
-  const std::uint64_t splice_min = open ? worker_.legs().splice_min : UINT64_MAX;
+  const std::uint64_t splice_min = open ? worker().legs().splice_min : UINT64_MAX;
   if (open && phase_ != Phase::delivering) legs_.send(legs_.broker, splice_min, ahead());
   legs_.send(legs_.client, splice_min, ahead());
   if (phase_ != Phase::delivering) {
@@ -132,15 +131,15 @@ void Session::pump() {
   legs_.wake_awaited_sends();
   if (!looked_after_ && state_ != State::closing && wants_looks()) {
     looked_after_ = true;
-    worker_.look_after(legs_.client.id());
+    worker().look_after(legs_.client.id());
   }
 }
 
 void Session::walk_requests() {
   if (state_ == State::closing || phase_ == Phase::delivering) return;
-  switch (legs_.frames.walk_requests(2 * worker_.legs().receive_size)) {
+  switch (legs_.frames.walk_requests(2 * worker().legs().receive_size)) {
     case FrameFlow::Walk::refused:
-      return fail(Severity::warning, "stand_in_refused", std::move(worker_.refusal()));
+      return fail(Severity::warning, "stand_in_refused", std::move(worker().refusal()));
     case FrameFlow::Walk::failed: {
       const Failure& failure = legs_.frames.request_failure();
       return fail(Severity::warning, failure.cause, failure.text);
@@ -165,10 +164,10 @@ void Session::walk_responses() {
 }
 
 void Session::look_ahead() {
-  const config::Engine& options = worker_.engine_options();
-  if (options.splice_threshold_bytes == 0 || !worker_.can_peek() || state_ != State::open) return;
-  const auto outcome = legs_.look_ahead(worker_.ring(), options.look_ahead_bytes);
-  if (outcome == LookAhead::Outcome::unsupported) worker_.note_no_peeking();
+  const config::Engine& options = worker().engine_options();
+  if (options.splice_threshold_bytes == 0 || !worker().can_peek() || state_ != State::open) return;
+  const auto outcome = legs_.look_ahead(worker().ring(), options.look_ahead_bytes);
+  if (outcome == LookAhead::Outcome::unsupported) worker().note_no_peeking();
 }
 
 }  // namespace kferry::proxy

@@ -128,6 +128,8 @@ class Session final : private kafka::RequestJudge, private connection::Leg::Owne
   void on_dialled(const connection::Candidate& broker) override;
   void on_not_dialled(Severity severity, std::string_view cause, std::string text) override;
 
+  Worker& worker() const { return link_.worker(); }
+
   // --- the flow
   void pump();
   void walk_requests();
@@ -188,7 +190,6 @@ class Session final : private kafka::RequestJudge, private connection::Leg::Owne
   void begin_trail(AuditSink* sink);
   void note_sent(Remote to, std::uint64_t size);
 
-  Worker& worker_;
   State state_ = State::accepted;
   Phase phase_ = Phase::serving;
   Wait wait_ = Wait::none;

@@ -9,7 +9,7 @@ namespace kferry::proxy {
 
 // `sink` may be null.
 void Session::begin_trail(AuditSink* sink) {
-  trail_ = std::make_unique<AuditTrail>(*this, legs_.meter, sink, worker_.now());
+  trail_ = std::make_unique<AuditTrail>(*this, legs_.meter, sink, worker().now());
   legs_.frames.conversation().observe(trail_.get(),
                                       sink == nullptr ? kafka::Roles{} : AuditTrail::captured_roles);
 }
@@ -27,12 +27,12 @@ const x509::Description* Session::certificate() const {
 
 void Session::describe(AuditRecord& record) {
   const Place& place = link_.place();
-  record.session = worker_.session_id(slot());
+  record.session = worker().session_id(slot());
   record.cluster = place.cluster_config().name;
   record.listener = place.listener().name;
   record.client = link_.client_address();
   if (const net::ProxyHeader* const header = link_.proxy_header()) {
-    record.client = worker_.ring().remote_address(legs_.client.socket());
+    record.client = worker().ring().remote_address(legs_.client.socket());
     if (!header->source.empty()) record.proxied.source = header->source.text();
     if (header->endpoint) record.proxied.endpoint = header->endpoint->text();
   }

@@ -30,12 +30,12 @@ constexpr Duration dial_after_end = seconds(5);
 
 connection::SlimDeadline::Timer Session::timer() const {
   const ring::Token client = legs_.client.id();
-  return {worker_.ring(), {client.slot, client.generation, timer_kind}};
+  return {worker().ring(), {client.slot, client.generation, timer_kind}};
 }
 
 void Session::set_deadline(Wait wait, Duration in) {
   wait_ = wait;
-  deadline_.set(timer(), worker_.now() + in);
+  deadline_.set(timer(), worker().now() + in);
 }
 
 void Session::on_deadline() {
@@ -54,7 +54,7 @@ void Session::on_deadline() {
     case Wait::handshake:
       legs_.meter.handshake_failed();
       return fail(Severity::warning, "tls_handshake_timeout",
-                  handshake_timeout_text(worker_.limits().tls_handshake_timeout_ms,
+                  handshake_timeout_text(worker().limits().tls_handshake_timeout_ms,
                                          legs_.client.tls()->handshake_state()));
     case Wait::dial:
       return dial_->on_deadline();
@@ -131,10 +131,10 @@ bool Session::look(SideWatch& watch) {
   const bool quiet =
       watch.is_quiet(std::max({link_.heard_at(), legs_.client.send_since(), legs_.broker.send_since()}));
   const bool stuck =
-      legs_.client.sending() && worker_.now() - legs_.client.send_since() >= SideWatch::interval;
+      legs_.client.sending() && worker().now() - legs_.client.send_since() >= SideWatch::interval;
   if (!quiet && !stuck && !legs_.client.ended() && !legs_.broker.ended()) return true;
   const auto sides = sides_of(legs_.client, legs_.broker, upstream(), legs_.frames.conversation(),
-                              worker_.now(), worker_.limits());
+                              worker().now(), worker().limits());
   const Verdict verdict = watch.judge(sides);
   if (sides.client.ended) legs_.client.note_peer_ended();
   if (sides.broker.ended) legs_.broker.note_peer_ended();
@@ -240,7 +240,7 @@ void Session::begin_retirement() {
   const kafka::Conversation& conversation = legs_.frames.conversation();
   if (retirement_.waits_for_group(conversation)) return set_deadline(Wait::retire, Retirement::step);
   note_cause(CloseCause::reload);
-  stop_reading(Retirement::answers_within(conversation, seconds(worker_.limits().drain_deadline_s)));
+  stop_reading(Retirement::answers_within(conversation, seconds(worker().limits().drain_deadline_s)));
 }
 
 bool Session::end_by_age() {
@@ -266,12 +266,12 @@ void Session::drain_step(bool expired) {
   if (!retirement_.draining() || state_ == State::closing) return;
   if (expired) return give_up_answers();
   if (phase_ != Phase::serving || legs_.client.shut()) return;
-  const bool heard = worker_.now() - link_.heard_at() < Retirement::drain_interval;
+  const bool heard = worker().now() - link_.heard_at() < Retirement::drain_interval;
   Seen seen = heard || !legs_.frames.conversation().empty() ? Seen::busy : Seen::idle;
   if (state_ == State::dialling || legs_.frames.request_waits()) seen = Seen::waiting;
   if (state_ == State::accepted && !legs_.client.ended()) seen = Seen::newcomer;
   if (retirement_.stops_reading(seen))
-    stop_reading(std::max(Duration::zero(), worker_.drain_until() - worker_.now()));
+    stop_reading(std::max(Duration::zero(), worker().drain_until() - worker().now()));
 }
 
 ring::Socket Session::take_lingering() {
@@ -283,10 +283,10 @@ ring::Socket Session::take_lingering() {
 
 void Session::log(Severity severity, std::string_view cause, std::string text) {
   const Place& place = link_.place();
-  worker_.runtime().log.write({severity, cause, link_.client_address().host_text(),
-                               "listener " + place.listener().name + " port " +
-                                   std::to_string(place.port().address.port()) + ": " + std::move(text),
-                               worker_.session_id(slot())});
+  worker().runtime().log.write({severity, cause, link_.client_address().host_text(),
+                                "listener " + place.listener().name + " port " +
+                                    std::to_string(place.port().address.port()) + ": " + std::move(text),
+                                worker().session_id(slot())});
 }
 
 // The client waits for an answer of its broker's.
@@ -302,7 +302,7 @@ void Session::report_cut(const char* how) {
 
 // The client leaves a broker that has long said nothing.
 void Session::report_silence() {
-  const Duration silence = worker_.now() - link_.heard_at();
+  const Duration silence = worker().now() - link_.heard_at();
   if (!answer_awaited() || silence < silence_worth_a_line) return;
   if (!legs_.frames.answered()) link_.note_broken(false, false, legs_.frames.conversation());
   log(Severity::warning, "broker_silent",
@@ -330,16 +330,16 @@ void Session::give_up_answers() {
 
 void Session::abort() {
   if (state_ == State::closing) return;
-  if (retirement_.end_drain()) worker_.runtime().drain.note_ended(false);
+  if (retirement_.end_drain()) worker().runtime().drain.note_ended(false);
   close(true, true, CloseCause::drain_timeout);
 }
 
 void Session::close(bool reset_client, bool reset_broker, CloseCause cause) {
   KFERRY_ASSERT(state_ != State::closing);
-  if (retirement_.draining()) worker_.runtime().drain.note_ended(true);
+  if (retirement_.draining()) worker().runtime().drain.note_ended(true);
   begin_to_count();
   note_cause(cause);
-  if (trail_ != nullptr) trail_->on_end(cause_, worker_.now());
+  if (trail_ != nullptr) trail_->on_end(cause_, worker().now());
   legs_.meter.end(cause_, legs_.untouched());
   state_ = State::closing;
   link_.end_question();

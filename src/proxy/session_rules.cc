@@ -30,7 +30,7 @@ void Session::dial() {
   BrokerDial::Host& host = *this;
   ring::Token first = legs_.client.id();
   first.kind = dial_kind;
-  dial_.reset(worker_.dial_memory().make(host, worker_, link_, legs_.broker, first));
+  dial_.reset(worker().dial_memory().make(host, worker(), link_, legs_.broker, first));
   dial_->start();
 }
 
@@ -60,10 +60,10 @@ void Session::on_dialled(const connection::Candidate& broker) {
   link_.opened(broker);
   legs_.broker.set_owner(*this);
   dial_.reset();  // and with it `broker`
-  worker_.set_options(legs_.broker.socket());
+  worker().set_options(legs_.broker.socket());
   if (legs_.broker.tls() != nullptr)
-    worker_.counters().handshakes.count_complete(HandshakeCounters::broker, *legs_.broker.tls());
-  worker_.refresh();
+    worker().counters().handshakes.count_complete(HandshakeCounters::broker, *legs_.broker.tls());
+  worker().refresh();
   server_ = link_.in_place() ? Server::own : Server::stand_in;
   note_place();
   pump();
@@ -88,7 +88,7 @@ void Session::ask_for_map() {
 }
 
 kafka::Judgement Session::refuse(std::string text) {
-  worker_.refusal() = std::move(text);
+  worker().refusal() = std::move(text);
   return kafka::Judgement::close;
 }
 
@@ -107,7 +107,7 @@ kafka::Judgement Session::decide(const kafka::Request& request) {
   if (phase_ != Phase::serving) return kafka::Judgement::wait;
   if (request.own_answer) return kafka::Judgement::forward;
   if (state_ == State::accepted) {
-    if (returns_to_kferry(worker_.runtime(), request.client_id, worker_.now())) {
+    if (returns_to_kferry(worker().runtime(), request.client_id, worker().now())) {
       abort();
       return kafka::Judgement::wait;
     }
@@ -115,7 +115,7 @@ kafka::Judgement Session::decide(const kafka::Request& request) {
     dial();
   }
   if (state_ != State::open) return kafka::Judgement::wait;
-  if (legs_.frames.conversation().empty()) link_.heard(worker_.now());
+  if (legs_.frames.conversation().empty()) link_.heard(worker().now());
   const Place& place = link_.place();
   const std::optional<NodeId> here = link_.node();
   const std::optional<NodeId> own = place.owner();
@@ -132,7 +132,7 @@ kafka::Judgement Session::decide(const kafka::Request& request) {
   if (server_ == Server::own || request.raw_token || served(request.key)) return kafka::Judgement::forward;
   if (link_.wait_for_identity(legs_.broker) || wait_for_map()) return kafka::Judgement::wait;
   const bool late = own && link_.question().over();
-  if (!late) worker_.runtime().stand_ins.refused(link_.pacing_key(), worker_.now());
+  if (!late) worker().runtime().stand_ins.refused(link_.pacing_key(), worker().now());
   return refuse(stand_in_text({own, late, place.any_broker(), request.key}, place.text()));
 }
 
@@ -142,7 +142,7 @@ kafka::Judgement Session::decide(const kafka::Request& request) {
 void Session::begin_to_count() {
   if (legs_.meter.begun()) return;
   legs_.meter.begin(link_.place().counters());
-  worker_.limit_age(legs_.client.id(), link_.place().listener());
+  worker().limit_age(legs_.client.id(), link_.place().listener());
 }
 
 // Counts the connection for the broker that serves the client, or instead of which one does.
@@ -177,7 +177,7 @@ void Session::reconsider() {
 // After a random delay, so that clients do not reconnect all at once.
 void Session::retire() {
   if (legs_.client.shut() || phase_ == Phase::delivering) return;
-  set_deadline(Wait::retire, retire_spread * worker_.random(1000) / 1000);
+  set_deadline(Wait::retire, retire_spread * worker().random(1000) / 1000);
 }
 
 void Session::leave_plan() {
