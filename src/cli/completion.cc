@@ -12,7 +12,8 @@ _kferry() {
       mapfile -t COMPREPLY < <(compgen -f -- "$current"); return ;;
     completion) mapfile -t COMPREPLY < <(compgen -W "bash zsh fish" -- "$current"); return ;;
   esac
-  local words="run check doctor probe health reload upgrade drain settings completion --config --help --version"
+  local words="run check doctor probe health reload upgrade drain settings completion"
+  words="$words --config --help --version"
   if [ "$COMP_CWORD" -gt 1 ]; then
     case $verb in
       run) words="--config --help" ;;
@@ -91,7 +92,8 @@ complete -c kferry -n __fish_use_subcommand -a drain -d 'End the running kferry 
 complete -c kferry -n __fish_use_subcommand -a settings -d 'List every setting'
 complete -c kferry -n __fish_use_subcommand -a completion -d 'Print a completion script'
 complete -c kferry -n __fish_use_subcommand -l version -d 'Print the version'
-complete -c kferry -n '__fish_use_subcommand; or __fish_seen_subcommand_from run check health reload upgrade drain' \
+complete -c kferry \
+  -n '__fish_use_subcommand; or __fish_seen_subcommand_from run check health reload upgrade drain' \
   -l config -r -F -d 'Configuration file'
 complete -c kferry -n '__fish_seen_subcommand_from check' -l dial -d 'Dial the brokers'
 complete -c kferry -n '__fish_seen_subcommand_from check' -l time-limit -x -d 'Seconds for all dials'
@@ -108,7 +110,8 @@ complete -c kferry -n '__fish_seen_subcommand_from health' -l serving -d 'Ask wh
 complete -c kferry -n '__fish_seen_subcommand_from health' -l live -d 'Ask whether its workers turn'
 complete -c kferry -n '__fish_seen_subcommand_from reload' -l dry-run -d 'Only print what would change'
 complete -c kferry -n '__fish_seen_subcommand_from reload upgrade drain' -l control -r -F -d 'Control socket'
-complete -c kferry -n '__fish_seen_subcommand_from upgrade' -l timeout -x -d 'Seconds until the new process is ready'
+complete -c kferry -n '__fish_seen_subcommand_from upgrade' \
+  -l timeout -x -d 'Seconds until the new process is ready'
 complete -c kferry -n '__fish_seen_subcommand_from drain' -l no-wait -d 'Return once it has begun'
 complete -c kferry -n '__fish_seen_subcommand_from settings' -l tsv -d 'One line each, separated by tabs'
 complete -c kferry -n '__fish_seen_subcommand_from completion' -a 'bash zsh fish'

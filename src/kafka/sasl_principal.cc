@@ -139,7 +139,7 @@ class Members {
       if (!decimal && (letter < 'a' || letter > 'f')) return false;
       point = point * 16 + static_cast<std::uint32_t>(decimal ? digit - '0' : letter - 'a' + 10);
     }
-    // A half of a surrogate pair becomes what is not UTF-8, which whoever shows the text replaces.
+    // Half of a surrogate pair becomes invalid UTF-8, which is replaced where the text is shown.
     if (point < 0x80) {
       out += static_cast<char>(point);
     } else if (point < 0x800) {

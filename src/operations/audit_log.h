@@ -2,8 +2,8 @@
 //
 //   write() ─▶ audit_line() ─▶ LogWriter: queue, thread ─▶ descriptor
 //
-// No caller ever waits for the reader: operations/log_writer.h says what is dropped then. Nothing else is left out. What
-// is dropped is counted, and one line of the log tells of it. Every record is written whole or not at all.
+// No caller ever waits for the reader: operations/log_writer.h says what is dropped then. Nothing else is left out.
+// What is dropped is counted, and one line of the log tells of it. Every record is written whole or not at all.
 #pragma once
 
 #include <atomic>

@@ -15,7 +15,7 @@ CloseState state_of(const FrameFlow& frames, const connection::Leg& client, cons
   state.first_header = frames.started()             ? Header::whole
                        : frames.received_anything() ? Header::begun
                                                     : Header::nothing;
-  // A request that has been read and may not be forwarded yet is held whole: no byte of it is ready, and none is missing.
+  // A request that has been read and may not be forwarded yet is held whole: no byte of it is ready or missing.
   const bool requests_gone = gone(frames.requests(), broker) && !frames.request_waits();
   state.client = {client.ended(), client.shut(), requests_gone, frames.at_boundary(tls::Remote::client)};
   state.broker = {broker.ended(), broker.shut(), gone(frames.responses(), client),

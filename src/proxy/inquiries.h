@@ -1,5 +1,5 @@
 // What the first worker asks on kferry's own behalf: for each cluster of its plan a Discovery, where possible, and a
-// BootstrapWatch. They belong to one plan. A move to another plan ends and begins anew what concerns a changed upstream,
+// BootstrapWatch. They belong to one plan. A move to another plan ends and restarts what concerns a changed upstream,
 // so that its servers, credentials and certificates are tried at once, and what has not succeeded so far; the rest
 // continues under the other plan.
 //

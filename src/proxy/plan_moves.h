@@ -47,7 +47,7 @@ class PlanMoves {
 
   // The outcome is there once every worker has moved and the sockets that the plan lacks are closed.
   std::future<Outcome> propose(Proposal proposal);
-  // The proposal that waits, because the first worker does not turn or another move is not done, fails with this reason.
+  // The proposal that waits, because the first worker does not turn or another move is pending, fails for this reason.
   // False: none waits; what was published stays in force.
   bool withdraw(std::string why);
 

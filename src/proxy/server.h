@@ -48,7 +48,7 @@ class Server {
   // [engine] stay those of the first plan.
   std::future<PlanMoves::Outcome> propose(std::shared_ptr<const Plan> plan,
                                           std::shared_ptr<const certificates::TlsContexts> tls = nullptr);
-  // Whoever proposed it waits no longer (PlanMoves::withdraw). False: it is in force, and workers may still move.
+  // The proposer stops waiting (PlanMoves::withdraw). False: it is in force, and workers may still move.
   bool withdraw_proposal(std::string why);
   // Once started, from any thread: every port stops accepting, within 2 s, and every session ends once what it has read
   // is answered; what is left after its time is reset. status().drain says how far it is; stop() follows.

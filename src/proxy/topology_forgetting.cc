@@ -43,8 +43,8 @@ void Topology::lapse(Lecture& lecture) {
   forget(next, lapsed);
 }
 
-// A broker that the list lacks while another id has its address: one that was given a new id, or whose address was. What
-// answers there says nothing about the former id any more.
+// A broker that the list lacks while another id has its address: one that was given a new id, or whose address was.
+// What answers there says nothing about the former id any more.
 void Topology::hear_replacements(Lecture& lecture) {
   const bool seconded = lecture.teacher.discovery() && lecture.teacher.seconded;
   if (lecture.first || !(lecture.list.full || seconded)) return;
