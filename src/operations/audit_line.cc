@@ -48,14 +48,14 @@ std::string json(const AuditRecord& record, std::chrono::system_clock::time_poin
   line.text("cluster", record.cluster).text("listener", record.listener);
 
   line.begin("client").text("address", record.client.host_text()).number("port", record.client.port());
-  line.text_if("id", record.client_id, audited_text_max);
-  line.text_if("software_name", record.software_name, audited_text_max);
-  line.text_if("software_version", record.software_version, audited_text_max).end();
+  line.text_if("id", record.client_id);
+  line.text_if("software_name", record.software_name);
+  line.text_if("software_version", record.software_version).end();
 
   if (!record.proxied.source.empty() || !record.proxied.endpoint.empty())
     line.begin("proxy")
-        .text_if("source", record.proxied.source, audited_text_max)
-        .text_if("endpoint", record.proxied.endpoint, audited_text_max)
+        .text_if("source", record.proxied.source)
+        .text_if("endpoint", record.proxied.endpoint)
         .end();
 
   if (record.tls) {
@@ -66,19 +66,19 @@ std::string json(const AuditRecord& record, std::chrono::system_clock::time_poin
       line.begin("certificate")
           .text_if("subject", certificate->subject, audited_name_max)
           .text_if("issuer", certificate->issuer, audited_name_max)
-          .text_if("serial", certificate->serial, audited_text_max)
+          .text_if("serial", certificate->serial)
           .text_if("sha256", certificate->sha256)
           .end();
     line.end();
   }
 
   if (!record.mechanism.empty()) {
-    line.begin("authentication").text("mechanism", record.mechanism, audited_text_max);
+    line.begin("authentication").text("mechanism", record.mechanism);
     line.text_if("principal", record.principal, audited_principal_max);
     if (record.delegation_token) line.flag("delegation_token", true);
     line.text("outcome", name(record.outcome));
     if (record.error_code != 0) line.number("error_code", record.error_code);
-    line.text_if("reason", record.reason, audited_text_max).end();
+    line.text_if("reason", record.reason).end();
   }
 
   if (!record.broker_address.empty()) {

@@ -78,10 +78,10 @@ void add_head(JsonLine& line, const AuditRecord& record, const Class& of, millis
 // The broker, or what the client has asked for one.
 void add_destination(JsonLine& line, const AuditRecord& record) {
   line.begin("dst_endpoint");
-  line.text("svc_name", std::string(record.cluster).append("/").append(record.listener));
+  line.text("svc_name", std::string(record.cluster).append("/").append(record.listener), audited_name_max);
   const std::size_t colon = record.broker_address.rfind(':');
   if (colon != std::string::npos) {
-    line.text("hostname", std::string_view(record.broker_address).substr(0, colon));
+    line.text("hostname", std::string_view(record.broker_address).substr(0, colon), audited_name_max);
     line.number("port", std::atoi(record.broker_address.c_str() + colon + 1));
     if (record.broker) line.text("instance_uid", std::to_string(*record.broker));
   }
@@ -93,7 +93,7 @@ void add_certificate(JsonLine& line, const AuditRecord& record) {
   const AuditRecord::Certificate& certificate = *record.tls->certificate;
   line.begin("certificate").text_if("subject", certificate.subject, audited_name_max);
   line.text("issuer", certificate.issuer, audited_name_max);
-  line.text("serial_number", certificate.serial, audited_text_max);
+  line.text("serial_number", certificate.serial);
   line.begin_list("fingerprints").number("algorithm_id", 3).text("algorithm", "SHA-256");
   line.text("value", certificate.sha256).end_list().end();
 }
@@ -114,7 +114,7 @@ void add_user(JsonLine& line, const AuditRecord& record) {
 }
 
 void add_authentication(JsonLine& line, const AuditRecord& record) {
-  line.text("auth_protocol", record.mechanism, audited_text_max);
+  line.text("auth_protocol", record.mechanism);
   line.number("auth_protocol_id", protocol_id(record.mechanism)).flag("is_remote", true);
   if (record.mechanism == "PLAIN") line.flag("is_cleartext", !record.tls);
   constexpr int success = 1;
@@ -122,7 +122,7 @@ void add_authentication(JsonLine& line, const AuditRecord& record) {
   const bool accepted = record.outcome == Outcome::accepted;
   line.number("status_id", accepted ? success : failure).text("status", accepted ? "Success" : "Failure");
   if (record.error_code != 0) line.text("status_code", std::to_string(record.error_code));
-  line.text_if("status_detail", record.reason, audited_text_max);
+  line.text_if("status_detail", record.reason);
   if (record.session != SessionId{}) line.begin("session").text("uid", session_text(record.session)).end();
 }
 
@@ -143,15 +143,15 @@ void add_end(JsonLine& line, const AuditRecord& record, milliseconds at) {
 
 void add_unmapped(JsonLine& line, const AuditRecord& record) {
   line.begin("unmapped").text("cluster", record.cluster).text("listener", record.listener);
-  line.text_if("client_id", record.client_id, audited_text_max);
-  line.text_if("software_name", record.software_name, audited_text_max);
-  line.text_if("software_version", record.software_version, audited_text_max);
-  line.text_if("proxy_source", record.proxied.source, audited_text_max);
-  line.text_if("proxy_endpoint", record.proxied.endpoint, audited_text_max);
+  line.text_if("client_id", record.client_id);
+  line.text_if("software_name", record.software_name);
+  line.text_if("software_version", record.software_version);
+  line.text_if("proxy_source", record.proxied.source);
+  line.text_if("proxy_endpoint", record.proxied.endpoint);
   if (record.delegation_token) line.flag("delegation_token", true);
   if (record.event == Event::reauthentication) line.flag("reauthentication", true);
   if (record.event == Event::end) {
-    line.text("ended_by", ended_by(record.cause)).text_if("mechanism", record.mechanism, audited_text_max);
+    line.text("ended_by", ended_by(record.cause)).text_if("mechanism", record.mechanism);
     line.text_if("principal", record.principal, audited_principal_max);
     line.flag("authenticated", record.outcome == Outcome::accepted);
     line.number("frames_in", record.traffic.frames_to_client);

@@ -19,7 +19,8 @@ JsonLine& JsonLine::raw(std::string_view name, std::string_view value) {
 
 JsonLine& JsonLine::text(std::string_view name, std::string_view text, std::size_t size_max) {
   constexpr std::size_t quotes = 2;
-  return raw(name, json_string(text.substr(0, size_max), 2 * size_max + quotes));
+  constexpr std::size_t escapes_max = 64;
+  return raw(name, json_string(text.substr(0, size_max), size_max + escapes_max + quotes));
 }
 
 JsonLine& JsonLine::begin(std::string_view name) {

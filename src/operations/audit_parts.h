@@ -18,10 +18,10 @@ class JsonLine {
  public:
   JsonLine() { out_.reserve(1024); }
 
-  // At most the first `size_max` bytes of the text, and when it is escaped at most twice as many.
-  JsonLine& text(std::string_view name, std::string_view text, std::size_t size_max = 256);
+  // At most the first `size_max` bytes of the text, for whose escapes there are 64 more; a longer one is cut.
+  JsonLine& text(std::string_view name, std::string_view text, std::size_t size_max = audited_text_max);
   // Nothing if the text is empty.
-  JsonLine& text_if(std::string_view name, std::string_view text, std::size_t size_max = 256) {
+  JsonLine& text_if(std::string_view name, std::string_view text, std::size_t size_max = audited_text_max) {
     return text.empty() ? *this : this->text(name, text, size_max);
   }
   template <std::integral Number>

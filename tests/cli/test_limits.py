@@ -46,6 +46,7 @@ NOT_BOUNDS = {
     "kafka/structure_walker.h: depth_max": "the depth of our own table",
     "kafka/wire.h: uvarint_size_max": "part of a format",
     "net/address_memory.h: delay_max": "a pause between attempts",
+    "operations/audit_parts.cc: escapes_max": "part of a format",
     "operations/audit_parts.cc: rest_max": "part of a format",
     "proxy/claims.cc: client_id_shown_max": "what a message quotes",
     "proxy/claims.cc: server_shown_max": "what a message quotes",
