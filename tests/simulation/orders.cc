@@ -95,6 +95,15 @@ std::string encode(const Order& order) {
     case Kind::sasl_handshake:
       out.string(order.scram ? "SCRAM-SHA-256" : "PLAIN", false);
       return out.frame();
+    case Kind::sasl_authenticate:
+      if (flexible) {
+        out.uvarint(static_cast<std::uint32_t>(order.body_size) + 1);
+      } else {
+        out.i32(static_cast<std::int32_t>(order.body_size));
+      }
+      out.raw(filler(order.nonce, order.body_size));
+      if (flexible) out.uvarint(0);
+      return out.frame();
     default:
       break;
   }

@@ -391,6 +391,14 @@ std::string encode(const Reply& reply) {
       out.i16(reply.error);
       out.count(1, false);
       out.string(order.scram ? "SCRAM-SHA-256" : "PLAIN", false);
+    } else if (order.kind == Kind::sasl_authenticate) {
+      out.i16(reply.error);
+      out.string(std::nullopt, order.flexible());  // no message
+      const auto size = static_cast<std::uint32_t>(order.reply_size);
+      order.flexible() ? out.uvarint(size + 1) : out.i32(static_cast<std::int32_t>(size));
+      out.raw(filler(order.nonce + 1, order.reply_size));
+      if (order.version >= 1) out.i64(0);  // the session's lifetime is unlimited
+      if (order.flexible()) out.uvarint(0);
     } else {
       out.raw(filler(order.nonce + 1, order.reply_size));
     }
