@@ -200,7 +200,7 @@ void BrokerDial::on_candidate_failed(const connection::Candidate& candidate, con
   // One that was hurried may only be slow.
   if (candidate.patience < Duration::max() && dialler_.last().error == ETIMEDOUT) return;
   // A broker that refuses by a limit of its own is alive.
-  if (dialler_.last().unheard && topology.answers(*candidate.node, candidate.address, worker_.now())) {
+  if (dialler_.last().unheard && topology.answers(*candidate.node, candidate.address)) {
     report_limited(cluster, *candidate.node, candidate.address, worker_.runtime().log);
     if (candidate.node == admitted_) end_admission();
     return;

@@ -72,17 +72,19 @@ void BrokerEvidence::note_answer(Instant heard_at, const Listeners& to) {
   if (!node_) return;
   note_answers_at_ = heard_at + answer_interval;
   to.cluster.topology.answered(*node_, dialled_, heard_at);
+  if (!std::exchange(attached_, true)) to.cluster.topology.attach(*node_, dialled_);
 }
 
 void BrokerEvidence::note_broken(const Break& how, const kafka::Conversation& conversation,
                                  std::uint64_t client, Instant now, const Listeners& to) {
+  leave(to.cluster.topology);
   if (end_ != End::none) return;
   end_ = End::broken;
   to.doubts.doubt_name(dialled_.host);
   if (!node_) return;
   Topology& topology = to.cluster.topology;
   const bool refused = how.closed && !how.answered && is_answered(conversation, how.sasl_first);
-  if (refused && topology.answers(*node_, dialled_, now)) {
+  if (refused && topology.answers(*node_, dialled_)) {
     end_ = End::limited;
     to.loops.answered(canonical(dialled_.host, dialled_.port));  // as it does on other connections
     report_limited(to.cluster, *node_, dialled_, to.log);
@@ -91,9 +93,14 @@ void BrokerEvidence::note_broken(const Break& how, const kafka::Conversation& co
                   now);
 }
 
+void BrokerEvidence::leave(Topology& topology) {
+  if (std::exchange(attached_, false)) topology.detach(*node_, dialled_);
+}
+
 void BrokerEvidence::note_denied(CorrelationId request, Instant now, const Listeners& to) {
   if (!node_ || exactly_asked_ != request) return;
   report_denied(to.cluster, *node_, dialled_, to.log);
+  leave(to.cluster.topology);
   to.cluster.topology.denied(*node_, dialled_, now);
   if (end_ == End::none) end_ = End::broken;
   note_answers_at_ = Instant::max();  // the broker here is another one

@@ -77,6 +77,8 @@ class BrokerEvidence {
   // The broker, not the client, ended this connection, or never answered on it. `client`: Teacher::client().
   void note_broken(const Break& how, const kafka::Conversation& conversation, std::uint64_t client,
                    Instant now, const Listeners& to);
+  // The connection counts no longer among those that are open. To be called before the end of its life.
+  void leave(Topology& topology);
   // The broker refuses connections by a limit of its own, and that has ended this one.
   bool limited() const { return end_ == End::limited; }
   // The client's request names exactly the learnt cluster and the broker that should be here.
@@ -96,6 +98,7 @@ class BrokerEvidence {
   [[no_unique_address]] HostPort dialled_;  // the origin fits behind it
   Origin origin_;
   Heard heard_ = Heard::answered;
+  bool attached_ = false;  // it counts among the node's open connections
   End end_ = End::none;
   std::optional<NodeId> node_;
   std::optional<CorrelationId> exactly_asked_;

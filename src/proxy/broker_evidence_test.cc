@@ -34,6 +34,11 @@ struct Dialled {
     evidence.opened({where, node}, loops);
   }
   BrokerEvidence::Listeners listeners() { return {cluster, loops, log, doubts}; }
+  // On another connection, which stays open.
+  void others_answer() {
+    cluster.topology.answered(NodeId{1}, broker_1, now);
+    cluster.topology.attach(NodeId{1}, broker_1);
+  }
   void broken(bool answered, bool sasl_first = false, bool closed = true) {
     const std::uint64_t who = evidence.teacher(client, "app").client();
     evidence.note_broken({answered, closed, sasl_first}, conversation, who, now, listeners());
@@ -55,7 +60,7 @@ TEST_CASE("the first answer is news, and others are only after the interval") {
   CHECK(!d.evidence.is_news(d.now, false));
   REQUIRE(d.evidence.is_news(d.now, true));
   d.evidence.note_answer(d.now, d.listeners());
-  CHECK(d.cluster.topology.answers(NodeId{1}, broker_1, d.now));
+  CHECK(d.cluster.topology.answers(NodeId{1}, broker_1));
   CHECK(!d.evidence.is_news(d.now + seconds(1), true));
   CHECK(d.evidence.is_news(d.now + BrokerEvidence::answer_interval, true));
 }
@@ -103,15 +108,29 @@ TEST_CASE("a break is told once, and doubts the name that was dialled") {
 
 TEST_CASE("a broker that ends a connection at once while it answers on others is limited") {
   Dialled d;
-  d.cluster.topology.answered(NodeId{1}, broker_1, d.now);
+  d.others_answer();
   d.conversation.push({.key = kafka::api_versions_key, .version = 0, .correlation_id = CorrelationId{1}});
   d.broken(false);
   CHECK(d.evidence.limited());
 }
 
-TEST_CASE("a client that may have provoked the end proves no limit") {
+TEST_CASE("a broker that has answered and has no connection left is not limited when it ends one") {
+  Dialled first;
+  first.evidence.note_answer(first.now, first.listeners());
+  CHECK(first.cluster.topology.answers(NodeId{1}, broker_1));
+  first.evidence.leave(first.cluster.topology);
+  first.evidence.leave(first.cluster.topology);
+  CHECK(!first.cluster.topology.answers(NodeId{1}, broker_1));
   Dialled d;
   d.cluster.topology.answered(NodeId{1}, broker_1, d.now);
+  d.conversation.push({.key = kafka::api_versions_key, .version = 0, .correlation_id = CorrelationId{1}});
+  d.broken(false);
+  CHECK(!d.evidence.limited());
+}
+
+TEST_CASE("a client that may have provoked the end proves no limit") {
+  Dialled d;
+  d.others_answer();
   d.conversation.push({.key = kafka::metadata_key, .version = 0, .correlation_id = CorrelationId{1}});
   d.broken(false, true);
   CHECK(!d.evidence.limited());
@@ -119,7 +138,7 @@ TEST_CASE("a client that may have provoked the end proves no limit") {
 
 TEST_CASE("a broker that says nothing until its client leaves has refused nothing") {
   Dialled d;
-  d.cluster.topology.answered(NodeId{1}, broker_1, d.now);
+  d.others_answer();
   d.conversation.push({.key = kafka::metadata_key, .version = 0, .correlation_id = CorrelationId{1}});
   d.broken(false, false, false);
   CHECK(!d.evidence.limited());
@@ -127,7 +146,7 @@ TEST_CASE("a broker that says nothing until its client leaves has refused nothin
 
 TEST_CASE("where no SASL comes first, any request is answered, and a limit is seen by any") {
   Dialled d;
-  d.cluster.topology.answered(NodeId{1}, broker_1, d.now);
+  d.others_answer();
   d.conversation.push({.key = kafka::metadata_key, .version = 0, .correlation_id = CorrelationId{1}});
   d.broken(false);
   CHECK(d.evidence.limited());

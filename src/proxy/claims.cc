@@ -104,6 +104,13 @@ const Claim* BrokerRecord::best_claim(Instant now) const {
   return best;
 }
 
+bool BrokerRecord::claimed_beside(std::uint64_t client, Instant now) const {
+  return std::ranges::any_of(claims, [&](const Claim& claim) {
+    if (!claim.full || now - claim.named_at > claim_lifetime) return false;
+    return claim.of_discovery || claim.two_clients || claim.client != client;
+  });
+}
+
 bool BrokerRecord::report_due(Claim& claim, Instant now) {
   if (claim.reported_at && now - *claim.reported_at < report_interval) return false;
   claim.reported_at = now;

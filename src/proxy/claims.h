@@ -67,6 +67,7 @@ struct BrokerRecord {
   std::optional<Instant> answered_at{};  // a Kafka response on a connection dialled to the known address
   std::optional<Instant> broken_at{};    // a connection there was ended by the broker, or could not be made
   std::optional<Instant> cut_at{};       // the last of those that had been answered on, or could not be made
+  std::size_t attached = 0;              // connections to the known address that are open and have answered
   std::uint64_t broken_for = 0;          // the client whose connection it was; 0: the network's failure
   bool doubted = false;                  // the last connection dialled there brought no Kafka response
   std::vector<Claim> claims{};
@@ -85,6 +86,8 @@ struct BrokerRecord {
   Claim* find(const HostPort& address);
   // A full list has named the known address: claims of others begin anew.
   void contradict_claims();
+  // Somebody but this client claims another address by a full list.
+  bool claimed_beside(std::uint64_t client, Instant now) const;
   // The claim to be tried next while the known address is doubted; nullptr: none is left.
   const Claim* best_claim(Instant now) const;
   // True if this claim is to be reported now.

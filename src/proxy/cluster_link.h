@@ -42,7 +42,7 @@ class ClusterLink final : public kafka::ClusterView {
         client_address_(client.address),
         proxy_header_(std::move(client.header)),
         ticket_(std::move(client.ticket)) {}
-  ~ClusterLink() override = default;
+  ~ClusterLink() override { evidence_.leave(place_.topology()); }
 
   Worker& worker() const { return worker_; }
 

@@ -138,15 +138,30 @@ void Topology::leave_queue(NodeId id, Reach::Waiter waiter, Instant now) {
   if (place->second.turn_is_due(now)) changed();
 }
 
-bool Topology::answers(NodeId id, const HostPort& address, Instant now) {
-  const std::scoped_lock merging(merging_);
+BrokerRecord* Topology::record_at(NodeId id, const HostPort& address) {
   const std::scoped_lock lock(mutex_);
   const Node* node = snapshot_->find(id);
   const auto record = records_.find(id);
-  if (node == nullptr || record == records_.end() || node->address != address) return false;
-  const std::optional<Instant>& answered = record->second.answered_at;
-  const std::optional<Instant>& cut = record->second.cut_at;
-  return answered && now - *answered < answered_recently && (!cut || *cut < *answered);
+  return node == nullptr || record == records_.end() || node->address != address ? nullptr : &record->second;
+}
+
+void Topology::attach(NodeId id, const HostPort& address) {
+  const std::scoped_lock merging(merging_);
+  if (BrokerRecord* record = record_at(id, address)) ++record->attached;
+}
+
+// A broker that has moved, and back again, has forgotten the connections from before.
+void Topology::detach(NodeId id, const HostPort& address) {
+  const std::scoped_lock merging(merging_);
+  BrokerRecord* record = record_at(id, address);
+  if (record != nullptr && record->attached > 0) --record->attached;
+}
+
+bool Topology::answers(NodeId id, const HostPort& address) {
+  const std::scoped_lock merging(merging_);
+  const BrokerRecord* record = record_at(id, address);
+  if (record == nullptr || record->attached == 0 || !record->answered_at) return false;
+  return !record->cut_at || *record->cut_at < *record->answered_at;
 }
 
 bool Topology::reached(NodeId id) const {

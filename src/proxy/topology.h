@@ -163,8 +163,12 @@ class Topology {
   // Whether a client may dial the node now, or its place in the queue (proxy/reach.h).
   Reach::Turn admit_dial(NodeId id, Instant now, Reach::Waiter waiter);
   void leave_queue(NodeId id, Reach::Waiter waiter, Instant now);
-  // True while connections to the node at this address answer, and none there has been cut since.
-  bool answers(NodeId id, const HostPort& address, Instant now);
+  // A connection to the node at this address, which has answered, is open from now on, and is no longer.
+  void attach(NodeId id, const HostPort& address);
+  void detach(NodeId id, const HostPort& address);
+  // True while connections to the node at this address are open that have answered, and none there has been cut since
+  // the last answer.
+  bool answers(NodeId id, const HostPort& address);
   // True when the last dial to the node succeeded.
   bool reached(NodeId id) const;
 
@@ -231,6 +235,8 @@ class Topology {
   void introduce_unknown(Lecture& lecture);
   void introduce(Lecture& lecture, const NamedBroker& named, bool believed);
   void hear(Lecture& lecture, std::size_t index, const NamedBroker& named);
+  // Null unless the node is known, at this address. The caller has `merging_`.
+  BrokerRecord* record_at(NodeId id, const HostPort& address);
   void hear_same_address(Lecture& lecture, std::size_t index, BrokerRecord& record);
   void hear_claim(Lecture& lecture, std::size_t index, BrokerRecord& record, const NamedBroker& named);
   void hear_absence(Lecture& lecture, std::size_t index);

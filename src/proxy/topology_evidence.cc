@@ -57,9 +57,12 @@ void Topology::broken(NodeId id, const HostPort& address, Break how, std::uint64
     if (node.address == address) {
       record.broke(now, how != Break::unanswered);
       record.broken_for = how == Break::not_connected ? 0 : client;
-      // A client can make a broker close, but not while others are answered.
-      const bool telling = how == Break::not_connected ||
-                           (how == Break::unanswered && !within(record.answered_at, answered_recently, now));
+      // A client can make a broker close, but not while others are answered, and it may lie about a broker that was
+      // there a moment ago.
+      const bool alone =
+          within(record.answered_at, answered_recently, now) && !record.claimed_beside(client, now);
+      const bool telling =
+          how == Break::not_connected || (how == Break::unanswered && record.attached == 0 && !alone);
       if (telling) record.doubted = true;
       if (telling && !node.candidate) choose_candidate(draft, id, record, now);
     } else if (node.candidate == address && how != Break::cut) {

@@ -48,6 +48,7 @@ TEST_CASE_FIXTURE(Known,
 TEST_CASE_FIXTURE(Known,
                   "a client that provokes its broker into closing is no evidence while others are answered") {
   topology.answered(NodeId{1}, {"a", 9092}, now);
+  topology.attach(NodeId{1}, {"a", 9092});
   now += seconds(20);
   teach(hostile, lie);
   broken(1, {"a", 9092}, Break::unanswered, 66);
@@ -55,6 +56,21 @@ TEST_CASE_FIXTURE(Known,
   CHECK_FALSE(candidate(1));
   teach(hostile, lie);
   CHECK(unmoved());
+}
+
+TEST_CASE_FIXTURE(
+    Known, "a broker that no open connection answers is doubted by a client that claims nothing itself") {
+  topology.answered(NodeId{1}, {"a", 9092}, now);
+  now += seconds(20);
+  teach(hostile, lie);
+  const auto from = SocketAddress::parse(hostile.address, 0);
+  Teacher evil;
+  evil.client_address = &*from;
+  evil.client_id = hostile.client_id;
+  broken(1, {"a", 9092}, Break::unanswered, evil.client());
+  CHECK_FALSE(candidate(1));
+  broken(1, {"a", 9092}, Break::unanswered, 66);
+  CHECK(candidate(1));
 }
 
 TEST_CASE_FIXTURE(
