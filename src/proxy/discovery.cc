@@ -21,7 +21,7 @@ using std::chrono::seconds;
 
 constexpr std::string_view client_id = "kferry-discovery";
 constexpr Duration backoff_min = milliseconds(500);
-constexpr Duration backoff_max = seconds(30);
+constexpr Duration backoff_max = seconds(10);
 constexpr ApiVersion authenticate_version = 0;
 // Servers of one round, so that a round ends.
 constexpr std::size_t asked_max = 64;

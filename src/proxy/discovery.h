@@ -64,7 +64,7 @@ class Discovery final : public OwnConnection {
   // For the connect, and again from connected to the last answer.
   static constexpr Duration attempt_timeout = answer_timeout;
   // No attempt begins later in a round: the bootstrap servers, which are asked first, are then asked again.
-  static constexpr Duration round_budget = std::chrono::seconds(20);
+  static constexpr Duration round_budget = std::chrono::seconds(10);
   // Known brokers asked in one round, where no bootstrap server answers.
   static constexpr std::size_t known_asked_max = 4;
 

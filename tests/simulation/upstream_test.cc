@@ -283,7 +283,7 @@ TEST_CASE("brokers that hang do not keep discovery from the bootstrap servers") 
     world->run_for(seconds(65));  // a round has begun, and asks brokers that hang
     const std::size_t before = asked();
     for (const std::int32_t id : {1, 2}) set_fault(id, ring::DialFault::none);
-    world->run("the bootstrap servers to be asked again", [&] { return asked() > before; }, seconds(40));
+    world->run("the bootstrap servers to be asked again", [&] { return asked() > before; }, seconds(25));
     for (const std::int32_t id : options.ids) set_fault(id, ring::DialFault::none);
     world->expect_only({"discovery_failed"});
     world->stop();
