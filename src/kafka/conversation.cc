@@ -10,6 +10,7 @@ void Conversation::push(const Unanswered& request) {
   unanswered_.push(request);
   raw_answers = false;
   ends_with_question = ends_with_question || request.own == nullptr;
+  fetches = fetches || request.key == fetch_key || request.key == share_fetch_key;
   if (observer_ != nullptr) observer_->queued(request);
 }
 

@@ -83,6 +83,8 @@ class Conversation {
   // The last of what the client sent to the broker is a request that has an answer: not a Produce with acks=0, not a
   // raw token.
   bool ends_with_question = true;
+  // The client has sent a Fetch or ShareFetch.
+  bool fetches = false;
   // The version in which kferry asks for Metadata on this connection; the broker's ApiVersions answer may change it.
   ApiVersion metadata_version = 2;
   // Client tokens seen since raw mode began.

@@ -67,6 +67,9 @@ class Session final : private kafka::RequestJudge, private connection::Leg::Owne
   void give_buffers_back(Instant since);
   // Called every SideWatch::interval once the session has asked for it (Worker::look_after), until it returns false.
   bool look(SideWatch& watch);
+  // Called every SideWatch::glance_interval. Completions do not tell that a client takes nothing while this host's socket
+  // has room for its responses: where they went out lately, asks the kernel, and asks for looks if they are still here.
+  void glance();
   // Ends at once, resetting both sides.
   void abort();
   // It is to end once what it has read is answered. drain_step() follows every Retirement::drain_interval until it has.
@@ -158,7 +161,7 @@ class Session final : private kafka::RequestJudge, private connection::Leg::Owne
   // Whether a side has ended, or is not being read.
   bool wants_looks() const {
     if (state_ == State::accepted || phase_ == Phase::delivering) return false;  // these have a deadline
-    if (legs_.any_ended() || !legs_.client.receiving()) return true;
+    if (legs_.any_ended() || !legs_.client.receiving() || maybe_unread_) return true;
     return state_ == State::open && !legs_.broker.receiving();
   }
   void end_stalled_client(const ring::TcpState& client, SideWatch::Verdict verdict);
@@ -197,7 +200,8 @@ class Session final : private kafka::RequestJudge, private connection::Leg::Owne
   CloseCause cause_ = CloseCause::end_;  // why the session ends, once that is known
   bool response_cut_ = false;            // the broker ended inside a response
   bool looked_after_ = false;            // the worker looks at the session
-  bool lingers_ = false;                 // closed in order, before the client has ended
+  bool maybe_unread_ = false;  // a look or a glance has found bytes that the client has not acknowledged
+  bool lingers_ = false;       // closed in order, before the client has ended
   Retirement retirement_;
   connection::SlimDeadline deadline_;
   ClusterLink link_;

@@ -123,6 +123,14 @@ void Session::on_key_exhausted(Leg& /*leg*/) {
 
 // --- looks
 
+void Session::glance() {
+  if (state_ != State::open || looked_after_ || legs_.frames.conversation().fetches) return;
+  if (worker().now() - link_.heard_at() > 2 * SideWatch::glance_interval) return;
+  if (!legs_.client.tcp_state().undelivered) return;
+  maybe_unread_ = looked_after_ = true;
+  worker().look_after(legs_.client.id());
+}
+
 bool Session::look(SideWatch& watch) {
   using Verdict = SideWatch::Verdict;
   looked_after_ = state_ != State::closing && wants_looks();
@@ -132,9 +140,10 @@ bool Session::look(SideWatch& watch) {
       watch.is_quiet(std::max({link_.heard_at(), legs_.client.send_since(), legs_.broker.send_since()}));
   const bool stuck =
       legs_.client.sending() && worker().now() - legs_.client.send_since() >= SideWatch::interval;
-  if (!quiet && !stuck && !legs_.client.ended() && !legs_.broker.ended()) return true;
+  if (!quiet && !stuck && !maybe_unread_ && !legs_.client.ended() && !legs_.broker.ended()) return true;
   const auto sides = sides_of(legs_.client, legs_.broker, upstream(), legs_.frames.conversation(),
                               worker().now(), worker().limits());
+  maybe_unread_ = sides.client.undelivered;
   const Verdict verdict = watch.judge(sides);
   if (sides.client.ended) legs_.client.note_peer_ended();
   if (sides.broker.ended) legs_.broker.note_peer_ended();

@@ -37,8 +37,9 @@ SideWatch::Verdict SideWatch::judge(const Sides& sides) {
   note_progress(sides, client_over, broker_over);
   if (client_over && !open) return Verdict::client_left;
   if (!client_over && !broker_over) {
-    const bool unread = client.undelivered && sides.now - taken_since_ >= unread_timeout &&
-                        sides.responses_wait && !sides.fetch_unanswered;
+    // What fills the socket of a client that fetches may be the answer to a Fetch.
+    const bool between_polls = sides.fetch_unanswered || (sides.fetches && !sides.responses_wait);
+    const bool unread = client.undelivered && sides.now - taken_since_ >= unread_timeout && !between_polls;
     if (unread) return Verdict::unread;
     // As with keep-alive, which TCP does not use while something is unacknowledged.
     if (client.awaits_ack && client.silence >= sides.patience) return Verdict::client_gone;
@@ -70,6 +71,7 @@ SideWatch::Sides sides_of(const connection::Leg& client, const connection::Leg& 
   sides.responses_wait = client.output().ready_size() > 0 || broker.splicing();
   sides.fetch_unanswered =
       conversation.awaits(kafka::fetch_key) || conversation.awaits(kafka::share_fetch_key);
+  sides.fetches = conversation.fetches;
   sides.requests_wait = broker.output().ready_size() > 0 || broker.sending() || client.splicing();
   sides.patience = seconds(limits.keepalive_idle_s + limits.keepalive_interval_s * limits.keepalive_probes);
   return sides;

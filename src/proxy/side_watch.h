@@ -20,14 +20,17 @@ namespace kferry::proxy {
 class SideWatch {
  public:
   static constexpr Duration interval = std::chrono::seconds(1);
+  // The other sessions are glanced at this often, at the cost of a system call for one whose client was sent something
+  // and never fetched.
+  static constexpr Duration glance_interval = std::chrono::seconds(5);
   // After the client has ended, the session ends once nothing has moved for this long; after the broker has, sooner,
   // since only the client can move anything.
   static constexpr Duration silence_after_end = std::chrono::seconds(25);
   static constexpr Duration stall_after_end = std::chrono::seconds(15);
   static_assert(silence_after_end + 2 * interval < std::chrono::seconds(30));
-  // A client that takes nothing while its responses wait. A broker that has ended meanwhile cannot say so: its FIN is
-  // behind bytes for which this host has no room. Only a consumer between two polls leaves a response unread for
-  // longer.
+  // A client that takes nothing while its responses wait, or fill this host's socket. A broker that has ended meanwhile
+  // cannot say so: its FIN is behind bytes for which this host has no room. Only a consumer between two polls leaves a
+  // response unread for longer.
   static constexpr Duration unread_timeout = std::chrono::seconds(25);
   // A broker that takes no bytes and still acknowledges every probe gets the requests of a client that has ended, such
   // as records with acks=0, within this time.
@@ -44,6 +47,7 @@ class SideWatch {
     bool broker_ended = false;      // as for the client
     bool responses_wait = false;    // for room in the client's socket
     bool fetch_unanswered = false;  // so that a consumer may be between two polls
+    bool fetches = false;           // the client has sent a Fetch or ShareFetch on this connection
     bool requests_wait = false;     // for room in the broker's socket
     Duration patience{};            // with a peer that owes an ACK: as long as keep-alive would take
   };

@@ -74,6 +74,18 @@ TEST_CASE("a client that leaves responses unread is ended, unless it may be a co
   CHECK(consumer.outcome().first == Verdict::wait);
 }
 
+TEST_CASE("responses that the socket holds are unread, too, where none of them can answer a Fetch") {
+  Watched w;
+  w.sides.client.undelivered = true;
+  CHECK(w.outcome() == std::pair{Verdict::unread, 25});
+  Watched consumer;
+  consumer.sides = w.sides;
+  consumer.sides.fetches = true;
+  CHECK(consumer.outcome().first == Verdict::wait);
+  consumer.sides.responses_wait = true;
+  CHECK(consumer.outcome().first == Verdict::unread);
+}
+
 TEST_CASE("bytes acknowledged one by one are no progress of a client, and four kilobytes are") {
   Watched w;
   w.sides.client.undelivered = true;

@@ -77,6 +77,7 @@ void Worker::begin_to_stop() {
   memory_return_.stop();
   inquiries_.stop();
   ring_.cancel({0, 0, static_cast<std::uint16_t>(Operation::look)});
+  ring_.cancel({0, 0, static_cast<std::uint16_t>(Operation::glance)});
   ring_.cancel({0, 0, static_cast<std::uint16_t>(Operation::drain)});
   for (Slot& slot : slots_) {
     if (!slot.session) continue;
@@ -90,7 +91,7 @@ void Worker::begin_to_stop() {
 bool Worker::stopped() const {
   return stopping_ && session_count_ == 0 && lingering_.stopped() && !drain_armed_ && acceptor_.stopped() &&
          headers_.stopped() && refused_.stopped() && !ages_.armed() && inquiries_.stopped() &&
-         !pressure_armed_ && !memory_return_.armed() && !look_armed_;
+         !pressure_armed_ && !memory_return_.armed() && !look_armed_ && !glance_armed_;
 }
 
 // --- the turn
@@ -142,6 +143,11 @@ void Worker::dispatch(const ring::Completion& completion) {
   }
   if (token.kind >= static_cast<std::uint16_t>(Operation::inquiries))
     return inquiries_.on_completion(completion);
+  if (token.kind == static_cast<std::uint16_t>(Operation::glance)) {
+    glance_armed_ = false;
+    if (!stopping_) glance();
+    return;
+  }
   if (token.kind == static_cast<std::uint16_t>(Operation::ages)) return end_aged();
   if (token.kind == static_cast<std::uint16_t>(Operation::refused)) return refused_.on_timer();
   if (token.kind >= static_cast<std::uint16_t>(Operation::headers)) {
@@ -215,6 +221,18 @@ void Worker::look() {
   looked_after_.resize(kept);
   if (kept == 0 || std::exchange(look_armed_, true)) return;
   ring_.timer({0, 0, static_cast<std::uint16_t>(Operation::look)}, now() + SideWatch::interval);
+}
+
+void Worker::arm_glances() {
+  if (std::exchange(glance_armed_, true)) return;
+  ring_.timer({0, 0, static_cast<std::uint16_t>(Operation::glance)}, now() + SideWatch::glance_interval);
+}
+
+void Worker::glance() {
+  for (Slot& slot : slots_) {
+    if (slot.session) slot.session->glance();
+  }
+  if (session_count_ > 0) arm_glances();
 }
 
 // --- buffers

@@ -53,6 +53,7 @@ class Worker final : private Acceptor::Host, private HeaderReader::Host, public 
     headers = 32,
     refused = 36,
     ages = 37,
+    glance = 38,
     inquiries = 40
   };
   static_assert(16 + Acceptor::operations <= 24);
@@ -161,6 +162,8 @@ class Worker final : private Acceptor::Host, private HeaderReader::Host, public 
   void sample();
   void on_pressure();
   void look();
+  void glance();
+  void arm_glances();
   void begin_to_stop();
   // The drain: worker_drain.cc
   void follow_drain();
@@ -204,6 +207,7 @@ class Worker final : private Acceptor::Host, private HeaderReader::Host, public 
   };
   std::vector<LookedAfter> looked_after_;
   bool look_armed_ = false;
+  bool glance_armed_ = false;  // while there are sessions
   Instant sample_at_{};
   MemoryReturn memory_return_;
   Acceptor acceptor_;

@@ -125,6 +125,7 @@ void Worker::begin_session(const Arrival& arrival, Place place, Visitor visitor)
   slot.session =
       session_memory_.make(*this, ring::Token{number, slot.generation, 0}, place, std::move(visitor));
   ++session_count_;
+  arm_glances();
   memory_return_.on_connection();
   slot.session->start();
   if (drains_all_) drain(slot);
