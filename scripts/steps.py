@@ -195,6 +195,11 @@ def packaging(_everything):
                                 "tests/kubernetes/test_chart.py"], timeout_s=1800)
 
 
+def kubernetes(_everything):
+    """The API server of Kubernetes; the first run builds it, for 10 to 20 minutes on two idle cores."""
+    return pytest("kubernetes", ["tests/kubernetes/test_api_server.py"], timeout_s=7200)
+
+
 def packaging_on_hosts(_everything):
     """A release, made here and once more elsewhere; its packages and image judged and run."""
     release.make()
@@ -374,6 +379,8 @@ STEPS = [
     Step("packaging-all", "a release made twice; deb, rpm and image linted, installed, run", packaging_on_hosts,
          "tests/packaging", tuple(packages.BUILD + packages.PYTEST + packages.RELEASE + packages.PACKAGING
                                   + packages.LINT + packages.HOSTS + packages.end_to_end()), only_in_all=True),
+    Step("kubernetes", "chart and manifests before a real API server", kubernetes, "tests/kubernetes",
+         tuple(packages.PYTEST + packages.PACKAGING + packages.go() + packages.end_to_end()), only_in_all=True),
     Step("cli-json", "the command line from outside, where every line of its log is JSON", command_line_as_json, "tests/cli",
          tuple(packages.PYTEST + packages.COMMAND_LINE), only_in_all=True),
     Step("demo-kafka", "the demo on Apache Kafka", demo("--kafka"), "src/cli/run.cc",
