@@ -120,7 +120,7 @@ TEST_CASE("texts of clients cannot forge anything, and are cut") {
   record.principal = hostile;
   record.software_name = hostile;
   record.mechanism = hostile;
-  record.tls.emplace();
+  record.tls = AuditRecord::Tls{};
   record.tls->server_name = hostile;
   record.tls->certificate = AuditRecord::Certificate{hostile, hostile, hostile, "ff"};
   record.broker_address = "b:1";
