@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "doctest/doctest.h"
 #include "kafka/api_keys.h"
 #include "proxy/topology.h"
 
@@ -77,5 +78,22 @@ struct Fixture {
 const Asker hostile{"10.6.6.6", "evil", {"a", 9092}};
 const Asker other{"10.2.2.2", "other", {"b", 9092}};
 const Asker discovery{"", "", {"boot", 9092}};
+
+// Its first list named three brokers.
+inline const std::vector<BrokerEntry> truth = {
+    {NodeId{1}, "a", 9092}, {NodeId{2}, "b", 9092}, {NodeId{3}, "c", 9092}};
+
+struct Known : Fixture {
+  Known() { REQUIRE(teach({}, truth) == Lesson::learnt); }
+  bool unmoved() const {
+    return address(1) == HostPort{"a", 9092} && address(2) == HostPort{"b", 9092} &&
+           address(3) == HostPort{"c", 9092};
+  }
+  bool logged(std::string_view part) const {
+    for (const std::string& text : log.texts)
+      if (text.find(part) != std::string::npos) return true;
+    return false;
+  }
+};
 
 }  // namespace kferry::proxy
