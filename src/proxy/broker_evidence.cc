@@ -67,12 +67,14 @@ Teacher BrokerEvidence::teacher(const SocketAddress& client_address, std::string
 }
 
 void BrokerEvidence::note_answer(Instant heard_at, const Listeners& to) {
-  if (std::exchange(heard_, Heard::answered) == Heard::nothing)
+  if (heard_ == Heard::nothing) {
+    heard_ = Heard::answered;
     to.loops.answered(canonical(dialled_.host, dialled_.port));
+  }
   if (!node_) return;
   note_answers_at_ = heard_at + answer_interval;
   to.cluster.topology.answered(*node_, dialled_, heard_at);
-  if (!std::exchange(attached_, true)) to.cluster.topology.attach(*node_, dialled_);
+  if (std::exchange(heard_, Heard::attached) != Heard::attached) to.cluster.topology.attach(*node_, dialled_);
 }
 
 void BrokerEvidence::note_broken(const Break& how, const kafka::Conversation& conversation,
@@ -94,7 +96,9 @@ void BrokerEvidence::note_broken(const Break& how, const kafka::Conversation& co
 }
 
 void BrokerEvidence::leave(Topology& topology) {
-  if (std::exchange(attached_, false)) topology.detach(*node_, dialled_);
+  if (heard_ != Heard::attached) return;
+  heard_ = Heard::answered;
+  topology.detach(*node_, dialled_);
 }
 
 void BrokerEvidence::note_denied(CorrelationId request, Instant now, const Listeners& to) {

@@ -91,6 +91,7 @@ class BrokerEvidence {
   enum class Heard : std::uint8_t {
     nothing,   // the guard against loops counts this connection
     answered,  // a Kafka response has come, or nothing is connected
+    attached,  // as answered, and the topology counts it among the node's open connections
   };
   // How the connection ended, as far as the topology knows.
   enum class End : std::uint8_t { none, broken, limited };
@@ -98,7 +99,6 @@ class BrokerEvidence {
   [[no_unique_address]] HostPort dialled_;  // the origin fits behind it
   Origin origin_;
   Heard heard_ = Heard::answered;
-  bool attached_ = false;  // it counts among the node's open connections
   End end_ = End::none;
   std::optional<NodeId> node_;
   std::optional<CorrelationId> exactly_asked_;

@@ -129,8 +129,8 @@ void Session::pump() {
   if (legs_.any_ended()) pass_on_ends();
   if (phase_ != Phase::serving) end_if_done();
   legs_.wake_awaited_sends();
-  if (!looked_after_ && state_ != State::closing && wants_looks()) {
-    looked_after_ = true;
+  if (looks_ == Looks::none && state_ != State::closing && wants_looks()) {
+    looks_ = Looks::taken;
     worker().look_after(legs_.client.id());
   }
 }

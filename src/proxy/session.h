@@ -67,8 +67,8 @@ class Session final : private kafka::RequestJudge, private connection::Leg::Owne
   void give_buffers_back(Instant since);
   // Called every SideWatch::interval once the session has asked for it (Worker::look_after), until it returns false.
   bool look(SideWatch& watch);
-  // Called every SideWatch::glance_interval. Completions do not tell that a client takes nothing while this host's socket
-  // has room for its responses: where they went out lately, asks the kernel, and asks for looks if they are still here.
+  // Called every SideWatch::glance_interval. Completions do not tell that a client takes nothing while this host's
+  // socket has room for its responses: where they went out lately, asks the kernel, and for looks if they are here yet.
   void glance();
   // Ends at once, resetting both sides.
   void abort();
@@ -103,6 +103,12 @@ class Session final : private kafka::RequestJudge, private connection::Leg::Owne
 
  private:
   enum class State : std::uint8_t { accepted, dialling, open, closing };
+  // Whether the worker looks at the session.
+  enum class Looks : std::uint8_t {
+    none,
+    taken,
+    unread,  // they are, and the last one or a glance found bytes that the client has not acknowledged
+  };
   enum class Phase : std::uint8_t {
     serving,
     stopping,    // no further request is forwarded; ends when everything is answered
@@ -161,7 +167,7 @@ class Session final : private kafka::RequestJudge, private connection::Leg::Owne
   // Whether a side has ended, or is not being read.
   bool wants_looks() const {
     if (state_ == State::accepted || phase_ == Phase::delivering) return false;  // these have a deadline
-    if (legs_.any_ended() || !legs_.client.receiving() || maybe_unread_) return true;
+    if (legs_.any_ended() || !legs_.client.receiving() || looks_ == Looks::unread) return true;
     return state_ == State::open && !legs_.broker.receiving();
   }
   void end_stalled_client(const ring::TcpState& client, SideWatch::Verdict verdict);
@@ -199,9 +205,8 @@ class Session final : private kafka::RequestJudge, private connection::Leg::Owne
   Server server_ = Server::own;
   CloseCause cause_ = CloseCause::end_;  // why the session ends, once that is known
   bool response_cut_ = false;            // the broker ended inside a response
-  bool looked_after_ = false;            // the worker looks at the session
-  bool maybe_unread_ = false;  // a look or a glance has found bytes that the client has not acknowledged
-  bool lingers_ = false;       // closed in order, before the client has ended
+  Looks looks_ = Looks::none;
+  bool lingers_ = false;  // closed in order, before the client has ended
   Retirement retirement_;
   connection::SlimDeadline deadline_;
   ClusterLink link_;

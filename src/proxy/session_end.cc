@@ -124,26 +124,29 @@ void Session::on_key_exhausted(Leg& /*leg*/) {
 // --- looks
 
 void Session::glance() {
-  if (state_ != State::open || looked_after_ || legs_.frames.conversation().fetches) return;
+  if (state_ != State::open || looks_ != Looks::none || legs_.frames.conversation().fetches) return;
   if (worker().now() - link_.heard_at() > 2 * SideWatch::glance_interval) return;
   if (!legs_.client.tcp_state().undelivered) return;
-  maybe_unread_ = looked_after_ = true;
+  looks_ = Looks::unread;
   worker().look_after(legs_.client.id());
 }
 
 bool Session::look(SideWatch& watch) {
   using Verdict = SideWatch::Verdict;
-  looked_after_ = state_ != State::closing && wants_looks();
-  if (!looked_after_) return false;
+  if (state_ == State::closing || !wants_looks()) {
+    looks_ = Looks::none;
+    return false;
+  }
   // Where bytes flow, completions tell everything.
   const bool quiet =
       watch.is_quiet(std::max({link_.heard_at(), legs_.client.send_since(), legs_.broker.send_since()}));
   const bool stuck =
       legs_.client.sending() && worker().now() - legs_.client.send_since() >= SideWatch::interval;
-  if (!quiet && !stuck && !maybe_unread_ && !legs_.client.ended() && !legs_.broker.ended()) return true;
+  if (!quiet && !stuck && looks_ != Looks::unread && !legs_.client.ended() && !legs_.broker.ended())
+    return true;
   const auto sides = sides_of(legs_.client, legs_.broker, upstream(), legs_.frames.conversation(),
                               worker().now(), worker().limits());
-  maybe_unread_ = sides.client.undelivered;
+  looks_ = sides.client.undelivered ? Looks::unread : Looks::taken;
   const Verdict verdict = watch.judge(sides);
   if (sides.client.ended) legs_.client.note_peer_ended();
   if (sides.broker.ended) legs_.broker.note_peer_ended();
@@ -174,8 +177,8 @@ bool Session::look(SideWatch& watch) {
             CloseCause::client_closed);
       break;
   }
-  looked_after_ = state_ != State::closing && phase_ != Phase::delivering;
-  return looked_after_;
+  if (state_ == State::closing || phase_ == Phase::delivering) looks_ = Looks::none;
+  return looks_ != Looks::none;
 }
 
 // The client neither takes what waits for it nor closes.
