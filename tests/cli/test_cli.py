@@ -64,16 +64,14 @@ def test_check_prints_the_plan():
     assert "\x1b" not in shown.stdout + shown.stderr
 
 
-def readme_variables(first_line):
-    """The block of README.md's quick start that begins so, as an environment."""
-    blocks = (ROOT / "README.md").read_text().split("```")[1::2]
-    found = next(block for block in blocks if block.strip().startswith(first_line))
-    words = [line.strip().removeprefix("export ") for line in found.splitlines()]
-    return dict(word.split("=", 1) for word in words if word.split("=")[0].isupper())
+def readme_block(first_line):
+    """The block of README.md whose first line begins so, without its fences."""
+    blocks = [block.partition("\n")[2] for block in (ROOT / "README.md").read_text().split("```")[1::2]]
+    return next(block for block in blocks if block.startswith(first_line))
 
 
 def test_check_of_the_quick_start_names_the_missing_certificate():
-    variables = readme_variables("KAFKA_BOOTSTRAP_SERVERS")
+    variables = dict(line.split("=", 1) for line in readme_block("KAFKA_BOOTSTRAP_SERVERS").splitlines())
     assert len(variables) == 11
     credentials = 'a.PlainLoginModule required username="u" password="p";'
     shown = kferry("check", env=variables | {"KAFKA_SASL_JAAS_CONFIG": credentials})
@@ -82,10 +80,10 @@ def test_check_of_the_quick_start_names_the_missing_certificate():
     assert "GATEWAY_SSL_KEY_STORE_PATH is missing" in shown.stderr
 
 
-def test_the_plaintext_quick_start_is_valid():
-    variables = readme_variables("export KAFKA_BOOTSTRAP_SERVERS")
-    assert len(variables) == 6
-    shown = kferry("check", env=variables)
+def test_the_plaintext_quick_start_is_valid(tmp_path):
+    file = tmp_path / "kferry.toml"
+    file.write_text(readme_block("[cluster.default.upstream]"))
+    shown = kferry("check", "--config", str(file))
     assert shown.returncode == 0, shown.stderr
     assert "gateway.example.com:6971" in shown.stdout
     assert "error" not in shown.stderr

@@ -54,7 +54,10 @@ def start(env, before):
 def each_gives_a_reason(env, limits, before):
     """With less and less refused, until kferry is ready."""
     for limit in limits:
-        status, shown = start(env, lambda: before(limit))
+        try:
+            status, shown = start(env, lambda: before(limit))
+        except BlockingIOError:  # the limit does not even let the child begin, as where others run as its user
+            continue
         if status is None:
             return
         assert status in (1, 2) and any(reason in shown for reason in REASONS), (limit, status, shown)

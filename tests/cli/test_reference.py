@@ -76,7 +76,7 @@ def test_settings_lists_every_key():
     for row in rows():
         assert row["key"] in shown.stdout and row["variable"] in shown.stdout and row["meaning"] in shown.stdout
     assert "[limits]\n  upstream_connect_timeout_ms\n" in shown.stdout
-    assert "      default none; not yet in effect\n" in shown.stdout
+    assert "      default none; secret; ignored\n" in shown.stdout
 
 
 def test_settings_finds_by_words():
