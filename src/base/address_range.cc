@@ -14,14 +14,9 @@ constexpr unsigned v6_bits = 128;
 // The bits of ::ffff:0:0/96, the prefix of IPv4-mapped addresses.
 constexpr unsigned mapped_bits = 96;
 
-// Of an address that is not empty, in network order: four bytes or sixteen.
 std::array<std::uint8_t, 16> bytes_of(const SocketAddress& address) {
   std::array<std::uint8_t, 16> bytes{};
-  if (address.is_v4()) {
-    std::memcpy(bytes.data(), &reinterpret_cast<const sockaddr_in*>(address.get())->sin_addr, 4);
-  } else {
-    std::memcpy(bytes.data(), &reinterpret_cast<const sockaddr_in6*>(address.get())->sin6_addr, 16);
-  }
+  std::memcpy(bytes.data(), address.bytes().data(), address.bytes().size());
   return bytes;
 }
 
@@ -63,19 +58,8 @@ bool AddressRange::contains(const SocketAddress& address) const {
 }
 
 std::string AddressRange::text() const {
-  SocketAddress address;
-  if (v4_) {
-    sockaddr_in four{};
-    four.sin_family = AF_INET;
-    std::memcpy(&four.sin_addr, bytes_.data(), 4);
-    address = SocketAddress(reinterpret_cast<const sockaddr*>(&four), sizeof four);
-  } else {
-    sockaddr_in6 six{};
-    six.sin6_family = AF_INET6;
-    std::memcpy(&six.sin6_addr, bytes_.data(), 16);
-    address = SocketAddress(reinterpret_cast<const sockaddr*>(&six), sizeof six);
-  }
-  return address.host_text() + "/" + std::to_string(prefix_);
+  const auto bytes = std::as_bytes(std::span(bytes_)).first(v4_ ? 4 : 16);
+  return SocketAddress::from_bytes(bytes, 0).host_text() + "/" + std::to_string(prefix_);
 }
 
 bool any_contains(std::span<const AddressRange> ranges, const SocketAddress& address) {

@@ -46,6 +46,28 @@ std::optional<SocketAddress> SocketAddress::parse(std::string_view literal, std:
   return std::nullopt;
 }
 
+SocketAddress SocketAddress::from_bytes(std::span<const std::byte> bytes, std::uint16_t port) {
+  if (bytes.size() == sizeof(in_addr)) {
+    sockaddr_in four{};
+    four.sin_family = AF_INET;
+    four.sin_port = htons(port);
+    std::memcpy(&four.sin_addr, bytes.data(), bytes.size());
+    return SocketAddress(reinterpret_cast<const sockaddr*>(&four), sizeof four);
+  }
+  if (bytes.size() != sizeof(in6_addr)) return {};
+  sockaddr_in6 six{};
+  six.sin6_family = AF_INET6;
+  six.sin6_port = htons(port);
+  std::memcpy(&six.sin6_addr, bytes.data(), bytes.size());
+  return SocketAddress(reinterpret_cast<const sockaddr*>(&six), sizeof six);
+}
+
+std::span<const std::byte> SocketAddress::bytes() const {
+  if (empty()) return {};
+  if (is_v4()) return std::as_bytes(std::span(&v4(storage_).sin_addr, 1));
+  return std::as_bytes(std::span(&storage_.sin6_addr, 1));
+}
+
 std::uint16_t SocketAddress::port() const {
   if (empty()) return 0;
   return ntohs(family() == AF_INET ? v4(storage_).sin_port : storage_.sin6_port);

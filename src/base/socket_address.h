@@ -5,8 +5,10 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -21,11 +23,16 @@ class SocketAddress {
   // Parses an address literal: IPv4, or IPv6 without brackets and without a zone such as %eth0. Never asks DNS.
   static std::optional<SocketAddress> parse(std::string_view literal, std::uint16_t port);
 
+  // `bytes`: in network order, 4 of an IPv4 address or 16 of an IPv6 one. Anything else gives an empty address.
+  static SocketAddress from_bytes(std::span<const std::byte> bytes, std::uint16_t port);
+
   const sockaddr* get() const { return reinterpret_cast<const sockaddr*>(&storage_); }
   socklen_t size() const { return size_; }
   int family() const { return get()->sa_family; }
   bool empty() const { return size_ == 0; }
   std::uint16_t port() const;
+  // In network order: 4 of an IPv4 address, 16 of an IPv6 one, none of an empty one. Valid as long as this.
+  std::span<const std::byte> bytes() const;
 
   bool is_v4() const { return !empty() && family() == AF_INET; }
   bool is_loopback() const;

@@ -35,6 +35,19 @@ TEST_CASE("an IPv4-mapped address is the IPv4 address in it, in comparisons and 
   CHECK(SocketAddress::parse("fd00::2", 9092)->text() == "[fd00::2]:9092");
 }
 
+TEST_CASE("an address is made of its bytes, and gives them") {
+  for (const char* literal : {"10.1.2.3", "2001:db8::7"}) {
+    const SocketAddress address = *SocketAddress::parse(literal, 9092);
+    CHECK(address.bytes().size() == (address.is_v4() ? 4 : 16));
+    CHECK(SocketAddress::from_bytes(address.bytes(), 9092) == address);
+  }
+  const SocketAddress address = *SocketAddress::parse("10.1.2.3", 1);
+  CHECK(address.bytes()[0] == std::byte{10});
+  CHECK(address.bytes()[3] == std::byte{3});
+  CHECK(SocketAddress().bytes().empty());
+  CHECK(SocketAddress::from_bytes(address.bytes().first(3), 1).empty());
+}
+
 TEST_CASE("addresses are compared by family, bytes and port") {
   CHECK(*SocketAddress::parse("10.0.0.1", 1) == *SocketAddress::parse("10.0.0.1", 1));
   CHECK_FALSE(*SocketAddress::parse("10.0.0.1", 1) == *SocketAddress::parse("10.0.0.1", 2));

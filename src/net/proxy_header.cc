@@ -166,20 +166,11 @@ std::string_view read_tlvs(std::span<const std::byte> header, std::size_t from, 
   return {};
 }
 
-SocketAddress v4_at(std::span<const std::byte> bytes, std::size_t address, std::size_t port) {
-  sockaddr_in four{};
-  four.sin_family = AF_INET;
-  std::memcpy(&four.sin_addr, bytes.subspan(address, 4).data(), 4);
-  std::memcpy(&four.sin_port, bytes.subspan(port, 2).data(), 2);
-  return SocketAddress(reinterpret_cast<const sockaddr*>(&four), sizeof four);
-}
-
-SocketAddress v6_at(std::span<const std::byte> bytes, std::size_t address, std::size_t port) {
-  sockaddr_in6 six{};
-  six.sin6_family = AF_INET6;
-  std::memcpy(&six.sin6_addr, bytes.subspan(address, 16).data(), 16);
-  std::memcpy(&six.sin6_port, bytes.subspan(port, 2).data(), 2);
-  return SocketAddress(reinterpret_cast<const sockaddr*>(&six), sizeof six);
+// `size` bytes of an address, and its port.
+SocketAddress address_at(std::span<const std::byte> bytes, std::size_t size, std::size_t address,
+                         std::size_t port) {
+  return SocketAddress::from_bytes(bytes.subspan(address, size),
+                                   static_cast<std::uint16_t>(u16(bytes, port)));
 }
 
 ProxyRead read_v2(std::span<const std::byte> bytes, ProxyHeader& into) {
@@ -213,11 +204,11 @@ ProxyRead read_v2(std::span<const std::byte> bytes, ProxyHeader& into) {
   }
   if (size - v2_fixed_size < addresses) return malformed("a header that is shorter than its addresses");
   if (family == 0x11) {
-    into.source = v4_at(header, 16, 24);
-    into.destination = v4_at(header, 20, 26);
+    into.source = address_at(header, 4, 16, 24);
+    into.destination = address_at(header, 4, 20, 26);
   } else if (family == 0x21) {
-    into.source = v6_at(header, 16, 48);
-    into.destination = v6_at(header, 32, 50);
+    into.source = address_at(header, 16, 16, 48);
+    into.destination = address_at(header, 16, 32, 50);
   }
   const std::string_view fault = read_tlvs(header, v2_fixed_size + addresses, into);
   return fault.empty() ? complete : malformed(fault);

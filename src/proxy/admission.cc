@@ -16,12 +16,8 @@ namespace {
 
 // What identifies a client's address: its bytes.
 std::string key_of(const SocketAddress& address) {
-  if (address.is_v4()) {
-    const in_addr& four = reinterpret_cast<const sockaddr_in*>(address.get())->sin_addr;
-    return {reinterpret_cast<const char*>(&four), sizeof four};
-  }
-  const in6_addr& six = reinterpret_cast<const sockaddr_in6*>(address.get())->sin6_addr;
-  return {reinterpret_cast<const char*>(&six), sizeof six};
+  const auto bytes = address.bytes();
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
 // The load balancer's own connection, from an address that the listener believes.
