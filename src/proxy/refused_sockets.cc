@@ -12,8 +12,9 @@ RefusedSockets::~RefusedSockets() {
 }
 
 void RefusedSockets::take(ring::Socket socket, Duration delay) {
-  if (stopping_ || delay <= Duration::zero() || held_.fetch_add(1, std::memory_order_relaxed) >= held_max) {
-    if (!stopping_ && delay > Duration::zero()) held_.fetch_sub(1, std::memory_order_relaxed);
+  if (stopping_ || delay <= Duration::zero()) return ring_.close(socket, false);
+  if (held_.fetch_add(1, std::memory_order_relaxed) >= held_max) {
+    held_.fetch_sub(1, std::memory_order_relaxed);
     return ring_.close(socket, false);
   }
   sockets_.push_back({ring_.now() + delay, socket});
@@ -21,23 +22,13 @@ void RefusedSockets::take(ring::Socket socket, Duration delay) {
   arm();
 }
 
-// A timer that is set for later is cancelled, and on_timer() sets it again.
 void RefusedSockets::arm() {
-  if (sockets_.empty()) return;
-  const Instant at = sockets_.front().at;
-  if (!armed_) {
-    armed_ = true;
-    armed_for_ = at;
-    ring_.timer(token_, at);
-  } else if (at < armed_for_) {
-    armed_for_ = at;  // cancelled once
-    ring_.cancel(token_);
-  }
+  if (!sockets_.empty()) deadline_.set(sockets_.front().at);
 }
 
 void RefusedSockets::on_timer() {
-  KFERRY_ASSERT(armed_);
-  armed_ = false;
+  KFERRY_ASSERT(deadline_.armed());
+  if (!deadline_.on_timer(!sockets_.empty())) return;
   close_due(ring_.now());
   arm();
 }
@@ -54,7 +45,7 @@ void RefusedSockets::close_due(Instant now) {
 void RefusedSockets::stop() {
   stopping_ = true;
   close_due(Instant::max());
-  if (armed_) ring_.cancel(token_);
+  deadline_.cancel();
 }
 
 }  // namespace kferry::proxy

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "connection/deadline.h"
 #include "ring/ring.h"
 
 namespace kferry::proxy {
@@ -20,7 +21,7 @@ class RefusedSockets {
 
   // `token` names the timer, whose completions go to on_timer(). `held`: how many all workers hold.
   RefusedSockets(ring::Ring& ring, ring::Token token, std::atomic<std::uint32_t>& held)
-      : ring_(ring), token_(token), held_(held) {}
+      : ring_(ring), deadline_(ring, token), held_(held) {}
   ~RefusedSockets();
   RefusedSockets(const RefusedSockets&) = delete;
   RefusedSockets& operator=(const RefusedSockets&) = delete;
@@ -30,7 +31,7 @@ class RefusedSockets {
   void on_timer();
   // Closes every socket; done once stopped() holds.
   void stop();
-  bool stopped() const { return sockets_.empty() && !armed_; }
+  bool stopped() const { return sockets_.empty() && !deadline_.armed(); }
 
  private:
   struct One {
@@ -42,11 +43,9 @@ class RefusedSockets {
   void arm();
 
   ring::Ring& ring_;
-  const ring::Token token_;
+  connection::Deadline deadline_;  // of the first
   std::atomic<std::uint32_t>& held_;
   std::vector<One> sockets_;  // a heap: the first is due first
-  bool armed_ = false;
-  Instant armed_for_{};  // valid while armed
   bool stopping_ = false;
 };
 

@@ -24,23 +24,12 @@ void SessionAges::add(ring::Token session, Instant at, const std::function<bool(
   arm();
 }
 
-// A timer that is set for later is cancelled, and on_timer() sets it again.
 void SessionAges::arm() {
-  if (due_.empty() || stopping_) return;
-  const Instant at = due_.front().at;
-  if (!armed_) {
-    armed_ = true;
-    armed_for_ = at;
-    ring_.timer(token_, at);
-  } else if (at < armed_for_) {
-    armed_for_ = at;
-    ring_.cancel(token_);
-  }
+  if (!due_.empty() && !stopping_) deadline_.set(due_.front().at);
 }
 
 void SessionAges::on_timer(const std::function<bool(ring::Token)>& retire) {
-  armed_ = false;
-  if (stopping_) return;
+  if (!deadline_.on_timer(!due_.empty() && !stopping_)) return;
   const Instant now = ring_.now();
   while (!due_.empty() && due_.front().at <= now) {
     std::ranges::pop_heap(due_, std::ranges::greater{}, &Due::at);
@@ -53,7 +42,7 @@ void SessionAges::on_timer(const std::function<bool(ring::Token)>& retire) {
 
 void SessionAges::stop() {
   stopping_ = true;
-  if (armed_) ring_.cancel(token_);
+  deadline_.cancel();
 }
 
 }  // namespace kferry::proxy

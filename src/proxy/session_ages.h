@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "connection/deadline.h"
 #include "ring/ring.h"
 
 namespace kferry::proxy {
@@ -17,7 +18,7 @@ class SessionAges {
   static constexpr Duration again_after = std::chrono::seconds(1);
 
   // `token` names the timer, whose completions go to on_timer().
-  SessionAges(ring::Ring& ring, ring::Token token) : ring_(ring), token_(token) {}
+  SessionAges(ring::Ring& ring, ring::Token token) : ring_(ring), deadline_(ring, token) {}
 
   // `session` names its first operation. What has ended meanwhile costs an entry until `lives` is asked.
   void add(ring::Token session, Instant at, const std::function<bool(ring::Token)>& lives);
@@ -25,7 +26,7 @@ class SessionAges {
   void on_timer(const std::function<bool(ring::Token)>& retire);
   // Ends the timer; it still completes, as long as armed() says so.
   void stop();
-  bool armed() const { return armed_; }
+  bool armed() const { return deadline_.armed(); }
   std::size_t size() const { return due_.size(); }
 
  private:
@@ -38,12 +39,10 @@ class SessionAges {
   void arm();
 
   ring::Ring& ring_;
-  const ring::Token token_;
+  connection::Deadline deadline_;  // of the first
   std::vector<Due> due_;           // a heap: the first is due first
   std::size_t size_at_look_ = 64;  // entries of sessions that have ended are dropped at twice as many
-  bool armed_ = false;
   bool stopping_ = false;
-  Instant armed_for_{};  // valid while armed
 };
 
 }  // namespace kferry::proxy
