@@ -7,9 +7,11 @@
 
 #include <array>
 #include <cerrno>
+#include <cstdio>
 #include <cstring>
 #include <utility>
 
+#include "base/printable.h"
 #include "config/load.h"
 #include "operations/control_server.h"
 
@@ -91,6 +93,25 @@ std::expected<std::vector<JsonObject>, std::string> ask_control(
     }
   }
   return std::unexpected(path + ": the answer is too long");
+}
+
+std::optional<std::vector<JsonObject>> ask_or_explain(const std::string& verb, const std::string& path,
+                                                      const JsonObject& request,
+                                                      const std::function<void(const JsonObject&)>& on_line) {
+  auto answer = ask_control(path, request, on_line);
+  if (answer) return std::move(*answer);
+  std::fprintf(stderr, "kferry %s: %s\n", verb.c_str(), answer.error().c_str());
+  return std::nullopt;
+}
+
+std::string shown_text(const JsonObject& line) {
+  return without_controls(line.text("text").value_or(""));
+}
+
+bool print_result(const JsonObject& result) {
+  const bool well = result.flag("ok").value_or(false);
+  std::fprintf(well ? stdout : stderr, "%s\n", shown_text(result).c_str());
+  return well;
 }
 
 }  // namespace kferry::cli

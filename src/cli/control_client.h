@@ -21,4 +21,14 @@ std::expected<std::vector<operations::JsonObject>, std::string> ask_control(
     const std::string& path, const operations::JsonObject& request,
     const std::function<void(const operations::JsonObject&)>& on_line = [](const operations::JsonObject&) {});
 
+// As ask_control for `kferry VERB`, which prints the error. nullopt: it has.
+std::optional<std::vector<operations::JsonObject>> ask_or_explain(
+    const std::string& verb, const std::string& path, const operations::JsonObject& request,
+    const std::function<void(const operations::JsonObject&)>& on_line = [](const operations::JsonObject&) {});
+
+// A line's text as a terminal may show it.
+std::string shown_text(const operations::JsonObject& line);
+// Prints the text of a result, on standard error where it is not well. True: it is.
+bool print_result(const operations::JsonObject& result);
+
 }  // namespace kferry::cli

@@ -3,7 +3,6 @@
 #include <cstdio>
 #include <string>
 
-#include "base/printable.h"
 #include "cli/commands.h"
 #include "cli/control_client.h"
 
@@ -14,21 +13,15 @@ int drain(const DrainOptions& options) {
   request.set_text("command", "drain").set_flag("follow", options.wait);
   std::string shown;
   const auto show = [&](const operations::JsonObject& line) {
-    std::string text = without_controls(line.text("text").value_or(""));
+    std::string text = shown_text(line);
     if (line.text("type") != "progress" || text == shown) return;
     std::printf("%s\n", text.c_str());
     std::fflush(stdout);  // the next line may be a minute away
     shown = std::move(text);
   };
-  const auto answer = ask_control(control_path(options.control, options.config_path), request, show);
-  if (!answer) {
-    std::fprintf(stderr, "kferry drain: %s\n", answer.error().c_str());
-    return exit_failure;
-  }
-  const operations::JsonObject& result = answer->back();
-  const bool ok = result.flag("ok").value_or(false);
-  std::fprintf(ok ? stdout : stderr, "%s\n", without_controls(result.text("text").value_or("")).c_str());
-  return ok ? exit_well : exit_failure;
+  const auto answer =
+      ask_or_explain("drain", control_path(options.control, options.config_path), request, show);
+  return answer && print_result(answer->back()) ? exit_well : exit_failure;
 }
 
 }  // namespace kferry::cli

@@ -3,7 +3,6 @@
 #include <cstdio>
 #include <string>
 
-#include "base/printable.h"
 #include "cli/commands.h"
 #include "cli/control_client.h"
 #include "cli/style.h"
@@ -13,7 +12,7 @@ namespace {
 
 void print_line(const operations::JsonObject& line) {
   const std::string type = line.text("type").value_or("");
-  const std::string text = without_controls(line.text("text").value_or(""));
+  const std::string text = shown_text(line);
   if (type == "error" || type == "warning") {
     const bool colours = colours_wanted(stderr);
     const std::string label = paint(colours, type == "error" ? Colour::red : Colour::yellow, type);
@@ -30,20 +29,14 @@ void print_line(const operations::JsonObject& line) {
 int reload(const ReloadOptions& options) {
   operations::JsonObject request;
   request.set_text("command", "reload").set_flag("dry_run", options.dry_run);
-  const auto answer = ask_control(control_path(options.control, options.config_path), request);
-  if (!answer) {
-    std::fprintf(stderr, "kferry reload: %s\n", answer.error().c_str());
-    return exit_failure;
-  }
+  const auto answer = ask_or_explain("reload", control_path(options.control, options.config_path), request);
+  if (!answer) return exit_failure;
   bool errors = false;
   for (const operations::JsonObject& line : *answer) {
     print_line(line);
     errors = errors || line.text("type") == "error";
   }
-  const operations::JsonObject& result = answer->back();
-  const bool ok = result.flag("ok").value_or(false);
-  std::fprintf(ok ? stdout : stderr, "%s\n", without_controls(result.text("text").value_or("")).c_str());
-  return ok ? exit_well : errors ? exit_configuration : exit_failure;
+  return print_result(answer->back()) ? exit_well : errors ? exit_configuration : exit_failure;
 }
 
 }  // namespace kferry::cli

@@ -3,7 +3,6 @@
 #include <cstdio>
 #include <string>
 
-#include "base/printable.h"
 #include "cli/commands.h"
 #include "cli/control_client.h"
 
@@ -12,31 +11,23 @@ namespace kferry::cli {
 int upgrade(const UpgradeOptions& options) {
   const std::string path = control_path(options.control, options.config_path);
   operations::JsonObject question;
-  const auto running = ask_control(path, question.set_text("command", "version"));
-  if (!running) {
-    std::fprintf(stderr, "kferry upgrade: %s\n", running.error().c_str());
-    return exit_failure;
-  }
-  const auto text_of = [](const operations::JsonObject& line) {
-    return without_controls(line.text("text").value_or(""));
-  };
-  std::printf("%s runs, and starts the binary that is in its place now\n", text_of(running->back()).c_str());
+  const auto running = ask_or_explain("upgrade", path, question.set_text("command", "version"));
+  if (!running) return exit_failure;
+  std::printf("%s runs, and starts the binary that is in its place now\n",
+              shown_text(running->back()).c_str());
   std::fflush(stdout);  // the new process takes seconds where it fails
   question.set_text("command", "upgrade").set_number("timeout_s", options.timeout_s);
-  const auto answer = ask_control(path, question);
-  if (!answer) {
-    std::fprintf(stderr, "kferry upgrade: %s\n", answer.error().c_str());
-    return exit_failure;
-  }
+  const auto answer = ask_or_explain("upgrade", path, question);
+  if (!answer) return exit_failure;
   const operations::JsonObject& result = answer->back();
   if (result.flag("ok").value_or(false)) {
-    std::printf("%s\n", text_of(result).c_str());
+    std::printf("%s\n", shown_text(result).c_str());
     return exit_well;
   }
   std::fprintf(stderr,
                "kferry upgrade: %s; nothing has changed: kferry's log has the lines of the new process, and "
                "kferry check shows what is wrong with its configuration\n",
-               text_of(result).c_str());
+               shown_text(result).c_str());
   return exit_failure;
 }
 
