@@ -28,6 +28,18 @@ def listener_variables(port, bootstrap, protocol="PLAINTEXT"):
             "GATEWAY_LISTENER_EXTERNAL_SECURITY_PROTOCOL": protocol}
 
 
+def exchange_times(port, count):
+    """How long so many exchanges on one connection took, in seconds, the shortest first."""
+    times = []
+    with socket.create_connection(("127.0.0.1", port), 10) as honest:
+        for _ in range(count):
+            began = time.monotonic()
+            honest.sendall(request(18, 0))
+            receive(honest)
+            times.append(time.monotonic() - began)
+    return sorted(times)
+
+
 AS_TEXT = {"\n": "\\n", "\r": "\\r", "\t": "\\t", '"': '\\"', "\\": "\\\\"}
 
 

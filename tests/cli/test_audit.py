@@ -20,7 +20,7 @@ import urllib.request
 import jsonschema
 import pytest
 
-from running import Broker, Kferry, free_port, listener_variables, receive, request, text
+from running import Broker, Kferry, exchange_times, free_port, listener_variables, receive, request, text
 from test_tls import certificate
 
 SCHEMA = json.loads((pathlib.Path(__file__).resolve().parents[2] / "docs/audit.schema.json").read_text())
@@ -257,14 +257,7 @@ def test_no_secret_is_in_audit_log_metrics_or_health(tmp_path, audit_format):
 
 
 def p99(port, count):
-    times = []
-    with socket.create_connection(("127.0.0.1", port), 10) as honest:
-        for _ in range(count):
-            began = time.monotonic()
-            honest.sendall(request(18, 0))
-            receive(honest)
-            times.append(time.monotonic() - began)
-    return sorted(times)[-max(1, count // 100)]
+    return exchange_times(port, count)[-max(1, count // 100)]
 
 
 def churn(port, count):

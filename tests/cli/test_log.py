@@ -13,7 +13,7 @@ import time
 import pytest
 
 from reloading import Reloading, listener, upstream, wait_until
-from running import Broker, Kferry, free_port, listener_variables, receive, request
+from running import Broker, Kferry, exchange_times, free_port, listener_variables, receive, request
 
 HTTP = b"GET / HTTP/1.1\r\n\r\n"
 
@@ -41,14 +41,7 @@ def test_many_addresses_do_not_flood_the_log_and_every_event_counts(tmp_path):
 
 def worst_exchange(port, count):
     """The 95th percentile of so many exchanges, in seconds."""
-    times = []
-    with socket.create_connection(("127.0.0.1", port), 10) as honest:
-        for _ in range(count):
-            began = time.monotonic()
-            honest.sendall(request(18, 0))
-            receive(honest)
-            times.append(time.monotonic() - began)
-    return sorted(times)[-count // 20]
+    return exchange_times(port, count)[-count // 20]
 
 
 def test_a_blocked_reader_of_the_log_does_not_delay_connections_nor_the_end(tmp_path):
