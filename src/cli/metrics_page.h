@@ -23,7 +23,7 @@ struct LineCounts {
     std::uint64_t dropped = 0;
   };
   std::uint64_t log_dropped = 0;
-  std::optional<Audit> audit{};  // nullopt: there is none
+  std::optional<Audit> audit{};  // nullopt: no audit trail
 };
 
 struct MetricsSources {

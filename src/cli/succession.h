@@ -16,7 +16,7 @@ namespace kferry::cli {
 
 // What a predecessor has left for this process; empty without one.
 HandedState take_state(HandedSockets& handed, LogSink& log);
-// Once this process serves: a predecessor drains when it hears of it, by `report` (handed_report; -1: there is none).
+// Once this process serves: a predecessor drains when it hears of it, by `report` (handed_report; -1: no predecessor).
 // Closes the sockets that were not taken over.
 void tell_predecessor(int report, HandedSockets& handed, LogSink& log);
 

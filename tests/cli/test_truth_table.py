@@ -224,7 +224,7 @@ def test_a_reload_is_refused_and_then_taken(tmp_path):
 
 
 def test_an_upgrade_fails_and_then_succeeds(tmp_path):
-    """Whoever asks is answered by a process that is ready, throughout."""
+    """Every request is answered by a process that is ready, throughout."""
     binary = tmp_path / "kferry"
     binary.symlink_to(KFERRY)
     with Holding() as broker, ready_and_asked(tmp_path, broker, binary=binary) as (kferry, port, _):

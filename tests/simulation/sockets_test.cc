@@ -47,7 +47,7 @@ class LoopbackResolver final : public net::Resolver {
 };
 
 // Counts what went wrong, and notices that discovery is done. The brokers share this test's thread, so that under TSan
-// kferry's own question may be answered too late: that is no fault of a connection.
+// kferry's own question may be answered too late, which is not an error of the connection.
 class Log final : public LogSink {
  public:
   void write(const LogEvent& event) noexcept override {
